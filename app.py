@@ -1,4 +1,4 @@
-"""The dashboard with the engine inside: the server's life owns the engine, and a page script draws the page that was asked for."""
+"""The dashboard with the engine inside: the server's lifespan owns the engine, and each page run draws the requested page."""
 
 from __future__ import annotations
 
@@ -39,40 +39,40 @@ STOP_SECONDS = 20.0
 
 @asynccontextmanager
 async def lifespan(_: App) -> AsyncIterator[None]:
-    """The engine starts with the server, not with the first browser, and has decided its last tick when the server ends."""
-    host = Supervisor(SETTINGS, caches=(ClearableCache("the pages' results", cache_stats.measure_cache, cache_stats.clear_cache),))
-    await to_thread.run_sync(host.start)
+    """Start the engine with the server, not with the first browser, and stop it after its last tick before the server ends."""
+    supervisor = Supervisor(SETTINGS, caches=(ClearableCache("the pages' results", cache_stats.measure_cache, cache_stats.clear_cache),))
+    await to_thread.run_sync(supervisor.start)
     try:
         yield
     finally:
-        await to_thread.run_sync(host.stop, STOP_SECONDS)
+        await to_thread.run_sync(supervisor.stop, STOP_SECONDS)
 
 
 def _settings() -> Settings:
-    """The settings; a bad one, or an address that others could reach, ends the server in one line."""
+    """Return the settings; a bad setting or an address that others could reach ends the server with one line."""
     try:
         require_loopback("the server's address", _address())
-        _answer_to_own_address()
+        _allow_own_address()
         libraries.require_libraries(dashboard=True)
         settings = load_settings(os.environ, Path.cwd())
         open_log(Path(settings.home))
-        _say_what_is_not_used(settings)
+        _report_unused_settings(settings)
         return settings
     except (SettingsError, libraries.LibraryError) as error:
         print(f"podium: {error}", file=sys.stderr)
         raise SystemExit(64) from None
 
 
-def _answer_to_own_address() -> None:
-    """Lets browsers connect under the address the server listens on, such as ::1 or 127.1.2.3: under a name it does not know it shows no page."""
+def _allow_own_address() -> None:
+    """Allow browsers to connect under the address the server listens on, such as ::1 or 127.1.2.3; Streamlit refuses unknown hosts."""
     names, own = config.get_option("server.allowedHosts"), _address()
     if names and own not in names:
         config.set_option("server.allowedHosts", [*names, own])
 
 
-def _say_what_is_not_used(settings: Settings) -> None:
-    """Says which settings came too late: Streamlit has taken its port and its address before it reads this file."""
-    if not sys.argv[0].endswith("app.py"):  # another server, which is told by flags of its own
+def _report_unused_settings(settings: Settings) -> None:
+    """Report a port or address from our settings that came too late: Streamlit chooses both before it reads this file."""
+    if not sys.argv[0].endswith("app.py"):  # another server, with flags of its own
         return
     defaults = {field.name: field.default for field in fields(Settings)}
     for name, wanted in (("port", settings.port), ("address", settings.address)):
@@ -90,7 +90,7 @@ def _store() -> str:
 
 
 def _address() -> str:
-    """Where this process was told to listen: by uvicorn's flag or variable, else by Streamlit's settings, which default to every interface."""
+    """Return the address to listen on: uvicorn's flag or variable, else Streamlit's setting, by default every interface."""
     words = iter(sys.argv[1:])
     for word in words:
         if word == "--host":
@@ -110,8 +110,8 @@ if get_script_run_ctx(suppress_warning=True) is None:
     )
     share_one_arena()
     SETTINGS = _settings()
-    PagesManager.uses_pages_directory = False  # else a link to a page, as the first visit, runs the page's script without the frame round it
-else:  # Streamlit runs this same file for each page that is asked for: it draws, and starts nothing
+    PagesManager.uses_pages_directory = False  # else a first visit by a link runs the page's script without its frame
+else:  # Streamlit runs this file again for each page: it draws, and starts nothing
     from pages.ui import frame
 
     frame.run_page(load_settings(os.environ, Path.cwd()).database_url)

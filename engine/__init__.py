@@ -1,1 +1,1 @@
-"""The engine: a pure core that decides, and a thin shell that does what it asks."""
+"""The engine: a pure core that decides, and a service that runs it."""

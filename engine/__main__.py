@@ -11,29 +11,28 @@ from engine import libraries
 from engine.domain.texts import shorten
 
 try:
-    from engine.cli._arguments import EXIT_USAGE, UsageError, build_parser, find_subcommand, require_plain_text
+    from engine.cli._arguments import EXIT_USAGE, UsageError, build_parser, find_subcommand, list_subcommands, require_plain_text
     from engine.cli._crash_log import save_traceback
-    from engine.plugins import discover_plugins
     from engine.service.scheduler import describe_error
     from engine.store.errors import StoreError
 except (ImportError, OSError) as error:
     libraries.exit_with_remedy(error)
 
-EXIT_CRASH = 70  # exit code of an error nobody foresaw
+EXIT_CRASH = 70  # exit code of an unexpected error
 
 
 def main(words: list[str]) -> int:
-    """Runs one command and gives its exit code; what cannot be done is one line on stderr."""
+    """Run one subcommand and give its exit code; what cannot be done is one line on stderr."""
     try:
         require_plain_text(words)
-        commands = discover_plugins("engine.cli", "COMMAND")
+        commands = list_subcommands()
         if words and not words[0].startswith("-"):
             words = words[:1] if find_subcommand(commands, words[0]).is_reserved else words
-        told = build_parser(commands).parse_args(words)
-        if told.command is None:
+        options = build_parser(commands).parse_args(words)
+        if options.command is None:
             raise UsageError(f"give a command: {', '.join(command.name for command in commands)}")
-        return find_subcommand(commands, told.command).run(told)
-    except BrokenPipeError:  # the reader of our output has gone, as in `export decisions | head`
+        return find_subcommand(commands, options.command).run(options)
+    except BrokenPipeError:  # the reader of our output has closed it, as in `export decisions | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (ValueError, StoreError, OSError) as error:
@@ -49,15 +48,15 @@ def main(words: list[str]) -> int:
 def _line_of(error: Exception) -> str:
     if isinstance(error, OSError):
         if error.errno == errno.ENAMETOOLONG:
-            return f"{shorten(str(error.filename))} is longer than the name of a file may be: give a shorter one"
+            return f"{shorten(str(error.filename))} is too long for the name of a file: give a shorter one"
         return libraries.explain_import_error(error) or describe_error(error)
     return describe_error(error)
 
 
 def report_crash(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """What nobody foresaw: the traceback goes to the log, the person gets one line."""
-    kept = save_traceback(kind, error, trace)
-    print(f"podium: {describe_error(error)}; {kept}", file=sys.stderr, flush=True)
+    """Report an unexpected error: the traceback goes to the log, the person gets one line."""
+    saved = save_traceback(kind, error, trace)
+    print(f"podium: {describe_error(error)}; {saved}", file=sys.stderr, flush=True)
     os._exit(EXIT_CRASH)
 
 

@@ -1,8 +1,8 @@
-"""The paper broker: decisions into orders into fills into the account, as pure functions.
+"""The paper broker: turns decisions into orders, fills and the account, as pure functions.
 
-An order decided at a tick is filled by walking the book that stands at the decision + latency; on a market without books, or where the book was
-stale, at the open of the next bar plus half the expected spread plus impact, up to a share of that bar's volume. Never at the price it was decided
-on. What the book or the bar cannot fill stays unfilled, and where a market has books, nothing is filled outside of one that is not stale.
+An order is filled by walking the book at the decision + latency; on a market without books, or with a stale book, at the open of the next bar plus
+half the expected spread plus impact, up to a share of that bar's volume. It is never filled at the price of the decision. The part that the book
+or the bar cannot fill stays unfilled, and on a market with books nothing is filled outside a current book.
 """
 
 from __future__ import annotations
@@ -17,106 +17,110 @@ from engine.domain.orders import AGGRESSIVE, FinishedOrder, Order, keeps_working
 from engine.domain.record import Floats
 from engine.domain.trading_config import TradingConfig
 from engine.evidence import order_size
-from engine.evidence.impact import average_volume
+from engine.evidence.transaction_cost import average_volume
 from engine.matching import NO_MATCH, Match, fee_bps_of, fill_from_volume, match_order, mid_price, walk_book
 
 DAY = 86_400 * 10**9  # ns
-YEAR, EIGHT_HOURS = 365 * DAY, DAY // 3  # ns that borrow and funding rates are for
-NEVER = -(10**9)  # tick of a loss that did not happen
+YEAR, EIGHT_HOURS = 365 * DAY, DAY // 3  # ns, periods of the borrow and funding rates
+NEVER = -(10**9)  # tick of the last loss where there is none
 
 
 def open_account(capital: float, symbols: int) -> Account:
-    """A flat account with `capital` in cash."""
+    """Return a flat account with `capital` in cash."""
     nothing = np.full(symbols, np.nan)
     return Account(capital, capital, np.zeros(symbols), nothing, nothing, capital, -1, capital, np.full(symbols, NEVER), capital, nothing)
 
 
-def create_orders(decisions: Decisions, liquidity: Liquidity, mood: MarketState, inputs: Inputs) -> tuple[Order, ...]:
-    """One order for each symbol that is not held, of what its position lacks: the one that is worked on goes on where it is wanted still.
+def create_orders(decisions: Decisions, liquidity: Liquidity, market_state: MarketState, inputs: Inputs) -> tuple[Order, ...]:
+    """Return one order for each symbol to trade; a working order in the same direction continues instead.
 
-    A working order in the direction wanted keeps its place and its time, for as many units as are left of it and wanted; what is wanted beyond is
-    ordered when it is over. Every other working order ends here: nothing is ordered twice.
+    A working order keeps its place and its time, for at most the units that are still to be traded; units beyond its rest are ordered when it has
+    ended. Every other working order ends here, so that nothing is ordered twice.
     """
-    found = np.flatnonzero(decisions.delta)
-    if not len(found):
+    symbols = np.flatnonzero(decisions.delta)
+    if not len(symbols):
         return ()
-    volume, frozen = average_volume(inputs.view.volume), mood.incident_state.faults.frozen_book
+    volume, frozen = average_volume(inputs.view.volume), market_state.incident_state.faults.frozen_book
     working = {order.symbol: order for order in inputs.account.working_orders}
-    made = []
-    for index in found.tolist():
+    orders = []
+    for index in symbols.tolist():
         units, order = float(decisions.delta[index]), working.get(index)
         if order is not None and keeps_working(order, units, inputs.config) and not frozen[index]:
-            made.append(replace(order, units=units if abs(units) < abs(order.units) else order.units))
+            orders.append(replace(order, units=units if abs(units) < abs(order.units) else order.units))
         else:
-            made.append(_order(index, units, int(decisions.execution[index]), liquidity, inputs, float(volume[index]), bool(frozen[index])))
-    return tuple(made)
+            orders.append(_new_order(index, units, int(decisions.execution[index]), liquidity, inputs, float(volume[index]), bool(frozen[index])))
+    return tuple(orders)
 
 
-def _order(index: int, units: float, execution: int, liquidity: Liquidity, inputs: Inputs, volume: float, at_open: bool) -> Order:
+def _new_order(index: int, units: float, execution: int, liquidity: Liquidity, inputs: Inputs, volume: float, at_open: bool) -> Order:
     sigma, spread = float(inputs.view.sigma[index]), float(liquidity.spread_bps[index])
     booked = inputs.books.bid_price.shape[1] > 0 and not at_open
     expected = walk_book(inputs.books, index, units).impact_bps if booked else fill_from_volume(units, volume, sigma, inputs.config)[1]
     return Order(index, units, spread, expected, sigma if np.isfinite(sigma) else 0.0, AGGRESSIVE if at_open else execution, None, at_open)
 
 
-def fill_orders(account: Account, asked: tuple[Order, ...], bar: MarketSnapshot, knobs: TradingConfig, tick: int) -> tuple[Account, tuple[Fill, ...]]:
-    """Works the orders of the tick before on the bar that followed it. What stands over, and what is over, is the account's afterwards."""
+def fill_orders(
+    account: Account, orders: tuple[Order, ...], bar: MarketSnapshot, config: TradingConfig, tick: int
+) -> tuple[Account, tuple[Fill, ...]]:
+    """Work the orders of the previous tick on the bar that followed it. The account takes over the working and the finished orders."""
     fills: list[Fill] = []
     working: list[Order] = []
-    done = _cancelled(account, asked, bar)
-    for order in asked:
-        after, met, is_over = match_order(order, bar, knobs, tick)
-        left = after.units if after.progress is not None else order.units - met.units
+    finished = _cancel_dropped(account, orders, bar)
+    for order in orders:
+        after, match, has_ended = match_order(order, bar, config, tick)
+        left = after.units if after.progress is not None else order.units - match.units
         fee_bps, realised = 0.0, 0.0
-        if met.units:
-            fee_bps = fee_bps_of(met, order.symbol, knobs)
-            account, realised = _book(account, order.symbol, met, fee_bps, tick)
-        if met.units or is_over:
-            price, mid = (met.price, met.mid) if met.units else (np.nan, np.nan)
-            unfilled = left if is_over else 0.0
-            fills.append(Fill(order.symbol, met.units, unfilled, price, mid, fee_bps, met.spread_bps, met.impact_bps, realised))
-        if is_over:
-            done.append(_ended(after, met, _price(account, bar, order.symbol)))
+        if match.units:
+            fee_bps = fee_bps_of(match, order.symbol, config)
+            account, realised = _book_fill(account, order.symbol, match, fee_bps, tick)
+        if match.units or has_ended:
+            price, mid = (match.price, match.mid) if match.units else (np.nan, np.nan)
+            unfilled = left if has_ended else 0.0
+            fills.append(Fill(order.symbol, match.units, unfilled, price, mid, fee_bps, match.spread_bps, match.impact_bps, realised))
+        if has_ended:
+            finished.append(_finish(after, match, _price(account, bar, order.symbol)))
         else:
             working.append(after)
-    return replace(account, working_orders=tuple(working), finished_orders=tuple(done)), tuple(fills)
+    return replace(account, working_orders=tuple(working), finished_orders=tuple(finished)), tuple(fills)
 
 
-def _cancelled(account: Account, asked: tuple[Order, ...], bar: MarketSnapshot) -> list[FinishedOrder]:
-    """The working orders that no decision carried on."""
-    carried = {(order.symbol, order.progress.tick) for order in asked if order.progress is not None}
+def _cancel_dropped(account: Account, orders: tuple[Order, ...], bar: MarketSnapshot) -> list[FinishedOrder]:
+    """Return the working orders that no decision continued, as finished."""
+    carried = {(order.symbol, order.progress.tick) for order in orders if order.progress is not None}
     ended = [order for order in account.working_orders if order.progress is not None and (order.symbol, order.progress.tick) not in carried]
-    return [_ended(order, NO_MATCH, _price(account, bar, order.symbol)) for order in ended]
+    return [_finish(order, NO_MATCH, _price(account, bar, order.symbol)) for order in ended]
 
 
-def _ended(order: Order, met: Match, price: float) -> FinishedOrder:
-    """What became of an order; `price` is what its unfilled part is worth now."""
-    work = order.progress
-    if work is None:
-        worth = met.mid if np.isfinite(met.mid) else price
-        money = (abs(order.units) * worth, abs(met.units) * worth) if np.isfinite(worth) else (0.0, 0.0)
+def _finish(order: Order, match: Match, price: float) -> FinishedOrder:
+    """Return the result of an order; `price` is the present value per unit of its unfilled part."""
+    progress = order.progress
+    if progress is None:
+        value = match.mid if np.isfinite(match.mid) else price
+        money = (abs(order.units) * value, abs(match.units) * value) if np.isfinite(value) else (0.0, 0.0)
         return FinishedOrder(order.execution, *money, 0.0 if order.execution == AGGRESSIVE else np.nan)
-    side, common = (1.0 if work.requested > 0 else -1.0), min(abs(work.filled), abs(work.immediate_units))
-    more = side * (work.paid / work.filled - work.immediate_price) * common if common else 0.0
-    missed = abs(work.immediate_units) - common
-    more += side * (price - work.immediate_price) * missed if missed else 0.0
-    shortfall = more / (abs(work.immediate_units) * work.arrival_mid) * 1e4 if work.immediate_units else np.nan
-    return FinishedOrder(order.execution, abs(work.requested) * work.arrival_mid, abs(work.filled) * work.arrival_mid, float(shortfall))
+    side, common = (1.0 if progress.requested > 0 else -1.0), min(abs(progress.filled), abs(progress.immediate_units))
+    extra = side * (progress.paid / progress.filled - progress.immediate_price) * common if common else 0.0
+    unfilled_units = abs(progress.immediate_units) - common
+    extra += side * (price - progress.immediate_price) * unfilled_units if unfilled_units else 0.0
+    shortfall = extra / (abs(progress.immediate_units) * progress.arrival_mid) * 1e4 if progress.immediate_units else np.nan
+    return FinishedOrder(
+        order.execution, abs(progress.requested) * progress.arrival_mid, abs(progress.filled) * progress.arrival_mid, float(shortfall)
+    )
 
 
 def _price(account: Account, bar: MarketSnapshot, index: int) -> float:
-    """What a unit is worth: the mid where a book stands, else the last price known."""
-    found = mid_price(bar.fill_books, index)
-    return found if np.isfinite(found) else float(account.mark_price[index])
+    """Return the value of a unit: the mid of a valid book, else the last known price."""
+    mid = mid_price(bar.fill_books, index)
+    return mid if np.isfinite(mid) else float(account.mark_price[index])
 
 
-def accrue_carry(account: Account, until: int, price: Floats, knobs: TradingConfig) -> Account:
-    """Pays borrow and funding on the positions held from when they were last paid to `until` (ns UTC), at these prices.
+def accrue_carry(account: Account, until: int, price: Floats, config: TradingConfig) -> Account:
+    """Pay borrow and funding on the positions from the last payment to `until` (ns UTC), at these prices.
 
-    Borrow is paid on the value of what is short; funding on the value of every position, by longs where its rate is above 0 and by shorts where it
-    is below. Time counts as it passes: over a gap as much is paid as over the bars that are missing.
+    Borrow is paid on the value of short positions; funding on the value of every position, by longs where its rate is above 0 and by shorts where
+    it is below. Calendar time counts: a gap costs as much as the bars that are missing.
     """
-    elapsed, rules = until - account.accrued_at, knobs.rules
+    elapsed, rules = until - account.accrued_at, config.rules
     if elapsed <= 0 or account.accrued_at == 0:
         return replace(account, accrued_at=max(until, account.accrued_at))
     if not (rules.borrow_rates or rules.funding_rates):
@@ -128,10 +132,10 @@ def accrue_carry(account: Account, until: int, price: Floats, knobs: TradingConf
     return replace(account, cash=cash, accrued_at=until, borrow=account.borrow + borrow, funding=account.funding + funding)
 
 
-def mark_to_market(account: Account, bar: MarketSnapshot, capital: float, knobs: TradingConfig) -> Account:
-    """Values the account at the bar's closes, carried where missing, borrow and funding paid; begins a day at midnight UTC; keeps buy-and-hold."""
+def mark_to_market(account: Account, bar: MarketSnapshot, capital: float, config: TradingConfig) -> Account:
+    """Value the account at the bar's closes, carried where missing, after borrow and funding; a day begins at midnight UTC. Updates the benchmark."""
     price = np.where(np.isfinite(bar.close) & (bar.close > 0), bar.close, account.mark_price)
-    account = accrue_carry(account, bar.at, price, knobs)
+    account = accrue_carry(account, bar.at, price, config)
     equity = account.cash + _sum(account.positions * price)
     benchmark = np.where(np.isnan(account.benchmark_units) & np.isfinite(price), capital / len(price) / price, account.benchmark_units)
     held = np.isfinite(benchmark)
@@ -150,36 +154,36 @@ def mark_to_market(account: Account, bar: MarketSnapshot, capital: float, knobs:
 
 
 def reset_peak(account: Account) -> Account:
-    """The account with its drawdown counted from today's equity."""
+    """Return the account with its drawdown measured from the present equity."""
     return replace(account, peak_equity=account.equity)
 
 
 def _sum(values: Floats) -> float:
-    """Of those that are known: numpy's own takes three times as long."""
+    """Return the sum of the values that are not NaN; np.nansum takes three times as long."""
     return float(np.where(np.isnan(values), 0.0, values).sum())
 
 
-def _book(account: Account, index: int, met: Match, fee_bps: float, tick: int) -> tuple[Account, float]:
-    """The account after a fill, and what the part that closed a position realised, after its fees."""
+def _book_fill(account: Account, index: int, match: Match, fee_bps: float, tick: int) -> tuple[Account, float]:
+    """Return the account after a fill, and the realised P&L of the part that closed a position, after its fee."""
     held, entry = float(account.positions[index]), float(account.entry_price[index])
-    fee = abs(met.units) * met.price * fee_bps / 1e4
-    closed = -np.sign(met.units) * min(abs(met.units), abs(held)) if held * met.units < 0 else 0.0
-    realised = closed * (met.price - entry) - abs(closed) * met.price * fee_bps / 1e4 if closed else 0.0
-    left = held + met.units
-    if abs(left) <= 1e-9 * max(abs(held), abs(met.units)):
+    fee = abs(match.units) * match.price * fee_bps / 1e4
+    closed = -np.sign(match.units) * min(abs(match.units), abs(held)) if held * match.units < 0 else 0.0
+    realised = closed * (match.price - entry) - abs(closed) * match.price * fee_bps / 1e4 if closed else 0.0
+    left = held + match.units
+    if abs(left) <= 1e-9 * max(abs(held), abs(match.units)):
         left = 0.0
     positions, entries, losses = account.positions.copy(), account.entry_price.copy(), account.last_loss_tick.copy()
     positions[index] = left
-    entries[index] = _entry(held, entry, met, left)
+    entries[index] = _entry_price(held, entry, match, left)
     if realised < 0:
         losses[index] = tick
-    cash = account.cash - met.units * met.price - fee
+    cash = account.cash - match.units * match.price - fee
     return replace(account, cash=cash, positions=positions, entry_price=entries, last_loss_tick=losses), float(realised)
 
 
-def _entry(held: float, entry: float, met: Match, left: float) -> float:
+def _entry_price(held: float, entry: float, match: Match, left: float) -> float:
     if left == 0.0:
         return float("nan")
-    if held * met.units > 0:
-        return (held * entry + met.units * met.price) / left
-    return entry if held * left > 0 else met.price
+    if held * match.units > 0:
+        return (held * entry + match.units * match.price) / left
+    return entry if held * left > 0 else match.price

@@ -1,4 +1,4 @@
-"""Says how the engine is from what stands in the store: healthy, starting, degraded or down, and why."""
+"""Health of the engine from the store: healthy, starting, degraded or down, and the reasons."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ SECOND = 1_000_000_000  # ns
 HEARTBEAT_SECONDS = 15.0  # a heartbeat older than this is no heartbeat
 SLOWEST_TICK_SECONDS = 30.0  # a tick may be this late before the engine counts as stalled
 START_SECONDS = 120.0  # and the first tick this late, and any tick that may wait for a training
-AHEAD_SECONDS = 5.0  # a time further in the future than this was written by another clock: it counts as none
-CLOCK_STEP_KEY = "clock step"  # in the store's meta, under which the engine keeps the last step of the clock
+AHEAD_SECONDS = 5.0  # a time further in the future was written by another clock and counts as missing
+CLOCK_STEP_KEY = "clock step"  # key in the store's meta table of the last step of the clock
 
 
 @dataclass(frozen=True, slots=True)
 class ComponentState(Record):
-    """One part of the engine, as it last reported itself."""
+    """The state that one part of the engine last reported."""
 
     component: str
     state: str  # ok, degraded, down or starting
@@ -29,38 +29,38 @@ class ComponentState(Record):
 class ClockStep(Record):
     """The last time the wall clock was set, or the machine slept, while an engine ran."""
 
-    at: int  # ns UTC, by the clock as it was set
-    seconds: float  # below 0: back
+    at: int  # ns UTC, by the clock after the step
+    seconds: float  # below 0 for a step back
 
 
 @dataclass(frozen=True, slots=True)
 class HealthInputs(Record):
-    """What health is judged from. Times are ns UTC by the wall clock, None for never."""
+    """The inputs of the health verdict. Times are ns UTC by the wall clock, None for never."""
 
     now: int
     heartbeat_at: int | None  # of the lease
     started_at: int | None  # when the lease was taken
     tick_interval_seconds: float
     tick: int | None  # the last one
-    decided_at: int | None  # when it was decided
+    decided_at: int | None  # when the last tick was decided
     components: tuple[ComponentState, ...]
-    ticks_counted: int  # the last live ticks looked at for the honest-decision rate
-    ticks_clean: int  # of them, those in which no phase fell back
+    ticks_counted: int  # number of last live ticks behind the clean-decision rate
+    ticks_clean: int  # of these, the ticks without a fallback
     open_alerts: int
-    critical_alerts: tuple[tuple[str, str], ...] = ()  # rule and message of those that are open
-    is_full: bool = False  # the disk of the store has no room
-    is_warmup: bool = False  # the last tick was decided while warming up
+    critical_alerts: tuple[tuple[str, str], ...] = ()  # rule and message of the open ones
+    is_full: bool = False  # the disk of the store is full
+    is_warmup: bool = False  # the last tick was decided during the warm-up
     clock_step: ClockStep | None = None
 
     @property
     def clean_rate(self) -> float | None:
-        """Share of the last ticks decided without a fallback; None before the first."""
+        """The share of the last ticks without a fallback; None before the first."""
         return self.ticks_clean / self.ticks_counted if self.ticks_counted else None
 
 
 @dataclass(frozen=True, slots=True)
 class Health(Record):
-    """The verdict. `alive`: an engine holds the store and its ticks are not stalled."""
+    """The health verdict. `alive` means that an engine holds the store and its ticks are not stalled."""
 
     state: str  # healthy, starting, degraded or down
     alive: bool
@@ -68,101 +68,103 @@ class Health(Record):
 
 
 def discard_future_time(at: int | None, now: int) -> int | None:
-    """The time, None for one from the future: another clock wrote it, so nobody knows how long ago that was."""
+    """Return the time; None for a time in the future, which another clock wrote, so that its age is unknown."""
     return None if at is None or is_in_future(at, now) else at
 
 
 def is_in_future(at: int, now: int) -> bool:
-    """Whether a time (ns UTC) lies more than 5 s in the future."""
+    """Return whether a time (ns UTC) is more than 5 s in the future."""
     return at - now > AHEAD_SECONDS * SECOND
 
 
 def parse_clock_step(text: str | None) -> ClockStep | None:
-    """The last step of the clock, as the engine keeps it in JSON."""
+    """Read the last step of the clock from its JSON."""
     if text is None:
         return None
-    told = json.loads(text)
-    return ClockStep(int(told["at"]), float(told["seconds"]))
+    values = json.loads(text)
+    return ClockStep(int(values["at"]), float(values["seconds"]))
 
 
 def recent_clock_step(step: ClockStep | None, now: int, seconds: float) -> ClockStep | None:
-    """The step of the clock, where it was in the last so many seconds."""
+    """Return the step of the clock if it occurred in the given number of last seconds."""
     return step if step is not None and 0 <= now - step.at <= seconds * SECOND else None
 
 
 def describe_clock_step(step: ClockStep) -> str:
-    """A step of the clock in words."""
+    """Describe a step of the clock."""
     if step.seconds < 0:
         return f"the wall clock went back by {-step.seconds:,.0f} s"
     return f"the wall clock went forward by {step.seconds:,.0f} s: it was set, or the machine slept"
 
 
-def judge_health(vitals: HealthInputs) -> Health:
-    """Down: no engine, or one that has stalled. Degraded: alive, with a component that is not well or a critical alert."""
-    dead = _no_engine(vitals) or _stalled(vitals)
+def judge_health(inputs: HealthInputs) -> Health:
+    """Judge the inputs. Down: no engine, or a stalled one. Degraded: alive, with a faulty component or a critical alert."""
+    dead = _no_engine(inputs) or _stalled(inputs)
     if dead:
-        full = ("the disk of the store is full: the engine goes on when there is room",) if vitals.is_full else ()
+        full = ("the disk of the store is full: the engine continues when there is space",) if inputs.is_full else ()
         return Health("down", False, (dead, *full))
-    unwell = tuple(
-        f"{one.component} is {one.state}: {one.last_error or 'no reason given'}" for one in vitals.components if one.state in {"degraded", "down"}
+    faulty = tuple(
+        f"{part.component} is {part.state}: {part.last_error or 'no reason given'}"
+        for part in inputs.components
+        if part.state in {"degraded", "down"}
     )
-    alerts = tuple(f"{rule}: {message}" for rule, message in vitals.critical_alerts if not _is_named(rule, vitals.components))
-    if unwell or alerts:
-        return Health("degraded", True, unwell + alerts)
-    waiting = _waits(vitals)
+    alerts = tuple(f"{rule}: {message}" for rule, message in inputs.critical_alerts if not _is_named(rule, inputs.components))
+    if faulty or alerts:
+        return Health("degraded", True, faulty + alerts)
+    waiting = _waiting_for(inputs)
     return Health("starting", True, (waiting,)) if waiting else Health("healthy", True, ())
 
 
 def _is_named(rule: str, components: tuple[ComponentState, ...]) -> bool:
-    """Whether the alert says no more than a component that is a reason already."""
+    """Return whether the alert repeats the reason of a faulty component."""
     return any(part.state in {"degraded", "down"} and rule == f"{part.component} failing" for part in components)
 
 
-def _no_engine(vitals: HealthInputs) -> str | None:
-    if vitals.heartbeat_at is None:
+def _no_engine(inputs: HealthInputs) -> str | None:
+    if inputs.heartbeat_at is None:
         return "no engine runs on this store"
-    if is_in_future(vitals.heartbeat_at, vitals.now):
-        ahead = (vitals.heartbeat_at - vitals.now) / SECOND
-        return f"the engine's last heartbeat is dated {ahead:,.0f} s in the future and counts as none: the clock went back, and none came since"
-    silent = (vitals.now - vitals.heartbeat_at) / SECOND
+    if is_in_future(inputs.heartbeat_at, inputs.now):
+        ahead = (inputs.heartbeat_at - inputs.now) / SECOND
+        return f"the engine's last heartbeat is dated {ahead:,.0f} s in the future and counts as missing: the clock went back, and none has followed"
+    silent = (inputs.now - inputs.heartbeat_at) / SECOND
     return f"the engine's last heartbeat was {silent:.0f} s ago" if silent > HEARTBEAT_SECONDS else None
 
 
-def _stalled(vitals: HealthInputs) -> str | None:
-    if any(one.component == "feed" and one.state in {"degraded", "down"} for one in vitals.components):
-        return None  # the feed gives nothing to decide: that is the fault to name
-    limit = max(SLOWEST_TICK_SECONDS, 5.0 * vitals.tick_interval_seconds)
-    if vitals.is_warmup or vitals.tick_interval_seconds == 0:  # such a tick waits for the models of a training
+def _stalled(inputs: HealthInputs) -> str | None:
+    if any(part.component == "feed" and part.state in {"degraded", "down"} for part in inputs.components):
+        return None  # the feed delivers nothing to decide: that is the fault to name
+    limit = max(SLOWEST_TICK_SECONDS, 5.0 * inputs.tick_interval_seconds)
+    if inputs.is_warmup or inputs.tick_interval_seconds == 0:  # such a tick may wait for the models of a training
         limit = max(START_SECONDS, limit)
-    started, decided, stepped = _times(vitals)
+    started, decided, stepped = _times(inputs)
     first = decided is None or (started is not None and decided < started)
     since = max((at for at in (started if first else decided, stepped) if at is not None), default=None)
     if since is None:
         return None
-    waited = (vitals.now - since) / SECOND
+    waited = (inputs.now - since) / SECOND
     if waited <= (max(START_SECONDS, limit) if first else limit):
         return None
     if since == stepped:
-        return f"no tick for {waited:.0f} s, since {describe_clock_step(vitals.clock_step)}" if vitals.clock_step else None
+        return f"no tick for {waited:.0f} s, since {describe_clock_step(inputs.clock_step)}" if inputs.clock_step else None
     return f"no tick since the start {waited:.0f} s ago" if first else f"the last tick was decided {waited:.0f} s ago"
 
 
-def _waits(vitals: HealthInputs) -> str | None:
-    """What an engine that is alive has yet to do before it is healthy."""
-    if vitals.decided_at is not None and is_in_future(vitals.decided_at, vitals.now):
-        ahead = (vitals.decided_at - vitals.now) / SECOND
-        return f"waiting for the next tick: the last is dated {ahead:,.0f} s in the future and counts as none, because the clock went back"
-    started, decided, _ = _times(vitals)
+def _waiting_for(inputs: HealthInputs) -> str | None:
+    """Return what a live engine still waits for before it is healthy."""
+    if inputs.decided_at is not None and is_in_future(inputs.decided_at, inputs.now):
+        ahead = (inputs.decided_at - inputs.now) / SECOND
+        return f"waiting for the next tick: the last is dated {ahead:,.0f} s in the future and counts as missing, because the clock went back"
+    started, decided, _ = _times(inputs)
     if decided is None or (started is not None and decided < started):
         return "waiting for the first tick since the start"
     return None
 
 
-def _times(vitals: HealthInputs) -> tuple[int | None, int | None, int | None]:
-    """When the engine took the store, when it last decided, and when the clock was last set: None where that is in the future."""
-    now, step = vitals.now, vitals.clock_step
+def _times(inputs: HealthInputs) -> tuple[int | None, int | None, int | None]:
+    """Return the times of the engine's start, its last decision and the last step of the clock; None where in the future."""
+    now, step = inputs.now, inputs.clock_step
     return (
-        discard_future_time(vitals.started_at, now),
-        discard_future_time(vitals.decided_at, now),
+        discard_future_time(inputs.started_at, now),
+        discard_future_time(inputs.decided_at, now),
         None if step is None else discard_future_time(step.at, now),
     )

@@ -1,4 +1,4 @@
-"""Required libraries: which they are, and one line with the remedy where one is missing or cannot be loaded."""
+"""Required libraries, and one line with the remedy where one is missing or cannot be loaded."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import NoReturn
 from engine.domain.texts import on_one_line
 
 CORE_LIBRARIES = (  # by every engine
-    "lightgbm", "numpy", "sklearn", "sqlalchemy", "orjson", "psutil", "apscheduler", "threadpoolctl", "zstandard", "pynvml",
+    "lightgbm", "numpy", "sklearn", "sqlalchemy", "orjson", "msgspec", "psutil", "apscheduler", "threadpoolctl", "zstandard", "pynvml",
 )  # fmt: skip
 DASHBOARD_LIBRARIES = ("streamlit", "pandas", "pyarrow", "uvicorn", "prometheus_client")  # by the dashboard besides
-RARELY_USED_LIBRARIES = ("alembic", "apprise", "plotly")  # only for some work, so they need only be there
+RARELY_USED_LIBRARIES = ("alembic", "apprise", "jinja2", "plotly")  # only for some work, so they need only be there
 REQUIRED_LIBRARIES = (*CORE_LIBRARIES, *DASHBOARD_LIBRARIES, *RARELY_USED_LIBRARIES)
 OWN_PACKAGES = frozenset({"engine", "pages", "app"})
 INSTALL_OPENMP = "install it: apt-get install libgomp1 (Debian, Ubuntu), dnf install libgomp (Fedora), brew install libomp (macOS)"
@@ -29,7 +29,7 @@ class LibraryError(ValueError):
 
 
 def explain_import_error(error: ImportError | OSError) -> str | None:
-    """What cannot be loaded and what to do; None where the error is of Podium's own modules or of no library."""
+    """Return what cannot be loaded and the remedy; None where the error concerns Podium's own modules or no library."""
     text = on_one_line(str(error))[:200]
     shared = _SHARED.search(text)
     if isinstance(error, OSError) and (error.errno is not None or shared is None):
@@ -43,7 +43,7 @@ def explain_import_error(error: ImportError | OSError) -> str | None:
 
 
 def find_broken_libraries(names: Iterable[str] = REQUIRED_LIBRARIES) -> list[str]:
-    """A line for every library that is missing or cannot be loaded; loads all others."""
+    """Return a line for every library that is missing or cannot be loaded; loads all others."""
     lines = []
     for name in names:
         try:
@@ -54,9 +54,9 @@ def find_broken_libraries(names: Iterable[str] = REQUIRED_LIBRARIES) -> list[str
 
 
 def require_libraries(*, dashboard: bool) -> None:
-    """Raises LibraryFailed where a library that this process needs is missing, or, for the dashboard, cannot be loaded.
+    """Raise LibraryError where a library that this process needs is missing or, for the dashboard, cannot be loaded.
 
-    An engine without a dashboard finds out what cannot be loaded as it loads its own parts, and loads no library for this alone.
+    An engine without a dashboard finds a broken library when it loads its own parts, so none is loaded for this check alone.
     """
     missing = [name for name in (*CORE_LIBRARIES, *RARELY_USED_LIBRARIES) if importlib.util.find_spec(name) is None]
     if missing:
@@ -67,7 +67,7 @@ def require_libraries(*, dashboard: bool) -> None:
 
 
 def exit_with_remedy(error: ImportError | OSError) -> NoReturn:
-    """Ends the process in one line; raises what is no fault of a library again."""
+    """End the process with one line; re-raise an error that concerns no library."""
     line = explain_import_error(error)
     if line is None:
         raise error

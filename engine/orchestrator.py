@@ -1,4 +1,4 @@
-"""decide(): the ten phases, one line each."""
+"""One decision: the ten phases, one line each."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ from engine.run import PhaseRunner
 
 
 def decide(inputs: Inputs, state: State, catalog: Catalog, run: PhaseRunner) -> Outcome:
-    """One decision for every symbol. The same inputs, state and catalog give the same outcome, bit for bit, on the same platform."""
-    analysing = run.start(Phase.MARKET, market.analyse_market, market.assume_stress, inputs, state)
+    """Decide for every symbol. Equal inputs, state and catalog give an equal outcome, bit for bit, on the same platform."""
+    analysis = run.start(Phase.MARKET, market.analyse_market, market.assume_stress, inputs, state)
     building = run.start(Phase.FEATURES, features.build_features, features.leave_features_blank, inputs, catalog)
-    reading = run.start(Phase.MICROSTRUCTURE, microstructure.measure_liquidity, microstructure.assume_wide_spread, inputs, state)
-    mood, matrix, liquidity = analysing.result(), building.result(), reading.result()
-    chosen = run(Phase.SELECTION, selection.select_models, selection.select_all_models, mood, state, catalog)
-    opinions = run(Phase.VALIDATION, validation.cross_check_models, validation.trust_no_model, chosen, matrix, state, catalog)
-    forecast = run(Phase.ENSEMBLE, ensemble.combine_predictions, ensemble.expect_nothing, opinions, mood, inputs, state)
-    sizes = run(Phase.RISK, risk.size_positions, risk.keep_positions, forecast, mood, liquidity, inputs, state)
-    decisions = run(Phase.DECISION, decision.decide_actions, decision.hold_all, sizes, liquidity, opinions, mood, inputs, run.degraded)
+    measuring = run.start(Phase.MICROSTRUCTURE, microstructure.measure_liquidity, microstructure.assume_wide_spread, inputs, state)
+    market_state, matrix, liquidity = analysis.result(), building.result(), measuring.result()
+    models = run(Phase.SELECTION, selection.select_models, selection.select_all_models, market_state, state, catalog)
+    predictions = run(Phase.VALIDATION, validation.cross_check_models, validation.trust_no_model, models, matrix, state, catalog)
+    forecast = run(Phase.ENSEMBLE, ensemble.combine_predictions, ensemble.expect_nothing, predictions, market_state, inputs, state)
+    sizes = run(Phase.RISK, risk.size_positions, risk.keep_positions, forecast, market_state, liquidity, inputs, state)
+    decisions = run(Phase.DECISION, decision.decide_actions, decision.hold_all, sizes, liquidity, predictions, market_state, inputs, run.degraded)
     learned = run(
-        Phase.LEARNING, learning.learn_from_tick, learning.learn_nothing, opinions, forecast, mood, liquidity, sizes, decisions, inputs, state
-    )
+        Phase.LEARNING, learning.learn_from_tick, learning.learn_nothing,
+        predictions, forecast, market_state, liquidity, sizes, decisions, inputs, state,
+    )  # fmt: skip
     plan = run(Phase.EVOLUTION, evolution.propose_evolution, evolution.propose_nothing, learned, inputs)
-    decisions = decision.redecide_if_degraded(decisions, sizes, liquidity, opinions, mood, inputs, run.degraded)
-    orders = broker.create_orders(decisions, liquidity, mood, inputs)
-    return Outcome(decisions, orders, plan.state, plan.instructions, run.degraded, mood, matrix, liquidity, opinions, forecast, sizes)
+    decisions = decision.redecide_if_degraded(decisions, sizes, liquidity, predictions, market_state, inputs, run.degraded)
+    orders = broker.create_orders(decisions, liquidity, market_state, inputs)
+    return Outcome(decisions, orders, plan.state, plan.instructions, run.degraded, market_state, matrix, liquidity, predictions, forecast, sizes)

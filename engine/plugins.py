@@ -1,4 +1,4 @@
-"""Finds what a package's modules offer: one file, one constant."""
+"""Discovery of plug-ins: each module of a package offers one constant."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from engine.libraries import LibraryError, explain_import_error
 
 
 def discover_plugins(package: ModuleType | str, constant: str) -> tuple[Any, ...]:
-    """The constant of every module of the package, in order of the modules' names; a module without it raises AttributeError.
+    """Return the constant of every module of the package, in order of the modules' names; a module without it raises AttributeError.
 
-    Raises LibraryFailed where a module needs a library that is missing or cannot be loaded.
+    Raises LibraryError where a module needs a library that is missing or cannot be loaded.
     """
-    home = importlib.import_module(package) if isinstance(package, str) else package
-    names = sorted(found.name for found in pkgutil.iter_modules(home.__path__) if not found.name.startswith("_"))
-    return tuple(getattr(_load(f"{home.__name__}.{name}"), constant) for name in names)
+    parent = importlib.import_module(package) if isinstance(package, str) else package
+    names = sorted(module.name for module in pkgutil.iter_modules(parent.__path__) if not module.name.startswith("_"))
+    return tuple(getattr(_load(f"{parent.__name__}.{name}"), constant) for name in names)
 
 
 def _load(name: str) -> ModuleType:

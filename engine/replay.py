@@ -1,4 +1,4 @@
-"""Decides a stored tick again, from the nearest checkpoint on, and names the first phase that differs."""
+"""Replay of a stored tick: decides it again, from the nearest checkpoint on, and names the first phase that differs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_limits
 from engine.domain.decision import Outcome, Phase
 from engine.domain.model import Catalog, ServingModel
 from engine.domain.ports import FeedInfo
-from engine.domain.record import Record
+from engine.domain.record import DIGEST_FORMAT, Record
 from engine.domain.state import State
 from engine.orchestrator import decide
 from engine.phases import learning
@@ -24,7 +24,7 @@ from engine.window import WINDOW_BARS
 
 @dataclass(frozen=True, slots=True)
 class ReplayResult(Record):
-    """What a replay found. `first_difference` names a phase, or "decisions"; None when identical."""
+    """The result of a replay. `first_difference` names a phase, or "decisions"; None when identical."""
 
     tick: int
     identical: bool
@@ -34,31 +34,36 @@ class ReplayResult(Record):
 
 @dataclass(slots=True)
 class RollForward:
-    """Where rolling forward ended: the state after the last tick, its window, and what it came to."""
+    """The end of rolling forward: the state after the last tick, its window and its outcome."""
 
     state: State
     window: MarketWindow
     stored: StoredTick | None
     outcome: Outcome | None
     run: PhaseRunner | None
-    checkpoint_tick: int | None = None  # the tick of the checkpoint it began from; None: the session's start
+    checkpoint_tick: int | None = None  # the tick of the checkpoint it began from; None for the session's start
     serving: tuple[ServingModel | None, ...] = ()
-    damaged_checkpoints: dict[int, str] = field(default_factory=dict)  # ticks of the newer checkpoints that are damaged, each with the reason
-    rebuilt_states: dict[int, State] = field(default_factory=dict)  # of them, those whose state was found again, bit for bit
+    damaged_checkpoints: dict[int, str] = field(default_factory=dict)  # reasons by tick, of the newer checkpoints that are damaged
+    rebuilt_states: dict[int, State] = field(default_factory=dict)  # states by tick, of the damaged checkpoints that were rebuilt bit for bit
 
     @property
     def damage_note(self) -> str | None:
-        """What was done about damaged checkpoints, in one sentence."""
+        """The damaged checkpoints and the point it rolled forward from, in one sentence; None without damage."""
         if not self.damaged_checkpoints:
             return None
         ticks = ", ".join(f"{tick:,}" for tick in sorted(self.damaged_checkpoints))
-        one = len(self.damaged_checkpoints) == 1
+        plural, verb = ("", "is") if len(self.damaged_checkpoints) == 1 else ("s", "are")
         start = "the start of the session" if self.checkpoint_tick is None else f"the checkpoint of tick {self.checkpoint_tick:,}"
-        return f"the checkpoint{'' if one else 's'} of tick{'' if one else 's'} {ticks} {'is' if one else 'are'} damaged: rolled forward from {start}"
+        return f"the checkpoint{plural} of tick{plural} {ticks} {verb} damaged: rolled forward from {start}"
 
 
 def replay_tick(history: TickHistory, tick: int) -> ReplayResult:
-    """Decides tick again and compares every phase's digest; raises Forgotten when what it was decided from is no longer kept."""
+    """Decide a stored tick again and compare the digest of every phase.
+
+    Raises NotStored where the inputs of the tick are no longer stored, or where an earlier version of Podium decided it, with other digests.
+    """
+    if history.fingerprint(tick).get("digests") != DIGEST_FORMAT:
+        raise NotStored(f"tick {tick} was decided by an earlier version of Podium, whose digests cannot be compared: replay it with that version")
     rolled = roll_forward(history, history.session(history.tick(tick).session), tick)
     stored, outcome, run = rolled.stored, rolled.outcome, rolled.run
     if stored is None or outcome is None or run is None:
@@ -73,52 +78,53 @@ def replay_tick(history: TickHistory, tick: int) -> ReplayResult:
 
 
 def _difference(stored: StoredTick, run: PhaseRunner) -> Phase | None:
-    """The first phase whose result is not what was stored."""
+    """Return the first phase whose result differs from the stored one."""
     pairs = zip(Phase, stored.phase_digests, strict=False)
     return next((phase for phase, digest in pairs if run.results[phase].digest() != digest), None)
 
 
 def reproduces(stored: StoredTick, run: PhaseRunner) -> bool:
-    """Whether every phase gave what was stored, so that the state is the one that was stored too."""
+    """Return whether every phase gave the stored result, so that the state equals the stored one too."""
     return bool(stored.phase_digests) and _difference(stored, run) is None
 
 
 def roll_forward(history: TickHistory, session: StoredSession, to: int, damaged: dict[str, str] | None = None) -> RollForward:
-    """Rolls the session's state forward to just after tick `to`, deciding each tick since the checkpoint before it again.
+    """Roll the session's state forward to just after tick `to`, deciding each tick since the previous checkpoint again.
 
-    A damaged checkpoint is passed over for the newest sound one before it. A model that cannot be read raises ValueError or Forgotten; with
-    `damaged` it is left out, and told there by its digest with the reason.
+    A damaged checkpoint is skipped for the newest intact one before it. A model that cannot be read raises ValueError or NotStored; with
+    `damaged` it is left out, and its digest is added there with the reason.
     """
-    threadpool_limits(1)  # as when it was decided
-    unread: dict[int, str] = {}
-    found = history.checkpoint_at_or_before(to - 1, session.id, unread)
-    ticks = history.ticks_after(-1 if found is None else found[0], session.id, to)
+    threadpool_limits(1)  # as in the first decision
+    damaged_checkpoints: dict[int, str] = {}
+    checkpoint = history.checkpoint_at_or_before(to - 1, session.id, damaged_checkpoints)
+    start = None if checkpoint is None else checkpoint[0]
+    ticks = history.ticks_after(-1 if start is None else start, session.id, to)
     if not ticks:
-        raise NotStored(f"tick {to} cannot be decided again: the ticks of session {session.id} before it are not kept")
+        raise NotStored(f"tick {to} cannot be decided again: the ticks of session {session.id} before it are not stored")
     info = feed_info(session, ticks[0])
     first = ticks[0].tick
     window = MarketWindow(info)
-    for bar in history.slices(session.id, first - WINDOW_BARS, first - 1):
+    for bar in history.snapshots(session.id, first - WINDOW_BARS, first - 1):
         window.append(bar)
-    state = learning.blank_state(len(session.symbols), session.models, session.horizons) if found is None else found[1]
-    rolled = RollForward(state, window, None, None, None, None if found is None else found[0], damaged_checkpoints=unread)
+    state = learning.blank_state(len(session.symbols), session.models, session.horizons) if checkpoint is None else checkpoint[1]
+    rolled = RollForward(state, window, None, None, None, start, damaged_checkpoints=damaged_checkpoints)
     loaded: dict[str, ServingModel | None] = {}
     catalog = Catalog(discover_plugins("engine.features", "FAMILY"), session.models, ())
     for stored in ticks:
-        rolled.serving = _serving(history, stored, loaded, damaged)
-        _again(rolled, stored, replace(catalog, serving=rolled.serving))
+        rolled.serving = _load_serving(history, stored, loaded, damaged)
+        _decide_again(rolled, stored, replace(catalog, serving=rolled.serving))
     return rolled
 
 
 def feed_info(session: StoredSession, stored: StoredTick) -> FeedInfo:
-    """The shape of the feed that a session was decided on."""
-    levels, has_flow = stored.slice.books.bid_price.shape[1], stored.slice.flow.shape[1] > 0
+    """Return the properties of the feed that a session was decided on."""
+    levels, has_flow = stored.snapshot.books.bid_price.shape[1], stored.snapshot.flow.shape[1] > 0
     return FeedInfo(session.feed, session.label, session.symbols, session.interval, levels, has_flow, False, 0.0, 0.0, ())
 
 
-def _again(rolled: RollForward, stored: StoredTick, catalog: Catalog) -> None:
-    rolled.window.append(stored.slice)
-    inputs = rolled.window.build_inputs(stored.tick, stored.account, stored.knobs, stored.events)
+def _decide_again(rolled: RollForward, stored: StoredTick, catalog: Catalog) -> None:
+    rolled.window.append(stored.snapshot)
+    inputs = rolled.window.build_inputs(stored.tick, stored.account, stored.config, stored.events)
     forced = {Phase(name): "failed when it was decided" for name in stored.degraded}
     run = PhaseRunner(axis_lengths(inputs, catalog), clock=lambda: 0.0, forced_failures=forced)
     outcome = decide(inputs, session_controls.discard_unscorable(rolled.state, stored.events), catalog, run)
@@ -127,7 +133,7 @@ def _again(rolled: RollForward, stored: StoredTick, catalog: Catalog) -> None:
         rolled.rebuilt_states[stored.tick] = outcome.state
 
 
-def _serving(
+def _load_serving(
     history: TickHistory, stored: StoredTick, loaded: dict[str, ServingModel | None], damaged: dict[str, str] | None
 ) -> tuple[ServingModel | None, ...]:
     for digest in stored.serving:
@@ -143,7 +149,7 @@ def _serving(
 
 
 def _platform(history: TickHistory, tick: int) -> str:
-    """A sentence when the tick was decided on another platform, where bits are not promised; else nothing."""
+    """Return a sentence where the tick was decided on another platform, on which bits are not guaranteed; else ""."""
     then, now = history.fingerprint(tick), fingerprint.read_platform()
     changed = [f"{name} {then.get(name)} then, {value} now" for name, value in now.items() if then.get(name) != value]
-    return f"decided on another platform ({'; '.join(changed)}): equal to 1e-9 at best, bits are not promised" if changed else ""
+    return f"decided on another platform ({'; '.join(changed)}): equal to 1e-9 at best, not bit for bit" if changed else ""

@@ -1,4 +1,4 @@
-"""Times a phase with a clock it is given, checks what it gives, and puts its fallback in its place when it fails."""
+"""Runs a phase: measures its time, checks its result, and replaces it by its fallback when it fails."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from engine.domain.record import Floats, Record, field_names
 
 P = ParamSpec("P")
 R = TypeVar("R", bound=Record)
-LARGEST = float(np.finfo(np.float32).max)  # models learn, and the store keeps, in single precision
-SAFE = LARGEST * LARGEST  # of a sum of squares: below it no number is larger than that, and none is NaN
-Plan = tuple[tuple[str, tuple[int, ...] | None, bool], ...]
+LARGEST = float(np.finfo(np.float32).max)  # models learn and the store saves in single precision
+SAFE = LARGEST * LARGEST  # for a sum of squares: below it no number exceeds LARGEST, and none is NaN
+_FieldChecks = tuple[tuple[str, tuple[int, ...] | None, bool], ...]
 
 
 class InvalidRecord(ValueError):
-    """A phase gave a record of the wrong shape, or with a number that is not finite."""
+    """A phase returned a record of the wrong shape, or with a number that is not finite."""
 
 
 class FallbackFailed(RuntimeError):
-    """Even the fallback of a phase failed: the tick must not be saved."""
+    """Even the fallback of a phase failed, so the tick must not be saved."""
 
 
 @dataclass(slots=True)
 class PhaseFuture(Generic[R]):
-    """A phase under way, or done."""
+    """A phase that is running or has finished."""
 
     get: Callable[[], R]
 
@@ -44,10 +44,10 @@ class PhaseFuture(Generic[R]):
 
 @dataclass(slots=True)
 class PhaseRunner:
-    """One tick's run through the phases.
+    """Runs the phases of one tick.
 
-    `clock` gives seconds; `pool` runs started phases beside one another when given; `deadline_ms` fails a phase that took longer;
-    `forced` names phases that failed when the tick was first decided, for a replay.
+    `clock` returns seconds; `pool`, if given, runs started phases in parallel; a phase that takes longer than `deadline_ms` fails;
+    for a replay, `forced` names the phases that failed when the tick was first decided, with the errors.
     """
 
     axis_lengths: dict[str, int]
@@ -58,47 +58,47 @@ class PhaseRunner:
     spans: list[Span] = field(default_factory=list)
     results: dict[Phase, Record] = field(default_factory=dict)
     failed: dict[Phase, str] = field(default_factory=dict)
-    checked: dict[int, Record] = field(default_factory=dict)  # by id, kept so that no id comes again: a part handed on is checked once
+    checked: dict[int, Record] = field(default_factory=dict)  # by id; holding the records keeps ids unique, so each record is checked once
     started_at: float | None = None
 
     @property
     def degraded(self) -> tuple[Phase, ...]:
-        """The phases whose fallback stands in, in order."""
+        """The phases replaced by their fallback, in order."""
         return tuple(phase for phase in Phase if phase in self.failed) if self.failed else ()
 
     def start(self, phase: Phase, work: Callable[P, R], fallback: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> PhaseFuture[R]:
-        """Begins a phase, in the pool when there is one."""
+        """Start a phase, in the pool when there is one."""
         if self.started_at is None:
             self.started_at = self.clock()
         if self.pool is None:
-            done = self._carry_out("tick", phase, work, fallback, *args, **kwargs)
-            return PhaseFuture(lambda: done)
-        lane = f"beside {phase.value}"
-        future: Future[R] = self.pool.submit(lambda: self._carry_out(lane, phase, work, fallback, *args, **kwargs))
+            result = self._execute("tick", phase, work, fallback, *args, **kwargs)
+            return PhaseFuture(lambda: result)
+        thread = f"parallel {phase.value}"
+        future: Future[R] = self.pool.submit(lambda: self._execute(thread, phase, work, fallback, *args, **kwargs))
         return PhaseFuture(future.result)
 
     def __call__(self, phase: Phase, work: Callable[P, R], fallback: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Carries out a phase here and now."""
+        """Run a phase in this thread."""
         if self.started_at is None:
             self.started_at = self.clock()
-        return self._carry_out("tick", phase, work, fallback, *args, **kwargs)
+        return self._execute("tick", phase, work, fallback, *args, **kwargs)
 
-    def _carry_out(self, lane: str, phase: Phase, work: Callable[P, R], fallback: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        with np.errstate(invalid="ignore", divide="ignore"):  # what is not finite is told by check, not by warnings
-            return self._timed(lane, phase, work, fallback, *args, **kwargs)
+    def _execute(self, thread: str, phase: Phase, work: Callable[P, R], fallback: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        with np.errstate(invalid="ignore", divide="ignore"):  # `check` reports numbers that are not finite
+            return self._measure(thread, phase, work, fallback, *args, **kwargs)
 
-    def _timed(self, lane: str, phase: Phase, work: Callable[P, R], fallback: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    def _measure(self, thread: str, phase: Phase, work: Callable[P, R], fallback: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         begun = self.clock()
         result, error = self._attempt(phase, work, *args, **kwargs)
         ms = (self.clock() - begun) * 1e3
         if error is None and ms > self.deadline_ms:
             error = f"took {ms:.0f} ms, the deadline is {self.deadline_ms:.0f} ms"
         if result is None or error is not None:
-            self.failed[phase] = error or "gave nothing"
+            self.failed[phase] = error or "returned nothing"
             result = self._fall_back(phase, fallback, *args, **kwargs)
             ms = (self.clock() - begun) * 1e3
         self.results[phase] = result
-        self.spans.append(Span(phase, (begun - (self.started_at or begun)) * 1e3, ms, error is not None, error, lane))
+        self.spans.append(Span(phase, (begun - (self.started_at or begun)) * 1e3, ms, error is not None, error, thread))
         return result
 
     def _attempt(self, phase: Phase, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> tuple[R | None, str | None]:
@@ -109,7 +109,7 @@ class PhaseRunner:
             if not isinstance(result, Record):
                 raise InvalidRecord(f"expected a record, got {type(result).__name__}")
             check_record(result, self.axis_lengths, self.checked)
-        except Exception as problem:  # any fault inside a phase is this phase's failure, never the tick's
+        except Exception as problem:  # any error inside a phase fails this phase, never the tick
             return None, f"{type(problem).__name__}: {problem}"
         return result, None
 
@@ -123,7 +123,7 @@ class PhaseRunner:
 
 
 def axis_lengths(inputs: Inputs, catalog: Catalog) -> dict[str, int]:
-    """Lengths by axis letter that every record of this tick must keep to."""
+    """Return the length of each axis letter, which every record of this tick must match."""
     return {
         "S": len(inputs.symbols),
         "H": len(inputs.config.horizons),
@@ -135,73 +135,73 @@ def axis_lengths(inputs: Inputs, catalog: Catalog) -> dict[str, int]:
     }
 
 
-# Annotations of fields that hold nothing to check: arrays without axes in SHAPES, words and whole numbers.
+# Annotations of fields without anything to check: arrays without axes in SHAPES, strings and integers.
 PLAIN = frozenset({"str", "int", "bool", "Floats", "Ints", "Bools", "NDArray[np.float32]", "tuple[str, ...]", "tuple[int, ...]", "tuple[Phase, ...]"})
 
 
 def check_record(value: Record, lengths: Mapping[str, int], sound: dict[int, Record] | None = None) -> None:
-    """Raises Unsound when a record's arrays break its SHAPES, or hold NaN or inf where it does not allow them.
+    """Raise InvalidRecord where a record's arrays break its SHAPES, or hold NaN or inf where these are not allowed.
 
-    Records in `sound` have passed before, and what passes is added to them.
+    Records in `sound` have passed before; records that pass are added to it.
     """
-    _check(value, _plans(tuple(lengths.items())), {} if sound is None else sound)
+    _check(value, _checks_by_kind(tuple(lengths.items())), {} if sound is None else sound)
 
 
-def _check(value: Record, plans: _Plans, sound: dict[int, Record]) -> None:
+def _check(value: Record, checks: _ChecksByKind, sound: dict[int, Record]) -> None:
     if id(value) in sound:
         return
     kind = type(value)
-    for name, shape, blanks in plans[kind]:
+    for name, shape, allows_nan in checks[kind]:
         part = getattr(value, name)
         if shape is not None:
-            _check_array(value, name, part, shape, blanks)
+            _check_array(value, name, part, shape, allows_nan)
         elif isinstance(part, float):
             if not math.isfinite(part):
                 raise InvalidRecord(f"{kind.__name__}.{name} is {part}")
         else:
             for item in part if isinstance(part, tuple) else (part,):
                 if isinstance(item, Record):
-                    _check(item, plans, sound)
+                    _check(item, checks, sound)
     sound[id(value)] = value
 
 
-class _Plans(dict[type, Plan]):
-    """Of every field of a kind there is something to check of: its name, its shape where it is an array with axes, and whether it may hold NaN."""
+class _ChecksByKind(dict[type, _FieldChecks]):
+    """The fields to check by kind of record: name, shape where it is an array with axes, and whether it may hold NaN."""
 
     def __init__(self, lengths: Mapping[str, int]) -> None:
         super().__init__()
         self._lengths = lengths
 
-    def __missing__(self, kind: type[Record]) -> Plan:
+    def __missing__(self, kind: type[Record]) -> _FieldChecks:
         shapes = kind.SHAPES
-        told = {name: str(annotation) for one in reversed(kind.__mro__) for name, annotation in getattr(one, "__annotations__", {}).items()}
-        names = [name for name in field_names(kind) if name in shapes or told[name] not in PLAIN]
-        plan = tuple((name, self._shape(shapes.get(name)), shapes.get(name, "").endswith("?")) for name in names)
-        self[kind] = plan
-        return plan
+        hints = {name: str(hint) for parent in reversed(kind.__mro__) for name, hint in getattr(parent, "__annotations__", {}).items()}
+        names = [name for name in field_names(kind) if name in shapes or hints[name] not in PLAIN]
+        checks = tuple((name, self._shape(shapes.get(name)), shapes.get(name, "").endswith("?")) for name in names)
+        self[kind] = checks
+        return checks
 
     def _shape(self, letters: str | None) -> tuple[int, ...] | None:
         return None if letters is None else tuple([self._lengths[letter] for letter in letters.rstrip("?")])
 
 
 @lru_cache(16)
-def _plans(lengths: tuple[tuple[str, int], ...]) -> _Plans:
-    return _Plans(dict(lengths))
+def _checks_by_kind(lengths: tuple[tuple[str, int], ...]) -> _ChecksByKind:
+    return _ChecksByKind(dict(lengths))
 
 
-def _check_array(record: Record, name: str, part: object, expected: tuple[int, ...], blanks: bool) -> None:
+def _check_array(record: Record, name: str, part: object, expected: tuple[int, ...], allows_nan: bool) -> None:
     if not isinstance(part, np.ndarray):
         raise InvalidRecord(f"{type(record).__name__}.{name} is {type(part).__name__}, expected an array")
     if part.shape != expected:
         raise InvalidRecord(f"{type(record).__name__}.{name} has shape {part.shape}, expected {expected}")
     if part.dtype.kind == "f" and not np.vdot(part, part) < SAFE:
-        _check_numbers(f"{type(record).__name__}.{name}", part, blanks)
+        _check_numbers(f"{type(record).__name__}.{name}", part, allows_nan)
 
 
-def _check_numbers(where: str, part: Floats, blanks: bool) -> None:
+def _check_numbers(where: str, part: Floats, allows_nan: bool) -> None:
     large = np.abs(part) > LARGEST
     if large.any():
         value = part[large][0]
         raise InvalidRecord(f"{where} holds {'inf' if np.isinf(value) else f'{value:.3g}, which single precision cannot hold'}")
-    if not blanks and bool(np.isnan(part).any()):
+    if not allows_nan and bool(np.isnan(part).any()):
         raise InvalidRecord(f"{where} holds NaN")

@@ -1,22 +1,26 @@
-"""What Podium is set to: frozen records, and the forms their values are written in."""
+"""The settings of Podium: one declarative schema, and the forms of durations and sizes."""
 
 from __future__ import annotations
 
 import json
 import re
 from dataclasses import asdict, dataclass, field, replace
+from typing import Annotated
+
+from msgspec import Meta
 
 from engine.domain.addresses import label_addresses
 from engine.domain.ports import FeedInfo
 from engine.domain.rules import Rule
 from engine.domain.texts import shorten
 from engine.domain.trading_config import TradingConfig
+from engine.schema import MAX_INTEGER, limits
 
 FEED_NAMES = ("simulated", "recorded")
 SECOND = 1_000_000_000  # ns
 DAY = 86_400 * SECOND
-MAX_DURATION = 2**62  # ns: what is added to a time still fits in 64 bits
-_SPANS = {"s": SECOND, "m": 60 * SECOND, "h": 3_600 * SECOND, "d": DAY}
+MAX_DURATION = 2**62  # ns: a sum with a time still fits in 64 bits
+_UNITS = {"s": SECOND, "m": 60 * SECOND, "h": 3_600 * SECOND, "d": DAY}
 _SIZES = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 
@@ -24,57 +28,71 @@ class SettingsError(ValueError):
     """A setting that cannot be used: one line with the value and the remedy."""
 
 
+def _names(about: str) -> Meta:
+    return limits(form="names", help=about, remedy="names separated by commas")
+
+
+def _written(form: str, about: str, remedy: str) -> Meta:
+    return limits(form=form, help=about, remedy=remedy)
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Every setting, resolved. Costs left at None are the feed's own."""
+    """Every setting, resolved; the annotations are its schema. A cost of None is the feed's own."""
 
-    home: str  # folder of the store, models and logs
-    database_url: str
-    feed: str = "simulated"  # of FEEDS
-    feed_path: str | None = None  # folder of a recording
-    symbols: tuple[str, ...] = ()  # () for all the feed has
-    interval: int | None = None  # ns, None for the feed's own
-    seed: int = 7
-    capital: float = 100_000.0
+    home: Annotated[str, _written("text", "folder of the store, models, logs, backtests and temporary files", "the path of a folder")]
+    database_url: Annotated[str, _written("database", "address of the store; HOME/podium.db unless set", "sqlite:///FILE")]
+    feed: Annotated[str, _written("feed", "market to decide on", " or ".join(FEED_NAMES))] = "simulated"
+    feed_path: Annotated[str, _written("path", "folder of a recording", "the path of a folder")] | None = None
+    symbols: Annotated[tuple[str, ...], _names("some of the feed's symbols; all unless set")] = ()
+    interval: Annotated[int, _written("duration", "length of a bar; the feed's own unless set", "a length such as 5m")] | None = None
+    seed: Annotated[int, limits(0, MAX_INTEGER, help="seed of every random draw")] = 7
+    capital: Annotated[float, limits(1.0, help="equity of the paper account at its start", unit="account currency")] = 100_000.0
     # costs of the paper broker
-    fee_bps: float | None = None  # taker, one way
-    spread_bps: float | None = None
-    impact_coefficient: float = 0.1
-    participation: float = 0.1  # largest share of a bar's volume an order may take
-    latency_ms: float = 250.0
+    fee_bps: Annotated[float, limits(0.0, 1_000.0, "bps", "taker fee, one way; the feed's own unless set")] | None = None
+    spread_bps: Annotated[float, limits(0.0, 1_000.0, "bps", "full spread where there is no book; the feed's own unless set")] | None = None
+    impact_coefficient: Annotated[
+        float, limits(0.0, 100.0, "bar volatilities", "impact of an order as large as the bar's volume; grows with the root of its share")
+    ] = 0.1
+    participation: Annotated[float, limits(0.0001, 1.0, "share", "largest share of a bar's volume that an order may take")] = 0.1
+    latency_ms: Annotated[float, limits(0.0, 60_000.0, "ms", "time from a decision to its order at the venue")] = 250.0
     # the simulated market
-    sim_signal: float = 0.05  # one-bar R2 of the best forecast from public data; 0 is a martingale
-    sim_persistence: float = 0.95  # of the signal, from bar to bar
-    sim_volatility_bps: float = 20.0  # of a bar
-    sim_symbols: int = 8
+    sim_signal: Annotated[float, limits(0.0, 0.5, "R²", "one-bar R² of the best forecast from public data; 0 is a martingale")] = 0.05
+    sim_persistence: Annotated[float, limits(0.0, 0.999, help="autocorrelation of the signal from bar to bar")] = 0.95
+    sim_volatility_bps: Annotated[float, limits(1.0, 1_000.0, "bps", "volatility of one bar")] = 20.0
+    sim_symbols: Annotated[int, limits(1, 500, "symbols", "symbols of the simulated market")] = 8
     # the engine
-    models: tuple[str, ...] = ()  # () for all
-    train_days: float = 30.0
-    train_rows: int = 0  # rows in one training at most, 0 for all
-    warmup_bars: int = 0  # bars decided at once on a fresh store
-    tick_interval_seconds: float = 0.0  # wall time between ticks, 0 for as fast as it goes
-    threads: int = 3  # that phases 1 to 3 run beside each other on while live, 0 for one after the other (a backtest always is)
+    models: Annotated[tuple[str, ...], _names("models to train; all unless set")] = ()
+    train_days: Annotated[float, limits(0.01, 3_650.0, "days", "history that a training uses")] = 30.0
+    train_rows: Annotated[int, limits(0, MAX_INTEGER, "rows", "rows in one training at most; 0 for all")] = 0
+    warmup_bars: Annotated[int, limits(0, 1_000_000, "bars", "bars decided at once on a fresh store")] = 0
+    tick_interval_seconds: Annotated[float, limits(0.0, 3_600.0, "s", "wall time between ticks; 0 for as fast as possible")] = 0.0
+    threads: Annotated[int, limits(0, 64, "threads", "threads for phases 1 to 3 while live; 0 for one phase after the other, as in a backtest")] = 3
     trading: TradingConfig = field(default_factory=TradingConfig)
     # retention
     retention_days: float | None = 30.0
     retention_bytes: int | None = 2_000_000_000
     # the optimizer
-    rules: tuple[Rule, ...] = ()  # in the place of the defaults of the same name, or besides them
+    rules: tuple[Rule, ...] = ()  # replace the defaults of the same name, or add to them
     modes: tuple[tuple[str, str], ...] = ()  # of actions, by name
-    trial_seconds: float = 10.0  # measured before a run and after it
-    trial_rest_seconds: float = 20.0  # between two runs
-    # alerts; the addresses are secret and stand in no text that is made of the settings
-    alert_urls: tuple[str, ...] = field(default=(), repr=False)  # Apprise addresses
-    escalate_urls: tuple[str, ...] = field(default=(), repr=False)  # what nobody acknowledges is sent here again; () for the same
-    escalate_minutes: float = 15.0
-    drill_hours: float = 24.0  # between two drills, 0 for by hand only
+    trial_seconds: Annotated[float, limits(4.0, 600.0, "s", "time measured before and after a run of an optimization")] = 10.0
+    trial_rest_seconds: Annotated[float, limits(1.0, 3_600.0, "s", "pause between two such runs")] = 20.0
+    # alerts; the addresses are secret: no text made from the settings contains them
+    alert_urls: Annotated[tuple[str, ...], _written("addresses", "Apprise addresses, separated by commas", "kind://...")] = field(
+        default=(), repr=False
+    )
+    escalate_urls: Annotated[
+        tuple[str, ...], _written("addresses", "addresses for alerts that nobody acknowledges; alert_urls unless set", "kind://...")
+    ] = field(default=(), repr=False)
+    escalate_minutes: Annotated[float, limits(1.0, 10_080.0, "min", "time after which an alert that nobody acknowledges is escalated")] = 15.0
+    drill_hours: Annotated[float, limits(0.0, 8_760.0, "h", "time between two drills; 0 for drills by command only")] = 24.0
     # the server
-    address: str = "127.0.0.1"
-    port: int = 8501
+    address: Annotated[str, _written("address", "address to listen on; loopback only until there is a login", "127.0.0.1")] = "127.0.0.1"
+    port: Annotated[int, limits(1, 65_535, help="port of the dashboard")] = 8501
 
 
 def build_trading_config(settings: Settings, info: FeedInfo) -> TradingConfig:
-    """The knobs a feed is traded with: its venue's rules, and its fees and spread unless the settings say otherwise."""
+    """Build the configuration for one feed: its venue's rules, and its fees and spread unless the settings replace them."""
     return replace(
         settings.trading,
         fee_bps=info.fee_bps if settings.fee_bps is None else settings.fee_bps,
@@ -91,47 +109,47 @@ def build_trading_config(settings: Settings, info: FeedInfo) -> TradingConfig:
 
 
 def identify_session(settings: Settings, info: FeedInfo, models: tuple[str, ...], columns: tuple[str, ...], layout: str) -> str:
-    """What makes two runs the same session: the market, what is asked of it and how it is kept (store.codec.layout), as JSON."""
-    told = {
+    """Identify a session by its market, models, horizons and columns and by the layout of its records (store.codec.layout), as JSON."""
+    identity = {
         "feed": info.name, "path": settings.feed_path, "symbols": info.symbols, "interval": info.interval,
         "seed": settings.seed, "models": models, "horizons": settings.trading.horizons, "columns": columns, "layout": layout,
     }  # fmt: skip
-    return json.dumps(told, sort_keys=True)
+    return json.dumps(identity, sort_keys=True)
 
 
 def serialize_settings(settings: Settings) -> str:
-    """The settings as kept with a session."""
+    """Serialize the settings for the session's row in the store, with the addresses masked."""
     masked = {"alert_urls": label_addresses(settings.alert_urls), "escalate_urls": label_addresses(settings.escalate_urls)}
     return json.dumps(asdict(settings) | masked, sort_keys=True)
 
 
 def parse_duration(text: str) -> int:
-    """'5m', '1s', '2h', '1d' as ns."""
-    found = re.fullmatch(r"(\d{1,9})\s*([smhd])", text.strip(), re.ASCII)
-    if not found or not 0 < int(found[1]) * _SPANS[found[2]] < MAX_DURATION:
-        raise SettingsError(f"{shorten(text)} is not a span of time: write it as 1s, 5m, 1h or 1d")
-    return int(found[1]) * _SPANS[found[2]]
+    """Parse '5m', '1s', '2h' or '1d' as ns; raises SettingsError."""
+    match = re.fullmatch(r"(\d{1,9})\s*([smhd])", text.strip(), re.ASCII)
+    if not match or not 0 < int(match[1]) * _UNITS[match[2]] < MAX_DURATION:
+        raise SettingsError(f"{shorten(text)} is not a duration: write it as 1s, 5m, 1h or 1d")
+    return int(match[1]) * _UNITS[match[2]]
 
 
 def format_duration(ns: int) -> str:
-    """ns as '5m'."""
+    """Format ns as '5m'."""
     for unit in ("d", "h", "m", "s"):
-        if ns % _SPANS[unit] == 0:
-            return f"{ns // _SPANS[unit]}{unit}"
+        if ns % _UNITS[unit] == 0:
+            return f"{ns // _UNITS[unit]}{unit}"
     return f"{ns / SECOND:g}s"
 
 
 def parse_retention(text: str) -> tuple[float | None, int | None]:
-    """'30d', '500MB' or '30d,2GB' as days and bytes."""
+    """Parse '30d', '500MB' or '30d,2GB' as days and bytes; raises SettingsError."""
     days: float | None = None
     size: int | None = None
     for part in text.split(","):
-        found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)\s*([a-zA-Z]{1,2})", part.strip(), re.ASCII)
-        unit = found[2] if found else ""
-        if found and unit.lower() in {"d", "h", "m"} and float(found[1]) > 0 and days is None:
-            days = float(found[1]) * _SPANS[unit.lower()] / DAY
-        elif found and unit.upper() in _SIZES and float(found[1]) > 0 and size is None:
-            size = round(float(found[1]) * _SIZES[unit.upper()])
+        match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)\s*([a-zA-Z]{1,2})", part.strip(), re.ASCII)
+        amount, unit = (float(match[1]), match[2]) if match else (0.0, "")
+        if amount > 0 and unit.lower() in {"d", "h", "m"} and days is None:
+            days = amount * _UNITS[unit.lower()] / DAY
+        elif amount > 0 and unit.upper() in _SIZES and size is None:
+            size = round(amount * _SIZES[unit.upper()])
         else:
             raise SettingsError(f"{shorten(text)} is not an age or a size: write it as 30d, 500MB or 30d,2GB")
     return days, size

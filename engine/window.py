@@ -1,4 +1,4 @@
-"""The window as features see it: closes carried over missing bars, log returns, and the volatility known at the decision."""
+"""The market view of a window: closes carried over missing bars, log returns, volatility, and the weights of moving averages."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from engine.domain.market import Bars, Books, MarketView, OrderFlow
 from engine.domain.record import Floats, Ints
 
 WINDOW_BARS = 300  # bars
-MIN_RETURNS = 30  # returns before a volatility is given
+MIN_RETURNS = 30  # bars before a volatility is known
 
 
 def build_view(bars: Bars, books: Books, flow: OrderFlow, at: int, interval: int, halflife: float) -> MarketView:
-    """Prepares the window once for every phase.
+    """Prepare the window once for every phase.
 
-    A bar with a price that is not finite and above 0 is missing. Missing bars return 0 and trade 0; sigma is NaN with fewer than 30 bars known.
-    sigma^2 is the exponentially weighted mean of squared log returns with the given half-life in bars, over the bars known.
+    A bar with a price that is not finite and above 0 is missing. A missing bar has return 0 and volume 0; sigma is NaN with fewer than 30 known bars.
+    sigma^2 is the exponentially weighted mean of squared log returns, with the given half-life in bars, over the known bars.
     """
     length = bars.close.shape[1]
     log_open, log_high, log_low, log_close = np.log(bars.open), np.log(bars.high), np.log(bars.low), np.log(bars.close)
@@ -41,7 +41,7 @@ def build_view(bars: Bars, books: Books, flow: OrderFlow, at: int, interval: int
 
 
 def _carry(close: Floats, seen: np.ndarray) -> Floats:
-    """Each missing close becomes the last one known; those before the first become the first; NaN where none is known."""
+    """Replace each missing close by the last known one, or by the first where none precedes it; NaN where none is known."""
     length = close.shape[1]
     last = np.maximum.accumulate(np.where(seen, np.arange(length), -1), axis=1)
     first = np.argmax(seen, axis=1)[:, None]
@@ -51,15 +51,15 @@ def _carry(close: Floats, seen: np.ndarray) -> Floats:
 def _volatility(returns: Floats, seen: np.ndarray, known: Ints, halflife: float) -> Floats:
     weights = decay_weights(returns.shape[1], halflife)
     power = (returns * returns) @ weights
-    reach = seen @ weights
+    total = seen @ weights
     with np.errstate(invalid="ignore", divide="ignore"):
-        sigma = np.sqrt(power / reach)
+        sigma = np.sqrt(power / total)
     return np.where((known >= MIN_RETURNS) & (sigma > 0), sigma, np.nan)
 
 
 @cache
 def decay_weights(length: int, halflife: float) -> Floats:
-    """Weights that halve every `halflife` bars into the past, newest last, summing to 1."""
+    """Return weights that halve every `halflife` bars into the past, newest last, summing to 1."""
     weights = 0.5 ** (np.arange(length - 1, -1, -1) / halflife)
     weights /= weights.sum()
     weights.flags.writeable = False
@@ -68,7 +68,7 @@ def decay_weights(length: int, halflife: float) -> Floats:
 
 @cache
 def mean_weights(length: int, spans: tuple[int, ...]) -> Floats:
-    """(T, k): a column a span, so that `window @ means` gives the mean over the last `span` bars of each."""
+    """Return (T, k) weights, one column per span: `window @ weights` is the mean over the last `span` bars."""
     kernel = np.zeros((length, len(spans)))
     for column, span in enumerate(spans):
         kernel[max(0, length - span) :, column] = 1.0 / min(span, length)
@@ -78,7 +78,7 @@ def mean_weights(length: int, spans: tuple[int, ...]) -> Floats:
 
 @cache
 def ewma_weights(length: int, halflives: tuple[float, ...]) -> Floats:
-    """(T, k): a column a half-life, exponential weights summing to 1."""
+    """Return (T, k) exponential weights, one column per half-life, each summing to 1."""
     kernel = np.ascontiguousarray(np.stack([decay_weights(length, halflife) for halflife in halflives], axis=1))
     kernel.flags.writeable = False
     return kernel
@@ -86,13 +86,13 @@ def ewma_weights(length: int, halflives: tuple[float, ...]) -> Floats:
 
 @cache
 def seeded_ewma_weights(length: int, span: int, alpha: float, start: int = 0) -> Floats:
-    """(T,) weights of exponential smoothing seeded as TA-Lib seeds it: with the plain mean of the first `span` values from `start` on.
+    """Return (T,) weights of exponential smoothing seeded as in TA-Lib: with the plain mean of the first `span` values from `start` on.
 
     Wilder's smoothing has an alpha of 1 / span, the usual moving average 2 / (span + 1). Raises ValueError where the window is too short.
     """
     after = length - start - span
     if after < 0:
-        raise ValueError(f"a window of {length} bars has no {span} bars from {start} on to begin a smoothing with")
+        raise ValueError(f"a window of {length} bars has fewer than {span} bars from bar {start} on, which a smoothing starts with")
     weights = np.zeros(length)
     weights[start : start + span] = (1.0 - alpha) ** after / span
     weights[start + span :] = alpha * (1.0 - alpha) ** np.arange(after - 1, -1, -1)
@@ -101,5 +101,5 @@ def seeded_ewma_weights(length: int, span: int, alpha: float, start: int = 0) ->
 
 
 def weights_on_steps(weights: Floats) -> Floats:
-    """(T,) the weights that give, from the steps of a series, what `weights` give from the series; they must sum to 0, or the series begin at 0."""
+    """Return (T,) weights for the steps of a series that equal `weights` for the series; these must sum to 0, or the series start at 0."""
     return np.ascontiguousarray(np.cumsum(weights[::-1])[::-1])

@@ -1,4 +1,4 @@
-"""Reads the source of a tree and says where it breaks the architecture; nothing is imported or run."""
+"""Reads the source of a tree and names every breach of the architecture; nothing is imported or run."""
 
 from __future__ import annotations
 
@@ -7,19 +7,48 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-# Each layer may import the ones before it. Parts of a layer in one set may import each other, parts in a tuple of sets may not.
+# A layer may import the ones before it. Parts in one set may import each other, parts in two sets of a layer may not. The longest prefix decides.
 LAYERS: tuple[tuple[frozenset[str], ...], ...] = (
     (frozenset({"engine.domain"}),),
-    (frozenset({"engine.settings", "engine.plugins", "engine.libraries", "engine.evidence", "engine.window"}),),
+    (frozenset({"engine.settings", "engine.schema", "engine.plugins", "engine.libraries", "engine.units", "engine.evidence", "engine.window"}),),
     (
-        *(frozenset({f"engine.{name}"}) for name in ("features", "models", "phases", "optimizer", "alerts", "run")),
+        *(frozenset({f"engine.{name}"}) for name in ("features", "models", "phases", "optimizer", "run")),
         frozenset({"engine.broker", "engine.matching"}),
+        frozenset({f"engine.alerting.{name}" for name in ("rules", "messages", "alert_state")}),
     ),
     (frozenset({"engine.orchestrator", "engine.health", "engine.explain"}), frozenset({"engine.report"})),
-    (frozenset({"engine.files"}),),
+    (frozenset({"engine.files"}), frozenset({"engine.commands"})),
     tuple(frozenset({f"engine.{name}"}) for name in ("feeds", "probes", "actions", "store")),
-    (frozenset({"engine.replay", "engine.backtest", "engine.shell"}),),
-    (frozenset({"pages.parts"}),),
+    (
+        frozenset(
+            {
+                "engine.replay",
+                "engine.backtest",
+                "engine.service",
+                "engine.resilience",
+                "engine.alerting",
+                "engine.optimizer.runtime",
+            }
+        ),
+    ),
+    (frozenset({"pages.ui"}),),
+    tuple(
+        frozenset({f"pages.{name}"})
+        for name in (
+            "overview",
+            "decisions",
+            "decision",
+            "market",
+            "models",
+            "portfolio",
+            "backtests",
+            "components",
+            "resources",
+            "optimizer",
+            "alerts",
+            "control",
+        )
+    ),  # fmt: skip
     (frozenset({"pages"}),),
     (frozenset({"app", "engine.__main__", "engine.cli", "engine.web"}),),
 )
@@ -28,23 +57,17 @@ IMPURE = frozenset({
     "time", "datetime", "random", "os", "pathlib", "sqlite3", "sqlalchemy", "socket", "threading", "subprocess", "logging", "pandas", "streamlit",
     "psutil", "pynvml", "secrets", "tempfile", "shutil", "asyncio", "multiprocessing", "urllib", "http", "requests",
 })  # fmt: skip
-PURITY_EXCEPTIONS = {("engine.domain.optimization", "pathlib")}
-READING = tuple(
-    f"engine.store.{name}"
-    for name in (
-        "reader", "page_queries", "status_query", "decision_query", "machine_queries", "market_query", "component_queries", "event_query",
-        "model_queries", "optimizer_query", "savings_query", "alert_query", "live_ticks",
-    )
+PURITY_EXCEPTIONS = {("engine.domain.optimization", "pathlib"), ("engine.units", "datetime")}  # paths as values, times as text
+PAGES_MAY_USE = (
+    "engine.domain", "engine.settings", "engine.schema", "engine.plugins", "engine.units", "engine.commands", "engine.health", "engine.explain",
+    "engine.replay", "engine.report.savings",
+    "engine.optimizer.rule_state", "engine.optimizer.preview", "engine.optimizer.default_rules", "engine.optimizer.rule_schema",
+    "engine.alerting.rules", "engine.store.read", "engine.store.inbox", "engine.store.database", "engine.store.errors", "engine.store.backtest_files",
+    "engine.service.settings_loader", "engine.service.clock", "engine.files",
 )  # fmt: skip
-PARTS_MAY_USE = (
-    *READING, "engine.domain", "engine.settings", "engine.plugins", "engine.health", "engine.explain", "engine.replay", "engine.optimizer.rule_state",
-    "engine.optimizer.preview", "engine.optimizer.default_rules", "engine.optimizer.rule_schema", "engine.alerting.rules",
-    "engine.store.inbox", "engine.store.read.history", "engine.store.database", "engine.store.errors", "engine.store.backtest_files", "engine.service.settings_loader",
-    "engine.service.clock", "engine.files",
-)  # fmt: skip
-ONLY_IN = {"streamlit": ("pages", "app"), "pandas": (*READING, "engine.cli", "pages")}
+ONLY_IN = {"streamlit": ("pages", "app"), "pandas": ("engine.store.read", "engine.cli", "pages")}
 CATCH_ALL = frozenset({"engine.run", "engine.service.scheduler"})
-ELSEWHERE_ABSENT = {  # by module: what only some systems have, such as Windows has not
+ELSEWHERE_ABSENT = {  # by module: names that some systems lack, such as Windows
     "os": frozenset({
         "nice", "fork", "getuid", "geteuid", "getgid", "getegid", "sched_getaffinity", "sched_setaffinity", "statvfs", "O_DIRECTORY", "O_NOFOLLOW",
         "O_NONBLOCK", "O_SYNC", "O_DSYNC", "killpg", "setsid", "setpgid", "getpgid", "getpriority", "setpriority", "getloadavg", "mkfifo", "uname",
@@ -55,7 +78,7 @@ ELSEWHERE_ABSENT = {  # by module: what only some systems have, such as Windows 
     "time": frozenset({"tzset", "clock_gettime"}),
 }  # fmt: skip
 MODULES_ABSENT = frozenset({"fcntl", "resource", "pwd", "grp", "termios", "tty", "pty", "syslog", "posix", "readline", "curses"})
-FILE_LINES, PAGE_LINES, STATEMENTS = 400, 150, 30
+FILE_LINES, STATEMENTS = 400, 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +105,12 @@ def _read(root: Path, path: Path) -> Module:
 
 
 def faults(modules: tuple[Module, ...]) -> list[str]:
-    """Every breach, one line each."""
+    """Every breach of the architecture, one line each."""
     known = {module.name for module in modules}
-    found: list[str] = []
+    breaches: list[str] = []
     for module in modules:
         imported = sorted(set(_imports(module.tree, known)))
-        found += [
+        breaches += [
             *_size(module),
             *_docstrings(module),
             *_catch_all(module),
@@ -95,7 +118,7 @@ def faults(modules: tuple[Module, ...]) -> list[str]:
             *_purity(module, imported),
             *_portable(module),
         ]
-    return found + _cycles({module.name: set(_imports(module.tree, known, at_run_time=True)) & known for module in modules})
+    return breaches + _cycles({module.name: set(_imports(module.tree, known, at_run_time=True)) & known for module in modules})
 
 
 def _imports(tree: ast.AST, known: set[str], *, at_run_time: bool = False) -> Iterator[str]:
@@ -118,12 +141,11 @@ def _nodes(tree: ast.AST, *, at_run_time: bool) -> Iterator[ast.AST]:
 
 
 def _size(module: Module) -> Iterator[str]:
-    limit = PAGE_LINES if module.name.startswith("pages.") and not module.name.startswith("pages.parts") else FILE_LINES
-    if module.lines > limit:
-        yield f"{module.name} has {module.lines} lines, over {limit}"
+    if module.lines > FILE_LINES:
+        yield f"{module.name} has {module.lines} lines, over {FILE_LINES}"
     for node in ast.walk(module.tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            count = sum(isinstance(one, ast.stmt) for one in ast.walk(node)) - 1 - (ast.get_docstring(node) is not None)
+            count = sum(isinstance(child, ast.stmt) for child in ast.walk(node)) - 1 - (ast.get_docstring(node) is not None)
             if count > STATEMENTS:
                 yield f"{module.name}.{node.name} has {count} statements, over {STATEMENTS}"
 
@@ -143,12 +165,12 @@ def _catch_all(module: Module) -> Iterator[str]:
 
 def _catches_all(caught: ast.expr | None) -> bool:
     if isinstance(caught, ast.Tuple):
-        return any(_catches_all(one) for one in caught.elts)
+        return any(_catches_all(error) for error in caught.elts)
     return caught is None or (isinstance(caught, ast.Name) and caught.id in {"Exception", "BaseException"})
 
 
 def _portable(module: Module) -> Iterator[str]:
-    """What is absent on another system may be used only where its absence is provided for: by `hasattr`, the platform, or `except ImportError`."""
+    """A name that some systems lack needs `hasattr`, a check of the platform, or `except ImportError` around it."""
     for node in _without_provision(module.tree):
         if isinstance(node, ast.Import | ast.ImportFrom):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
@@ -190,12 +212,12 @@ def _layers(module: Module, imported: list[str]) -> Iterator[str]:
         there = _place(name)
         if there is not None and (there[0] > here[0] or (there[0] == here[0] and there[1] != here[1])):
             yield f"{module.name} imports {name}, which is not below it"
-        if (
-            module.name.startswith("pages")
-            and name.startswith("engine.")
-            and not any(name == one or name.startswith(f"{one}.") for one in PARTS_MAY_USE)
-        ):
+        if module.name.startswith("pages") and name.startswith("engine.") and not _is_under(name, PAGES_MAY_USE):
             yield f"{module.name} imports {name}, which pages may not use"
+
+
+def _is_under(name: str, prefixes: tuple[str, ...]) -> bool:
+    return any(name == prefix or name.startswith(f"{prefix}.") for prefix in prefixes)
 
 
 def _purity(module: Module, imported: list[str]) -> Iterator[str]:
@@ -205,18 +227,18 @@ def _purity(module: Module, imported: list[str]) -> Iterator[str]:
         top = name.partition(".")[0]
         if pure and top in IMPURE and (module.name, top) not in PURITY_EXCEPTIONS:
             yield f"{module.name} is pure and imports {name}"
-        if top in ONLY_IN and not any(module.name.startswith(home) for home in ONLY_IN[top]):
+        if top in ONLY_IN and not _is_under(module.name, ONLY_IN[top]):
             yield f"{module.name} imports {name}, which belongs to {', '.join(ONLY_IN[top])}"
 
 
 def _cycles(graph: Mapping[str, set[str]]) -> list[str]:
-    """One line a cycle, by depth-first search."""
-    found: list[str] = []
+    """One line per cycle, by depth-first search."""
+    cycles: list[str] = []
     done: set[str] = set()
 
     def walk(name: str, path: tuple[str, ...]) -> None:
         if name in path:
-            found.append(f"import cycle: {' -> '.join((*path[path.index(name) :], name))}")
+            cycles.append(f"import cycle: {' -> '.join((*path[path.index(name) :], name))}")
             return
         if name in done:
             return
@@ -226,4 +248,4 @@ def _cycles(graph: Mapping[str, set[str]]) -> list[str]:
 
     for name in sorted(graph):
         walk(name, ())
-    return found
+    return cycles

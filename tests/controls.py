@@ -19,7 +19,7 @@ from engine.settings import Settings
 from tests.makers import Inline, StoppedClock, having
 
 HOLD = ACTIONS.index("hold")
-FREE = {"fee_bps": 0.0, "spread_bps": 0.0, "impact": 0.0}
+FREE = {"fee_bps": 0.0, "spread_bps": 0.0, "impact_coefficient": 0.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +50,14 @@ def oracle(signal: float, seed: int, bars: int) -> float:
     market = open_feed(settings)
     truth = market.truth(bars + 1)
     one = Engine(settings, FeedWindow(market, bars=bars), StoppedClock(), training_pool=None)
-    horizons, kept = np.array(one.knobs.horizons), 0.95
+    horizons, kept = np.array(one.config.horizons), 0.95
     reach = (1.0 - kept**horizons) / (1.0 - kept) / np.sqrt(horizons)  # a forecast of one bar, in volatilities of the horizon
     served = Oracle(truth.expected, reach)
     features = len(one.catalog.columns)
     model = Model("ridge", "the truth", served.unused, served.unused, served.predict)
     wide = np.full(features, np.inf)
     one.catalog = replace(one.catalog, serving=(ServingModel(model, "truth-0", "0" * 32, served, -wide, wide, 0, np.zeros(features)),))
-    r2 = np.array([signal * served.share(horizon) for horizon in one.knobs.horizons])
+    r2 = np.array([signal * served.share(horizon) for horizon in one.config.horizons])
     while True:
         served.bar, served.sigma = one.tick + 1, sigma_of(one)
         one.state = replace(one.state, weights=np.ones_like(one.state.weights), recent=proven(r2))
@@ -108,7 +108,7 @@ def _play(one: Engine, counted_from: int, *, believed: bool) -> Told:
     exposure, found, trades = [], None, 0
     while True:
         if believed:
-            one.state = replace(one.state, recent=proven(np.full(len(one.knobs.horizons), 0.02)))
+            one.state = replace(one.state, recent=proven(np.full(len(one.config.horizons), 0.02)))
         tick = one.step()
         if tick is None:
             break

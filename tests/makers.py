@@ -1,4 +1,4 @@
-"""Makers of what the core takes: feeds that play given bars, an engine that trains where it stands, and moments to decide at."""
+"""Makers of inputs for the core: feeds that play given bars, an engine that trains in place, and situations to decide in."""
 
 from __future__ import annotations
 
@@ -133,10 +133,10 @@ class Lesson:
 
 def having(sums: SkillSums, **parts: Floats | float) -> SkillSums:
     """The same skill with other sums, by name."""
-    told = sums.sums.copy()
+    values = sums.sums.copy()
     for name, value in parts.items():
-        told[getattr(skills, name.upper())] = value
-    return SkillSums(told)
+        values[getattr(skills, name.upper())] = value
+    return SkillSums(values)
 
 
 def settings(**changed: object) -> Settings:

@@ -1,5 +1,4 @@
-"""Faults inside a phase: what its work would have given is spoiled on the way out, or what it works on is spoiled on the way in; and trainings
-on targets that are turned round."""
+"""Faults inside a phase, in its result or in its inputs, and trainings on targets of the opposite sign."""
 
 from __future__ import annotations
 
@@ -34,8 +33,8 @@ class Flipped(Inline):
         name, rows, *rest = args
         if rows.until not in self.until or (self.models and name not in self.models):
             return Inline.submit(self, fn, *args, **kwargs)
-        told = training_spool.read_spooled_training(rows)
-        return Inline.submit(self, training.fit_model, name, replace(told, y=np.ascontiguousarray(-told.y)), *rest)
+        rows_read = training_spool.read_spooled_training(rows)
+        return Inline.submit(self, training.fit_model, name, replace(rows_read, y=np.ascontiguousarray(-rows_read.y)), *rest)
 
 
 @dataclass

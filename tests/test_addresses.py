@@ -1,4 +1,4 @@
-"""Addresses of alerts: taken in every usual form, and shown without their secrets wherever they are told."""
+"""Addresses of alerts: accepted in every usual form, and shown without their secrets everywhere."""
 
 from __future__ import annotations
 
@@ -30,27 +30,27 @@ def test_nothing_secret_is_in_a_label_and_the_same_address_has_the_same_one() ->
 
 
 def test_an_error_that_repeats_an_address_is_shown_without_it() -> None:
-    said = f"cannot reach {HOOK}: /T0ken/s3cret answered for p@ssw0rd and AAbbCCddEE"
-    told = mask_secrets(said, (SECRET, MAIL, HOOK))
+    message = f"cannot reach {HOOK}: /T0ken/s3cret answered for p@ssw0rd and AAbbCCddEE"
+    result = mask_secrets(message, (SECRET, MAIL, HOOK))
     for part in ("T0ken", "s3cret", "hunter22", "p@ssw0rd", "AAbbCCddEE"):
-        assert part not in told
-    assert told.startswith("cannot reach ****")
+        assert part not in result
+    assert result.startswith("cannot reach ****")
 
 
 def test_no_text_made_of_the_settings_holds_an_address(tmp_path: Path) -> None:
-    told = load_settings({"PODIUM_ALERT_URLS": f"{HOOK},{SECRET}"}, tmp_path)
-    assert told.alert_urls == (HOOK, SECRET)
-    for text in (repr(told), serialize_settings(told)):
+    result = load_settings({"PODIUM_ALERT_URLS": f"{HOOK},{SECRET}"}, tmp_path)
+    assert result.alert_urls == (HOOK, SECRET)
+    for text in (repr(result), serialize_settings(result)):
         assert "s3cret" not in text
         assert "AAbb" not in text
 
 
 def test_the_table_of_alerts_is_taken_and_the_environment_wins(tmp_path: Path) -> None:
     (tmp_path / "podium.toml").write_text(f'[alerts]\nurls = ["{MAIL}"]\nescalate_urls = ["{SECRET}"]\nescalate_minutes = 5\ndrill_hours = 0\n')
-    told = load_settings({}, tmp_path)
-    assert (told.alert_urls, told.escalate_urls, told.escalate_minutes, told.drill_hours) == ((MAIL,), (SECRET,), 5.0, 0.0)
-    told = load_settings({"PODIUM_ALERT_URLS": HOOK}, tmp_path)
-    assert (told.alert_urls, told.escalate_urls) == ((HOOK,), (SECRET,))
+    result = load_settings({}, tmp_path)
+    assert (result.alert_urls, result.escalate_urls, result.escalate_minutes, result.drill_hours) == ((MAIL,), (SECRET,), 5.0, 0.0)
+    result = load_settings({"PODIUM_ALERT_URLS": HOOK}, tmp_path)
+    assert (result.alert_urls, result.escalate_urls) == ((HOOK,), (SECRET,))
 
 
 @pytest.mark.parametrize("given", ["s3cret-token", f"s3cret,{HOOK}", f"{HOOK},{HOOK}"])

@@ -1,4 +1,4 @@
-"""A backtest: the same engine, the same digests, and figures that are what a count of its ticks gives."""
+"""A backtest: the same engine, the same digests, and figures that equal a count over its ticks."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.makers import bar as made_bar
 BARS = 640
 CONTRACT = {
     "recording", "symbols", "ticks", "decisions", "wall_seconds", "decisions_per_second", "digest", "phase_ms", "tick_ms", "actions", "fallbacks",
-    "clean_rate", "binding_gates", "skill", "selection", "calibration", "volatility", "micro", "portfolio", "equity", "execution", "regret",
+    "clean_rate", "binding_gates", "skill", "selection", "calibration", "volatility", "micro", "portfolio", "equity", "execution", "declined",
     "training", "peak_rss_mb", "data", "left_out",
 }  # fmt: skip
 HERE = replace(KNOBS, first_training=250, retrain_every=1_000)
@@ -37,12 +37,12 @@ def silently(ticks: int, whole: int | None) -> None:
 
 @cache
 def report() -> dict[str, Any]:
-    return run_backtest(settings(knobs=HERE), simulated(BARS), report_progress=silently, clock=StoppedClock(1e-4))
+    return run_backtest(settings(trading=HERE), simulated(BARS), report_progress=silently, clock=StoppedClock(1e-4))
 
 
 @cache
 def ticks() -> tuple[Tick, ...]:
-    return tuple(play(engine(simulated(BARS), keeper=Drawer(), knobs=HERE)))
+    return tuple(play(engine(simulated(BARS), keeper=Drawer(), trading=HERE)))
 
 
 def test_a_backtest_and_a_run_over_the_same_feed_agree_digest_for_digest() -> None:
@@ -54,28 +54,28 @@ def test_a_backtest_and_a_run_over_the_same_feed_agree_digest_for_digest() -> No
 
 
 def test_the_report_is_the_contracts_and_is_json() -> None:
-    told = json.loads(json.dumps(report(), allow_nan=False))
-    assert set(told) == CONTRACT
-    assert set(told["phase_ms"]) == {phase.value for phase in Phase}
-    assert set(told["skill"]) == {"ensemble", "random_fourier_features", "lightgbm", "neural", "online", "kmeans_prototypes", "ridge"}
-    assert next(iter(told["skill"])) == "ensemble"
-    for figure in told["skill"].values():
+    figures = json.loads(json.dumps(report(), allow_nan=False))
+    assert set(figures) == CONTRACT
+    assert set(figures["phase_ms"]) == {phase.value for phase in Phase}
+    assert set(figures["skill"]) == {"ensemble", "random_fourier_features", "lightgbm", "neural", "online", "kmeans_prototypes", "ridge"}
+    assert next(iter(figures["skill"])) == "ensemble"
+    for figure in figures["skill"].values():
         assert {"r2", "low", "high", "n", "n_effective", "by_horizon"} == set(figure)
         assert set(figure["by_horizon"]) == {"1", "3", "12"}
 
 
 def test_what_is_counted_is_what_there_was() -> None:
-    told, done = report(), ticks()
-    assert (told["ticks"], told["decisions"], told["fallbacks"], told["clean_rate"]) == (BARS, BARS * 8, 0, 1.0)
+    figures, done = report(), ticks()
+    assert (figures["ticks"], figures["decisions"], figures["fallbacks"], figures["clean_rate"]) == (BARS, BARS * 8, 0, 1.0)
     counts = Counter(ACTIONS[code] for tick in done for code in tick.outcome.decisions.action)
-    assert told["actions"] == {name: counts[name] for name in ("buy", "sell", "hold")}
+    assert figures["actions"] == {name: counts[name] for name in ("buy", "sell", "hold")}
     binding = Counter(tick.outcome.decisions.gates[index].name for tick in done for index in tick.outcome.decisions.binding_gate if index >= 0)
-    assert told["binding_gates"] == dict(binding)
-    assert told["training"]["fits"] == len(training.select_models())
+    assert figures["binding_gates"] == dict(binding)
+    assert figures["training"]["fits"] == len(training.select_models())
     filled = [fill for tick in done for fill in tick.fills if fill.units]
     traded = sum(abs(fill.units) * fill.price for fill in filled)
     costs = sum(abs(fill.units) * fill.price * (fill.fee_bps + fill.spread_bps + fill.impact_bps) / 1e4 for fill in filled)
-    portfolio = told["portfolio"]
+    portfolio = figures["portfolio"]
     assert portfolio["trades"] == len(filled) > 0
     assert portfolio["turnover"] == pytest.approx(traded / 100_000.0)
     assert portfolio["cost_bps"] == pytest.approx(costs / traded * 1e4)
@@ -117,11 +117,11 @@ def test_the_same_market_settings_and_seed_give_the_same_digest_and_another_seed
 
 
 def test_figures_that_are_not_measured_are_null() -> None:
-    told = run_backtest(settings(), simulated(20, symbols=2), report_progress=silently, clock=StoppedClock())
-    assert set(told["volatility"].values()) == {None}  # type: ignore[attr-defined]
-    assert told["skill"]["ensemble"]["r2"] is None  # type: ignore[index]
-    assert told["calibration"]["brier"] is None  # type: ignore[index]
-    assert told["portfolio"]["sharpe"] is None  # type: ignore[index]
+    figures = run_backtest(settings(), simulated(20, symbols=2), report_progress=silently, clock=StoppedClock())
+    assert set(figures["volatility"].values()) == {None}  # type: ignore[attr-defined]
+    assert figures["skill"]["ensemble"]["r2"] is None  # type: ignore[index]
+    assert figures["calibration"]["brier"] is None  # type: ignore[index]
+    assert figures["portfolio"]["sharpe"] is None  # type: ignore[index]
 
 
 def test_days_without_trading_are_no_days_of_the_sharpe_ratio() -> None:
@@ -133,13 +133,13 @@ def test_days_without_trading_are_no_days_of_the_sharpe_ratio() -> None:
         price = 100.0 * np.exp(draw.normal(0, 0.01, 2))
         bars.append(made_bar(START + (number + 1) * hour, price=price.tolist(), fresh=[weekday] * 2))
     info = replace(simulated(1, symbols=2).info, interval=hour, levels=0, has_flow=False)
-    told = run_backtest(settings(), Played(info, bars), report_progress=silently, clock=StoppedClock())
-    assert told["portfolio"]["trading_days_per_year"] == pytest.approx(365 * 5 / 7)  # type: ignore[index]
+    figures = run_backtest(settings(), Played(info, bars), report_progress=silently, clock=StoppedClock())
+    assert figures["portfolio"]["trading_days_per_year"] == pytest.approx(365 * 5 / 7)  # type: ignore[index]
 
 
 def test_a_feed_without_a_bar_gives_a_report_of_nothing() -> None:
-    told = run_backtest(settings(), simulated(0, symbols=2), report_progress=silently, clock=StoppedClock())
-    assert (told["ticks"], told["clean_rate"], told["decisions_per_second"]) == (0, None, None)
+    figures = run_backtest(settings(), simulated(0, symbols=2), report_progress=silently, clock=StoppedClock())
+    assert (figures["ticks"], figures["clean_rate"], figures["decisions_per_second"]) == (0, None, None)
 
 
 def faulty(feed: SimulatedFeed, ticks: tuple[int, ...]) -> Iterator[MarketSnapshot]:
@@ -151,12 +151,12 @@ def faulty(feed: SimulatedFeed, ticks: tuple[int, ...]) -> Iterator[MarketSnapsh
 
 def test_fallbacks_are_counted_against_the_honest_rate() -> None:
     feed = simulated(50, symbols=2)
-    told = run_backtest(settings(), Played(feed.info, list(faulty(feed, (10, 11, 40)))), report_progress=silently, clock=StoppedClock())
-    assert told["clean_rate"] == pytest.approx(47 / 50)
-    assert told["fallbacks"] == 9  # features, microstructure and learning, which finds no price in the mid
+    figures = run_backtest(settings(), Played(feed.info, list(faulty(feed, (10, 11, 40)))), report_progress=silently, clock=StoppedClock())
+    assert figures["clean_rate"] == pytest.approx(47 / 50)
+    assert figures["fallbacks"] == 9  # features, microstructure and learning, which finds no price in the mid
 
 
 def test_progress_is_told_to_the_end() -> None:
-    said: list[tuple[int, int | None]] = []
-    run_backtest(settings(), simulated(120, symbols=2), report_progress=lambda done, whole: said.append((done, whole)), clock=StoppedClock())
-    assert [done for done, _ in said] == [50, 100, 120]
+    calls: list[tuple[int, int | None]] = []
+    run_backtest(settings(), simulated(120, symbols=2), report_progress=lambda done, whole: calls.append((done, whole)), clock=StoppedClock())
+    assert [done for done, _ in calls] == [50, 100, 120]

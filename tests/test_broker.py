@@ -15,8 +15,7 @@ from engine.domain.decision import Fill
 from engine.domain.market import Account, Books
 from engine.domain.orders import PASSIVE, Order
 from engine.domain.record import Floats
-from engine.domain.trading_config import TradingConfig
-from engine.domain.trading_rules import TradingRules
+from engine.domain.trading_config import TradingConfig, TradingRules
 from tests.makers import DAY, MINUTE, START, bar, decided, lesson, moment, no_books
 
 KNOBS = TradingConfig(fee_bps=10.0)
@@ -141,7 +140,7 @@ def test_every_fill_of_a_run_meets_the_bar_after_its_decision_and_pays() -> None
 
 
 def brute(prices: Floats, sizes: Floats, units: float) -> tuple[float, float]:
-    """Filled and money paid, level after level."""
+    """Units filled and money paid, level after level."""
     filled = money = 0.0
     for price, size in zip(prices, sizes, strict=True):
         if not (np.isfinite(price) and np.isfinite(size) and size > 0):

@@ -16,7 +16,7 @@ HELD = DecisionFacts("hold", 0.05, 0.05, 1, 8.0, None, None, 23.0, (FailedGate("
 def test_a_buy_says_what_was_expected_what_was_done_and_what_would_have_held() -> None:
     assert explain_decision(BOUGHT) == (
         "The ensemble expects +31.2 bps over the next 3 bars (-10.0 to +72.5, 90 %). A round trip costs 23.0 bps.",
-        "It buys, from nothing to +12.5 % of equity, to open a position: edge above cost. Every gate passed.",
+        "It buys, from no position to +12.5 % of equity, to open a position: edge above cost. Every gate passed.",
         "It would have held had the expected move been 4.2 bps lower.",
     )
 
@@ -25,7 +25,7 @@ def test_a_sale_is_said_with_its_sign() -> None:
     sold = replace(BOUGHT, action="sell", position=0.1, target=-0.2, expected_bps=-31.24, edge_to_flip_bps=4.26)
     assert explain_decision(sold)[0].startswith("The ensemble expects -31.2 bps")
     assert explain_decision(sold)[1:] == (
-        "It sells, from +10.0 % of equity to -20.0 % of equity, to close the position and open the other way: edge above cost. Every gate passed.",
+        "It sells, from +10.0 % of equity to -20.0 % of equity, to close the position and open the opposite one: edge above cost. Every gate passed.",
         "It would have held had the expected move been 4.3 bps higher.",
     )
 
@@ -45,11 +45,11 @@ def test_what_would_have_changed_it_points_the_way_it_is_measured(action: str, f
 
 
 def test_a_hold_gives_the_first_gate_that_failed_with_its_numbers() -> None:
-    told = explain_decision(HELD)
-    assert told[0] == "The ensemble expects +8.0 bps over the next bar. A round trip costs 23.0 bps."
-    assert told[1] == "It holds +5.0 % of equity: the expected move of 8 bps does not reach the 23 bps that a round trip costs."
+    sentences = explain_decision(HELD)
+    assert sentences[0] == "The ensemble expects +8.0 bps over the next bar. A round trip costs 23.0 bps."
+    assert sentences[1] == "It holds +5.0 % of equity: the expected move of 8 bps does not reach the round-trip cost of 23 bps."
     two = replace(HELD, position=0.0, failed_gates=(FailedGate("spread", 61.25, 50.0), *HELD.failed_gates))
-    assert explain_decision(two)[1] == "It holds nothing: the spread of 61.25 bps is above 50 bps."
+    assert explain_decision(two)[1] == "It holds no position: the spread of 61.25 bps is above 50 bps."
 
 
 def test_a_hold_with_every_gate_open_gives_no_reason() -> None:
@@ -59,31 +59,31 @@ def test_a_hold_with_every_gate_open_gives_no_reason() -> None:
 def test_what_is_not_known_is_said_to_be_unknown() -> None:
     blank = DecisionFacts("hold", None, None, 12, None, None, None, None, (FailedGate("history", None, 120.0),), None)
     assert explain_decision(blank) == (
-        "No model was heard, so nothing is expected of the next 12 bars.",
-        "It holds an unknown position: only an unknown number of the 120 bars it needs are known.",
+        "No model was active, so there is no forecast for the next 12 bars.",
+        "It holds an unknown position: only an unknown number of the 120 required bars are known.",
         "No other forecast would have changed that: history must pass first.",
     )
-    for one in (replace(BOUGHT, low_bps=None), replace(BOUGHT, high_bps=None)):
-        assert explain_decision(one)[0] == "The ensemble expects +31.2 bps over the next 3 bars. A round trip costs 23.0 bps."
+    for facts in (replace(BOUGHT, low_bps=None), replace(BOUGHT, high_bps=None)):
+        assert explain_decision(facts)[0] == "The ensemble expects +31.2 bps over the next 3 bars. A round trip costs 23.0 bps."
     assert explain_decision(replace(BOUGHT, cost_bps=None))[0].endswith("90 %).")
 
 
 def test_gates_that_no_forecast_opens_are_named_beside_the_change() -> None:
-    shut = tuple(FailedGate(gate, 1.0, 0.0) for gate in ("not paused", "history", "edge above cost", "cooldown", "minimum trade"))
+    failed = tuple(FailedGate(gate, 1.0, 0.0) for gate in ("not paused", "history", "edge above cost", "cooldown", "minimum trade"))
     others = "not paused, history and cooldown"
     assert (
-        explain_decision(replace(HELD, failed_gates=shut))[-1]
+        explain_decision(replace(HELD, failed_gates=failed))[-1]
         == f"It would have bought had the expected move been 15.0 bps higher and had {others} passed."
     )
     for flip in (None, float("nan"), float("inf")):
         assert (
-            explain_decision(replace(HELD, failed_gates=shut, edge_to_flip_bps=flip))[-1]
+            explain_decision(replace(HELD, failed_gates=failed, edge_to_flip_bps=flip))[-1]
             == f"No other forecast would have changed that: {others} must pass first."
         )
-    assert explain_decision(replace(HELD, failed_gates=shut[:1]))[-1].endswith("15.0 bps higher and had not paused passed.")
-    assert explain_decision(replace(HELD, failed_gates=shut[:2]))[-1].endswith("and had not paused and history passed.")
+    assert explain_decision(replace(HELD, failed_gates=failed[:1]))[-1].endswith("15.0 bps higher and had not paused passed.")
+    assert explain_decision(replace(HELD, failed_gates=failed[:2]))[-1].endswith("and had not paused and history passed.")
     assert len(explain_decision(replace(HELD, edge_to_flip_bps=None))) == 2  # only the forecast stands in the way, and none would do
-    assert explain_decision(replace(BOUGHT, failed_gates=shut))[-1].endswith("4.2 bps lower.")
+    assert explain_decision(replace(BOUGHT, failed_gates=failed))[-1].endswith("4.2 bps lower.")
 
 
 @pytest.mark.parametrize(
@@ -94,8 +94,8 @@ def test_a_trade_towards_flat_behind_a_gate_is_a_cut_with_its_reason(position: f
     sold = replace(
         BOUGHT, action="sell", position=position, target=target, reason="forecast weaker", failed_gates=(FailedGate("cooldown", 2.0, 6.0),)
     )
-    told = explain_decision(sold)[1]
-    assert told.endswith(
+    sentence = explain_decision(sold)[1]
+    assert sentence.endswith(
         "to cut the position: forecast weaker. Nothing may be added: the last losing trade was 2 bars ago and 6 must pass."
         if cut
         else ": forecast weaker."
@@ -108,7 +108,7 @@ def test_a_trade_towards_flat_behind_a_gate_is_a_cut_with_its_reason(position: f
     [
         (0.0, 0.1, "to open a position"), (0.0, -0.1, "to open a position"),
         (0.1, 0.2, "to add to the position"), (-0.1, -0.2, "to add to the position"),
-        (0.2, 0.1, "to cut the position"), (0.2, 0.0, "to close the position"), (0.2, -0.1, "to close the position and open the other way"),
+        (0.2, 0.1, "to cut the position"), (0.2, 0.0, "to close the position"), (0.2, -0.1, "to close the position and open the opposite one"),
     ],
 )  # fmt: skip
 def test_an_order_says_what_it_is_for(position: float, target: float, purpose: str) -> None:
@@ -117,19 +117,19 @@ def test_an_order_says_what_it_is_for(position: float, target: float, purpose: s
 
 
 @pytest.mark.parametrize(
-    ("share", "words"), [(4.9e-5, "nothing"), (5e-5, "+0.0 % of equity"), (-0.0004, "-0.0 % of equity"), (-0.0006, "-0.1 % of equity")]
+    ("share", "words"), [(4.9e-5, "no position"), (5e-5, "+0.0 % of equity"), (-0.0004, "-0.0 % of equity"), (-0.0006, "-0.1 % of equity")]
 )
-def test_a_share_too_small_to_show_is_nothing(share: float, words: str) -> None:
+def test_a_share_too_small_to_show_is_no_position(share: float, words: str) -> None:
     assert explain_decision(replace(HELD, position=share))[1].startswith(f"It holds {words}:")
 
 
 @pytest.mark.parametrize(("value", "words"), [(7.0, "7"), (7.25, "7.25"), (7.256, "7.26"), (-0.5, "-0.50"), (None, "an unknown number")])
 def test_a_number_is_whole_or_has_two_decimals(value: float | None, words: str) -> None:
-    assert f"the day has lost {words} %" in explain_decision(replace(HELD, failed_gates=(FailedGate("daily loss", value, 3.0),)))[1]
+    assert f"the loss of the day is {words} %" in explain_decision(replace(HELD, failed_gates=(FailedGate("daily loss", value, 3.0),)))[1]
 
 
 def test_every_gate_has_its_words_and_one_without_still_has_its_name() -> None:
-    assert set(GATE_SENTENCES) == {rung[0] for rung in GATES}
+    assert set(GATE_SENTENCES) == {gate[0] for gate in GATES}
     assert (
         explain_decision(replace(HELD, failed_gates=(FailedGate("tomorrow's gate", 1.0, 2.0),)))[1]
         == "It holds +5.0 % of equity: tomorrow's gate did not pass."

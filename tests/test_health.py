@@ -1,4 +1,4 @@
-"""Health: judged from what stands in the store, and every fault is named."""
+"""Health: judged from the store, with every fault named."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_no_lease_or_an_old_heartbeat_is_down() -> None:
 def test_a_full_disk_is_named_where_no_engine_runs() -> None:
     assert (
         judge_health(replace(WELL, heartbeat_at=None, is_full=True)).reasons[1]
-        == "the disk of the store is full: the engine goes on when there is room"
+        == "the disk of the store is full: the engine continues when there is space"
     )
     assert judge_health(replace(WELL, is_full=True)).state == "healthy"  # while it writes, the alert of the disk tells
 
@@ -81,19 +81,23 @@ def test_an_alert_that_repeats_a_component_is_named_once() -> None:
 @pytest.mark.parametrize(
     ("changed", "state", "reason"),
     [
-        ({"beat": NOW - 15 * SECOND}, "healthy", None),
-        ({"beat": NOW - 15 * SECOND - 1}, "down", "the engine's last heartbeat was 15 s ago"),
-        ({"decided": NOW - 30 * SECOND}, "healthy", None),
-        ({"decided": NOW - 30 * SECOND - 1}, "down", "the last tick was decided 30 s ago"),
-        ({"decided": NOW - 50 * SECOND, "tick_interval_seconds": 10.0}, "healthy", None),
-        ({"decided": NOW - 51 * SECOND, "tick_interval_seconds": 10.0}, "down", "the last tick was decided 51 s ago"),
-        ({"decided": NOW - 45 * SECOND, "started": None}, "down", "the last tick was decided 45 s ago"),
-        ({"decided": NOW, "started": NOW}, "healthy", None),
-        ({"decided": None, "started": None}, "starting", "waiting for the first tick since the start"),
-        ({"decided": NOW - 121 * SECOND, "started": NOW - 120 * SECOND}, "starting", "waiting for the first tick since the start"),
-        ({"decided": NOW - 122 * SECOND, "started": NOW - 121 * SECOND}, "down", "no tick since the start 121 s ago"),
-        ({"decided": None, "started": NOW - 300 * SECOND, "tick_interval_seconds": 60.0}, "starting", "waiting for the first tick since the start"),
-        ({"decided": None, "started": NOW - 301 * SECOND, "tick_interval_seconds": 60.0}, "down", "no tick since the start 301 s ago"),
+        ({"heartbeat_at": NOW - 15 * SECOND}, "healthy", None),
+        ({"heartbeat_at": NOW - 15 * SECOND - 1}, "down", "the engine's last heartbeat was 15 s ago"),
+        ({"decided_at": NOW - 30 * SECOND}, "healthy", None),
+        ({"decided_at": NOW - 30 * SECOND - 1}, "down", "the last tick was decided 30 s ago"),
+        ({"decided_at": NOW - 50 * SECOND, "tick_interval_seconds": 10.0}, "healthy", None),
+        ({"decided_at": NOW - 51 * SECOND, "tick_interval_seconds": 10.0}, "down", "the last tick was decided 51 s ago"),
+        ({"decided_at": NOW - 45 * SECOND, "started_at": None}, "down", "the last tick was decided 45 s ago"),
+        ({"decided_at": NOW, "started_at": NOW}, "healthy", None),
+        ({"decided_at": None, "started_at": None}, "starting", "waiting for the first tick since the start"),
+        ({"decided_at": NOW - 121 * SECOND, "started_at": NOW - 120 * SECOND}, "starting", "waiting for the first tick since the start"),
+        ({"decided_at": NOW - 122 * SECOND, "started_at": NOW - 121 * SECOND}, "down", "no tick since the start 121 s ago"),
+        (
+            {"decided_at": None, "started_at": NOW - 300 * SECOND, "tick_interval_seconds": 60.0},
+            "starting",
+            "waiting for the first tick since the start",
+        ),
+        ({"decided_at": None, "started_at": NOW - 301 * SECOND, "tick_interval_seconds": 60.0}, "down", "no tick since the start 301 s ago"),
     ],
 )
 def test_a_limit_is_kept_to_the_nanosecond(changed: dict[str, Any], state: str, reason: str | None) -> None:
@@ -125,7 +129,7 @@ def test_every_component_that_is_not_well_is_named_with_its_error() -> None:
 def test_a_heartbeat_from_the_future_counts_as_none_and_the_reason_says_so() -> None:
     health = judge_health(replace(WELL, heartbeat_at=NOW + 4 * HOUR))
     assert (health.state, health.alive) == ("down", False)
-    assert health.reasons[0].startswith("the engine's last heartbeat is dated 14,400 s in the future and counts as none")
+    assert health.reasons[0].startswith("the engine's last heartbeat is dated 14,400 s in the future and counts as missing")
     assert judge_health(replace(WELL, heartbeat_at=NOW + 5 * SECOND, decided_at=NOW + 5 * SECOND)).state == "healthy", (
         "clocks of two processes may differ a little"
     )
@@ -135,7 +139,7 @@ def test_a_tick_from_the_future_counts_as_none() -> None:
     ahead = replace(WELL, started_at=NOW + HOUR, decided_at=NOW + 2 * HOUR, clock_step=ClockStep(NOW - 10 * SECOND, -7_200.0))
     health = judge_health(ahead)
     assert (health.state, health.alive) == ("starting", True)
-    assert health.reasons[0].startswith("waiting for the next tick: the last is dated 7,200 s in the future and counts as none")
+    assert health.reasons[0].startswith("waiting for the next tick: the last is dated 7,200 s in the future and counts as missing")
     stalled = judge_health(replace(ahead, clock_step=ClockStep(NOW - 121 * SECOND, -7_200.0)))
     assert (stalled.state, stalled.reasons) == ("down", ("no tick for 121 s, since the wall clock went back by 7,200 s",))
 
@@ -153,7 +157,7 @@ def test_a_machine_that_slept_has_the_time_of_a_tick_to_decide_again() -> None:
     assert stalled.reasons == ("no tick for 31 s, since the wall clock went forward by 28,800 s: it was set, or the machine slept",)
 
 
-@pytest.mark.parametrize("changed", [{"warm": True}, {"tick_interval_seconds": 0.0}])
+@pytest.mark.parametrize("changed", [{"is_warmup": True}, {"tick_interval_seconds": 0.0}])
 def test_a_tick_that_may_wait_for_a_training_has_two_minutes(changed: dict[str, Any]) -> None:
     assert judge_health(replace(WELL, decided_at=NOW - 119 * SECOND, **changed)).state == "healthy"
     assert judge_health(replace(WELL, decided_at=NOW - 121 * SECOND, **changed)).state == "down"
@@ -161,9 +165,9 @@ def test_a_tick_that_may_wait_for_a_training_has_two_minutes(changed: dict[str, 
 
 def test_ages_are_none_for_what_is_in_the_future_and_never_below_zero() -> None:
     vitals = replace(WELL, heartbeat_at=NOW + HOUR, decided_at=NOW + SECOND, clock_step=ClockStep(NOW, -3_600.0))
-    told = format_health(vitals, judge_health(vitals))
-    assert (told["heartbeat_age_seconds"], told["last_tick_age_seconds"]) == (None, 0.0)
-    assert told["clock_step"] == {"at": NOW, "seconds": -3_600.0}
+    formatted = format_health(vitals, judge_health(vitals))
+    assert (formatted["heartbeat_age_seconds"], formatted["last_tick_age_seconds"]) == (None, 0.0)
+    assert formatted["clock_step"] == {"at": NOW, "seconds": -3_600.0}
     samples = {family.name: [sample.value for sample in family.samples] for family in families.collect_engine_health(vitals, judge_health(vitals))}
     assert (samples["podium_up"], samples["podium_heartbeat_age_seconds"], samples["podium_last_tick_age_seconds"]) == ([0.0], [], [0.0])
     assert samples["podium_clock_step_seconds"] == [-3_600.0]

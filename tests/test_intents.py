@@ -1,4 +1,4 @@
-"""What a decision is for and why: by hand for every intent, every gate and every limit, and the same in the store's SQL."""
+"""The intent of a decision and its reason: worked by hand for every intent, gate and limit, and equal to the SQL of the store."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_a_smaller_position_names_what_became_of_the_forecast(sizes: dict[str, f
 
 
 def test_what_a_person_wants_flat_says_so_whatever_else_failed() -> None:
-    assert explain_intent(0.2, 0.0, ("not flattened", "edge above cost"), steps(4.0, 1.0, 0.2)) == "told to stay flat"
+    assert explain_intent(0.2, 0.0, ("not flattened", "edge above cost"), steps(4.0, 1.0, 0.2)) == "flattened by command"
 
 
 def test_single_precision_is_no_cut_and_what_was_not_recorded_says_so() -> None:

@@ -1,4 +1,4 @@
-"""One round trip worked by hand: from the decision over orders, fills and the account to the store and the Portfolio page, to the cent."""
+"""One round trip worked by hand, to the cent: from the decision over orders, fills and the account to the store and the Portfolio page."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from engine.service.engine import Engine
 from engine.service.resume import resume_engine
 from engine.settings import Settings
 from engine.store import database
-from engine.store.read import decisions
+from engine.store.read import portfolio
 from engine.store.read.history import TickHistory
 from engine.store.read.reader import Reader
 from engine.store.write.writer import Writer
-from pages.decisions import tables
+from pages.portfolio import tables
 from tests.controls import proven
 from tests.makers import MINUTE, START, Played, StoppedClock, no_books
 from tests.pages.test_pages import text
@@ -180,8 +180,8 @@ def test_the_store_and_the_portfolio_page_say_what_the_account_says(url: str) ->
     shown = page(url)
     assert "100,891" in shown  # equity, and cash
     assert "+0.89 %" in shown  # since the start, after costs
-    assert "nothing is held" in shown
-    table = tables.render_fills(decisions.read_fills(Reader(url), limit=4))
+    assert "no open positions" in shown
+    table = tables.render_fills(portfolio.read_fills(Reader(url), limit=4))
     for figure in ("101.04", "49.480", "7.5", "12.0", "11.5", "16.0"):
         assert f">{figure}<" in table
 
@@ -199,7 +199,7 @@ def test_open_gain_on_the_portfolio_is_what_closing_at_the_mark_would_gain(url: 
     (_, filled) = played(url, iter(bars))
     marked = closes()[:, ENTER + 1]
     gains = (200 * (marked[0] - 101.0404), -400 * (marked[1] - 49.4802))
-    table = tables.render_positions(decisions.read_positions(Reader(url)))
+    table = tables.render_positions(portfolio.read_positions(Reader(url)))
     for gain in gains:
         assert f"{gain:+,.2f}".replace("-", "\N{MINUS SIGN}") in table
     fees = 20_208.08 * 0.00075 + 19_792.08 * 0.0012
@@ -227,9 +227,9 @@ def test_only_a_move_larger_than_the_whole_round_trip_is_traded(url: str, edge: 
 def test_a_round_trip_at_unchanged_prices_costs_what_the_decision_said(url: str) -> None:
     entered, *_, last = played(url, market({ENTER + 1: PRICE, EXIT + 1: PRICE}))
     money = np.abs(np.array(UNITS)) * np.array(PRICE)
-    said = float((entered.outcome.sizes.cost_bps * money).sum()) / 1e4
-    assert CAPITAL - last.inputs.account.equity == pytest.approx(said, rel=2e-3)  # 20,000 x 23 bps + 20,000 x 32 bps = 110.00
-    assert said == pytest.approx(110.0, rel=1e-3)
+    expected_cost = float((entered.outcome.sizes.cost_bps * money).sum()) / 1e4
+    assert CAPITAL - last.inputs.account.equity == pytest.approx(expected_cost, rel=2e-3)  # 20,000 x 23 bps + 20,000 x 32 bps = 110.00
+    assert expected_cost == pytest.approx(110.0, rel=1e-3)
 
 
 LEVELS = 3

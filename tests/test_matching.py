@@ -1,4 +1,4 @@
-"""How orders meet a market: known answers to the cent, worked by hand, and what never happens whatever the books and bars."""
+"""Matching of orders with a market: answers worked by hand to the cent, and properties that hold for any books and bars."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from engine import broker
 from engine.domain.decision import Fill
 from engine.domain.market import Account, Books, MarketSnapshot
 from engine.domain.orders import EXECUTIONS, FinishedOrder, Order
-from engine.domain.trading_config import TradingConfig
-from engine.domain.trading_rules import TradingRules
+from engine.domain.trading_config import TradingConfig, TradingRules
 from tests.makers import MINUTE, START, bar
 
 PASSIVE, AGGRESSIVE, SLICE = (EXECUTIONS.index(kind) for kind in ("passive", "aggressive", "slice"))
@@ -23,7 +22,7 @@ UNKNOWN = (np.nan, np.nan, 0.0, 0.0)
 
 
 def book(bid: float = 99.9, ask: float = 100.1, bid_size: float = 6.0, ask_size: float = 5.0) -> Books:
-    """Two levels a side, 0.1 apart, each as large as the best."""
+    """Two levels per side, 0.1 apart, of equal size."""
     steps, ones = np.array([[0.0, 0.1]]), np.ones((1, 2))
     return Books(bid - steps, bid_size * ones, ask + steps, ask_size * ones)
 
@@ -31,7 +30,7 @@ def book(bid: float = 99.9, ask: float = 100.1, bid_size: float = 6.0, ask_size:
 def traded(
     books: Books, *, low: float = 100.0, high: float = 100.0, volume: float = 50.0, later: tuple[float, ...] | None = None, number: int = 1
 ) -> MarketSnapshot:
-    """A bar that met the book, traded from low to high, and after an order arrived as `later` says."""
+    """A bar with this book at the fill, traded from low to high, and with trades after the arrival as in `later`."""
     one = bar(START + number * MINUTE, books=books, volume=volume)
     return replace(one, low=np.array([low]), high=np.array([high]), trades_after_arrival=None if later is None else np.array([later]))
 
@@ -40,10 +39,10 @@ def order(units: float, kind: int) -> Order:
     return Order(0, units, 2.0, 0.5, 0.002, kind)
 
 
-def work(asked: Order, *bars: MarketSnapshot, knobs: TradingConfig = KNOBS) -> tuple[Account, list[Fill], list[FinishedOrder]]:
-    """The order over these bars, carried on as long as it stands over."""
+def work(first_order: Order, *bars: MarketSnapshot, knobs: TradingConfig = KNOBS) -> tuple[Account, list[Fill], list[FinishedOrder]]:
+    """Work the order over these bars, for as long as it lasts."""
     account = broker.open_account(10_000.0, 1)
-    orders: tuple[Order, ...] = (asked,)
+    orders: tuple[Order, ...] = (first_order,)
     fills: list[Fill] = []
     done: list[FinishedOrder] = []
     for tick, one in enumerate(bars):
@@ -167,8 +166,8 @@ BAR = st.tuples(st.floats(90.0, 110.0), SIDE, SIDE, st.floats(0.0, 3.0), st.floa
 ASKED = st.tuples(st.floats(-40.0, 40.0).filter(lambda units: abs(units) > 0.01), st.sampled_from([PASSIVE, AGGRESSIVE, SLICE]))
 
 
-def met(number: int, told: tuple[float, tuple[float, float], tuple[float, float], float, float, bool]) -> MarketSnapshot:
-    mid, (down, bid_size), (up, ask_size), reach, sold, is_crossed = told
+def met(number: int, figures: tuple[float, tuple[float, float], tuple[float, float], float, float, bool]) -> MarketSnapshot:
+    mid, (down, bid_size), (up, ask_size), reach, sold, is_crossed = figures
     books = book(mid + up if is_crossed else mid - down, mid - down if is_crossed else mid + up, bid_size, ask_size)
     return traded(books, low=mid - reach, high=mid + reach, volume=sold, later=(mid - reach, mid + reach, sold, sold), number=number)
 
@@ -176,11 +175,11 @@ def met(number: int, told: tuple[float, tuple[float, float], tuple[float, float]
 @given(st.lists(st.tuples(BAR, st.one_of(st.none(), ASKED)), min_size=1, max_size=14))
 @settings(max_examples=200, deadline=None)
 def test_accounts_reconcile_and_no_order_fills_more_than_it_asks_whatever_comes(steps: list[tuple[tuple, tuple[float, int] | None]]) -> None:  # type: ignore[type-arg]
-    """Cash and positions are the sums of the fills; a new order takes the place of a working one; all that was asked is filled, left or given up."""
+    """Cash and positions are the sums of the fills; a new order replaces a working one; all units requested are filled, left or unfilled."""
     account = broker.open_account(10_000.0, 1)
     cash, units = 10_000.0, 0.0
-    for number, (told, wanted) in enumerate(steps):
-        one = met(number + 1, told)
+    for number, (figures, wanted) in enumerate(steps):
+        one = met(number + 1, figures)
         orders = account.working_orders if wanted is None else (order(*wanted),)
         before = orders[0].units if orders else 0.0
         account, fills = broker.fill_orders(account, orders, one, KNOBS, number)

@@ -1,4 +1,4 @@
-"""decide(): the same for the same, blind to the future, the same whatever the order of symbols, and unmoved by faults inside a phase."""
+"""decide(): deterministic, blind to the future, independent of the order of symbols, and robust to faults inside a phase."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from engine.domain.gates import GATES
 from engine.domain.market import MarketSnapshot
 from engine.domain.record import Floats, Record
 from engine.domain.state import State
-from engine.domain.trading_rules import TradingRules
+from engine.domain.trading_config import TradingRules
 from engine.orchestrator import decide
 from tests import sabotage
 from tests.makers import Moment, Played, bold, decided, engine, grew, lesson, moment, play, runner
 from tests.sabotage import KINDS, Sabotaged, sabotaged
 
-PARTS = ("decisions", "state", "mood", "matrix", "liquidity", "opinions", "forecast", "sizes")
+PARTS = ("decisions", "state", "market_state", "features", "liquidity", "predictions", "forecast", "sizes")
 
 
 def digests(outcome: Outcome) -> dict[str, str]:
@@ -62,16 +62,16 @@ def scrambled(bars: tuple[MarketSnapshot, ...], after: int) -> list[MarketSnapsh
 def test_changing_every_bar_after_a_tick_changes_nothing_up_to_it() -> None:
     taught, after = lesson(), 430  # 30 ticks after a training, 18 after its models were adopted
     ticks = play(engine(Played(taught.feed.info, scrambled(taught.bars, after))), after + 4)
-    told = [tick.decisions_digest for tick in ticks]
-    assert told[: after + 1] == list(taught.decisions[: after + 1])
+    digest_list = [tick.decisions_digest for tick in ticks]
+    assert digest_list[: after + 1] == list(taught.decisions[: after + 1])
     for tick in (0, 200, after):
         assert digests(ticks[tick].outcome) == digests(taught.outcomes[tick])
-    assert told[after + 1 :] != list(taught.decisions[after + 1 : after + 4])
+    assert digest_list[after + 1 :] != list(taught.decisions[after + 1 : after + 4])
     assert list(ticks[after].serving) == [artifact.data_digest for artifact in taught.artifacts[: len(taught.artifacts) // 3]]
 
 
 def shuffled(value: Any, order: Any) -> Any:
-    """A value with its symbols in another order: in every array along the axis that is as long as there are symbols, and in the venue's rules."""
+    """A value with its symbols in another order, in every array along the axis of symbols and in the venue's rules."""
     if isinstance(value, TradingRules):
         rules = {one.name: getattr(value, one.name) for one in fields(value)}
         return replace(value, **{name: tuple(rule[index] for index in order) if rule else () for name, rule in rules.items()})
@@ -97,7 +97,7 @@ def test_symbols_in_another_order_are_decided_alike(tick: int) -> None:
     plain, other = decided(at), decided(permuted(at, order))
     assert (other.decisions.action == plain.decisions.action[order]).all()
     assert (other.decisions.binding_gate == plain.decisions.binding_gate[order]).all()
-    for name in ("target", "delta", "confidence", "flip_bps"):
+    for name in ("target", "delta", "confidence", "edge_to_flip_bps"):
         np.testing.assert_allclose(getattr(other.decisions, name), getattr(plain.decisions, name)[order], rtol=1e-9, atol=1e-9)
     for mine, theirs in zip(other.decisions.gates, plain.decisions.gates, strict=True):
         np.testing.assert_allclose(mine.value, theirs.value[order], rtol=1e-9, atol=1e-9)
@@ -140,7 +140,7 @@ def test_a_phase_that_fails_in_a_pool_is_named_too(phase: Phase) -> None:
 def test_all_phases_failing_at_once_still_finish_the_tick() -> None:
     at = bold()
     forced = dict.fromkeys(Phase, "made to fail")
-    outcome = decided(at, forced=forced)
+    outcome = decided(at, forced_failures=forced)
     assert outcome.degraded == tuple(Phase)
     assert outcome.orders == ()
     assert outcome.state.tick == at.inputs.tick
@@ -179,9 +179,9 @@ def test_a_model_that_fails_is_the_fault_of_validation() -> None:
         raise MemoryError("made to fail")
 
     def one_blank(served: Any, x: Floats) -> Floats:
-        said = served.model.predict(served.fitted, x).copy()
-        said[1, 3] = np.nan
-        return np.asarray(said)
+        prediction = served.model.predict(served.fitted, x).copy()
+        prediction[1, 3] = np.nan
+        return np.asarray(prediction)
 
     for predict in (raises, one_blank, lambda served, x: served.model.predict(served.fitted, x).T, lambda served, x: None):
         outcome = decided(sabotage.model_that(at, predict))
@@ -191,7 +191,7 @@ def test_a_model_that_fails_is_the_fault_of_validation() -> None:
 
 @pytest.mark.parametrize("phase", Phase)
 def test_a_blank_where_a_blank_is_allowed_never_crashes_the_tick(phase: Phase) -> None:
-    """Each array of each phase's result that may be blank, blank altogether: sound or degraded, and no order that is not a number."""
+    """With each array that may hold NaN all NaN: the tick is valid or degraded, and no order is NaN."""
     at = bold()
     result = runner(at)
     decide(at.inputs, at.state, at.catalog, result)

@@ -13,10 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.cli._arguments import Subcommand, build_parser
+from engine.cli._arguments import build_parser, list_subcommands
 from engine.feeds.recorded import RecordedFeed
 from engine.feeds.simulated import SimulatedFeed
-from engine.plugins import discover_plugins
 from engine.service.settings_loader import RESERVED_SETTINGS, SETTING_NAMES, load_settings
 from engine.settings import SECOND, Settings, SettingsError, parse_retention
 from pages.ui.navigation import PAGES
@@ -24,7 +23,7 @@ from pages.ui.navigation import PAGES
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
-COMMANDS: tuple[Subcommand, ...] = discover_plugins("engine.cli", "COMMAND")
+COMMANDS = list_subcommands()
 
 
 def blocks(kind: str) -> list[str]:
@@ -70,7 +69,8 @@ def test_the_model_and_the_features_shown_are_found_trained_and_heard(tmp_path: 
     for name in ("engine/models/momentum.py", "engine/features/streak.py"):
         (tmp_path / name).write_text(told_by(name), encoding="utf-8")
     (tmp_path / "podium.toml").write_text('models = ["momentum", "ridge"]\n[knobs]\nfirst_training = 150\nmin_history = 60\n', encoding="utf-8")
-    families = run(tmp_path, "-c", "from engine.plugins import discover; print(*[one.columns for one in discover('engine.features', 'FAMILY')])")
+    code = "from engine.plugins import discover_plugins; print(*[family.columns for family in discover_plugins('engine.features', 'FAMILY')])"
+    families = run(tmp_path, "-c", code)
     assert "rise_7" in families
     told = json.loads(run(tmp_path, "-m", "engine", "backtest", "simulated", "--bars", "200", "--symbol-count", "3", "--json"))
     assert told["fallbacks"] == 0
@@ -163,7 +163,7 @@ def test_every_make_target_named_is_there() -> None:
 def test_the_table_of_commands_is_the_command_line() -> None:
     named = {name for row in rows("The command line") for name in re.findall(r"`(\w+)[^`]*`", row[0])}
     assert named == {command.name for command in COMMANDS if not command.is_reserved}
-    assert {command.name for command in COMMANDS if command.is_reserved} <= set(re.findall(r"`(\w+)`", section("What it does not do")))
+    assert {command.name for command in COMMANDS if command.is_reserved} <= set(re.findall(r"`([\w-]+)`", section("What it does not do")))
 
 
 @pytest.mark.parametrize("line", [text for text in typed() if "-m engine" in text and "COMMAND" not in text])

@@ -1,4 +1,4 @@
-"""Replay over a store that a real engine made: identical, across a restart and a retraining, and it names what was tampered with."""
+"""Replay over the store of a real engine: identical, across a restart and a retraining; tampering is named."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Made:
 
 
 def here(url: str) -> Settings:
-    return settings(database_url=url, knobs=KNOBS_HERE)
+    return settings(database_url=url, trading=KNOBS_HERE)
 
 
 def opened(url: str, feed: Feed | None = None) -> tuple[Engine, Writer, TickHistory]:
@@ -129,7 +129,7 @@ def copied(made: Made, tmp_path: Path) -> str:
 def test_a_restart_says_when_the_store_keeps_fewer_ticks_than_models_learn_from(copied: str, caplog: pytest.LogCaptureFixture) -> None:
     for dropped in (0, 90):
         with closing(sqlite3.connect(str(database.path_from_url(copied)))) as connection, connection as store:
-            store.execute("DELETE FROM slices WHERE tick < ?", (dropped,))
+            store.execute("DELETE FROM market_snapshots WHERE tick < ?", (dropped,))
         for one in opened(copied)[1:]:
             one.close()
         assert (f"learn from {END - dropped} of {END} ticks" in caplog.text) == (dropped > 0)
@@ -165,9 +165,9 @@ def braver(state: State) -> State:
 @pytest.mark.parametrize(
     ("table", "column", "at", "kind", "change", "names"),
     [
-        ("slices", "data", 480, MarketSnapshot, higher, "market"),
-        ("slices", "data", 470, MarketSnapshot, higher, "market"),
-        ("slices", "data", 480, MarketSnapshot, wider, "market"),  # which looks at the book for whether it is still the one before
+        ("market_snapshots", "data", 480, MarketSnapshot, higher, "market"),
+        ("market_snapshots", "data", 470, MarketSnapshot, higher, "market"),
+        ("market_snapshots", "data", 480, MarketSnapshot, wider, "market"),  # which looks at the book for whether it is still the one before
         ("ticks", "account", 480, Account, poorer, "microstructure"),
         ("checkpoints", "data", 400, State, surer, "ensemble"),
         ("checkpoints", "data", 400, State, braver, "market"),
@@ -186,9 +186,18 @@ def test_what_was_tampered_with_is_found_at_the_first_phase_that_differs(
 
 
 def test_a_row_of_training_that_was_tampered_with_does_not_touch_decisions(copied: str) -> None:
-    rewritten(copied, "slices", "row", 480, TrainingRow, lambda row: replace(row, price=row.price + 1.0))
+    rewritten(copied, "market_snapshots", "training_row", 480, TrainingRow, lambda row: replace(row, price=row.price + 1.0))
     history = TickHistory(copied)
     assert replay_tick(history, 480).identical
+    history.close()
+
+
+def test_a_tick_of_an_earlier_version_is_reported_as_such_and_not_as_different(copied: str) -> None:
+    with closing(sqlite3.connect(str(database.path_from_url(copied)))) as connection, connection as store:
+        store.execute("UPDATE runs SET fingerprint = json_remove(fingerprint, '$.digests')")
+    history = TickHistory(copied)
+    with pytest.raises(NotStored, match="decided by an earlier version of Podium"):
+        replay_tick(history, 450)
     history.close()
 
 

@@ -1,4 +1,4 @@
-"""Run: times what it is given, checks what comes of it, and puts the fallback in its place."""
+"""Running a phase: timing, checks of the result, and the fallback."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Part(Record):
 
     sure: Floats
     may: Floats
-    one: float = 0.0
+    number: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +32,8 @@ class Whole(Record):
     other: Part
 
 
-def part(*, sure: Any = None, may: Any = None, one: float = 0.0) -> Part:
-    return Part(np.zeros(3) if sure is None else sure, np.zeros((2, 3)) if may is None else may, one)
+def part(*, sure: Any = None, may: Any = None, number: float = 0.0) -> Part:
+    return Part(np.zeros(3) if sure is None else sure, np.zeros((2, 3)) if may is None else may, number)
 
 
 def spoiled(value: float) -> Floats:
@@ -50,19 +50,19 @@ def run(hands: Hands | None = None, **more: Any) -> PhaseRunner:
 
 def test_a_sound_result_is_passed_on_and_timed() -> None:
     hands = Hands(5.0)
-    one = run(hands)
+    runner = run(hands)
 
     def work() -> Part:
         hands.seconds += 0.25
         return part()
 
-    assert one(Phase.MARKET, work, work) is one.results[Phase.MARKET]
-    one(Phase.FEATURES, work, work)
-    assert [(span.phase, span.start_ms, span.ms, span.fallback, span.error, span.thread) for span in one.spans] == [
+    assert runner(Phase.MARKET, work, work) is runner.results[Phase.MARKET]
+    runner(Phase.FEATURES, work, work)
+    assert [(span.phase, span.start_ms, span.ms, span.fallback, span.error, span.thread) for span in runner.spans] == [
         (Phase.MARKET, 0.0, 250.0, False, None, "tick"),
         (Phase.FEATURES, 250.0, 250.0, False, None, "tick"),
     ]
-    assert one.degraded == ()
+    assert runner.degraded == ()
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_a_sound_result_is_passed_on_and_timed() -> None:
         (lambda: part(may=np.zeros((3, 2))), "Part.may has shape (3, 2), expected (2, 3)"),
         (lambda: part(sure=np.zeros(2)), "Part.sure has shape (2,), expected (3,)"),
         (lambda: part(sure=[0.0, 0.0, 0.0]), "Part.sure is list, expected an array"),
-        (lambda: part(one=float("nan")), "Part.one is nan"),
+        (lambda: part(number=float("nan")), "Part.number is nan"),
         (lambda: Whole((part(), part(sure=spoiled(np.nan))), part()), "Part.sure holds NaN"),
         (lambda: Whole((), part(sure=spoiled(np.inf))), "Part.sure holds inf"),
         (lambda: None, "expected a record, got NoneType"),
@@ -85,18 +85,18 @@ def test_a_sound_result_is_passed_on_and_timed() -> None:
     ],
 )  # fmt: skip
 def test_an_unsound_result_is_replaced_and_the_reason_kept(made: Any, why: str) -> None:
-    one, spare = run(), part()
-    assert one(Phase.RISK, made, lambda: spare) is spare
-    assert one.degraded == (Phase.RISK,)
-    assert why in str(one.spans[0].error)
-    assert one.spans[0].fallback
+    runner, spare = run(), part()
+    assert runner(Phase.RISK, made, lambda: spare) is spare
+    assert runner.degraded == (Phase.RISK,)
+    assert why in str(runner.spans[0].error)
+    assert runner.spans[0].fallback
 
 
 def test_a_part_that_was_found_unsound_is_unsound_wherever_it_is_handed_on() -> None:
-    one, sound, bad = run(), part(), unsound()
+    runner, sound, bad = run(), part(), unsound()
     for phase, other in ((Phase.MARKET, sound), (Phase.FEATURES, bad), (Phase.RISK, bad), (Phase.DECISION, sound)):
-        one(phase, lambda other=other: Whole((sound,), other), lambda: Whole((), sound))  # type: ignore[misc]
-    assert one.degraded == (Phase.FEATURES, Phase.RISK)
+        runner(phase, lambda other=other: Whole((sound,), other), lambda: Whole((), sound))  # type: ignore[misc]
+    assert runner.degraded == (Phase.FEATURES, Phase.RISK)
 
 
 def test_a_blank_is_allowed_only_where_it_is_declared() -> None:
@@ -118,10 +118,10 @@ def test_a_late_result_is_discarded() -> None:
         hands.seconds += 0.25
         return spare
 
-    one = run(hands, deadline_ms=2_000.0)
-    assert one(Phase.LEARNING, late, instead) is spare
-    assert one.spans[0].error == "took 2500 ms, the deadline is 2000 ms"
-    assert one.spans[0].ms == 2_750.0
+    runner = run(hands, deadline_ms=2_000.0)
+    assert runner(Phase.LEARNING, late, instead) is spare
+    assert runner.spans[0].error == "took 2500 ms, the deadline is 2000 ms"
+    assert runner.spans[0].ms == 2_750.0
 
 
 def test_work_at_its_deadline_is_in_time() -> None:
@@ -131,9 +131,9 @@ def test_work_at_its_deadline_is_in_time() -> None:
         hands.seconds += 2.0
         return part()
 
-    one = run(hands, deadline_ms=2_000.0)
-    one(Phase.LEARNING, just, part)
-    assert one.degraded == ()
+    runner = run(hands, deadline_ms=2_000.0)
+    runner(Phase.LEARNING, just, part)
+    assert runner.degraded == ()
 
 
 def test_a_fallback_that_fails_loses_the_tick() -> None:
@@ -145,8 +145,8 @@ def test_a_fallback_that_fails_loses_the_tick() -> None:
 
 
 def test_a_fallback_that_is_unsound_loses_the_tick() -> None:
-    with pytest.raises(FallbackFailed, match=r"the fallback of market failed: Unsound: Part.sure holds NaN"):
-        run()(Phase.MARKET, lambda: part(one=float("inf")), lambda: part(sure=spoiled(np.nan)))
+    with pytest.raises(FallbackFailed, match=r"the fallback of market failed: InvalidRecord: Part.sure holds NaN"):
+        run()(Phase.MARKET, lambda: part(number=float("inf")), lambda: part(sure=spoiled(np.nan)))
 
 
 def test_what_a_person_interrupts_is_no_fault_of_a_phase() -> None:
@@ -164,21 +164,21 @@ def test_a_replay_repeats_the_failures_it_is_told_of_without_doing_the_work() ->
         done.append(1)
         return part()
 
-    one = run(forced={Phase.ENSEMBLE: "failed when it was decided"})
-    one(Phase.ENSEMBLE, work, part)
-    assert (one.degraded, done) == ((Phase.ENSEMBLE,), [])
+    runner = run(forced_failures={Phase.ENSEMBLE: "failed when it was decided"})
+    runner(Phase.ENSEMBLE, work, part)
+    assert (runner.degraded, done) == ((Phase.ENSEMBLE,), [])
 
 
 def test_degraded_phases_are_named_in_their_order() -> None:
-    one = run()
+    runner = run()
     for phase in (Phase.RISK, Phase.MARKET):
-        one(phase, unsound, part)
-    assert one.degraded == (Phase.MARKET, Phase.RISK)
+        runner(phase, unsound, part)
+    assert runner.degraded == (Phase.MARKET, Phase.RISK)
 
 
 def test_started_phases_run_in_the_pool_and_say_so() -> None:
     with ThreadPoolExecutor(2) as pool:
-        one = run(pool=pool)
-        begun = [one.start(phase, part, part) for phase in (Phase.MARKET, Phase.FEATURES)]
+        runner = run(pool=pool)
+        begun = [runner.start(phase, part, part) for phase in (Phase.MARKET, Phase.FEATURES)]
         assert all(isinstance(started.result(), Part) for started in begun)
-    assert {span.thread for span in one.spans} == {"beside market", "beside features"}
+    assert {span.thread for span in runner.spans} == {"parallel market", "parallel features"}

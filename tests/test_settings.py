@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from engine.domain.ports import FeedInfo
-from engine.domain.trading_config import TradingConfig
-from engine.domain.trading_rules import TradingRules
-from engine.service.settings_loader import RESERVED_SETTINGS, SETTING_NAMES, load_settings
+from engine.domain.trading_config import TradingConfig, TradingRules
+from engine.schema import Parameter, parameters_of
+from engine.service.settings_loader import RENAMED, RENAMED_KNOBS, RESERVED_SETTINGS, SETTING_NAMES, _announce, load_settings
 from engine.settings import DAY, Settings, SettingsError, build_trading_config, format_duration, identify_session, parse_duration, parse_retention
 
 ROOT = Path(__file__).parent.parent
@@ -125,6 +126,68 @@ def test_spans_and_sizes_are_read_and_written() -> None:
     assert parse_retention("30d") == (30.0, None)
     assert parse_retention("500mb") == (None, 500_000_000)
     assert parse_retention("12h, 2GB") == (0.5, 2_000_000_000)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "value", "field"),
+    [
+        ("PODIUM_WARM_UP", "PODIUM_WARMUP_BARS", "40", "warmup_bars"),
+        ("PODIUM_PACE_SECONDS", "PODIUM_TICK_INTERVAL_SECONDS", "0.5", "tick_interval_seconds"),
+        ("PODIUM_KEEP_DECISIONS", "PODIUM_RETENTION", "3d", "retention_days"),
+        ("PODIUM_IMPACT", "PODIUM_IMPACT_COEFFICIENT", "0.3", "impact_coefficient"),
+    ],
+)
+def test_an_old_name_is_accepted_with_one_line_that_names_the_new_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], old: str, new: str, value: str, field: str
+) -> None:
+    _announce.cache_clear()
+    for _ in range(2):
+        assert getattr(load_settings({old: value}, tmp_path), field) == getattr(load_settings({new: value}, tmp_path), field)
+    assert capsys.readouterr().err == f"podium: {old} is now called {new}: rename it, the next version refuses the old name\n"
+    with pytest.raises(SettingsError, match=f"^{old} and {new} are the same setting: give {new} alone$"):
+        load_settings({old: value, new: value}, tmp_path)
+
+
+def test_old_names_in_the_file_and_of_flags_are_accepted_as_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _announce.cache_clear()
+    settings = load_settings({}, written(tmp_path, "warm_up = 5\n[knobs]\nadopt_after = 3\nrebalance = 0.5\n"), overrides={"pace_seconds": "0"})
+    assert (settings.warmup_bars, settings.tick_interval_seconds) == (5, 0.0)
+    assert (settings.trading.deployment_lag_bars, settings.trading.rebalance_threshold) == (3, 0.5)
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(": rename")[0] for line in lines] == [
+        "podium: warm_up in podium.toml is now called warmup_bars in podium.toml",
+        "podium: --pace is now called --tick-interval",
+        "podium: knobs.adopt_after in podium.toml is now called knobs.deployment_lag_bars in podium.toml",
+        "podium: knobs.rebalance in podium.toml is now called knobs.rebalance_threshold in podium.toml",
+    ]
+
+
+def test_old_names_lead_to_names_that_exist() -> None:
+    assert set(RENAMED.values()) <= set(SETTING_NAMES)
+    assert set(RENAMED_KNOBS.values()) <= {field.name for field in fields(TradingConfig)}
+    assert not set(RENAMED) & set(SETTING_NAMES)
+
+
+def refusal(name: str, value: str, folder: Path) -> str:
+    """Why a value is refused; "" where it is taken."""
+    try:
+        load_settings({f"PODIUM_{name.upper()}": value}, folder)
+    except SettingsError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize("parameter", [row for row in parameters_of(Settings).values() if row.help], ids=lambda parameter: parameter.name)
+def test_a_setting_has_help_a_remedy_and_refuses_nonsense_in_one_line(tmp_path: Path, parameter: Parameter) -> None:
+    assert parameter.wanted
+    if parameter.name not in SETTING_NAMES:
+        return  # of the table [alerts] alone
+    for value in ("\x1b[2J", "9" * 5_000, "a" * 5_000, "nan"):
+        line = refusal(parameter.name, value, tmp_path)
+        assert line or parameter.form, value
+        assert line.isprintable()
+        assert len(line) < 300
+        assert not line or parameter.name in line.lower()
 
 
 def test_costs_are_the_venues_unless_set() -> None:

@@ -1,4 +1,4 @@
-"""Markets whose truth is known, one seed of each: the long proof plays twenty (`make proof`)."""
+"""Markets with a known truth, one seed of each; the long proof plays twenty (`make proof`)."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from engine.cli import _backtest_text
 from engine.domain.decision import LIMITS
 from engine.domain.market import MarketSnapshot
 from engine.domain.tick import Tick
-from engine.domain.trading_rules import TradingRules
+from engine.domain.trading_config import TradingRules
 from engine.orchestrator import decide
 from engine.phases import gates
 from tests.makers import BARS, MINUTE, Drawer, Moment, Played, lesson, moment, play, resumed, runner
@@ -24,11 +24,11 @@ SPOT = TradingRules(lots=(0.01,) * 8, min_notionals=(500.0,) * 8, shorts=(False,
 def run(rules: TradingRules, bars: tuple[MarketSnapshot, ...] = ()) -> list[Tick]:
     """The lesson's last 120 bars, or others, decided by its models with an account that begins flat."""
     bars = bars or lesson().bars[FROM:]
-    one = resumed(FROM, bars, keeper=Drawer())
-    one.feed = Played(replace(lesson().feed.info, rules=rules), bars)
-    one.knobs = replace(one.knobs, rules=rules)
-    one.account = replace(broker.open_account(100_000.0, 8), accrued_at=moment(FROM).inputs.at)
-    return play(one)
+    resumed_engine = resumed(FROM, bars, keeper=Drawer())
+    resumed_engine.feed = Played(replace(lesson().feed.info, rules=rules), bars)
+    resumed_engine.config = replace(resumed_engine.config, rules=rules)
+    resumed_engine.account = replace(broker.open_account(100_000.0, 8), accrued_at=moment(FROM).inputs.at)
+    return play(resumed_engine)
 
 
 def test_spot_is_never_short_in_a_run_that_would_have_been() -> None:
@@ -99,8 +99,8 @@ def test_a_gap_is_paid_for_by_the_position_held_before_it() -> None:
 
 def test_a_decision_under_rules_replays_from_what_is_stored() -> None:
     ticks = run(SPOT)
-    one = resumed(FROM, lesson().bars[FROM:])
-    state = one.state
+    resumed_engine = resumed(FROM, lesson().bars[FROM:])
+    state = resumed_engine.state
     for tick in ticks[:20]:
         at = Moment(tick.inputs, state, replace(moment(FROM).catalog))
         outcome = decide(at.inputs, at.state, at.catalog, runner(at))

@@ -1,1 +1,1 @@
-"""Optimization actions, one a file; each module gives ACTION."""
+"""Optimization actions, one per file; each module defines ACTION."""

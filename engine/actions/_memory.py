@@ -1,4 +1,4 @@
-"""What this process holds of the machine's memory, and giving back what it has freed."""
+"""The memory of this process, and the return of freed pages to the system."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ def resident_bytes() -> int:
 
 
 def can_return_pages() -> bool:
-    """Whether the C library can be asked to return freed pages."""
+    """Whether the C library can return freed pages."""
     return _malloc_trim() is not None
 
 
 def return_freed_pages() -> str:
-    """Returns freed pages to the system; what came of it, in words."""
-    found = _malloc_trim()
-    if found is None:
+    """Return freed pages to the system; the outcome in words."""
+    malloc_trim = _malloc_trim()
+    if malloc_trim is None:
         return "this system has no malloc_trim"
-    found.argtypes, found.restype = (ctypes.c_size_t,), ctypes.c_int
-    return "malloc_trim returned pages" if found(0) else "malloc_trim had no page to return"
+    malloc_trim.argtypes, malloc_trim.restype = (ctypes.c_size_t,), ctypes.c_int
+    return "malloc_trim returned pages" if malloc_trim(0) else "malloc_trim had no page to return"
 
 
 def _malloc_trim() -> ctypes._NamedFuncPointer | None:

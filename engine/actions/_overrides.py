@@ -1,4 +1,4 @@
-"""Taking back what an action turned."""
+"""Reverting an override."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from engine.domain.optimization import ActionContext, ActionResult, Override
 T = TypeVar("T")
 
 
-def revert_override(room: ActionContext, dial: Override[T], unit: str, amount: Callable[[T, T], float], say: Callable[[T], str]) -> ActionResult:
-    """Turns a dial back to what it was before the last turn; `amount` is of what was in force and what is now."""
-    if room.dry_run:
-        return ActionResult(0.0, unit, f"dry run: would take back the last turn; in force now: {say(dial.current())}", done=False)
-    changed = dial.revert()
+def revert_override(
+    context: ActionContext, override: Override[T], unit: str, amount: Callable[[T, T], float], describe: Callable[[T], str]
+) -> ActionResult:
+    """Revert the last change of an override; `amount` takes the value before and the value now."""
+    if context.dry_run:
+        return ActionResult(0.0, unit, f"dry run: would revert the last change; now: {describe(override.current())}", done=False)
+    changed = override.revert()
     if changed is None:
-        return ActionResult(0.0, unit, f"nothing to take back; in force: {say(dial.current())}", done=False)
-    return ActionResult(amount(*changed), unit, f"taken back: {say(changed[0])} -> {say(changed[1])}")
+        return ActionResult(0.0, unit, f"nothing to revert; now: {describe(override.current())}", done=False)
+    return ActionResult(amount(*changed), unit, f"reverted: {describe(changed[0])} -> {describe(changed[1])}")

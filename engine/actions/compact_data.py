@@ -1,40 +1,46 @@
-"""Gives back the empty and the outlived parts of the engine's large blocks of memory."""
+"""Frees the empty and outdated parts of the engine's large blocks of memory."""
 
 from __future__ import annotations
 
+from engine import units
 from engine.actions._memory import resident_bytes, return_freed_pages
 from engine.domain.optimization import Action, ActionContext, ActionResult, MemoryBlock
 
 MIN_BYTES = 1_000_000  # bytes below which copying the blocks is not worth it
 
 
-def compact_data(room: ActionContext) -> ActionResult:
-    """RSS freed in bytes, as it comes out; below 0 where the process grew meanwhile. The rows and bytes let go of are in the detail.
+def compact_data(context: ActionContext) -> ActionResult:
+    """RSS freed in bytes, as measured; below 0 where the process grew meanwhile. The detail gives the rows and bytes freed.
 
-    The blocks: the rows models are trained on (grown by doubling), the window's buffers, and of a recording the bars that were played. What is in
-    use stays as it is, so no decision changes. Ticks wait while the blocks are copied.
+    The blocks are the training rows (which grow by doubling), the window's buffers, and the bars of a recording that have been played. Values in use
+    stay as they are, so no decision changes. Ticks wait while the blocks are copied.
     """
-    blocks = room.actuators.memory_blocks()
+    blocks = context.actuators.memory_blocks()
     spare = [block for block in blocks if block.held > block.needed]
     size = sum(block.held - block.needed for block in spare)
     if size < MIN_BYTES:
         held = sum(block.held for block in blocks)
-        return ActionResult(0.0, "bytes", f"nothing worth compacting: {size:,} of {held:,} bytes could go", done=False)
-    if room.dry_run:
-        return ActionResult(0.0, "bytes", f"dry run: would let go of {_words(spare)}; RSS is {resident_bytes():,} bytes", done=False)
+        return ActionResult(
+            0.0, "bytes", f"nothing worth compacting: {units.format_bytes(size)} of {units.format_bytes(held)} could be freed", done=False
+        )
+    if context.dry_run:
+        return ActionResult(0.0, "bytes", f"dry run: would free {_words(spare)}; RSS is {units.format_bytes(resident_bytes())}", done=False)
     before = resident_bytes()
-    room.report_progress(0.1, "copying what is needed")
-    was = room.actuators.compact_memory()
-    room.report_progress(0.8, "returning pages")
+    context.report_progress(0.1, "copying the rows in use")
+    was = context.actuators.compact_memory()
+    context.report_progress(0.8, "returning pages")
     returned = return_freed_pages()
     after = resident_bytes()
-    left = {block.name: block.held for block in room.actuators.memory_blocks()}
-    told = [MemoryBlock(block.name, block.rows, block.held, left.get(block.name, 0)) for block in was if block.held > left.get(block.name, 0)]
-    return ActionResult(float(before - after), "bytes", f"let go of {_words(told)}; {returned}; RSS {before:,} -> {after:,} bytes")
+    left = {block.name: block.held for block in context.actuators.memory_blocks()}
+    freed = [MemoryBlock(block.name, block.rows, block.held, left.get(block.name, 0)) for block in was if block.held > left.get(block.name, 0)]
+    return ActionResult(float(before - after), "bytes", f"freed {_words(freed)}; {returned}; RSS {units.format_change(before, after, 'bytes')}")
 
 
 def _words(blocks: list[MemoryBlock]) -> str:
-    return ", ".join(f"{block.rows:,} rows of the {block.name} ({block.held:,} -> {block.needed:,} bytes)" for block in blocks) or "nothing"
+    return (
+        ", ".join(f"{block.rows:,} rows of the {block.name} ({units.format_change(block.held, block.needed, 'bytes')})" for block in blocks)
+        or "nothing"
+    )
 
 
 ACTION = Action(
@@ -43,6 +49,6 @@ ACTION = Action(
     metric="process.rss_bytes",
     better=-1,
     cost="high",
-    description="Lets go of the empty end of the training rows, spare room in the window and recorded bars that were played; the next tick waits for it.",
+    description="Frees the empty end of the training rows, spare room in the window and played bars of a recording; the next tick waits for it.",
     run=compact_data,
 )

@@ -1,4 +1,4 @@
-"""Compresses log files that were put away, with zstd; what cannot be written whole is left as it was."""
+"""Compresses rotated log files with zstd; a file that cannot be compressed completely stays as it is."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from time import perf_counter
 
 import zstandard
 
+from engine import units
 from engine.actions._folders import PlainFile, find_file, is_unchanged, list_files, open_folder
 from engine.domain.optimization import Action, ActionContext, ActionResult
 
-ROTATED = re.compile(r"podium\.log\.\d{1,3}", re.ASCII)  # by the rotation, which would move them on
-SET_ASIDE = re.compile(r"podium-\d{1,20}-\d{1,20}\.log", re.ASCII)  # out of the rotation, by a run that could not finish
-IDLE_SECONDS = 60.0  # s: nobody writes to it any more
+ROTATED = re.compile(r"podium\.log\.\d{1,3}", re.ASCII)  # by the rotation, which would rename them again
+SET_ASIDE = re.compile(r"podium-\d{1,20}-\d{1,20}\.log", re.ASCII)  # by this action, in a run that could not finish
+IDLE_SECONDS = 60.0  # s without a write: the file is no longer in use
 MIN_BYTES = 4_096  # bytes: a smaller file frees nothing
-MOST_FILES, MOST_BYTES, MOST_SECONDS = 50, 500_000_000, 60.0  # of one run
+MOST_FILES, MOST_BYTES, MOST_SECONDS = 50, 500_000_000, 60.0  # per run
 LEVEL = 9
 CHUNK = 1 << 20
 NO_LINK = getattr(os, "O_NOFOLLOW", 0)  # Windows has none
@@ -27,7 +28,7 @@ NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_LINK
 
 @dataclass(slots=True)
 class CompressionTally:
-    """What one run did."""
+    """The result of one run."""
 
     files: int = 0
     before: int = 0  # bytes
@@ -36,62 +37,60 @@ class CompressionTally:
     refused: list[str] = field(default_factory=list)
 
 
-def compress_logs(room: ActionContext) -> ActionResult:
-    """Bytes freed on disk. Only the engine's own log files that the rotation has put away, never the one being written.
+def compress_logs(context: ActionContext) -> ActionResult:
+    """Bytes freed on disk. Only the engine's own rotated log files, never the one being written.
 
-    Each is taken out of the rotation, written to a .part, read back, synced and renamed before the original goes. Raises OSError in one line where
-    nothing at all could be compressed.
+    Each is taken out of the rotation, written to a .part file, read back, synced and renamed before the original is deleted. Raises OSError in one
+    line where no file could be compressed.
     """
-    with open_folder(room.home, "logs") as folder:
-        waiting = [] if folder is None else [found for found in list_files(folder) if _is_due(found, room.now)]
+    with open_folder(context.home, "logs") as folder:
+        waiting = [] if folder is None else [file for file in list_files(folder) if _is_due(file, context.now)]
         if folder is None or not waiting:
-            return ActionResult(0.0, "bytes", "nothing to compress: no log file has been put away", done=False)
-        size = sum(found.stat.st_size for found in waiting)
-        if room.dry_run:
-            return ActionResult(0.0, "bytes", f"dry run: would compress {_counted(len(waiting))}, {size:,} bytes", done=False)
-        tally = _compress_all(waiting, folder, room)
-    refused = f"; {len(tally.refused):,} could not be: {', '.join(tally.refused[:3])}" if tally.refused else ""
+            return ActionResult(0.0, "bytes", "nothing to compress: there is no rotated log file", done=False)
+        size = sum(file.stat.st_size for file in waiting)
+        if context.dry_run:
+            return ActionResult(0.0, "bytes", f"dry run: would compress {_counted(len(waiting))}, {units.format_bytes(size)}", done=False)
+        tally = _compress_all(waiting, folder, context)
+    refused = f"; {len(tally.refused):,} failed: {', '.join(tally.refused[:3])}" if tally.refused else ""
     if not tally.files:
-        raise OSError(f"no log file was compressed and none was lost{refused}")
-    return ActionResult(float(tally.freed), "bytes", f"compressed {_counted(tally.files)}, {tally.before:,} -> {tally.after:,} bytes{refused}")
-
-
-def _is_due(found: PlainFile, now: int) -> bool:
-    return (
-        bool(ROTATED.fullmatch(found.name) or SET_ASIDE.fullmatch(found.name))
-        and found.stat.st_size >= MIN_BYTES
-        and found.is_idle(now, IDLE_SECONDS)
+        raise OSError(f"no log file was compressed, and none was lost{refused}")
+    return ActionResult(
+        float(tally.freed), "bytes", f"compressed {_counted(tally.files)}, {units.format_change(tally.before, tally.after, 'bytes')}{refused}"
     )
 
 
-def _compress_all(waiting: list[PlainFile], folder: int, room: ActionContext) -> CompressionTally:
+def _is_due(file: PlainFile, now: int) -> bool:
+    return bool(ROTATED.fullmatch(file.name) or SET_ASIDE.fullmatch(file.name)) and file.stat.st_size >= MIN_BYTES and file.is_idle(now, IDLE_SECONDS)
+
+
+def _compress_all(waiting: list[PlainFile], folder: int, context: ActionContext) -> CompressionTally:
     tally, begun = CompressionTally(), perf_counter()
-    for place, found in enumerate(waiting[:MOST_FILES]):
-        room.report_progress(place / len(waiting), found.name)
-        if tally.before + found.stat.st_size > MOST_BYTES or perf_counter() - begun > MOST_SECONDS:
-            tally.refused.append(f"{found.name}: left for the next run")
+    for place, file in enumerate(waiting[:MOST_FILES]):
+        context.report_progress(place / len(waiting), file.name)
+        if tally.before + file.stat.st_size > MOST_BYTES or perf_counter() - begun > MOST_SECONDS:
+            tally.refused.append(f"{file.name}: left for the next run")
             break
         try:
-            _compress_one(found, folder, tally)
+            _compress_file(file, folder, tally)
         except (OSError, zstandard.ZstdError) as error:
-            tally.refused.append(f"{found.name}: {getattr(error, 'strerror', None) or error}")
+            tally.refused.append(f"{file.name}: {getattr(error, 'strerror', None) or error}")
             if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
                 break
     return tally
 
 
-def _compress_one(found: PlainFile, folder: int, tally: CompressionTally) -> None:
-    taken = _take(found, folder)
+def _compress_file(file: PlainFile, folder: int, tally: CompressionTally) -> None:
+    taken = _take_out(file, folder)
     packed, part = f"{taken.name}.zst", f"{taken.name}.zst.part"
     if find_file(part, folder) is not None:
-        os.unlink(part, dir_fd=folder)  # of a run that was killed
+        os.unlink(part, dir_fd=folder)  # left by a run that was killed
     try:
         _write(taken.name, part, folder)
         _read_back(part, folder, taken.stat.st_size)
         if not is_unchanged(taken, folder):
-            raise OSError("it was written to meanwhile")
+            raise OSError("it was changed meanwhile")
         if find_file(packed, folder) is not None:
-            raise OSError(f"{packed} is there already")
+            raise OSError(f"{packed} already exists")
         os.utime(part, ns=(taken.stat.st_mtime_ns, taken.stat.st_mtime_ns), dir_fd=folder, follow_symlinks=False)
         os.rename(part, packed, src_dir_fd=folder, dst_dir_fd=folder)
     finally:
@@ -107,17 +106,17 @@ def _compress_one(found: PlainFile, folder: int, tally: CompressionTally) -> Non
         tally.freed += taken.on_disk - done.on_disk
 
 
-def _take(found: PlainFile, folder: int) -> PlainFile:
-    """Out of the rotation, which would move it on meanwhile, under a name of its own."""
-    if SET_ASIDE.fullmatch(found.name):
-        return found
-    name = f"podium-{found.stat.st_mtime_ns}-{found.stat.st_ino}.log"
+def _take_out(file: PlainFile, folder: int) -> PlainFile:
+    """Take a file out of the rotation, which would rename it meanwhile, by a name of its own."""
+    if SET_ASIDE.fullmatch(file.name):
+        return file
+    name = f"podium-{file.stat.st_mtime_ns}-{file.stat.st_ino}.log"
     if find_file(name, folder) is not None:
-        raise OSError(f"{name} is there already")
-    os.rename(found.name, name, src_dir_fd=folder, dst_dir_fd=folder)
+        raise OSError(f"{name} already exists")
+    os.rename(file.name, name, src_dir_fd=folder, dst_dir_fd=folder)
     taken = find_file(name, folder)
-    if taken is None or taken.stat.st_ino != found.stat.st_ino:
-        raise OSError("the rotation moved it meanwhile")  # what was taken instead waits for the next run
+    if taken is None or taken.stat.st_ino != file.stat.st_ino:
+        raise OSError("the rotation renamed it meanwhile")  # the file taken instead waits for the next run
     return taken
 
 
@@ -133,11 +132,11 @@ def _write(source: str, part: str, folder: int) -> None:
 
 
 def _read_back(part: str, folder: int, size: int) -> None:
-    """Raises where what was written is not all of it: zstd checks its own sum over every byte."""
+    """Raises where the compressed file is incomplete; zstd verifies a checksum over every byte."""
     with os.fdopen(os.open(part, os.O_RDONLY | NO_LINK, dir_fd=folder), "rb") as packed:
         read = sum(len(chunk) for chunk in zstandard.ZstdDecompressor().read_to_iter(packed, read_size=CHUNK))
     if read != size:
-        raise OSError(f"{read:,} of {size:,} bytes were read back")
+        raise OSError(f"{units.format_bytes(read)} of {units.format_bytes(size)} were read back")
 
 
 def _counted(count: int) -> str:
@@ -150,6 +149,6 @@ ACTION = Action(
     metric="host.disk_free_bytes",
     better=1,
     cost="low",
-    description="Compresses the log files that the rotation has put away; each stays readable with zstd and is deleted only once its copy is safe on disk.",
+    description="Compresses rotated log files; each stays readable with zstd, and the original is deleted only once its copy is safe on disk.",
     run=compress_logs,
 )

@@ -7,34 +7,34 @@ import psutil
 from engine.actions._overrides import revert_override
 from engine.domain.optimization import Action, ActionContext, ActionResult, ThreadCounts
 
-MIN_FREE = 0.5  # free processors below which the engine works on one thread
-AMPLE_FREE = 1.0  # free processors from which on it works as it was set up
+MIN_FREE = 0.5  # free processors below which the engine uses one thread
+AMPLE_FREE = 1.0  # free processors from which on it uses its configured threads
 
 
-def resize_threads(room: ActionContext) -> ActionResult:
-    """Threads of this process less, counted before and after.
+def resize_threads(context: ActionContext) -> ActionResult:
+    """The reduction in threads of this process, counted before and after.
 
-    With hardly a processor free, phases run one after the other and models are trained in one process; with more threads than processors, as many as
-    there are processors. With processors free again it goes back to how it was set up. Fits and decisions come out the same whatever their number.
+    With hardly a processor free, phases run one after the other and models are trained in one process. Otherwise the engine uses its configured
+    threads and processes, but no more than there are processors. Fits and decisions do not depend on the number.
     """
-    dial, processors = room.actuators.threads, room.actuators.processors()
-    room.report_progress(0.1, "measuring the load")
-    free = room.actuators.free_processors()
-    now, wanted = dial.current(), _fitting(dial.current(), dial.default(), processors, free)
+    override, processors = context.actuators.threads, context.actuators.processors()
+    context.report_progress(0.1, "measuring the load")
+    free = context.actuators.free_processors()
+    now, desired = override.current(), _fitting(override.current(), override.default(), processors, free)
     load = f"{free:.1f} of {processors:g} processors are free"
-    if wanted == now:
-        return ActionResult(0.0, "threads", f"nothing to resize: {load}, and the engine works with {_words(now)}", done=False)
-    if room.dry_run:
-        return ActionResult(0.0, "threads", f"dry run: {load}; would go from {_words(now)} to {_words(wanted)}", done=False)
+    if desired == now:
+        return ActionResult(0.0, "threads", f"nothing to resize: {load}, and the engine uses {_words(now)}", done=False)
+    if context.dry_run:
+        return ActionResult(0.0, "threads", f"dry run: {load}; would go from {_words(now)} to {_words(desired)}", done=False)
     before = psutil.Process().num_threads()
-    dial.apply(wanted)
+    override.apply(desired)
     after = psutil.Process().num_threads()
-    detail = f"{load}; {_words(now)} -> {_words(wanted)}; threads of this process {before} -> {after} (new ones begin with the next work)"
+    detail = f"{load}; {_words(now)} -> {_words(desired)}; threads of this process {before} -> {after} (new ones start with the next task)"
     return ActionResult(float(before - after), "threads", detail)
 
 
 def _fitting(now: ThreadCounts, usual: ThreadCounts, processors: float, free: float) -> ThreadCounts:
-    """What fits: less while it is tight, as set up (but no more threads than processors) while there is ample room, else as it is."""
+    """The fitting numbers: minimal while processors are scarce, as configured (at most one per processor) while they are ample, else as now."""
     whole = max(1, int(processors))
     most = ThreadCounts(min(usual.phases, whole), min(usual.training, whole))
     if free < MIN_FREE:
@@ -44,10 +44,10 @@ def _fitting(now: ThreadCounts, usual: ThreadCounts, processors: float, free: fl
     return ThreadCounts(min(now.phases, most.phases), min(now.training, most.training))
 
 
-def restore_threads(room: ActionContext) -> ActionResult:
-    """Threads and processes more than were in force."""
+def restore_threads(context: ActionContext) -> ActionResult:
+    """The increase in threads and processes."""
     return revert_override(
-        room, room.actuators.threads, "threads", lambda was, now: float(now.phases + now.training - was.phases - was.training), _words
+        context, context.actuators.threads, "threads", lambda was, now: float(now.phases + now.training - was.phases - was.training), _words
     )
 
 
@@ -62,7 +62,7 @@ ACTION = Action(
     metric="engine.tick_ms",
     better=-1,
     cost="none",
-    description="Fits the threads that phases run on and the processes models are trained in to the processors that are free; decisions stay the same.",
+    description="Fits the threads of the phases and the training processes to the free processors; decisions stay the same.",
     run=resize_threads,
     undo=restore_threads,
 )

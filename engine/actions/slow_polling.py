@@ -1,4 +1,4 @@
-"""Asks less often for what is asked again and again: first the probes, the inbox and the signs of life, then the tick."""
+"""Polls less often: first the probes, the inbox and the heartbeats, then the tick."""
 
 from __future__ import annotations
 
@@ -8,44 +8,48 @@ from engine.actions._overrides import revert_override
 from engine.domain.optimization import Action, ActionContext, ActionResult, PollingIntervals
 
 SLOWEST = PollingIntervals(probes=2.0, commands=2.0, heartbeats=30.0, ticks=0.0)  # s, in the first step
-SLOWER_TICKS = 2.0  # times the seconds as set up, in the second step
+SLOWER_TICKS = 2.0  # times the configured interval, in the second step
 
 
-def slow_polling(room: ActionContext) -> ActionResult:
-    """Runs a minute less, of all that is asked again and again.
+def slow_polling(context: ActionContext) -> ActionResult:
+    """The reduction in runs per minute of everything that is polled.
 
-    The tick is slowed, to twice its seconds, only where its pace is set and only once everything else is slow. What is decided is the same, later.
+    The tick is slowed to twice its interval only where it has a fixed interval, and only once everything else is slow. Decisions stay the same, but
+    come later.
     """
-    dial = room.actuators.polling
-    now, usual = dial.current(), dial.default()
-    wanted = _slower(now, usual)
-    if wanted == now:
-        return ActionResult(0.0, "runs a minute", f"nothing left to slow: {_words(now)}", done=False)
-    told = f"{_words(now)} -> {_words(wanted)}"
-    if room.dry_run:
-        return ActionResult(0.0, "runs a minute", f"dry run: would go from {told}", done=False)
-    dial.apply(wanted)
-    return ActionResult(_often(now) - _often(wanted), "runs a minute", told)
+    override = context.actuators.polling
+    now, usual = override.current(), override.default()
+    desired = _slower(now, usual)
+    if desired == now:
+        return ActionResult(0.0, "runs per minute", f"nothing left to slow: {_words(now)}", done=False)
+    words = f"{_words(now)} -> {_words(desired)}"
+    if context.dry_run:
+        return ActionResult(0.0, "runs per minute", f"dry run: would go from {words}", done=False)
+    override.apply(desired)
+    return ActionResult(_runs_per_minute(now) - _runs_per_minute(desired), "runs per minute", words)
 
 
 def _slower(now: PollingIntervals, usual: PollingIntervals) -> PollingIntervals:
-    first = replace(now, **{name: max(getattr(now, name), getattr(SLOWEST, name)) for name in ("probes", "commands", "board")})
+    first = replace(
+        now, probes=max(now.probes, SLOWEST.probes), commands=max(now.commands, SLOWEST.commands), heartbeats=max(now.heartbeats, SLOWEST.heartbeats)
+    )
     return first if first != now else replace(now, ticks=max(now.ticks, SLOWER_TICKS * usual.ticks))
 
 
-def _often(pace: PollingIntervals) -> float:
-    """Runs a minute."""
+def _runs_per_minute(pace: PollingIntervals) -> float:
     return sum(60.0 / seconds for seconds in (pace.probes, pace.commands, pace.heartbeats, pace.ticks) if seconds > 0)
 
 
-def restore_polling(room: ActionContext) -> ActionResult:
-    """Runs a minute more than were in force."""
-    return revert_override(room, room.actuators.polling, "runs a minute", lambda was, now: _often(now) - _often(was), _words)
+def restore_polling(context: ActionContext) -> ActionResult:
+    """The increase in runs per minute."""
+    return revert_override(
+        context, context.actuators.polling, "runs per minute", lambda was, now: _runs_per_minute(now) - _runs_per_minute(was), _words
+    )
 
 
 def _words(pace: PollingIntervals) -> str:
     ticks = f", ticks every {pace.ticks:g} s" if pace.ticks else ""
-    return f"probes every {pace.probes:g} s, commands every {pace.commands:g} s, signs of life every {pace.heartbeats:g} s{ticks}"
+    return f"probes every {pace.probes:g} s, commands every {pace.commands:g} s, heartbeats every {pace.heartbeats:g} s{ticks}"
 
 
 ACTION = Action(
@@ -54,7 +58,7 @@ ACTION = Action(
     metric="process.cpu_percent",
     better=-1,
     cost="none",
-    description="Reads the machine and the inbox less often; where that was done and the tick has a set pace, halves the tick's pace.",
+    description="Reads the machine and the inbox less often; where that is done and the tick has a fixed interval, doubles that interval.",
     run=slow_polling,
     undo=restore_polling,
 )

@@ -1,40 +1,39 @@
-"""Has the store work in larger batches where its transactions have become slow."""
+"""Makes the store write in larger batches where its transactions are slow."""
 
 from __future__ import annotations
 
 import math
 
+from engine import units
 from engine.actions._overrides import revert_override
 from engine.domain.optimization import Action, ActionContext, ActionResult, BatchSizes
 
-SLOW_COMMIT_MS = 4.0  # ms a transaction from which on batches are worth it
+SLOW_COMMIT_MS = 4.0  # ms per transaction from which on larger batches are worth it
 LARGEST = BatchSizes(write_seconds=15.0, wal_pages=16_000, cache_bytes=128 * 2**20)
-GROWTH = BatchSizes(write_seconds=3.0, wal_pages=4, cache_bytes=2)  # in one step
+GROWTH = BatchSizes(write_seconds=3.0, wal_pages=4, cache_bytes=2)  # per run
 
 
-def enlarge_batches(room: ActionContext) -> ActionResult:
-    """Transactions a minute less that write readings.
+def enlarge_batches(context: ActionContext) -> ActionResult:
+    """The reduction in transactions per minute that write readings.
 
-    Readings wait longer for one another, the write-ahead log is folded in after more pages (which is when the disk is waited for), and more of the
-    store's pages are kept at hand. A kill loses the readings of the last seconds more, and never a tick.
+    Readings are written less often, the write-ahead log is checkpointed after more pages (the moment that waits for the disk), and more of the
+    store's pages stay in memory. A kill loses the readings of a few seconds more, and never a tick.
     """
-    dial, took = room.actuators.batches, room.actuators.commit_ms()
-    if not math.isfinite(took):
-        return ActionResult(0.0, "writes a minute", "nothing to tune: too few transactions so far to tell", done=False)
-    now = dial.current()
-    wanted = _larger(now)
-    if took < SLOW_COMMIT_MS or wanted == now:
-        why = (
-            f"a transaction takes {took:.2f} ms, and {SLOW_COMMIT_MS:g} ms would be slow"
-            if took < SLOW_COMMIT_MS
-            else f"batches are as large as they may be, {_words(now)}"
-        )
-        return ActionResult(0.0, "writes a minute", f"nothing to tune: {why}", done=False)
-    told = f"a transaction takes {took:.2f} ms; {_words(now)} -> {_words(wanted)}"
-    if room.dry_run:
-        return ActionResult(0.0, "writes a minute", f"dry run: would go on: {told}", done=False)
-    dial.apply(wanted)
-    return ActionResult(60.0 / now.write_seconds - 60.0 / wanted.write_seconds, "writes a minute", told)
+    override, commit_ms = context.actuators.batches, context.actuators.commit_ms()
+    if not math.isfinite(commit_ms):
+        return ActionResult(0.0, "writes per minute", "nothing to tune: too few transactions so far", done=False)
+    now = override.current()
+    desired = _larger(now)
+    if commit_ms < SLOW_COMMIT_MS:
+        why = f"a transaction takes {units.format_ms(commit_ms)}, and {SLOW_COMMIT_MS:g} ms would be slow"
+        return ActionResult(0.0, "writes per minute", f"nothing to tune: {why}", done=False)
+    if desired == now:
+        return ActionResult(0.0, "writes per minute", f"nothing to tune: batches are at their maximum, {_words(now)}", done=False)
+    words = f"a transaction takes {units.format_ms(commit_ms)}; {_words(now)} -> {_words(desired)}"
+    if context.dry_run:
+        return ActionResult(0.0, "writes per minute", f"dry run: would enlarge batches: {words}", done=False)
+    override.apply(desired)
+    return ActionResult(60.0 / now.write_seconds - 60.0 / desired.write_seconds, "writes per minute", words)
 
 
 def _larger(now: BatchSizes) -> BatchSizes:
@@ -45,17 +44,17 @@ def _larger(now: BatchSizes) -> BatchSizes:
     )
 
 
-def restore_batches(room: ActionContext) -> ActionResult:
-    """Writes a minute more than were in force."""
+def restore_batches(context: ActionContext) -> ActionResult:
+    """The increase in writes per minute."""
     return revert_override(
-        room, room.actuators.batches, "writes a minute", lambda was, now: 60.0 / now.write_seconds - 60.0 / was.write_seconds, _words
+        context, context.actuators.batches, "writes per minute", lambda was, now: 60.0 / now.write_seconds - 60.0 / was.write_seconds, _words
     )
 
 
 def _words(batches: BatchSizes) -> str:
     return (
-        f"readings written every {batches.write_seconds:g} s, the log folded in after {batches.wal_pages:,} pages, "
-        f"{batches.cache_bytes // 2**20:,} MB of pages at hand"
+        f"readings written every {batches.write_seconds:g} s, the log checkpointed after {batches.wal_pages:,} pages, "
+        f"{batches.cache_bytes // 2**20:,} MB of pages in memory"
     )
 
 
@@ -65,7 +64,7 @@ ACTION = Action(
     metric="engine.store_write_ms",
     better=-1,
     cost="none",
-    description="Where the store's transactions are slow: writes readings in larger batches, waits for the disk less often and keeps more pages at hand.",
+    description="Where the store's transactions are slow: writes larger batches, waits for the disk less often and holds more pages in memory.",
     run=enlarge_batches,
     undo=restore_batches,
 )

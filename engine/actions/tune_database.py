@@ -1,25 +1,26 @@
-"""Has the store empty its write-ahead log, refresh its statistics and give unused pages back."""
+"""Makes the store checkpoint its write-ahead log, refresh its statistics and return unused pages."""
 
 from __future__ import annotations
 
+from engine import units
 from engine.domain.optimization import Action, ActionContext, ActionResult, ReclaimableSpace
 
-MIN_BYTES = 1_000_000  # bytes of log and free pages below which the disk would only be busied
+MIN_BYTES = 1_000_000  # bytes of log and free pages below which it is not worth the disk access
 
 
-def tune_database(room: ActionContext) -> ActionResult:
-    """Bytes the store gave back, as the store measured them."""
-    slack = room.actuators.reclaimable_space()
+def tune_database(context: ActionContext) -> ActionResult:
+    """Bytes that the store returned, as the store measured them."""
+    slack = context.actuators.reclaimable_space()
     if slack.log_bytes + slack.free_bytes < MIN_BYTES:
         return ActionResult(0.0, "bytes", f"nothing to tune: {_words(slack)}", done=False)
-    if room.dry_run:
-        return ActionResult(0.0, "bytes", f"dry run: would fold in the log, refresh statistics and compact; {_words(slack)}", done=False)
-    room.report_progress(0.1, "tuning the store")
-    return room.tune_store()
+    if context.dry_run:
+        return ActionResult(0.0, "bytes", f"dry run: would checkpoint the log, refresh statistics and compact; {_words(slack)}", done=False)
+    context.report_progress(0.1, "tuning the store")
+    return context.tune_store()
 
 
 def _words(slack: ReclaimableSpace) -> str:
-    return f"the write-ahead log holds {slack.log_bytes:,} bytes, free pages {slack.free_bytes:,} bytes"
+    return f"the write-ahead log holds {units.format_bytes(slack.log_bytes)}, free pages {units.format_bytes(slack.free_bytes)}"
 
 
 ACTION = Action(
@@ -28,6 +29,6 @@ ACTION = Action(
     metric="engine.store_bytes",
     better=-1,
     cost="low",
-    description="Empties the store's write-ahead log into the database, refreshes its statistics and gives unused pages back.",
+    description="Checkpoints the store's write-ahead log, refreshes its statistics and returns unused pages.",
     run=tune_database,
 )

@@ -1,1 +1,1 @@
-"""Alerts as pure functions: which rules are broken, for how long, who is told what."""
+"""Alerting: rules, alert states and messages as pure functions; their evaluation, delivery and drills."""

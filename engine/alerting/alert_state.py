@@ -1,4 +1,4 @@
-"""How long a rule has been wrong or well: an alert is raised and resolved only by what lasts."""
+"""The state of an alert: it is raised when its rule has been violated for a while, and resolved when the rule has held again for a while."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from dataclasses import replace
 
 from engine.domain.alerting import AlertRule, AlertRuleState, RuleObservation
 
-MAX_GAP_SECONDS = 30.0  # s without a look that could tell, after which what went before counts for nothing
+MAX_GAP_SECONDS = 30.0  # s without a conclusive check, after which earlier checks no longer count
 RAISE, RENEW, RESOLVE = "raise", "renew", "resolve"
 
 
 def advance_alert(rule: AlertRule, before: AlertRuleState, sight: RuleObservation, now: float) -> tuple[AlertRuleState, str | None]:
-    """The rule after a look at `now` (s, monotonic), and what is to be done about its alert.
+    """The state after a check at `now` (s, monotonic), and the change to its alert: RAISE, RENEW, RESOLVE or None.
 
-    A look that cannot tell changes nothing; after a long time without one, durations begin anew, so that silence neither raises nor resolves.
+    An inconclusive check changes nothing; after a long time without a conclusive one, durations begin anew, so that silence neither raises
+    nor resolves.
     """
     if sight.firing is None:
         return before, None
@@ -22,8 +23,8 @@ def advance_alert(rule: AlertRule, before: AlertRuleState, sight: RuleObservatio
     if sight.firing:
         since = now if before.wrong_since is None else before.wrong_since
         raised = before.open or now - since >= rule.fire_after
-        done = (RENEW if before.open else RAISE) if raised else None
-        return AlertRuleState(raised, since, None, now), done
+        change = (RENEW if before.open else RAISE) if raised else None
+        return AlertRuleState(raised, since, None, now), change
     if not before.open:
         return AlertRuleState(False, None, None, now), None
     well = now if before.well_since is None else before.well_since

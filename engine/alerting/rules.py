@@ -1,4 +1,4 @@
-"""The rules of alerts: what each looks at, from when on it is wrong, and which others follow from it."""
+"""The rules of alerts: what each checks, when it is violated, and which others follow from it."""
 
 from __future__ import annotations
 
@@ -12,51 +12,51 @@ MIN_SILENCE_SECONDS, START_SECONDS, TRAINING_SECONDS = (
     10.0,
     120.0,
     600.0,
-)  # s without a decision: never below the first; before the first decision; while it waits for a training
-MIN_TICKS = 200  # for an honest rate
-CLEAN_RATE, CLEAN_RATE_RECOVERED = 0.99, 0.992  # raised below the one, over above the other
+)  # s without a decision: at least; before the first decision; while it waits for a training
+MIN_TICKS = 200  # for a clean-decision rate
+CLEAN_RATE, CLEAN_RATE_RECOVERED = 0.99, 0.992  # raised below the first, resolved above the second
 DISK_NEARLY_FULL, DISK_NEARLY_FULL_RECOVERED, DISK_FULL, DISK_FULL_RECOVERED = 0.90, 0.88, 0.97, 0.96
 STORE_SIZE_RECOVERED = 0.98  # of its limit
 
 RULES: tuple[AlertRule, ...] = (
-    AlertRule("no decision", "critical", "engine", "Look at Components: the feed, the store and the log say what holds it up.", inhibits=True),
+    AlertRule("no decision", "critical", "engine", "Look at Components: the feed, the store and the log show the reason.", inhibits=True),
     AlertRule("engine failing", "critical", "engine", "Look at Components and at the log.", 10.0, inhibits=True),
-    AlertRule("feed failing", "warning", "engine", "It is opened again by itself; look at the source of the data.", 10.0),
-    AlertRule("trainer failing", "warning", "engine", "The models before serve on; the log says why a training failed.", 10.0),
-    AlertRule("data stale", "warning", "engine", "Nothing is opened on what has no fresh data: look at the source of the data.", 10.0),
-    AlertRule("incident open", "info", "data", "A fault of the data: nothing is opened on a symbol it touches.", 30.0, 60.0),
+    AlertRule("feed failing", "warning", "engine", "It is reopened automatically; look at the source of the data.", 10.0),
+    AlertRule("trainer failing", "warning", "engine", "The previous models go on serving; the log has the reason why a training failed.", 10.0),
+    AlertRule("data stale", "warning", "engine", "No position is opened without fresh data: look at the source of the data.", 10.0),
+    AlertRule("incident open", "info", "data", "A fault of the data: no position is opened in a symbol it affects.", 30.0, 60.0),
     AlertRule("clean rate low", "warning", "engine", "Phases fall back too often: Components names them.", 30.0, 120.0),
-    AlertRule("training overdue", "warning", "engine", "The models grow old: look at Training on Components.", 30.0, 60.0),
-    AlertRule("store failing", "critical", "store", "Ticks are kept back until it can be written: look at the disk.", 5.0, inhibits=True),
-    AlertRule("store file lost", "critical", "store", "Stop the engine before its file is moved or deleted; Alerts says where what it held is."),
+    AlertRule("training overdue", "warning", "engine", "The models are growing old: look at Training on Components.", 30.0, 60.0),
+    AlertRule("store failing", "critical", "store", "Ticks wait until it can be written: look at the disk.", 5.0, inhibits=True),
+    AlertRule("store file lost", "critical", "store", "Stop the engine before its file is moved or deleted; Alerts shows where its contents are."),
     AlertRule("store over its limit", "warning", "store", "Pruning does not keep up: raise PODIUM_RETENTION or free space.", 900.0, 60.0),
     AlertRule("disk nearly full", "warning", "store", "Free space on the disk of PODIUM_HOME.", 60.0, 60.0),
-    AlertRule("disk full", "critical", "store", "Free space now: ticks can soon not be kept.", 30.0, 60.0, inhibits=True),
-    AlertRule("drawdown limit hit", "critical", "risk", "Everything is being closed. Resume, with a reason, restarts the peak.", 0.0, 60.0),
-    AlertRule("daily loss limit hit", "critical", "risk", "Nothing more is opened today; decide whether to go on.", 0.0, 60.0),
+    AlertRule("disk full", "critical", "store", "Free space now: ticks cannot be stored much longer.", 30.0, 60.0, inhibits=True),
+    AlertRule("drawdown limit hit", "critical", "risk", "All positions are being closed. Resume, with a reason, restarts the peak.", 0.0, 60.0),
+    AlertRule("daily loss limit hit", "critical", "risk", "No more positions are opened today; decide whether to go on.", 0.0, 60.0),
     AlertRule("optimizer harmed", "warning", "optimizer", "The action is undone and quarantined; look at Optimizer.", 0.0, 60.0),
-    AlertRule("drill failed", "critical", "drill", "What must work in an emergency does not: look at Alerts.", 0.0, 0.0),
-    AlertRule("probes failing", "info", "machine", "Readings of a part of the machine are missing.", 60.0),
-    AlertRule("optimizer failing", "warning", "optimizer", "The optimizer rests; decisions are not touched.", 30.0),
-    AlertRule("alerts failing", "warning", "alerts", "A target takes no messages; they wait and are sent again.", 60.0),
+    AlertRule("drill failed", "critical", "drill", "A safeguard for emergencies does not work: look at Alerts.", 0.0, 0.0),
+    AlertRule("probes failing", "info", "machine", "Some readings of the machine are missing.", 60.0),
+    AlertRule("optimizer failing", "warning", "optimizer", "The optimizer pauses; decisions are not affected.", 30.0),
+    AlertRule("alerts failing", "warning", "alerts", "A target accepts no messages; they wait and are sent again.", 60.0),
 )
 BY_NAME = {rule.name: rule for rule in RULES}
-RETIRED = frozenset({"kill switch engaged"})  # that older versions raised: what a person asked for is no alert
+RETIRED = frozenset({"kill switch engaged", "honest rate low"})  # raised by older versions: a state that a person chose is no alert
 _OTHER = AlertRule("", "warning", "other", "Look at Alerts.", 10.0)
 
 
 def find_rule(name: str) -> AlertRule:
-    """The rule of an alert, or what holds for one that others raise under a name of their own."""
+    """The rule of an alert; a default for a name without a rule."""
     return BY_NAME.get(name, _OTHER)
 
 
 def list_rule_names(names: tuple[str, ...] = ()) -> tuple[str, ...]:
-    """Every name a silence may be given for."""
+    """Every name that can be silenced."""
     return tuple(dict.fromkeys((*BY_NAME, *names, ALL)))
 
 
 def evaluate_rules(facts: AlertInputs, standing_open: frozenset[str]) -> tuple[RuleObservation, ...]:
-    """What every rule that is looked at here says now; `standing_open` are those that are open, whose level to recover is another."""
+    """Check every rule; `standing_open` are the open ones, which have another level for recovery."""
     return tuple(
         RuleObservation(name, None) if facts.is_warmup and name in TICK_RULES else sight(facts, name in standing_open)
         for name, sight in CHECKS.items()
@@ -64,7 +64,7 @@ def evaluate_rules(facts: AlertInputs, standing_open: frozenset[str]) -> tuple[R
 
 
 def check_decisions(facts: AlertInputs, is_open: bool) -> RuleObservation:
-    """Silence that nobody asked for: while warming up ticks wait for trainings, and a tick that waits for one has ten minutes."""
+    """Unintended silence: during the warm-up ticks wait for trainings, and a tick that waits for a training has ten minutes."""
     del is_open
     name, progress = "no decision", facts.progress
     if facts.ended or progress is None:
@@ -83,7 +83,7 @@ def check_clean_rate(facts: AlertInputs, is_open: bool) -> RuleObservation:
     if facts.ticks < MIN_TICKS:
         return RuleObservation(name, None)
     rate = facts.clean_ticks / facts.ticks
-    words = f"{facts.ticks - facts.clean_ticks} of the last {facts.ticks} live ticks fell back, {100 * rate:.1f} % are honest"
+    words = f"{facts.ticks - facts.clean_ticks} of the last {facts.ticks} live ticks fell back, {100 * rate:.1f} % are clean"
     return RuleObservation(name, rate < (CLEAN_RATE_RECOVERED if is_open else CLEAN_RATE), words, rate)
 
 
@@ -108,10 +108,10 @@ def check_incidents(facts: AlertInputs, is_open: bool) -> RuleObservation:
 
 def check_training(facts: AlertInputs, is_open: bool) -> RuleObservation:
     del is_open
-    name, gone, due = "training overdue", facts.ticks_since_training, facts.training_due
-    if gone is None or due is None:
+    name, ticks, due = "training overdue", facts.ticks_since_training, facts.training_due
+    if ticks is None or due is None:
         return RuleObservation(name, None)
-    return RuleObservation(name, gone > due, f"no training for more than {due} ticks", float(gone))
+    return RuleObservation(name, ticks > due, f"no training for more than {due} ticks", float(ticks))
 
 
 def check_store_size(facts: AlertInputs, is_open: bool) -> RuleObservation:
@@ -166,17 +166,18 @@ def _disk(name: str, facts: AlertInputs, limit: float, shown: float) -> RuleObse
 def _gate(name: str, facts: AlertInputs, gate: str, words: str) -> RuleObservation:
     if facts.last_decided_at is None:
         return RuleObservation(name, None)
-    found = next((one for one in facts.failed_gates if one[0] == gate), None)
-    if found is None or found[1] is None:  # a gate without a value says nothing
+    value, limit = next(((value, limit) for failed_gates, value, limit in facts.failed_gates if failed_gates == gate), (None, None))
+    if value is None:  # a gate without a value proves nothing
         return RuleObservation(name, False)
-    return RuleObservation(name, True, f"{words} of {found[2]:g} %" if found[2] is not None else words, found[1])
+    return RuleObservation(name, True, f"{words} of {limit:g} %" if limit is not None else words, value)
 
 
-TICK_RULES = frozenset({  # what is decided over history while warming up alarms nobody
+TICK_RULES = frozenset({  # decisions over history during the warm-up raise no alert
     "clean rate low", "data stale", "incident open", "training overdue", "drawdown limit hit", "daily loss limit hit",
 })  # fmt: skip
-CHECKS: dict[str, Callable[[AlertInputs, bool], RuleObservation]] = {  # by rule; others are raised where they happen
-    "no decision": check_decisions, "clean rate low": check_clean_rate, "data stale": check_data_freshness, "incident open": check_incidents, "training overdue": check_training,
-    "store file lost": check_store_file, "store over its limit": check_store_size, "disk nearly full": check_disk, "disk full": check_disk_full, "drawdown limit hit": check_drawdown,
-    "daily loss limit hit": check_daily_loss, "optimizer harmed": check_optimizer_harm, "drill failed": check_drill,
+CHECKS: dict[str, Callable[[AlertInputs, bool], RuleObservation]] = {  # by rule; "COMPONENT failing" is raised by the component status
+    "no decision": check_decisions, "clean rate low": check_clean_rate, "data stale": check_data_freshness, "incident open": check_incidents,
+    "training overdue": check_training, "store file lost": check_store_file, "store over its limit": check_store_size, "disk nearly full": check_disk,
+    "disk full": check_disk_full, "drawdown limit hit": check_drawdown, "daily loss limit hit": check_daily_loss,
+    "optimizer harmed": check_optimizer_harm, "drill failed": check_drill,
 }  # fmt: skip

@@ -1,6 +1,6 @@
-"""Sends messages by Apprise in a process of its own: what hangs there is ended, and nothing of it stays in the engine's memory.
+"""Sends messages by Apprise in a process of its own, which is killed where it hangs and leaves nothing in the engine's memory.
 
-The addresses go in by standard input, never by an argument or the environment, and come out nowhere.
+Addresses enter by standard input, never by an argument or the environment, and are never printed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from engine.domain.addresses import mask_secrets
 from engine.domain.record import Record
 
 ROOT = Path(__file__).resolve().parents[2]
-TIMEOUT_SECONDS = 25.0  # s for all the messages to one target: those not sent by then are sent again
+TIMEOUT_SECONDS = 25.0  # s for all messages to one target: the rest is sent again
 CONNECT_SECONDS, READ_SECONDS = 4.0, 8.0  # s that a target may take
 MAX_ERROR = 200  # letters of an error
 APPRISE_TYPES = {"critical": "failure", "warning": "warning", "info": "info", "resolved": "success"}
@@ -26,7 +26,7 @@ APPRISE_TYPES = {"critical": "failure", "warning": "warning", "info": "info", "r
 
 @dataclass(frozen=True, slots=True)
 class Notification(Record):
-    """A message as it goes out."""
+    """A message as it is sent."""
 
     title: str
     body: str
@@ -34,7 +34,7 @@ class Notification(Record):
 
 
 class SenderProcess:
-    """Sends to one target after the other. `leave` ends what is under way."""
+    """Sends to one target after the other. `leave` ends the sending under way."""
 
     def __init__(self, *, timeout: float = TIMEOUT_SECONDS) -> None:
         self._timeout = timeout
@@ -43,8 +43,8 @@ class SenderProcess:
         self._stopping = False
 
     def send(self, url: str, letters: Sequence[Notification]) -> list[str | None]:
-        """For each message None where it was taken, else why not, without anything secret."""
-        given = {"url": url, "letters": [[one.title, one.body, APPRISE_TYPES.get(one.type, "info")] for one in letters]}
+        """For each message None where the target accepted it, else the reason, without anything secret."""
+        request = {"url": url, "letters": [[letter.title, letter.body, APPRISE_TYPES.get(letter.type, "info")] for letter in letters]}
         with self._lock:
             if self._stopping:
                 return ["the engine stops"] * len(letters)
@@ -55,7 +55,7 @@ class SenderProcess:
         late = f"no answer within {self._timeout:g} s"
         with child:
             try:
-                out, _ = child.communicate(json.dumps(given).encode(), self._timeout)
+                out, _ = child.communicate(json.dumps(request).encode(), self._timeout)
             except subprocess.TimeoutExpired:
                 child.kill()
                 out, _ = child.communicate()
@@ -65,6 +65,7 @@ class SenderProcess:
         return _read(out, len(letters), late, url)
 
     def stop(self) -> None:
+        """Kill the process and send nothing more."""
         with self._lock:
             self._stopping = True
             if self._child is not None:
@@ -72,47 +73,47 @@ class SenderProcess:
 
 
 def _read(out: bytes, count: int, late: str, url: str) -> list[str | None]:
-    """A line a message, in order; what has none was not sent."""
-    told: list[str | None] = []
+    """One line per message, in order; a message without a line was not sent."""
+    errors: list[str | None] = []
     for line in out.splitlines()[:count]:
         try:
-            said = json.loads(line)["error"]
+            error = json.loads(line)["error"]
         except (ValueError, KeyError, TypeError):
-            said = "it could not be told how it went"
-        told.append(None if said is None else mask_secrets(" ".join(str(said).split()), (url,))[:MAX_ERROR])
-    return told + [late] * (count - len(told))
+            error = "its outcome is unknown"
+        errors.append(None if error is None else mask_secrets(" ".join(str(error).split()), (url,))[:MAX_ERROR])
+    return errors + [late] * (count - len(errors))
 
 
 class _Last(logging.Handler):
-    """Keeps the last warning, which says why a message was not taken."""
+    """Holds the last warning, which names why a message was refused."""
 
-    said = ""
+    message = ""
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.said = record.getMessage()
+        self.message = record.getMessage()
 
 
 def main() -> None:
-    """The other process: reads what to send, sends it, and writes a line for each."""
+    """Run the sending process: read the request, send its messages, and print one line for each."""
     from apprise import Apprise  # noqa: PLC0415 - takes half a second and 36 MB, here and not in the engine
 
-    given = json.loads(sys.stdin.buffer.read())
+    request = json.loads(sys.stdin.buffer.read())
     last = _Last(logging.WARNING)
     logger = logging.getLogger("apprise")
     logger.addHandler(last)
     logger.propagate = False
-    url = given["url"]
+    url = request["url"]
     target = Apprise.instantiate(url, suppress_exceptions=True)
     if target is not None:
         target.socket_connect_timeout, target.socket_read_timeout = (
             min(CONNECT_SECONDS, target.socket_connect_timeout),
             min(READ_SECONDS, target.socket_read_timeout),
         )
-    for title, body, kind in given["letters"]:
-        last.said = ""
-        taken = target is not None and bool(target.notify(body=body, title=title, notify_type=kind, body_format="text"))
-        why = "Apprise knows no such address" if target is None else last.said or "it was not taken"
-        print(json.dumps({"error": None if taken else why}), flush=True)  # noqa: T201 it is what is told
+    for title, body, kind in request["letters"]:
+        last.message = ""
+        accepted = target is not None and bool(target.notify(body=body, title=title, notify_type=kind, body_format="text"))
+        why = "Apprise knows no such address" if target is None else last.message or "it was refused"
+        print(json.dumps({"error": None if accepted else why}), flush=True)  # noqa: T201 the output is the protocol
 
 
 if __name__ == "__main__":

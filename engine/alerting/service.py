@@ -1,4 +1,4 @@
-"""What watches over the engine from beside it: alerts and their delivery, recoveries that are kept, and drills."""
+"""Alerting of one engine: the evaluation of rules, the delivery of messages, the failure log on its way to the store, and drills."""
 
 from __future__ import annotations
 
@@ -26,25 +26,26 @@ from engine.store.read.alert_facts import FactsReader
 from engine.store.write import alerts
 
 HOUR = 3_600_000_000_000  # ns
-FIRST_DRILL_SECONDS = 300.0  # after its start before the first drill
-OVERDUE_FACTOR = 2  # times the spacing of trainings, after which one is overdue
+FIRST_DRILL_SECONDS = 300.0  # after the start before the first drill
+OVERDUE_FACTOR = 2  # intervals between trainings before one is overdue
 
 CommandResult = dict[str, object]
 
 
 class AlertingService:
-    """Everything here runs in jobs of its own. Raises StoreFailed; whatever failed is done by the next run."""
+    """Every method runs in a job of its own. Raises StoreError; the next run repeats what failed."""
 
     def __init__(
-        self, settings: Settings, store: Store, recovery: FailureLog, clock: Clock, *,
-        decision_context: Callable[[], drills.DecisionContext | None], ended: Callable[[], Event], progress: Callable[[], EngineProgress], sender: Sender | None = None,
+        self, settings: Settings, store: Store, failures: FailureLog, clock: Clock, *,
+        decision_context: Callable[[], drills.DecisionContext | None], ended: Event, progress: Callable[[], EngineProgress],
+        sender: Sender | None = None,
     ) -> None:  # fmt: skip
-        self._settings, self._store, self._recovery, self._clock = settings, store, recovery, clock
+        self._settings, self._store, self._failures, self._clock = settings, store, failures, clock
         self._moment, self._ended, self._progress = decision_context, ended, progress
         urls = tuple(dict.fromkeys((*settings.alert_urls, *settings.escalate_urls)))
         targets = dict(zip(label_addresses(urls), urls, strict=True))
         named = {url: name for name, url in targets.items()}
-        told = Recipients(
+        recipients = Recipients(
             tuple(named[url] for url in settings.alert_urls), tuple(named[url] for url in settings.escalate_urls), settings.escalate_minutes
         )
         self._sender = sender or SenderProcess()
@@ -52,28 +53,28 @@ class AlertingService:
         self._up = clock.tick()
         self._stop = Event()
         self._drilling = Lock()
-        self.targets = told.targets
-        self.evaluator = AlertEvaluator(store, self.collect_facts, clock, told)
+        self.targets = recipients.targets
+        self.evaluator = AlertEvaluator(store, self.collect_facts, clock, recipients)
         self.dispatcher = Dispatcher(store, targets, self._sender, clock)
         with store.write() as connection:
             alerts.close_recoveries(connection)
-        self._remember(told)
+        self._store_recipients(recipients)
 
-    def _remember(self, told: Recipients) -> None:
-        """The pages show who is told, masked."""
-        kept = {"alert targets": told.targets, "escalation targets": told.escalation or told.targets}
+    def _store_recipients(self, recipients: Recipients) -> None:
+        """Store the masked addresses for the pages."""
+        facts = {"alert targets": recipients.targets, "escalation targets": recipients.escalation or recipients.targets}
         with self._store.write() as connection:
-            for key, names in kept.items():
+            for key, names in facts.items():
                 connection.exec_driver_sql("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, "\n".join(names)))
 
     def collect_facts(self) -> AlertInputs:
-        """All that the rules look at, as of now."""
+        """Everything that the rules check, as of now."""
         settings, knobs = self._settings, self._settings.trading
         usage = shutil.disk_usage(settings.home)
         path = path_from_url(settings.database_url)
         parts = (path, path.with_name(path.name + "-wal"))
         plain = AlertInputs(
-            self._clock.now(), progress=self._progress(), ended=self._ended().is_set(),
+            self._clock.now(), progress=self._progress(), ended=self._ended.is_set(),
             store_bytes=sum(part.stat().st_size for part in parts if part.exists()), store_limit=settings.retention_bytes,
             disk_used=usage.used / max(1, usage.used + usage.free),
             training_due=max(knobs.first_training, OVERDUE_FACTOR * knobs.retrain_every) + knobs.deployment_lag_bars + knobs.retrain_every,
@@ -81,32 +82,32 @@ class AlertingService:
         return self._reader.read(plain)
 
     def evaluate(self) -> None:
-        """Alerts, and what recovered since."""
-        self._recovery.flush()
+        """Write the failure log and evaluate the rules."""
+        self._failures.flush()
         self.evaluator.evaluate()
 
     def deliver_messages(self) -> None:
-        """Sends what is due; a target that takes nothing is a fault of the component alerts until it does."""
+        """Send what is due; a target that refuses is a failure of the component alerts until it accepts."""
         for target in self.dispatcher.send_due():
             trouble = self.dispatcher.errors.get(target)
             if trouble is None:
-                self._recovery.record_recovery("alerts", target)
+                self._failures.record_recovery("alerts", target)
             else:
-                self._recovery.record_failure("alerts", target, f"{target}: {trouble}")
+                self._failures.record_failure("alerts", target, f"{target}: {trouble}")
 
     def prune(self) -> None:
-        """Drops old alerts, messages, recoveries and drills, and gives up messages that nobody will take."""
+        """Drop old alerts, messages, failures and drills, and give up messages that no target will accept."""
         self.dispatcher.give_up_stale()
         with self._store.write() as connection:
             alerts.prune_alerts(connection, self._clock.now())
 
     @property
     def delivery_error(self) -> str | None:
-        """Which targets take nothing just now."""
+        """The targets that refuse messages now, with their reasons."""
         return "; ".join(f"{target}: {why}" for target, why in self.dispatcher.errors.items()) or None
 
     def is_drill_due(self) -> bool:
-        """By the schedule, once the engine has run for a while."""
+        """Whether a drill is due by the schedule; the engine must have run for a while."""
         hours = self._settings.drill_hours
         if hours <= 0 or self._moment() is None or self._clock.tick() - self._up < FIRST_DRILL_SECONDS:
             return False
@@ -116,54 +117,52 @@ class AlertingService:
         return last is None or is_in_future(last.at, now) or now - last.at >= hours * HOUR
 
     def run_drill(self, by: str) -> Drill | None:
-        """Carries one out and keeps it; None where one is under way."""
+        """Run a drill and store its result; None where one is under way or the engine stops."""
         if not self._drilling.acquire(blocking=False):
             return None
         try:
-            told = drills.run_drill({
+            result = drills.run_drill({
                 "kill switch": lambda: drills.drill_kill_switch(self._moment()),
                 "stop": lambda: drills.drill_stop(self._clock, self._stop, self._settings.home),
                 "alert path": lambda: drills.drill_alert_path(self.dispatcher, self.targets, self._store, self._sender, self._clock, self._stop),
             }, self._clock, by)  # fmt: skip
-            if self._stop.is_set():  # it was cut short: that proves nothing either way
+            if self._stop.is_set():  # a drill that was cut short proves nothing
                 return None
             with self._store.write() as connection:
-                alerts.save_drill(connection, told)
+                alerts.save_drill(connection, result)
         finally:
             self._drilling.release()
-        LOG.info("drill by %s: %s", by, summarize_drill(told))
-        return told
+        LOG.info("drill by %s: %s", by, summarize_drill(result))
+        return result
 
     def run_scheduled_drill(self) -> None:
-        """The job of it."""
+        """Run a drill where one is due."""
         if self.is_drill_due():
             self.run_drill("schedule")
 
-    def handle_command(self, command: Command) -> CommandResult:
-        """Carries out ack, silence, unsilence or drill."""
+    def handle_drill(self, command: Command) -> CommandResult:
+        """Carry out the command drill."""
         try:
-            if command.name != "drill":
-                return {"message": self.evaluator.handle_command(command)}
-            if self._moment() is None:  # before that a drill proves nothing, and nothing is wrong
-                raise ValueError("no tick has been decided yet that the kill switch could be tried on: ask again after the first")
-            told = self.run_drill(command.by)
+            if self._moment() is None:  # before that a drill proves nothing
+                raise ValueError("no tick has been decided yet on which the kill switch could be tested: try again after the first")
+            result = self.run_drill(command.by)
         except (ValueError, StoreError) as error:
             return {"error": str(error)}
-        if told is None:
-            return {"error": "a drill is under way, or the engine stops: ask again"}
-        words = {one.name: one.detail for one in told.checks}
-        return {"message" if told.passed else "error": summarize_drill(told), "seconds": told.seconds, **words}
+        if result is None:
+            return {"error": "a drill is under way, or the engine stops: try again"}
+        details = {proof.name: proof.detail for proof in result.checks}
+        return {"message" if result.passed else "error": summarize_drill(result), "seconds": result.seconds, **details}
 
     def stop(self) -> None:
-        """Ends what is under way."""
+        """End what is under way."""
         self._stop.set()
         self.dispatcher.stop()
 
     def close(self) -> None:
-        """Writes what recovered, as far as the store takes it."""
+        """Write the failure log as far as the store accepts it, and close."""
         self.stop()
         try:
-            self._recovery.flush()
+            self._failures.flush()
         except StoreError as error:
-            LOG.info("the newest recoveries were not kept: %s", error)
+            LOG.info("the newest failures were not stored: %s", error)
         self._reader.close()

@@ -1,4 +1,4 @@
-"""What every command is made of, and the forms its arguments are written in."""
+"""The parts that every subcommand shares: its record, the parser, and readers of arguments."""
 
 from __future__ import annotations
 
@@ -15,48 +15,73 @@ from pathlib import Path
 from typing import NoReturn
 
 from engine.domain.texts import find_control_character, shorten
+from engine.plugins import discover_plugins
 from engine.service.clock import WallClock
 from engine.service.settings_loader import load_settings
 from engine.settings import Settings, SettingsError, parse_duration
 from engine.store.database import path_from_url
 
+RESERVED = {  # subcommands of later versions
+    "record": "write the configured feed as a recording",
+    "import": "read other people's files into a recording",
+    "parity": "decide a recorded live session again",
+    "certify": "prove that no decision looks ahead",
+    "copy-store": "move a store between SQLite and PostgreSQL",
+    "user": "manage local accounts",
+    "token": "manage tokens of the API",
+    "audit": "verify the audit trail",
+}
 MAX_DIGITS = 20  # digits
-EXIT_USAGE = 64  # exit code of a wrong use or a failed wish, as in sysexits.h
+EXIT_USAGE = 64  # EX_USAGE of sysexits.h
 
 
 class UsageError(ValueError):
-    """The command line cannot be followed: one line with the value and the remedy."""
+    """A command line that cannot be carried out: one line with the value and the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
 class Subcommand:
-    """A command: its flags, and what it does; `run` gives the exit code."""
+    """A subcommand: its flags and the function that runs it, which gives the exit code."""
 
     name: str
     summary: str
     add_arguments: Callable[[argparse.ArgumentParser], None]
     run: Callable[[argparse.Namespace], int]
-    is_reserved: bool = False  # the name is kept for a later stage, whatever its flags will be
+    is_reserved: bool = False  # the name is reserved for a later version, whatever its flags
 
 
-def reserve_subcommand(name: str, about: str) -> Subcommand:
-    """A command that is not there yet."""
+def list_subcommands() -> tuple[Subcommand, ...]:
+    """Every subcommand, the reserved ones last."""
+    return (*discover_plugins("engine.cli", "COMMAND"), *(_reserve(name, summary) for name, summary in RESERVED.items()))
 
-    def refuse(told: argparse.Namespace) -> int:
-        raise UsageError(f"{name} is not there yet: the name is kept for a later stage")
 
-    return Subcommand(name, f"{about} (not there yet)", lambda parser: None, refuse, is_reserved=True)
+def _reserve(name: str, summary: str) -> Subcommand:
+    """The name of a subcommand that is not there yet."""
+
+    def refuse(options: argparse.Namespace) -> int:
+        raise UsageError(f"{name} is not there yet: the name is reserved for a later version")
+
+    return Subcommand(name, f"{summary} (not there yet)", lambda parser: None, refuse, is_reserved=True)
+
+
+def reserve_option(parser: argparse.ArgumentParser, flag: str) -> None:
+    """Reserve the name of a flag that is not there yet."""
+
+    def refuse(text: str) -> NoReturn:
+        raise argparse.ArgumentTypeError(f"{flag} is not there yet: the name is reserved for a later version")
+
+    parser.add_argument(flag, type=refuse, help=argparse.SUPPRESS)
 
 
 class OneLineParser(argparse.ArgumentParser):
-    """argparse that tells an error in one line."""
+    """argparse with errors in one line."""
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{' '.join(message.split())} (see {self.prog} --help)")
 
 
 def build_parser(commands: tuple[Subcommand, ...]) -> OneLineParser:
-    """The whole command line."""
+    """Build the parser of the whole command line."""
     parser = OneLineParser(prog="python -m engine", description="Podium: an ML trading engine on paper money that shows why.", allow_abbrev=False)
     below = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=OneLineParser)
     for command in commands:
@@ -65,7 +90,7 @@ def build_parser(commands: tuple[Subcommand, ...]) -> OneLineParser:
 
 
 def require_plain_text(words: list[str]) -> None:
-    """Raises WrongUse where an argument has characters that are no text."""
+    """Raise UsageError for an argument with control characters."""
     for place, word in enumerate(words, 1):
         fault = find_control_character(word)
         if fault is not None:
@@ -73,7 +98,7 @@ def require_plain_text(words: list[str]) -> None:
 
 
 def find_subcommand(commands: tuple[Subcommand, ...], name: str) -> Subcommand:
-    """The command of that name; a name that is none raises WrongUse with the near miss."""
+    """Find the subcommand of that name; raises UsageError with the near miss."""
     for command in commands:
         if command.name == name:
             return command
@@ -82,9 +107,9 @@ def find_subcommand(commands: tuple[Subcommand, ...], name: str) -> Subcommand:
     raise UsageError(f"there is no command {shorten(name)}: {remedy}")
 
 
-def resolve_settings(told: argparse.Namespace, *, headless: bool = True, **more: str | None) -> Settings:
-    """The settings with this command's flags on top."""
-    named = {key: getattr(told, key, None) for key in ("feed", "symbols", "interval", "seed")}
+def resolve_settings(options: argparse.Namespace, *, headless: bool = True, **more: str | None) -> Settings:
+    """Load the settings with the flags of this command on top."""
+    named = {key: getattr(options, key, None) for key in ("feed", "symbols", "interval", "seed")}
     return load_settings(os.environ, Path.cwd(), overrides=named | more, headless=headless)
 
 
@@ -92,9 +117,9 @@ def add_store_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--store", metavar="URL", help="another store than the settings' own, e.g. sqlite:////data/podium.db")
 
 
-def resolve_store_url(told: argparse.Namespace) -> str:
-    """The address of the store that is asked, which must be there."""
-    url: str = told.store or resolve_settings(told).database_url
+def resolve_store_url(options: argparse.Namespace) -> str:
+    """Resolve the address of the store, which must exist."""
+    url: str = options.store or resolve_settings(options).database_url
     path = path_from_url(url)
     if not path.is_file():
         raise UsageError(f"there is no store at {path} yet: start the engine (make run), or check PODIUM_DATABASE_URL")
@@ -102,23 +127,23 @@ def resolve_store_url(told: argparse.Namespace) -> str:
 
 
 def parse_time(text: str) -> int:
-    """2024-01-31, 2024-01-31T12:00Z, or a span such as 2h (that long ago), as ns UTC."""
+    """Parse 2024-01-31, 2024-01-31T12:00Z or a duration such as 2h (ago) as ns UTC."""
     try:
         return WallClock().now() - parse_duration(text)
     except SettingsError:
         pass
     try:
-        told = datetime.fromisoformat(text)
+        parsed = datetime.fromisoformat(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{shorten(text)} is not a time: write it as 2024-01-31, 2024-01-31T12:00Z or 2h (ago)") from None
-    at = round((told if told.tzinfo else told.replace(tzinfo=UTC)).timestamp()) * 1_000_000_000
+    at = round((parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()) * 1_000_000_000
     if not 0 <= at < 2**63 - 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a time this can count: give one from 1970 to 2261")
+        raise argparse.ArgumentTypeError(f"{text!r} is out of range: give a time from 1970 to 2261")
     return at
 
 
 def integer_in_range(low: int, high: int = 2**31 - 1) -> Callable[[str], int]:
-    """A reader of whole numbers in reach."""
+    """Build a reader of whole numbers within bounds."""
 
     def read(text: str) -> int:
         if not text.isascii() or not text.isdigit() or len(text) > MAX_DIGITS or not low <= int(text) <= high:
@@ -129,30 +154,30 @@ def integer_in_range(low: int, high: int = 2**31 - 1) -> Callable[[str], int]:
 
 
 def float_in_range(low: float, high: float) -> Callable[[str], float]:
-    """A reader of numbers in reach."""
+    """Build a reader of numbers within bounds."""
 
     def read(text: str) -> float:
         try:
-            told = float(text)
+            parsed = float(text)
         except ValueError:
-            told = low - 1.0
-        if not low <= told <= high:
+            parsed = low - 1.0
+        if not low <= parsed <= high:
             raise argparse.ArgumentTypeError(f"{shorten(text)} is not a number from {low:g} to {high:g}")
-        return told
+        return parsed
 
     return read
 
 
 @contextmanager
 def open_output(path: Path | None) -> Iterator[Path | None]:
-    """A file to write to that becomes `path` only when all went well; None for the terminal. Its mode follows the user's umask."""
+    """Open a file that becomes `path` only on success; None for the terminal. Its mode follows the user's umask."""
     if path is None:
         yield None
         return
     if not path.parent.is_dir():
         raise UsageError(f"--out {path}: the folder {path.parent} is not there")
     draft = path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}.draft")
-    os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))  # a name of its own: nobody's file is written over
+    os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))  # an unused name: no file is overwritten
     try:
         yield draft
         draft.replace(path)
@@ -161,10 +186,10 @@ def open_output(path: Path | None) -> Iterator[Path | None]:
 
 
 def print_notice(line: str) -> None:
-    """A line for the person, apart from the result."""
+    """Print a line for the person on stderr, apart from the result."""
     print(line, file=sys.stderr, flush=True)
 
 
 def format_time_utc(at: int) -> str:
-    """ns UTC as people read it."""
+    """Format ns UTC as text."""
     return datetime.fromtimestamp(at / 1e9, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -1,4 +1,4 @@
-"""Keeps the traceback of an error nobody foresaw in the log."""
+"""Saves the traceback of an unexpected error in the log."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from engine.settings import SettingsError
 
 
 def save_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> str:
-    """Where the traceback is."""
+    """Save the traceback; gives a clause that says where."""
     try:
         handler = open_log(Path(load_settings(os.environ, Path.cwd()).home))
     except (SettingsError, OSError) as trouble:
-        return f"its traceback could not be kept: {trouble}"
+        return f"its traceback could not be saved: {trouble}"
     LOG.critical("the command failed", exc_info=(kind, error, trace))
     return f"its traceback is in {handler.baseFilename}"

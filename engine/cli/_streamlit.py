@@ -1,4 +1,4 @@
-"""Streamlit's command line as `serve` starts it: it ends in one line where a required library is missing or cannot be loaded."""
+"""Streamlit's command line as `serve` starts it; ends in one line where a required library is missing or cannot be loaded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""backtest: the same decide() over a recording or the simulated market, as fast as it goes."""
+"""backtest: the same decide() over a recording or the simulated market, as fast as possible."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from engine.cli._arguments import (
     integer_in_range,
     parse_time,
     print_notice,
+    reserve_option,
     resolve_settings,
 )
 from engine.cli._backtest_text import format_backtest
@@ -45,78 +46,78 @@ def _add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--signal", type=float_in_range(0.0, 0.5), metavar="X", help="simulated: the one-bar R2 of the best forecast; 0 is a martingale"
     )
-    parser.add_argument("--bars", type=integer_in_range(1), metavar="N", help="so many bars (simulated: 20000 if not given)")
-    parser.add_argument("--symbol-count", type=integer_in_range(1, 500), metavar="N", help="simulated: symbols")
+    parser.add_argument("--bars", type=integer_in_range(1), metavar="N", help="number of bars (simulated: 20000 if not given)")
+    parser.add_argument("--symbol-count", type=integer_in_range(1, 500), metavar="N", help="simulated: number of symbols")
     parser.add_argument("--train-rows", type=integer_in_range(0), metavar="N", help="rows in one training at most, 0 for all")
-    parser.add_argument("--no-training", action="store_true", help="no model is trained, so none is heard: the cost of everything else")
+    parser.add_argument("--no-training", action="store_true", help="train no model, so that none is active: the cost of everything else")
+    for flag in ("--changes", "--evolution"):
+        reserve_option(parser, flag)
     parser.add_argument("--json", action="store_true", help="one JSON object")
     parser.add_argument("--under", type=integer_in_range(1), metavar="PID", help=argparse.SUPPRESS)  # started by the engine of that process
 
 
-def _run(told: argparse.Namespace) -> int:
+def _run(options: argparse.Namespace) -> int:
     libraries.require_libraries(dashboard=False)
     from engine.backtest import run_backtest
     from engine.report.data_counts import describe_data
     from engine.service import backtests
+    from engine.service.bootstrap import open_configured_feed
     from engine.service.feed_window import FeedWindow
-    from engine.service.supervisor import open_configured_feed
     from engine.store.backtest_files import backtest_folder
     from engine.store.trial_ledger import TrialLedger
 
-    if told.under is not None:
-        backtests.bind_to_parent(told.under)
-    settings = _settings(told)
-    with suppress(OSError, FolderTaken):  # what killed ones left; a home that cannot be looked into is told where it is written
+    if options.under is not None:
+        backtests.bind_to_parent(options.under)
+    settings = _settings(options)
+    with suppress(OSError, FolderTaken):  # left by killed processes; a home that cannot be read is reported on the first write
         temporary_files.sweep_at_start(settings.home)
-    bars = told.bars or (20_000 if settings.feed == "simulated" else None)
-    whole = open_configured_feed(settings)
-    feed = FeedWindow(whole, since=told.since, until=told.until, bars=bars)
+    bars = options.bars or (20_000 if settings.feed == "simulated" else None)
+    market = open_configured_feed(settings)
+    feed = FeedWindow(market, since=options.since, until=options.until, bars=bars)
     if next(feed.slices(None), None) is None:
-        first = next(iter(whole.slices(None)), None)
+        first = next(iter(market.slices(None)), None)
         raise UsageError(
-            f"{told.market} has no bar to decide on" + (f": its first closes at {format_time_utc(first.at)}, see --from and --to" if first else "")
+            f"{options.market} has no bar to decide on" + (f": its first closes at {format_time_utc(first.at)}, see --from and --to" if first else "")
         )
-    if told.under is None:
-        for line in describe_data(whole):
+    if options.under is None:
+        for line in describe_data(market):
             print_notice(f"podium: {line}")
-    tell = build_progress_bar(sys.stderr.isatty()) if told.under is None else backtests.report_progress
+    tell = build_progress_bar(sys.stderr.isatty()) if options.under is None else backtests.report_progress
     report = run_backtest(settings, feed, report_progress=tell, record_trial=_counted(TrialLedger(backtest_folder(Path(settings.home)))))
-    print(json.dumps(report, allow_nan=False) if told.json else format_backtest(report))
+    print(json.dumps(report, allow_nan=False) if options.json else format_backtest(report))
     return 0
 
 
 def _counted(ledger: TrialLedger) -> RecordTrial:
-    """Counts the run among the trials of this store; where that cannot be, says so and gives no trials."""
+    """Count the run among the trials of this store; where that fails, report it and give no trials."""
 
     def enter(recording: str, digest: str, ratio: float | None) -> tuple[float | None, ...]:
         try:
             return ledger.record(recording, digest, ratio)
         except (OSError, FolderTaken) as error:
-            print_notice(
-                f"the backtests tried before cannot be counted ({error}): there is no deflated Sharpe ratio; set PODIUM_HOME to another folder"
-            )
+            print_notice(f"earlier backtests cannot be counted ({error}), so there is no deflated Sharpe ratio: set PODIUM_HOME to another folder")
             return ()
 
     return enter
 
 
-def _settings(told: argparse.Namespace) -> Settings:
-    simulated = told.market == "simulated"
-    if not simulated and (told.signal is not None or told.symbol_count is not None):
+def _settings(options: argparse.Namespace) -> Settings:
+    simulated = options.market == "simulated"
+    if not simulated and (options.signal is not None or options.symbol_count is not None):
         raise UsageError("--signal and --symbol-count are for the simulated market: backtest simulated")
-    if not simulated and not Path(told.market).is_dir():
-        raise UsageError(f"{told.market!r} is not a folder: give the folder of a recording, or the word simulated")
+    if not simulated and not Path(options.market).is_dir():
+        raise UsageError(f"{options.market!r} is not a folder: give the folder of a recording, or the word simulated")
     settings = resolve_settings(
-        told,
+        options,
         feed="simulated" if simulated else "recorded",
-        feed_path=None if simulated else told.market,
-        sim_signal=_text(told.signal),
-        sim_symbols=_text(told.symbol_count),
-        train_rows=_text(told.train_rows),
+        feed_path=None if simulated else options.market,
+        sim_signal=_text(options.signal),
+        sim_symbols=_text(options.symbol_count),
+        train_rows=_text(options.train_rows),
         tick_interval_seconds="0",
         warmup_bars="0",
     )
-    return replace(settings, trading=replace(settings.trading, first_training=NEVER, retrain_every=NEVER)) if told.no_training else settings
+    return replace(settings, trading=replace(settings.trading, first_training=NEVER, retrain_every=NEVER)) if options.no_training else settings
 
 
 def _text(value: object) -> str | None:
@@ -124,7 +125,7 @@ def _text(value: object) -> str | None:
 
 
 def build_progress_bar(shown: bool) -> Callable[[int, int | None], None]:
-    """A bar on a terminal, nothing elsewhere."""
+    """Build a progress bar for a terminal; it prints nothing elsewhere."""
 
     def tell(done: int, total: int | None) -> None:
         if not shown:
@@ -141,4 +142,4 @@ def build_progress_bar(shown: bool) -> Callable[[int, int | None], None]:
     return tell
 
 
-COMMAND = Subcommand("backtest", "runs the same decisions over a recording or the simulated market, as fast as it goes", _add, _run)
+COMMAND = Subcommand("backtest", "run the same decisions over a recording or the simulated market, as fast as possible", _add, _run)

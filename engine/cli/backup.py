@@ -1,4 +1,4 @@
-"""backup: a verified copy of the store, also while the engine runs."""
+"""backup: a verified copy of the store, even while the engine runs."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from engine.cli._arguments import Subcommand, add_store_option, resolve_store_ur
 
 
 def _add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", type=Path, metavar="FILE", help="the copy; it must not be there yet")
+    parser.add_argument("file", type=Path, metavar="FILE", help="the copy; it must not exist yet")
     add_store_option(parser)
 
 
-def _run(told: argparse.Namespace) -> int:
+def _run(options: argparse.Namespace) -> int:
     from engine.store.backup import back_up_store
 
-    url = resolve_store_url(told)
+    url = resolve_store_url(options)
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
-        copied = back_up_store(url, told.file)
+        copied = back_up_store(url, options.file)
     finally:
         signal.signal(signal.SIGTERM, before)
-    print(f"copied to {told.file}: {copied.tables} tables, {copied.rows:,} rows, {copied.bytes:,} bytes; sound, and every table is equal")
+    print(f"copied to {options.file}: {copied.tables} tables, {copied.rows:,} rows, {copied.bytes:,} bytes; sound, and every table is equal")
     return 0
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    """Ends as Ctrl-C does, so that no half file is left."""
+    """End as Ctrl-C does, so that no partial file is left."""
     raise KeyboardInterrupt
 
 
-COMMAND = Subcommand("backup", "a verified copy of the store, also while the engine runs; nothing is overwritten", _add, _run)
+COMMAND = Subcommand("backup", "make a verified copy of the store, even while the engine runs; nothing is overwritten", _add, _run)

@@ -1,4 +1,4 @@
-"""doctor: what is missing or wrong on this machine and what to do, line by line."""
+"""doctor: report what is missing or wrong on this machine and what to do, line by line."""
 
 from __future__ import annotations
 
@@ -20,35 +20,35 @@ from engine.settings import Settings, SettingsError
 from engine.store.errors import StoreError
 
 ROOT = Path(__file__).parent.parent.parent
-MIN_FREE_BYTES = 1_000_000_000  # bytes free below which the store may not grow for long
+MIN_FREE_BYTES = 1_000_000_000  # bytes; below this the store soon cannot grow
 Finding = tuple[str, str]  # ok, note or wrong; and a sentence
 
 
 def _add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", action="store_true", help="only what is wrong")
     parser.add_argument(
-        "--repair", action="store_true", help="mend what can be mended soundly of the store, while no engine runs; what it was is kept in a copy"
+        "--repair", action="store_true", help="repair the store as far as that is safe, while no engine runs; its earlier state is kept in a copy"
     )
 
 
-def _run(told: argparse.Namespace) -> int:
-    if told.repair:
-        _repair(resolve_settings(told, headless=False).database_url)
-    findings = list(_look(told))
+def _run(options: argparse.Namespace) -> int:
+    if options.repair:
+        _repair(resolve_settings(options, headless=False).database_url)
+    findings = list(_look(options))
     for level, sentence in findings:
-        if level == "wrong" or not told.quiet:
+        if level == "wrong" or not options.quiet:
             print(f"{level:<6} {sentence}")
     return 1 if any(level == "wrong" for level, _ in findings) else 0
 
 
-def _look(told: argparse.Namespace) -> Iterator[Finding]:
+def _look(options: argparse.Namespace) -> Iterator[Finding]:
     yield _python(sys.version_info[:3])
     yield from check_packages(ROOT / "requirements.txt")
     yield from _libraries()
     yield _chart_library()
     yield _browser()
     try:
-        settings = resolve_settings(told, headless=False)
+        settings = resolve_settings(options, headless=False)
     except SettingsError as error:
         yield "wrong", f"settings: {error}"
         return
@@ -78,15 +78,15 @@ def _python(version: tuple[int, ...]) -> Finding:
 
 
 def check_packages(requirements: Path) -> Iterator[Finding]:
-    """One finding for every package that is missing or outside its range, or one that all are there."""
+    """Report every package that is missing or outside its range, or that all are there."""
     wrong = 0
     names = 0
     for line in requirements.read_text(encoding="utf-8").splitlines():
-        found = re.match(r"([A-Za-z0-9_.-]+)(\[[^]]*\])?(.*)", line.split("#")[0].strip())
-        if not found:
+        match = re.match(r"([A-Za-z0-9_.-]+)(\[[^]]*\])?(.*)", line.split("#")[0].strip())
+        if not match:
             continue
         names += 1
-        trouble = _package(found[1], found[3].strip())
+        trouble = _package(match[1], match[3].strip())
         if trouble:
             wrong += 1
             yield "wrong", trouble
@@ -95,7 +95,7 @@ def check_packages(requirements: Path) -> Iterator[Finding]:
 
 
 def _libraries() -> Iterator[Finding]:
-    """One finding for every library that cannot be loaded, as where one of the system's is missing."""
+    """Report every library that cannot be loaded, for instance because a system library is missing."""
     failures = find_broken_libraries()
     yield from (("wrong", line) for line in failures)
     if not failures:
@@ -117,7 +117,7 @@ def _package(name: str, wanted: str) -> str | None:
 def _chart_library() -> Finding:
     try:
         from pages.ui import plotly_library
-    except ImportError as error:  # of what comes with Streamlit
+    except ImportError as error:  # of a library that comes with Streamlit
         return "wrong", f"charts: they cannot be served ({error}): pip install -r requirements.txt"
     if plotly_library.library_file() is not None:
         return "ok", "charts: the plotly package has its browser library"
@@ -125,10 +125,10 @@ def _chart_library() -> Finding:
 
 
 def _browser() -> Finding:
-    found = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
+    browser = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
     return (
-        ("ok", f"browser for the tests: {found}")
-        if found
+        ("ok", f"browser for the tests: {browser}")
+        if browser
         else ("note", "no Chromium: only the browser tests need it (make test installs it as root)")
     )
 
@@ -146,14 +146,16 @@ def _home(home: Path) -> Finding:
 
 
 def _open_to_others(settings: Settings) -> Iterator[Finding]:
-    """A note where an earlier version made files that other users of this machine can read."""
+    """Note files of an earlier version that other users of this machine can read."""
     from engine.store.database import path_from_url
 
     store = path_from_url(settings.database_url)
-    found = [path for path in (store, Path(settings.home) / LOGS.name / "podium.log") if path.is_file() and path.stat().st_mode & 0o077]
-    if found:
-        names = " ".join(f"{path}*" for path in found)
-        yield "note", f"other users of this machine can read what an earlier version made: chmod 600 {names}"
+    collect_store_readable = [
+        path for path in (store, Path(settings.home) / LOGS.name / "podium.log") if path.is_file() and path.stat().st_mode & 0o077
+    ]
+    if collect_store_readable:
+        names = " ".join(f"{path}*" for path in collect_store_readable)
+        yield "note", f"other users of this machine can read files of an earlier version: chmod 600 {names}"
 
 
 def _room(home: Path) -> Finding:
@@ -186,12 +188,12 @@ def _damage(settings: Settings) -> Iterator[Finding]:
     if not path.exists():
         return
     try:
-        found = find_damage(settings.database_url).describe()
+        damage = find_damage(settings.database_url).describe()
     except StoreError as error:
         yield "wrong", str(error)
         return
-    yield from (("wrong", f"{line}: stop Podium and run python -m engine doctor --repair") for line in found)
-    if not found:
+    yield from (("wrong", f"{line}: stop Podium and run python -m engine doctor --repair") for line in damage)
+    if not damage:
         yield "ok", "every page, index and checkpoint of the store is sound"
     for copy in sorted((*path.parent.glob(f"{path.name}.rescued-*"), *path.parent.glob(f"{path.name}.before-repair-*"))):
         yield "note", f"{copy} holds an earlier state of the store ({copy.stat().st_size:,} bytes): delete it once it is not needed"
@@ -205,4 +207,4 @@ def _port(settings: Settings) -> Finding:
     return "note", f"port {settings.port} is in use: Podium may be running there already; another port is set by PODIUM_PORT"
 
 
-COMMAND = Subcommand("doctor", "what is missing or wrong on this machine and what to do", _add, _run)
+COMMAND = Subcommand("doctor", "report what is missing or wrong on this machine and what to do", _add, _run)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FORMATS = ("csv", "parquet", "json")
-FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # how a formula begins, in full width too
+FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # first characters of a formula, in full width too
 
 
 def _add(parser: argparse.ArgumentParser) -> None:
@@ -29,14 +29,14 @@ def _add(parser: argparse.ArgumentParser) -> None:
     add_store_option(parser)
 
 
-def _run(told: argparse.Namespace) -> int:
-    form = told.format or (told.out.suffix.lstrip(".") if told.out and told.out.suffix.lstrip(".") in FORMATS else "csv")
-    if form == "parquet" and told.out is None:
+def _run(options: argparse.Namespace) -> int:
+    form = options.format or (options.out.suffix.lstrip(".") if options.out and options.out.suffix.lstrip(".") in FORMATS else "csv")
+    if form == "parquet" and options.out is None:
         raise UsageError("parquet is not for the terminal: give --out FILE")
     from engine.store.read.reader import Reader
 
-    frame = Reader(resolve_store_url(told), busy_ms=5000).view(told.table, since=told.since, symbol=told.symbol, limit=told.limit)
-    with open_output(told.out) as draft:
+    frame = Reader(resolve_store_url(options), busy_ms=5000).view(options.table, since=options.since, symbol=options.symbol, limit=options.limit)
+    with open_output(options.out) as draft:
         _write(frame, form, draft)
     return 0
 
@@ -52,17 +52,17 @@ def _write(frame: pd.DataFrame, form: str, draft: Path | None) -> None:
 
 
 def _write_csv(frame: pd.DataFrame, draft: Path | None) -> None:
-    """Texts are quoted where one of them holds a carriage return, which ends a row to most readers and would be written bare."""
+    """Write CSV; texts are quoted where one holds a carriage return, which most readers take for the end of a row."""
     returns = any(isinstance(cell, str) and "\r" in cell for name in _texts(frame) for cell in frame[name])
     escape_formulas(frame).to_csv(draft or sys.stdout, index=False, quoting=csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL)
 
 
 def escape_formulas(frame: pd.DataFrame) -> pd.DataFrame:
-    """The frame with a ' before each text that a spreadsheet would run as a formula; numbers are left as they are."""
-    told = frame.copy(deep=False)
+    """Put a ' before each text that a spreadsheet would run as a formula; numbers stay as they are."""
+    escape_text = frame.copy(deep=False)
     for name in _texts(frame):
-        told[name] = frame[name].map(_as_text)
-    return told
+        escape_text[name] = frame[name].map(_as_text)
+    return escape_text
 
 
 def _texts(frame: pd.DataFrame) -> list[str]:
@@ -73,4 +73,4 @@ def _as_text(cell: object) -> object:
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA_PREFIXES) else cell
 
 
-COMMAND = Subcommand("export", "writes a view of the store as CSV, Parquet or JSON", _add, _run)
+COMMAND = Subcommand("export", "write a view of the store as CSV, Parquet or JSON", _add, _run)

@@ -1,4 +1,4 @@
-"""replay: decides a stored tick again and says whether every bit is the same."""
+"""replay: decide a stored tick again and report whether every bit is the same."""
 
 from __future__ import annotations
 
@@ -15,22 +15,20 @@ def _add(parser: argparse.ArgumentParser) -> None:
     add_store_option(parser)
 
 
-def _run(told: argparse.Namespace) -> int:
+def _run(options: argparse.Namespace) -> int:
     from engine.replay import replay_tick
     from engine.store.read.history import TickHistory
 
-    history = TickHistory(resolve_store_url(told))
+    history = TickHistory(resolve_store_url(options))
     try:
-        verdict = replay_tick(history, told.tick)
+        verdict = replay_tick(history, options.tick)
     except (ValueError, OSError):
         raise
-    except PLUGIN_ERRORS as error:  # a store from elsewhere may hold anything
-        kept = save_traceback(type(error), error, error.__traceback__)
-        raise UsageError(
-            f"tick {told.tick} cannot be decided again: what the store holds of it does not fit ({describe_error(error)}); {kept}"
-        ) from error
+    except PLUGIN_ERRORS as error:  # a store of unknown origin may hold anything
+        saved = save_traceback(type(error), error, error.__traceback__)
+        raise UsageError(f"tick {options.tick} cannot be decided again: its stored rows do not fit ({describe_error(error)}); {saved}") from error
     first = f"differs first in {verdict.first_difference}" if verdict.first_difference else "differs"
-    print(f"tick {told.tick}: {'identical' if verdict.identical else first}" + (f" ({verdict.note})" if verdict.note else ""))
+    print(f"tick {options.tick}: {'identical' if verdict.identical else first}" + (f" ({verdict.note})" if verdict.note else ""))
     return 0 if verdict.identical else 1
 
 

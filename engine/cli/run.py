@@ -7,10 +7,10 @@ import signal
 from types import FrameType
 
 from engine import libraries
-from engine.cli._arguments import Subcommand, integer_in_range, print_notice, resolve_settings
+from engine.cli._arguments import Subcommand, integer_in_range, print_notice, reserve_option, resolve_settings
 from engine.settings import Settings
 
-POLL_SECONDS = 0.25  # how often a signal is looked for
+POLL_SECONDS = 0.25  # between two looks for a signal
 STOP_SECONDS = 30.0
 
 
@@ -20,17 +20,22 @@ def _add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--symbols", metavar="A,B", help="some of the feed's symbols")
     parser.add_argument("--interval", metavar="5m", help="bars of another length")
     parser.add_argument("--seed", metavar="N")
-    parser.add_argument("--pace", metavar="S", help="seconds between ticks, 0 for as fast as it goes")
-    parser.add_argument("--ticks", type=integer_in_range(1), metavar="N", help="end by itself after so many ticks")
+    parser.add_argument("--tick-interval", metavar="S", help="seconds between ticks, 0 for as fast as possible")
+    parser.add_argument("--pace", metavar="S", help=argparse.SUPPRESS)  # its name until version 0.4
+    reserve_option(parser, "--exchange")
+    parser.add_argument("--ticks", type=integer_in_range(1), metavar="N", help="stop after so many ticks")
 
 
-def _run(told: argparse.Namespace) -> int:
-    feed = told.feed or ("recorded" if told.path else None)
-    return run_engine(resolve_settings(told, feed=feed, feed_path=told.path, tick_interval_seconds=told.pace), told.ticks)
+def _run(options: argparse.Namespace) -> int:
+    feed = options.feed or ("recorded" if options.path else None)
+    return run_engine(
+        resolve_settings(options, feed=feed, feed_path=options.path, tick_interval_seconds=options.tick_interval, pace_seconds=options.pace),
+        options.ticks,
+    )
 
 
 def run_engine(settings: Settings, ticks: int | None) -> int:
-    """Runs the engine until its ticks are done, the recording ends or a signal asks it to stop."""
+    """Run the engine until its ticks are done, the recording ends or a signal arrives."""
     libraries.require_libraries(dashboard=False)
     from engine.service.supervisor import Supervisor
 
@@ -50,14 +55,14 @@ def run_engine(settings: Settings, ticks: int | None) -> int:
         host.start()
         for note in host.data_notes:
             print_notice(f"podium: {note}")
-        print_notice(f"podium: deciding on the {settings.feed} market, kept in {settings.database_url}; Ctrl-C stops it after the tick in hand")
+        print_notice(f"podium: deciding on the {settings.feed} market, store {settings.database_url}; Ctrl-C stops it after the current tick")
         shown = None
         while not signals and not host.ended.wait(POLL_SECONDS):
             if host.error not in {None, shown}:
                 print_notice(f"podium: {host.error}")
             shown = host.error
     finally:
-        opened = True  # a second signal does not cut the stop short
+        opened = True  # a second signal must not interrupt the stop
         clean = host.stop(STOP_SECONDS)
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -65,4 +70,4 @@ def run_engine(settings: Settings, ticks: int | None) -> int:
     return 0 if clean and host.error is None else 1
 
 
-COMMAND = Subcommand("run", "the engine without a dashboard", _add, _run)
+COMMAND = Subcommand("run", "run the engine without a dashboard", _add, _run)

@@ -1,4 +1,4 @@
-"""serve: the dashboard with the engine inside; what `make run` starts."""
+"""serve: the dashboard with the engine inside, as `make run` starts it."""
 
 from __future__ import annotations
 
@@ -24,23 +24,25 @@ def _add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--symbols", metavar="A,B")
     parser.add_argument("--interval", metavar="5m")
     parser.add_argument("--seed", metavar="N")
-    parser.add_argument("--signal", metavar="X", help="of the simulated market; 0 is a martingale")
+    parser.add_argument("--signal", metavar="X", help="signal of the simulated market; 0 is a martingale")
     parser.add_argument("--port", metavar="N")
     parser.add_argument("--address", metavar="IP", help="loopback only")
 
 
-def _run(told: argparse.Namespace) -> int:
-    settings = resolve_settings(told, headless=False, feed_path=told.path, sim_signal=told.signal, port=told.port, address=told.address)
+def _run(options: argparse.Namespace) -> int:
+    settings = resolve_settings(
+        options, headless=False, feed_path=options.path, sim_signal=options.signal, port=options.port, address=options.address
+    )
     _demand_free(settings)
     open_log(Path(settings.home))
-    os.environ.update({FLAGS[flag]: str(getattr(told, flag)) for flag in FLAGS if getattr(told, flag) is not None})
+    os.environ.update({FLAGS[flag]: str(getattr(options, flag)) for flag in FLAGS if getattr(options, flag) is not None})
     if settings.feed_path:
         os.environ["PODIUM_FEED_PATH"] = settings.feed_path
     os.environ.setdefault(*ONE_ARENA)
     host = f"[{settings.address}]" if ":" in settings.address else settings.address
     print_notice(f"Podium on http://{host}:{settings.port} ({settings.feed} market, store and log in {settings.home})")
     sys.stdout.flush()
-    # the server takes this process's place, so signals reach it
+    # the server replaces this process, so signals reach it
     os.execv(sys.executable, [
         sys.executable, "-m", "engine.cli._streamlit", "run", str(ROOT / "app.py"), "--server.port", str(settings.port),
         "--server.address", settings.address, "--server.headless", "true",
@@ -57,4 +59,4 @@ def _demand_free(settings: Settings) -> None:
             raise UsageError(f"port {settings.port} on {settings.address} cannot be used ({error.strerror}): set PODIUM_PORT to another") from None
 
 
-COMMAND = Subcommand("serve", "the dashboard with the engine inside (what make run starts)", _add, _run)
+COMMAND = Subcommand("serve", "run the dashboard with the engine inside, as make run does", _add, _run)

@@ -1,4 +1,4 @@
-"""status: how the engine is, from what stands in the store."""
+"""status: the health of the engine, as the store has it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from engine.service.health_inputs import compute_age, format_health, read_health
 from engine.store.database import path_from_url
 from engine.store.errors import StoreError
 
-SHOWN_SECONDS = 86_400.0  # for which a step of the clock is worth a line
+SHOWN_SECONDS = 86_400.0  # after a step of the clock during which it is shown
 EXIT_CODES = {"healthy": 0, "starting": 1, "degraded": 1, "down": 2}
 
 
@@ -21,35 +21,35 @@ def _add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object")
 
 
-def _run(told: argparse.Namespace) -> int:
-    url = told.store or resolve_settings(told).database_url
-    path_from_url(url)  # an address that is none is a wrong use, not an engine that is down
+def _run(options: argparse.Namespace) -> int:
+    url = options.store or resolve_settings(options).database_url
+    path_from_url(url)  # a malformed address is a usage error, not an engine that is down
     try:
         vitals = read_health_inputs(url, WallClock().now())
     except StoreError as error:
-        print(json.dumps({"state": "down", "reasons": [str(error)]}) if told.json else f"down: {error}")
+        print(json.dumps({"state": "down", "reasons": [str(error)]}) if options.json else f"down: {error}")
         return EXIT_CODES["down"]
     health = judge_health(vitals)
-    print(json.dumps(format_health(vitals, health)) if told.json else format_status(vitals, health))
+    print(json.dumps(format_health(vitals, health)) if options.json else format_status(vitals, health))
     return EXIT_CODES[health.state]
 
 
 def format_status(vitals: HealthInputs, health: Health) -> str:
-    """The same for a person."""
-    told = [f"{health.state}{': ' if health.reasons else ''}{'; '.join(health.reasons)}"]
+    """Format the health of the engine for a person."""
+    lines = [f"{health.state}{': ' if health.reasons else ''}{'; '.join(health.reasons)}"]
     if vitals.decided_at is not None:
         age = compute_age(vitals.now, vitals.decided_at)
         ago = "in the future by this machine's clock" if age is None else f"{age:.0f} s ago"
-        told.append(f"last tick    {vitals.tick} at {format_time_utc(vitals.decided_at)}, {ago}")
+        lines.append(f"last tick    {vitals.tick} at {format_time_utc(vitals.decided_at)}, {ago}")
     step = recent_clock_step(vitals.clock_step, vitals.now, SHOWN_SECONDS)
     if step is not None:
-        told.append(f"clock        {describe_clock_step(step)}; at {format_time_utc(step.at)} by the clock as it is now")
+        lines.append(f"clock        {describe_clock_step(step)}; at {format_time_utc(step.at)} by today's clock")
     rate = vitals.clean_rate
     over = f"{rate:.2%} of the last {vitals.ticks_counted} live ticks without a fallback" if rate is not None else "not enough data: no live tick yet"
-    told.append(f"honest rate  {over}")
-    told.append(f"open alerts  {vitals.open_alerts}")
-    told += [f"{one.component:<12} {one.state}{f': {one.last_error}' if one.last_error else ''}" for one in vitals.components]
-    return "\n".join(told)
+    lines.append(f"clean rate   {over}")
+    lines.append(f"open alerts  {vitals.open_alerts}")
+    lines += [f"{row.component:<12} {row.state}{f': {row.last_error}' if row.last_error else ''}" for row in vitals.components]
+    return "\n".join(lines)
 
 
-COMMAND = Subcommand("status", "tells how every part of the engine is; exit 0 healthy, 1 degraded, 2 down", _add, _run)
+COMMAND = Subcommand("status", "the health of every part of the engine; exit 0 healthy, 1 degraded, 2 down", _add, _run)

@@ -1,1 +1,1 @@
-"""Commands."""
+"""Commands from people to the engine: typed arguments, one router, handlers by subject."""

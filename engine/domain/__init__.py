@@ -1,1 +1,1 @@
-"""Records only: what the parts of the engine hand to one another."""
+"""The records that the parts of the engine exchange, and a few pure functions on them."""

@@ -1,4 +1,4 @@
-"""What is wrong and for how long, who is to hear of it, and what was proved by a drill: the records."""
+"""Records of alerting: rules and their states, alerts, messages and deliveries, drills, and the inputs of the rules."""
 
 from __future__ import annotations
 
@@ -9,45 +9,45 @@ from engine.domain.record import Record
 SEVERITIES = ("info", "warning", "critical")
 ALL = "all"  # the rule of a silence that covers every rule
 MESSAGE_KINDS = ("opened", "resolved", "escalated", "drill")  # of messages
-WAITING, SENT, JOINED, FAILED = "waiting", "sent", "joined", "failed"  # of deliveries; joined: told in the message of another alert
+WAITING, SENT, JOINED, FAILED = "waiting", "sent", "joined", "failed"  # of deliveries; joined: part of another alert's message
 
 
 @dataclass(frozen=True, slots=True)
 class AlertRule(Record):
-    """When an alert is raised, when it is over, and with which others it is told."""
+    """When an alert is raised and resolved, and which alerts share a message."""
 
     name: str
     severity: str  # of SEVERITIES
-    group: str  # alerts of a group that are told at the same time share a message
-    about: str  # what to do, in one sentence
-    fire_after: float = 0.0  # s it must be wrong, without a break, before it is raised
-    resolve_after: float = 30.0  # s it must be well, without a break, before it is resolved
-    inhibits: bool = False  # while it is open, the others of its group follow from it and are not told apart
+    group: str  # alerts of one group that are raised together share a message
+    about: str  # the remedy, in one sentence
+    fire_after: float = 0.0  # s that the fault must last without a break before the alert is raised
+    resolve_after: float = 30.0  # s without the fault, without a break, before the alert is resolved
+    inhibits: bool = False  # while it is open, the other alerts of its group follow from it and send no message
 
 
 @dataclass(frozen=True, slots=True)
 class RuleObservation(Record):
-    """What one look at a rule found."""
+    """The result of one evaluation of a rule."""
 
     rule: str
-    firing: bool | None  # None: it cannot be told
+    firing: bool | None  # None where unknown
     message: str = ""
     value: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class AlertRuleState(Record):
-    """A rule between two looks. Times are seconds of a monotonic clock."""
+    """The state of a rule between two evaluations. Times are seconds of a monotonic clock."""
 
     open: bool = False
-    wrong_since: float | None = None  # wrong without a break since then, None while it is well
-    well_since: float | None = None  # well without a break since then, while it is open
-    last_known: float | None = None  # the last look that could tell
+    wrong_since: float | None = None  # begin of the uninterrupted fault, None without one
+    well_since: float | None = None  # begin of the uninterrupted time without a fault, while the alert is open
+    last_known: float | None = None  # the last evaluation with a known result
 
 
 @dataclass(frozen=True, slots=True)
 class Alert(Record):
-    """One alert, as the store keeps it."""
+    """One alert, as stored."""
 
     id: int
     at: int  # ns UTC
@@ -63,7 +63,7 @@ class Alert(Record):
 
 @dataclass(frozen=True, slots=True)
 class Silence(Record):
-    """Nothing of a rule is told until then."""
+    """A rule sends no messages until the given time."""
 
     id: int
     at: int  # ns UTC
@@ -75,10 +75,10 @@ class Silence(Record):
 
 @dataclass(frozen=True, slots=True)
 class Delivery(Record):
-    """A message to one target. `target` is its masked address, never the address itself."""
+    """A message to one target. `target` is the label of its address, never the address itself."""
 
     id: int
-    alert: int  # its number; below 0 for a drill
+    alert: int  # number of the alert; below 0 for a drill
     at: int  # ns UTC
     kind: str  # of KINDS
     target: str
@@ -91,7 +91,7 @@ class Delivery(Record):
 
 @dataclass(frozen=True, slots=True)
 class AlertMessage(Record):
-    """What is to be told: one text for all the alerts it covers, the first of which it is kept under."""
+    """One text for all the alerts that it covers; it is stored under the first."""
 
     alerts: tuple[int, ...]
     kind: str
@@ -100,29 +100,29 @@ class AlertMessage(Record):
 
 @dataclass(frozen=True, slots=True)
 class FaultRecovery(Record):
-    """A fault that was mended without a person, or is being mended."""
+    """A fault that was repaired automatically, or is being repaired."""
 
-    at: int  # ns UTC, when it broke
+    at: int  # ns UTC of the fault
     component: str
     fault: str
-    how: str | None  # what mended it
+    how: str | None  # the remedy that worked
     tries: int
     recovered_at: int | None  # ns UTC
 
 
 @dataclass(frozen=True, slots=True)
 class DrillCheck(Record):
-    """One part of a drill."""
+    """One check of a drill."""
 
     name: str  # kill switch, stop, alert path
     passed: bool
-    detail: str  # what was done and seen, in one sentence
+    detail: str  # action and observation, in one sentence
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Drill(Record):
-    """A drill, as the store keeps it."""
+    """A drill, as stored."""
 
     at: int  # ns UTC
     passed: bool
@@ -133,36 +133,36 @@ class Drill(Record):
 
 @dataclass(frozen=True, slots=True)
 class EngineProgress(Record):
-    """How an engine gets on with deciding. Spans are measured by the monotonic clock: the wall clock may be set, and the machine may sleep."""
+    """The progress of an engine's decisions. Durations are by the monotonic clock, because the wall clock may be set and the machine may sleep."""
 
     up_seconds: float  # since this engine took the store
     silent_seconds: float | None = None  # since its newest decision, None before the first
-    tick_interval_seconds: float = 0.0  # between ticks as it is now, 0 for as fast as it goes
-    is_warming_up: bool = False  # more ticks of the warm-up are to come
-    is_training: bool = False  # the tick in hand waits for the models of a training
+    tick_interval_seconds: float = 0.0  # interval between ticks now, 0 for as fast as possible
+    is_warming_up: bool = False  # the warm-up has ticks left
+    is_training: bool = False  # the current tick waits for the models of a training
 
 
 @dataclass(frozen=True, slots=True)
 class AlertInputs(Record):
-    """All that the rules look at. None for what is not known; times are ns UTC."""
+    """All inputs of the alert rules; None where unknown. Times are ns UTC."""
 
     now: int
     progress: EngineProgress | None = None
     last_decided_at: int | None = None  # when the newest tick was decided
-    is_warmup: bool = False  # the newest tick was decided while warming up on history
-    ended: bool = False  # the recording has ended, nothing more is to be decided
-    ticks: int = 0  # the newest ticks looked at for the honest rate
-    clean_ticks: int = 0  # of them, those without a fallback
-    fresh_symbols: int | None = None  # symbols whose gate "fresh data" was open at the newest tick, or shut by a repeat that is no incident yet
-    faulty_symbols: tuple[str, ...] = ()  # symbols for which a fault of the data shut it, each with the fault in words
+    is_warmup: bool = False  # the newest tick was decided during the warm-up on history
+    ended: bool = False  # the recording has ended, no tick is to come
+    ticks: int = 0  # number of newest ticks behind the clean-decision rate
+    clean_ticks: int = 0  # of these, the ticks without a fallback
+    fresh_symbols: int | None = None  # symbols whose gate "fresh data" passed at the newest tick, or failed for a repeat that is no incident yet
+    faulty_symbols: tuple[str, ...] = ()  # symbols for which a fault of the data made it fail, each with the fault in words
     symbols: int | None = None
     incidents: tuple[str, ...] = ()  # open ones, in words
-    failed_gates: tuple[tuple[str, float | None, float | None], ...] = ()  # gates shut at the newest tick: name, value, limit
+    failed_gates: tuple[tuple[str, float | None, float | None], ...] = ()  # gates that failed at the newest tick: name, value, limit
     store_bytes: int | None = None
     store_limit: int | None = None
     disk_used: float | None = None  # share of the file system of PODIUM_HOME, 0..1
-    ticks_since_training: int | None = None  # since the newest training's data ended, or since the session began
-    training_due: int | None = None  # of those after which there should have been one
+    ticks_since_training: int | None = None  # since the end of the newest training's data, or since the session began
+    training_due: int | None = None  # number of those after which a training is due
     harmed: tuple[str, ...] = ()  # actions that harmed in the last hour, or are quarantined
-    store_moved: str | None = None  # in the last hour the file of the store was deleted or replaced: what happened and what was done
-    failed_drill: str | None = None  # what did not pass in the newest drill
+    store_moved: str | None = None  # the file of the store was deleted or replaced in the last hour: what happened, and the response
+    failed_drill: str | None = None  # the checks that failed in the newest drill

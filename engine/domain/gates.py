@@ -1,4 +1,4 @@
-"""The gate ladder: what must hold before new risk is taken, and how every symbol stood to it."""
+"""The gates: the conditions for taking new risk, and their results for every symbol."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import ClassVar, NamedTuple
 
 from engine.domain.record import Bools, Floats, Record
 
-GATES = (  # of the gate ladder, in order: name, sense and unit; a gate has passed when `value sense limit`
+GATES = (  # in order of evaluation: name, sense and unit; a gate passes when `value sense limit`
     ("fresh data", "<=", "bars"),
     ("not paused", "<=", ""),
     ("no degraded phase", "<=", "phases"),
@@ -31,7 +31,7 @@ GATES = (  # of the gate ladder, in order: name, sense and unit; a gate has pass
 
 
 class Gate(NamedTuple):
-    """One rung of the ladder, for every symbol."""
+    """The results of one gate, for every symbol."""
 
     name: str
     sense: str
@@ -43,7 +43,7 @@ class Gate(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class GateResults(Record):
-    """Every gate for every symbol, a row a gate: three arrays instead of three a gate, which is what a tick can afford."""
+    """Every gate for every symbol, one row per gate: three arrays in all instead of three per gate, to keep a tick fast."""
 
     SHAPES: ClassVar[dict[str, str]] = {"value": "GS?", "limit": "GS", "passed": "GS"}
 
@@ -57,8 +57,8 @@ class GateResults(Record):
     def __len__(self) -> int:
         return len(self.names)
 
-    def __getitem__(self, rung: int) -> Gate:
-        return Gate(self.names[rung], self.senses[rung], self.units[rung], self.value[rung], self.limit[rung], self.passed[rung])
+    def __getitem__(self, index: int) -> Gate:
+        return Gate(self.names[index], self.senses[index], self.units[index], self.value[index], self.limit[index], self.passed[index])
 
     def __iter__(self) -> Iterator[Gate]:
-        return (self[rung] for rung in range(len(self)))
+        return (self[index] for index in range(len(self)))

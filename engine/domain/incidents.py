@@ -1,4 +1,4 @@
-"""Faults of the data: what they are called, and what is remembered to tell them from quiet markets, nights and news."""
+"""Faults of the data, and the state that tells them from quiet markets, nights and news."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NO_FAULT = -1
 
 @dataclass(frozen=True, slots=True)
 class Incident(Record):
-    """One fault of the data, by kind, symbol and beginning."""
+    """One fault of the data, identified by kind, symbol and beginning."""
 
     kind: str  # of KINDS
     symbol: str  # or EVERYWHERE
@@ -25,64 +25,64 @@ class Incident(Record):
 
 @dataclass(frozen=True, slots=True)
 class TradingCalendar(Record):
-    """When the market trades, learned from what was seen, by half-hour of the week."""
+    """The trading hours of the market, learned by half-hour of the week."""
 
-    traded: Floats  # (336,) share of bars in which anything traded, the last week counting for half; NaN before the first
-    session_open: bool  # the session that runs has begun and has not closed
+    traded: Floats  # (336,) share of bars with any trade, the last week weighing half; NaN before the first bar
+    session_open: bool  # a trading session is open
 
 
 @dataclass(frozen=True, slots=True)
 class Staleness(Record):
-    """Runs of bars that are absent, without volume, or exact repeats of the one before, or that left the book as it was: 4 ways a symbol is quiet."""
+    """Runs of stale bars by the 4 kinds: absent, without volume, an exact repeat of the previous bar, or with an unchanged book."""
 
-    bars: int  # seen in sessions
-    any_run: bool  # some run is not 0
-    run_bars: Ints  # (4, S) bars so far; of the book, only those in which the symbol traded
+    bars: int  # number of bars within trading sessions
+    any_run: bool  # any run is longer than 0
+    run_bars: Ints  # (4, S) bars of the current run; for the book, only those in which the symbol traded
     run_since: Ints  # (4, S) ns UTC, the open of the run's first bar
-    runs_begun: Ints  # (4, S) runs begun
-    runs_continued: Ints  # (4, S) bars that went on with a run
-    longest: Ints  # (4, S) of the runs that were no incident
-    universe_run_bars: Ints  # (4,) bars so far in which the whole universe is quiet
+    runs_begun: Ints  # (4, S) number of runs begun
+    runs_continued: Ints  # (4, S) number of bars that continued a run
+    longest: Ints  # (4, S) longest run that was no incident
+    universe_run_bars: Ints  # (4,) bars of the current run in which the whole universe is stale
     universe_longest: Ints  # (4,)
-    bars_since_partial_trading: int  # bars since a part of the universe trades again while an incident of the whole of it is open
-    last_bar: Floats  # (5, S) the bar before
-    book_fingerprint: Ints  # (S,) fingerprint of the book before, 0 where there was none
+    bars_since_partial_trading: int  # bars since part of the universe trades again while an incident of the whole universe is open
+    last_bar: Floats  # (5, S) the previous bar
+    book_fingerprint: Ints  # (S,) fingerprint of the previous book, 0 where there was none
 
 
 @dataclass(frozen=True, slots=True)
 class VolumeLevel(Record):
-    """What volume is normal for the range prices travel, so that a busy market is told from another way of counting."""
+    """The normal volume for the range of prices, which tells a busy market from a change in how volume is counted."""
 
-    bars: int  # measured since the level was last begun anew
-    bars_total: int  # measured in all
+    bars: int  # measured since the level was last reset
+    bars_total: int  # measured in total
     level: Floats  # (S,) mean of log(volume / range), NaN before the first
     mean_range: Floats  # (S,) mean range of a bar, log price
-    profile: Floats  # (48,) by half-hour of the day, the universe's median beside its level; NaN before the first
+    profile: Floats  # (48,) by half-hour of the day, the universe's median relative to its level; NaN before the first
     variance: float  # of the universe's median
-    bars_beyond: float  # bars in a row far above (positive) or far below (negative), the farthest counting for more
+    bars_beyond: float  # consecutive bars far above (positive) or far below (negative); the farthest weigh more
     since: int  # ns UTC, the open of the first of them
 
 
 @dataclass(frozen=True, slots=True)
 class DataFaults(Record):
-    """What is wrong with the data of each symbol at this bar, and shuts its gate "fresh data"."""
+    """The fault in the data of each symbol at this bar, which makes its gate "fresh data" fail."""
 
     SHAPES: ClassVar[dict[str, str]] = {"kind": "S", "bars": "S", "frozen_bar": "S", "frozen_book": "S"}
 
-    kind: Ints  # (S,) index into KINDS, NO_FAULT where nothing is wrong
-    bars: Ints  # (S,) since it began, this one included; 0 where nothing is wrong
-    frozen_bar: Bools  # (S,) this bar repeats the one before it: it has no price of this moment
-    frozen_book: Bools  # (S,) the book did not change in bars in which the symbol traded: it is not the book of this moment
+    kind: Ints  # (S,) index into KINDS, NO_FAULT without a fault
+    bars: Ints  # (S,) since its beginning, this one included; 0 without a fault
+    frozen_bar: Bools  # (S,) this bar repeats the previous one, so it has no current price
+    frozen_book: Bools  # (S,) the book did not change in bars in which the symbol traded, so it is not current
 
 
 @dataclass(frozen=True, slots=True)
 class IncidentState(Record):
-    """All that is carried from bar to bar to tell incidents."""
+    """The state of incident detection, carried from bar to bar."""
 
     at: int  # ns UTC, the close of the last bar, 0 before the first
     calendar: TradingCalendar
     staleness: Staleness
     volume_level: VolumeLevel
-    open: tuple[Incident, ...]  # that last
-    changes: tuple[Incident, ...]  # that began or ended with this bar
+    open: tuple[Incident, ...]  # incidents that last
+    changes: tuple[Incident, ...]  # incidents that began or ended with this bar
     faults: DataFaults  # of this bar, by symbol

@@ -1,4 +1,4 @@
-"""The intent of a decision and the reason for it: pure functions of what was held, what was wanted, the gates and the limits."""
+"""The intent of a decision and its reason, from the position, the target, the gates and the limits."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 
 OPEN, ADD, CUT, CLOSE, HOLD = INTENTS = ("open", "add", "cut", "close", "hold")
-FLAT = 1e-12  # share of equity at or below which nothing is held
+FLAT = 1e-12  # share of equity at or below which the position counts as closed
 UNKNOWN = "reason not recorded"
-FLATTENED = "told to stay flat"
-NEAR = 1e-5  # share of the position below which a step of the sizing has not reduced it: steps are stored in single precision
+FLATTENED = "flattened by command"
+NEAR = 1e-5  # share of the position below which a sizing step has not reduced it, because steps are stored in single precision
 
-HOLD_REASONS = {  # a gate that did not pass, as the reason for a hold
+HOLD_REASONS = {  # failed gates, as the reason for a hold
     "fresh data": "data not fresh",
     "not paused": "paused",
     "no degraded phase": "a phase fell back",
@@ -31,7 +31,7 @@ HOLD_REASONS = {  # a gate that did not pass, as the reason for a hold
     "risk limits": "no room in limits",
     "minimum order": "below the minimum order",
 }
-LIMIT_REASONS = {  # a limit of the sizing, as the reason for a smaller position
+LIMIT_REASONS = {  # limits of the sizing, as the reason for a smaller position
     "new version": "new model version",
     "position": "position limit",
     "spot, no shorts": "no shorts on spot",
@@ -50,9 +50,9 @@ Steps = Mapping[str, float | None]
 
 
 def classify_intent(position: float | None, target: float | None) -> str:
-    """What a decision does to a position, both as shares of equity; nothing known counts as nothing held.
+    """Return what a decision does to a position, both as shares of equity; an unknown share counts as 0.
 
-    A position that turns round is closed and opened the other way by one order. It takes new risk, which needs every gate, so it is an "open".
+    A reversal closes the position and opens the opposite one with one order. It takes new risk, which needs every gate, so it is an "open".
     """
     before, after = _known(position), _known(target)
     if before == after:
@@ -64,15 +64,15 @@ def classify_intent(position: float | None, target: float | None) -> str:
     return ADD if abs(after) > abs(before) else CUT
 
 
-def explain_intent(position: float | None, target: float | None, shut: Sequence[str], steps: Steps) -> str:
-    """Why: the gate that bound a hold, the edge that opened, the limit or the forecast that reduced.
+def explain_intent(position: float | None, target: float | None, failed: Sequence[str], steps: Steps) -> str:
+    """Return the reason of a decision: the binding gate of a hold, the edge of an open or add, the limit or forecast of a cut or close.
 
-    `shut` names the gates that did not pass, in the order of the ladder; `steps` the size wanted and what each limit made of it.
+    `failed` names the gates that failed, in order; `steps` holds the desired size and the size after each limit.
     """
     intent = classify_intent(position, target)
     if intent == HOLD:
-        return phrase_gate(shut[0]) if shut else "no gate failed"
-    if "not flattened" in shut:
+        return phrase_gate(failed[0]) if failed else "no gate failed"
+    if "not flattened" in failed:
         return FLATTENED
     if any(steps.get(name) is None for name in _OF_FORECAST):
         return UNKNOWN
@@ -83,7 +83,7 @@ def explain_intent(position: float | None, target: float | None, shut: Sequence[
 
 
 def phrase_gate(gate: str) -> str:
-    """A gate that did not pass, as a reason."""
+    """Return a failed gate as a reason."""
     return HOLD_REASONS.get(gate, gate)
 
 
@@ -92,7 +92,7 @@ def _known(share: float | None) -> float:
 
 
 def _limiting(steps: Steps) -> str | None:
-    """The last limit that made the position smaller than the forecast alone would have it."""
+    """Return the last limit that reduced the position below the size by the forecast alone."""
     last, before = None, abs(steps["cost"] or 0.0)
     for name, value in steps.items():
         if name in LIMIT_REASONS and name not in _OF_FORECAST and value is not None:
@@ -102,29 +102,29 @@ def _limiting(steps: Steps) -> str | None:
 
 
 def _reducing(position: float, steps: Steps) -> str:
-    """The step that took most of the position away."""
+    """Return the step that reduced the position most, as a reason."""
     side, size = (1.0 if position > 0.0 else -1.0), abs(position)
     left, most, reason = size, NEAR * size, ""
     for name, value in steps.items():
         if value is None or name in _OF_FORECAST[:-1]:
             continue
-        kept = min(left, max(0.0, value * side))
-        if left - kept > most:
-            most, reason = left - kept, name
-        left = kept
+        remaining = min(left, max(0.0, value * side))
+        if left - remaining > most:
+            most, reason = left - remaining, name
+        left = remaining
     if not reason:
         return UNKNOWN
     return _forecast(side, size, steps) if reason == "cost" else LIMIT_REASONS.get(reason, reason)
 
 
 def _forecast(side: float, size: float, steps: Steps) -> str:
-    """What became of the forecast that the position rested on."""
-    wanted, fraction, skilled, versioned = (side * (steps[name] or 0.0) for name in _OF_FORECAST[:-1])
+    """Return how the forecast behind the position changed, as a reason."""
+    desired, fraction, skilled, versioned = (side * (steps[name] or 0.0) for name in _OF_FORECAST[:-1])
     if fraction != 0.0 and skilled == 0.0:
         return HOLD_REASONS["proven skill"]
-    if wanted == 0.0:
+    if desired == 0.0:
         return "no forecast"
-    if wanted < 0.0:
+    if desired < 0.0:
         return "forecast turned"
     if skilled >= size > versioned:
         return LIMIT_REASONS["new version"]

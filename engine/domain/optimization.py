@@ -1,4 +1,4 @@
-"""What the optimizer reads, does and judges."""
+"""Records of the optimizer: readings, actions and the actuators they use, trials and the judgement of an action."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Reading(Record):
-    """One measured value. `source` says whose it is: host, container, process, engine, gpu."""
+    """One measured value. `source` is its origin: host, container, process, engine, gpu."""
 
     at: int  # ns UTC
     source: str
@@ -25,73 +25,73 @@ class Reading(Record):
 
 @dataclass(frozen=True, slots=True)
 class ActionResult(Record):
-    """What an action did, by its own measurement: the direct effect, apart from the causal one."""
+    """The direct effect of an action, by its own measurement; the causal effect is judged separately."""
 
     amount: float  # freed or changed, in `unit`
-    unit: str  # bytes, threads, ms, runs a minute ...
+    unit: str  # bytes, threads, ms, runs per minute ...
     detail: str  # one plain sentence with the figures
-    done: bool = True  # False: nothing was done, because there was nothing to do or it was a dry run; `detail` says which
+    done: bool = True  # False where there was nothing to do or it was a dry run; `detail` says which
 
 
 @dataclass(frozen=True, slots=True)
 class ThreadCounts(Record):
-    """What the engine works with besides the thread of the tick itself."""
+    """The threads and processes of the engine besides the thread of the tick."""
 
-    phases: int  # threads that phases 1 to 3 run beside each other on, 0 for one after the other
-    training: int  # processes that models are trained in
+    phases: int  # threads that run phases 1 to 3 in parallel, 0 for sequential
+    training: int  # processes that train models
 
 
 @dataclass(frozen=True, slots=True)
 class PollingIntervals(Record):
-    """Seconds between two runs of what the engine does again and again."""
+    """Seconds between two runs of each recurring task of the engine."""
 
     probes: float  # readings of the machine
-    commands: float  # looks into the inbox
-    heartbeats: float  # signs of life of the components
-    ticks: float  # 0 where the market, or the machine, sets the pace
+    commands: float  # polls of the inbox
+    heartbeats: float  # heartbeats of the components
+    ticks: float  # 0 where the market or the machine sets the interval
 
 
 @dataclass(frozen=True, slots=True)
 class BatchSizes(Record):
-    """How much the store is given, and takes, at once."""
+    """The batch sizes of the store."""
 
     write_seconds: float  # between two transactions that write readings of the machine
-    wal_pages: int  # pages of the write-ahead log after which it is folded into the store
-    cache_bytes: int  # of the store's pages kept in memory by the connection that writes
+    wal_pages: int  # pages of the write-ahead log at which it is checkpointed into the store
+    cache_bytes: int  # page cache of the writing connection
 
 
 @dataclass(frozen=True, slots=True)
 class ModelCost(Record):
-    """What a fitted model takes and gives."""
+    """The cost and the weight of a fitted model."""
 
     name: str
-    ms: float  # one forecast for every symbol, measured now
-    weight: float  # its share in the ensemble, mean of the horizons
+    ms: float  # duration of one forecast for every symbol, measured now
+    weight: float  # its share in the ensemble, mean over the horizons
     serves: bool
 
 
 @dataclass(frozen=True, slots=True)
 class CacheUsage(Record):
-    """Values kept so that they need not be made again."""
+    """The usage of one cache."""
 
     name: str
     entries: int
-    bytes: int | None  # None where they are not counted
+    bytes: int | None  # None where not counted
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryBlock(Record):
-    """A large block of memory that the engine holds, and how much of it would do."""
+    """A large block of memory that the engine holds, and the part of it that it needs."""
 
     name: str
-    rows: int  # that could go
+    rows: int  # not needed
     held: int  # bytes
     needed: int  # bytes
 
 
 @dataclass(frozen=True, slots=True)
 class UnusedArtifacts(Record):
-    """What the store keeps that no kept tick was decided with."""
+    """Rows of the store that no stored tick was decided with."""
 
     artifacts: int  # versions of models
     knobs: int
@@ -100,41 +100,41 @@ class UnusedArtifacts(Record):
 
 @dataclass(frozen=True, slots=True)
 class ReclaimableSpace(Record):
-    """What the store holds on the disk and does not need."""
+    """Disk space of the store that could be reclaimed."""
 
-    log_bytes: int  # of the write-ahead log, which could be folded in
-    free_bytes: int  # of pages that nothing is in
+    log_bytes: int  # of the write-ahead log, by a checkpoint
+    free_bytes: int  # of empty pages
 
 
 class Override(Protocol[T]):
-    """A setting of the running engine that may be turned for a while. It goes back by itself, and at once by `back`."""
+    """A setting of the running engine that an action may override for a while. The override ends after its time, or at once by `back`."""
 
     def current(self) -> T:
-        """As it is."""
+        """Return the value in force."""
         ...
 
     def default(self) -> T:
-        """As it was set up."""
+        """Return the configured value."""
         ...
 
     def apply(self, wanted: T) -> None:
-        """Takes hold between two ticks; raises ValueError in one line for what cannot be."""
+        """Set a value, which takes effect between two ticks; raises ValueError in one line for an impossible one."""
         ...
 
     def revert(self) -> tuple[T, T] | None:
-        """Undoes the last turn: what was in force and what is now; None where nothing was turned."""
+        """Undo the override; return the value before and the value now, None where there was no override."""
         ...
 
 
 class Actuators(Protocol):
-    """What an action may turn in the running engine. Safe from any thread; a decision is never changed while it is made."""
+    """What an action may change in the running engine. Safe from any thread; no decision changes while it is computed."""
 
     @property
     def threads(self) -> Override[ThreadCounts]: ...
 
     @property
     def resting_models(self) -> Override[tuple[str, ...]]:
-        """Names of the models that are fitted and do not serve, in order. Who serves is kept with each tick, so a replay repeats it."""
+        """Names of the fitted models that do not serve, in order. The serving models are stored with each tick, so a replay repeats them."""
         ...
 
     @property
@@ -144,94 +144,94 @@ class Actuators(Protocol):
     def batches(self) -> Override[BatchSizes]: ...
 
     def processors(self) -> float:
-        """That this process may use, a container's limit counted."""
+        """Return the number of processors that this process may use, within the container's limit."""
         ...
 
     def free_processors(self) -> float:
-        """Of these, how many nobody uses just now; takes a third of a second to measure."""
+        """Return how many of these are idle; measuring takes a third of a second."""
         ...
 
     def model_costs(self) -> tuple[ModelCost, ...]:
-        """Of the models that are fitted, measured on a tick's own columns; () before the first are."""
+        """Return the costs of the fitted models, measured on a tick's own columns; () before the first training."""
         ...
 
     def commit_ms(self) -> float:
-        """What a transaction of the store takes just now, the median of a few."""
+        """Return the duration of a store transaction now, the median of a few."""
         ...
 
     def caches(self) -> tuple[CacheUsage, ...]: ...
 
     def clear_caches(self) -> tuple[CacheUsage, ...]:
-        """Empties them; what each held. They fill again as they are asked."""
+        """Empty the caches and return what each held. They refill on use."""
         ...
 
     def memory_blocks(self) -> tuple[MemoryBlock, ...]: ...
 
     def compact_memory(self) -> tuple[MemoryBlock, ...]:
-        """Gives back what is not needed of each, between two ticks; the blocks as they were. No value in use changes."""
+        """Free the unneeded part of each block, between two ticks, and return the blocks as they were. No value in use changes."""
         ...
 
     def reclaimable_space(self) -> ReclaimableSpace: ...
 
     def unused_artifacts(self, versions: int) -> UnusedArtifacts:
-        """The newest `versions` of each model are never spare."""
+        """Return the unreferenced rows; the newest `versions` of each model always count as referenced."""
         ...
 
     def drop_unused_artifacts(self, versions: int) -> UnusedArtifacts: ...
 
     def failing_components(self) -> tuple[str, ...]:
-        """Names of the components that do not work just now."""
+        """Return the names of the components that do not work now."""
         ...
 
     def recover_component(self, component: str) -> ActionResult:
-        """Restarts, reconnects or resets one; what was done, or `done=False` with why nothing could be."""
+        """Restart, reconnect or reset a component; the result says what was done, or has `done=False` and the reason."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class ActionContext:
-    """All an action may touch: its folder, the store's housekeeping and the engine's levers, nothing else."""
+    """Everything an action may use: its folder, the store's maintenance and the engine's actuators."""
 
     home: Path  # PODIUM_HOME
     temp: Path  # the folder in home for temporary files
-    tune_store: Callable[[], ActionResult]  # checkpoint, optimize and compact the store; given by the shell
+    tune_store: Callable[[], ActionResult]  # checkpoint, optimize and compact the store; provided by the service
     report_progress: Callable[[float, str], None]  # progress 0..1 and a word
     dry_run: bool
-    now: int  # ns UTC, what the age of a file is counted to
+    now: int  # ns UTC, from which the age of a file is measured
     actuators: Actuators
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """An optimization with a direct effect on this process or its own folders."""
+    """An optimization that acts directly on this process or its own folders."""
 
     name: str
     kind: str  # memory, cpu, disk, error recovery, performance
     metric: str  # the reading it should move, as "source.name"
-    better: int  # -1 when a fall of that reading is a cure, +1 when a rise is
-    cost: str  # none, low, high: what it takes from the engine while it runs
+    better: int  # -1 where a fall of that reading is better, +1 where a rise is
+    cost: str  # load on the engine while it runs: none, low, high
     description: str  # one sentence for the page
     run: Callable[[ActionContext], ActionResult]
-    changes_decisions: bool = False  # what is decided may come out otherwise while it is in force
-    undo: Callable[[ActionContext], ActionResult] | None = None  # takes the last run back; None where there is nothing to take back
+    changes_decisions: bool = False  # decisions may differ while it is in force
+    undo: Callable[[ActionContext], ActionResult] | None = None  # undoes the last run; None where there is nothing to undo
 
 
-MANUAL = "manual"  # the mode of a run that a person asked for; it enters no sum, rate or licence, for no coin decided it
+MANUAL = "manual"  # the mode of a run that a person requested; it enters no sum, rate or licence, because it was not randomised
 _COMPARISONS = {"helped": "better than usual", "no measurable effect": "as usual", "harmed": "worse than usual"}
 
 
 def describe_comparison(verdict: str) -> str:
-    """The verdict on a manual run in words that claim no cause."""
+    """Phrase the verdict on a manual run without claiming a cause."""
     return _COMPARISONS.get(verdict, verdict)
 
 
 def describe_verdict(verdict: str) -> str:
-    """The verdict on a run by hand: one without a measurable effect is called so, for any other no cause is claimed."""
+    """Phrase the verdict on a manual run: "no measurable effect" as it is, any other without claiming a cause."""
     return verdict if verdict == "no measurable effect" else describe_comparison(verdict)
 
 
 def manual_result(result: Mapping[str, object]) -> str | None:
-    """What a run by hand came to, the verdict first, so that it is never merely done; None of any other command's result."""
+    """Return the verdict of a manual run from a command's result; None for the result of any other command."""
     verdict = result.get("verdict")
     if isinstance(verdict, str):
         return describe_verdict(verdict)
@@ -239,34 +239,36 @@ def manual_result(result: Mapping[str, object]) -> str | None:
 
 
 def describe_trial(action: str, verdict: str, mode: str) -> str:
-    """A run in a few words; of one by hand no cause is claimed."""
+    """Describe a run in a few words; for a manual one no cause is claimed."""
     name = action.replace("_", " ")
     return f"{name} by hand: {describe_comparison(verdict)}" if mode == MANUAL else f"{name}: {verdict}"
 
 
 @dataclass(frozen=True, slots=True)
 class Effect(Record):
-    """What became of a trial's metric: after less before, against windows without the action. Causal where a coin decided that it was run; of a run
-    by hand an indication, against idle windows that began at a comparable level."""
+    """The change of a trial's metric (after - before) against windows without the action.
 
-    before: float  # NaN where it was not measured; so for the two below
+    Causal where the run was randomised; for a manual run an indication, against idle windows that began at a comparable level.
+    """
+
+    before: float  # NaN where not measured, as are the next two
     after: float
-    effect: float  # after - before, less what the same difference is without the action
+    effect: float  # (after - before) minus the same difference without the action
     low: float | None  # 95 % interval; None with too few windows
     high: float | None
-    windows: int  # compared with
+    windows: int  # number of windows compared with
     verdict: str  # helped, no measurable effect, harmed, not enough data
 
 
 @dataclass(frozen=True, slots=True)
 class Trial(Record):
-    """A run of an action that was measured and judged, as the store keeps it."""
+    """A run of an action that was measured and judged, as stored."""
 
     at: int  # ns UTC, when the action began
     action: str
     trigger: str  # "by hand"
     mode: str  # "manual"
-    placebo: bool  # a window in which a trigger fired and nothing was done
+    placebo: bool  # a control window: a trigger fired and the action was withheld
     metric: str  # the reading it is judged on, "source.name"
     unit: str
     effect: Effect
@@ -276,17 +278,17 @@ class Trial(Record):
     detail: str  # the action's own sentence
     by: str
     reason: str
-    seconds: float  # the action took
-    guards: str | None = None  # JSON: {metric: [before, after]} of what must not suffer
-    probability: float | None = None  # with which a trigger's answer was to run the action and not to do nothing; None by hand
+    seconds: float  # duration of the action
+    guards: str | None = None  # JSON: {metric: [before, after]} of the metrics that must not suffer
+    probability: float | None = None  # probability that the trigger ran the action and did not withhold it; None by hand
     comparison: str | None = (
-        None  # JSON: {"before", "pause", "after": s, "planned", "starts": [ns]}: its spans, and when windows it was compared with began
+        None  # JSON: {"before", "pause", "after": s, "planned", "starts": [ns]}: its periods, and the starts of the compared windows
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Firing(Record):
-    """A rule that fired, cleared, or lost sight of its metric."""
+    """A rule that fired, cleared, or lost its metric."""
 
     at: int  # ns UTC
     rule: str
@@ -295,4 +297,37 @@ class Firing(Record):
     value: float
     threshold: float  # NaN where the rule has none
     state: str  # fired, cleared, no data
-    answer: str | None = None  # what was done about it, or why nothing was
+    answer: str | None = None  # the action taken, or the reason for none
+
+
+@dataclass(frozen=True, slots=True)
+class WindowOutcome(Record):
+    """One window after a trigger: whether the action ran, with what probability, and the changes (after - before), NaN where unmeasured."""
+
+    treated: bool
+    probability: float  # that the action runs, known before the draw
+    change: float  # of the metric that fired
+    latency: float  # of the duration of a tick, ms
+    clean: float  # of the share of ticks without a fallback, %
+
+
+@dataclass(frozen=True, slots=True)
+class EffectEstimate(Record):
+    """An effect with its 95 % interval; None where the data do not bound it."""
+
+    effect: float  # NaN without data
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement(Record):
+    """The verdict on an action for a metric."""
+
+    treated: int
+    placebos: int
+    effect: EffectEstimate
+    latency: EffectEstimate
+    clean: EffectEstimate
+    verdict: str  # helped, no measurable effect, harmed, not enough data
+    why: str  # one sentence with the figures

@@ -1,4 +1,4 @@
-"""The base of every record: frozen, slotted, arrays read-only and C-contiguous, with a digest."""
+"""The base of every record: frozen, slotted, arrays read-only and C-contiguous, with a digest over its values."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
+DIGEST_FORMAT = "values"  # stored with each run: digests of another format cannot be compared with these (decision 32)
 _ARRAYS = frozenset({"Floats", "Bools", "Ints"})
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A value. Equality is by identity of fields; compare two records by `digest()`."""
+    """An immutable value. Equality is by identity of fields; compare two records by `digest()`."""
 
     SHAPES: ClassVar[dict[str, str]] = {}
-    """Axes of the arrays by field, one letter an axis (S symbols, H horizons ...); a trailing ? allows NaN."""
+    """Axes of the arrays by field, one letter per axis (S symbols, H horizons ...); a trailing ? allows NaN."""
 
     def __post_init__(self) -> None:
         names = _ARRAY_FIELDS.get(type(self))
@@ -37,85 +38,93 @@ class Record:
                 value.setflags(write=False)
 
     def digest(self) -> str:
-        """32 hexadecimal digits over every field, in order; equal exactly when every bit is equal."""
-        told: list[bytes | memoryview] = []
-        _tell(self, told)
-        return hashlib.sha256(b"".join(told)).hexdigest()[:32]  # processors have instructions for it: half the time of BLAKE2
+        """Return 32 hexadecimal digits over the values of every field, in order; equal exactly when every bit is equal.
+
+        Names of classes and fields do not count, so that renaming one changes no digest.
+        """
+        chunks: list[bytes | memoryview] = []
+        _feed(self, chunks)
+        return hashlib.sha256(b"".join(chunks)).hexdigest()[:32]  # SHA-256 has processor instructions: half the time of BLAKE2
 
 
 def field_names(kind: type) -> tuple[str, ...]:
-    """Names of a record's fields, in order."""
+    """Return the names of a record's fields, in order."""
     return tuple(getattr(kind, "__slots__", ()))
 
 
 def array_field_names(kind: type) -> tuple[str, ...]:
-    """Names of the fields that are annotated as arrays."""
-    found = _ARRAY_FIELDS.get(kind)
-    if found is None:
-        found = tuple(name for name, told in kind.__annotations__.items() if str(told) in _ARRAYS or "NDArray" in str(told))
-        _ARRAY_FIELDS[kind] = found
-    return found
+    """Return the names of the fields that are annotated as arrays."""
+    names = _ARRAY_FIELDS.get(kind)
+    if names is None:
+        names = tuple(name for name, hint in kind.__annotations__.items() if str(hint) in _ARRAYS or "NDArray" in str(hint))
+        _ARRAY_FIELDS[kind] = names
+    return names
 
 
 _ARRAY_FIELDS: dict[type, tuple[str, ...]] = {}
 _SIMPLE = frozenset({int, float, str, bool, bytes, type(None)})
 
 
-def _tell(value: Any, told: list[bytes | memoryview]) -> None:
-    """Adds the bytes of a value. They are hashed in one go: a call an array costs more than copying its bytes."""
+def _feed(value: Any, chunks: list[bytes | memoryview]) -> None:
+    """Append the bytes of a value. They are hashed in one go: one hash call per array costs more than copying its bytes."""
     kind: Any = type(value)
     if kind is np.ndarray:
-        told += _header(value.dtype, value.shape), value.data if value.flags.c_contiguous else np.ascontiguousarray(value).data
+        chunks += _header(value.dtype, value.shape), value.data if value.flags.c_contiguous else np.ascontiguousarray(value).data
     elif kind in _SIMPLE:
-        told.append(repr(value).encode())
+        chunks.append(_simple(value))
     elif isinstance(value, Record):
-        name, parts = _reader(kind)
-        told.append(name)
-        for part in parts(value):
-            sort = type(part)
-            if sort is np.ndarray:  # contiguous, as this record saw to it
-                told += _header(part.dtype, part.shape), part.data
-            elif sort in _SIMPLE:
-                told.append(repr(part).encode())
+        opening, read_fields = _reader(kind)
+        chunks.append(opening)
+        for field in read_fields(value):
+            field_kind = type(field)
+            if field_kind is np.ndarray:  # contiguous: __post_init__ made it so
+                chunks += _header(field.dtype, field.shape), field.data
+            elif field_kind in _SIMPLE:
+                chunks.append(_simple(field))
             else:
-                _tell(part, told)
+                _feed(field, chunks)
     elif kind is tuple:
-        _tell_items(value, told)
+        _feed_items(value, chunks)
     else:
-        told.append(_plain(value))
+        chunks.append(_plain(value))
 
 
 @cache
 def _reader(kind: type) -> tuple[bytes, Callable[[Any], tuple[Any, ...]]]:
-    """The name of a kind of record, and what reads all its fields in one call."""
+    """Return the opening bytes of a record of this kind, and a function that reads all its fields in one call."""
     names = field_names(kind)
+    opening = b"{%d:" % len(names)
     if len(names) > 1:
-        return kind.__name__.encode(), attrgetter(*names)
-    return kind.__name__.encode(), lambda value: tuple([getattr(value, name) for name in names])
+        return opening, attrgetter(*names)
+    return opening, lambda value: tuple([getattr(value, name) for name in names])
 
 
-def _tell_items(value: tuple[Any, ...], told: list[bytes | memoryview]) -> None:
+def _feed_items(value: tuple[Any, ...], chunks: list[bytes | memoryview]) -> None:
     if set(map(type, value)) == {str}:
-        told.append(_words(value))
+        chunks.append(_strings(value))
         return
-    told.append(b"(%d" % len(value))
+    chunks.append(b"(%d:" % len(value))
     for item in value:
-        _tell(item, told)
+        _feed(item, chunks)
 
 
 @lru_cache(256)
-def _words(value: tuple[str, ...]) -> bytes:
-    """What a tuple of strings feeds a digest, kept since the same names come with every tick."""
-    return b"(%d" % len(value) + b"".join(map(_plain, value))
+def _strings(value: tuple[str, ...]) -> bytes:
+    """Return the bytes of a tuple of strings; cached because the same names recur at every tick."""
+    return b"(%d:" % len(value) + b"".join(map(_plain, value))
+
+
+def _simple(value: object) -> bytes:
+    return f"{value!r},".encode()  # the comma ends a number
 
 
 def _plain(value: object) -> bytes:
     if isinstance(value, np.generic):
         raise TypeError(f"a numpy scalar ({value!r}) has no stable digest: make it a Python number")
     if isinstance(value, Enum):
-        return repr(value.value).encode()
+        return _simple(value.value)
     if value is None or isinstance(value, int | float | str | bytes):
-        return repr(value).encode()
+        return _simple(value)
     raise TypeError(f"{type(value).__name__} has no digest")
 
 

@@ -1,4 +1,4 @@
-"""A tick as the shell hands it to the store: whole, or not at all."""
+"""A tick as the service passes it to the store: whole, or not at all."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.domain.decision import Fill, Outcome, Span
+from engine.domain.evidence import LiquidityForecastRow
 from engine.domain.market import Inputs, MarketSnapshot
 from engine.domain.orders import ExecutionRow
-from engine.domain.outlook import LiquidityForecastRow
 from engine.domain.record import Floats, Record
 
 
 @dataclass(frozen=True, slots=True)
 class SkillRow(Record):
-    """One figure of out-of-sample skill with its evidence; None where there is not enough data."""
+    """One figure of out-of-sample skill with its interval; None where there is not enough data."""
 
-    scope: str  # ensemble, model, or recent: the ensemble over the short memory that sizes rely on
+    scope: str  # ensemble, model, or recent (the ensemble over the short memory that sizes rely on)
     model: str  # "ensemble" or the model's name
     horizon: int  # bars
     regime: str  # of REGIMES, or "all"
@@ -31,7 +31,7 @@ class SkillRow(Record):
 
 @dataclass(frozen=True, slots=True)
 class DeclinedRow(Record):
-    """What a gate cost (above 0) or saved (below 0), in bps a declined trade; None where there is not enough data."""
+    """The cost (above 0) or saving (below 0) of a gate, in bps per declined trade; None where there is not enough data."""
 
     gate: str
     n: int
@@ -43,42 +43,42 @@ class DeclinedRow(Record):
 
 @dataclass(frozen=True, slots=True)
 class TrainingRow(Record):
-    """What a tick adds to the rows that models are trained on."""
+    """The training row that a tick adds."""
 
     tick: int
-    features: NDArray[np.float32]  # (S, F) as decided with
+    features: NDArray[np.float32]  # (S, F) as used in the decision
     price: Floats  # (S,) log price that targets are measured from, NaN where not fresh
     sigma: Floats  # (S,) volatility of a bar, as known then
 
 
 @dataclass(frozen=True, slots=True)
 class Tick(Record):
-    """One decision of every symbol and all it came from."""
+    """One decision for every symbol, with its inputs, state and evidence."""
 
     session: int
     decided_at: int  # ns UTC by the wall clock, when the tick was decided
-    training_row: TrainingRow  # kept with the slice
-    snapshot: MarketSnapshot  # the bar that came in: kept once; windows are made of these
-    inputs: Inputs  # its bars and flow are windows over slices and are not stored again
+    training_row: TrainingRow  # stored with the snapshot
+    snapshot: MarketSnapshot  # the new bar, stored once; windows are rebuilt from these
+    inputs: Inputs  # its bars and flow are windows over snapshots and are not stored again
     outcome: Outcome
-    fills: tuple[Fill, ...]  # of the orders of the tick before, made before this decision
+    fills: tuple[Fill, ...]  # of the previous tick's orders, filled before this decision
     spans: tuple[Span, ...]
-    ms: float  # inputs to outcome
+    ms: float  # from inputs to outcome
     decisions_digest: str  # Outcome.decisions.digest()
-    phase_digests: tuple[str, ...]  # of each phase's result in order of Phase; () where not asked for
-    serving: tuple[str | None, ...]  # digest of the model that served, as state.models
-    is_warmup: bool  # decided over history while warming up
-    checkpoint: bool  # the state after this tick is to be kept
+    phase_digests: tuple[str, ...]  # of each phase's result in order of Phase; () where not requested
+    serving: tuple[str | None, ...]  # digest of the serving version of each model, in the order of state.models
+    is_warmup: bool  # decided over history during the warm-up
+    checkpoint: bool  # the state after this tick is to be stored
     skill: tuple[SkillRow, ...]  # the table of skill where it was refreshed at this tick, else ()
     declined: tuple[DeclinedRow, ...]  # likewise
     liquidity_forecast: tuple[LiquidityForecastRow, ...] = ()  # likewise
     execution: tuple[ExecutionRow, ...] = ()  # likewise
-    machine: str | None = None  # JSON: what the machine was like when the tick was decided, by reading; None where nothing was measured
+    machine: str | None = None  # JSON: readings of the machine at the decision; None where nothing was measured
 
 
 @dataclass(frozen=True, slots=True)
 class Artifact(Record):
-    """A fitted model's bytes and lineage."""
+    """The bytes and the lineage of a fitted model."""
 
     data_digest: str
     model: str

@@ -1,1 +1,1 @@
-"""The statistics, as pure functions."""
+"""Statistics of forecasts, costs, faults and effects, as pure functions."""

@@ -1,8 +1,7 @@
-"""How the symbols of a book move together: exponentially weighted correlations, shrunk by the formula of Ledoit and Wolf.
+"""The correlation of symbols: exponentially weighted and shrunk towards the identity by the formula of Ledoit and Wolf (2004).
 
-Returns (N, T) are first put into units of their own exponentially weighted volatility, so that what is estimated here is the correlation; whoever
-sizes multiplies it with the volatilities known at the decision. Means are taken as 0, as those volatilities take them: over a few hundred bars a
-mean is all noise.
+Returns (N, T) are first divided by their own exponentially weighted volatility, so that the estimate is a correlation, which sizing multiplies with
+the volatilities known at the decision. Means are assumed to be 0, as in those volatilities: over a few hundred bars a mean is all noise.
 """
 
 from __future__ import annotations
@@ -13,41 +12,43 @@ import numpy as np
 
 from engine.domain.record import Bools, Floats, Ints
 
-MOST = 64  # symbols that the intensity of shrinkage is estimated from: it hardly depends on which
-LEAST = 1e-4  # shrinkage there always is, so that the correlation of exact copies can be inverted
+MAX_SYMBOLS = 64  # from which the shrinkage is estimated: it hardly depends on their choice
+MIN_SHRINKAGE = 1e-4  # so that the correlation of exact copies can be inverted
 
 
 @dataclass(frozen=True, slots=True)
 class CorrelationModel:
-    """What is known of how S symbols move together, without a matrix of all their pairs."""
+    """The shrunk correlation of S symbols, without the matrix of all their pairs."""
 
     standardised: Floats  # (S, T) returns in units of each symbol's volatility
     weights: Floats  # (T,) of the bars, summing to 1
     shrinkage: float  # share by which every pair's correlation is reduced
 
     def portfolio_returns(self, exposure: Floats, symbols: Ints) -> Floats:
-        """(T,) what a portfolio with this exposure to some symbols, in units of risk, would have made in each bar."""
+        """(T,) returns by bar of a portfolio with this exposure (n,) to some symbols (n,), in units of risk."""
         return np.asarray(exposure @ self.standardised[symbols])
 
     def variance(self, exposure: Floats, series: Floats) -> float:
-        """Of the portfolio with this exposure and its series: x'Cx."""
+        """Variance x'Cx of the portfolio with this exposure (n,) and its returns (T,)."""
         return (1.0 - self.shrinkage) * float(series * series @ self.weights) + self.shrinkage * float(exposure @ exposure)
 
     def covariances_with(self, series: Floats) -> Floats:
-        """(S,) covariance of each symbol with a portfolio's series; its own part in it counts as shrunk, too."""
+        """(S,) covariance of each symbol with a portfolio's returns (T,); the symbol's own part in them is shrunk, too."""
         return np.asarray(self.standardised @ (series * self.weights) * (1.0 - self.shrinkage))
 
 
 def estimate_correlation(returns: Floats, weights: Floats, known: Bools) -> CorrelationModel:
-    """Of returns (S, T). The shrinkage is that of the symbols with a known volatility; of 64 of them, evenly spaced, where there are more."""
+    """The correlation of returns (S, T); shrinkage is estimated from at most 64, evenly spaced, of the symbols with a `known` (S,) volatility."""
     standardised = standardise_returns(returns, weights)
-    step = -(-len(returns) // MOST)
-    some = standardised[::step] if known.all() else standardised[known][::step]
-    return CorrelationModel(standardised, weights, ledoit_wolf_shrinkage(some, weights, sample_correlation(some, weights)) if len(some) else 1.0)
+    step = -(-len(returns) // MAX_SYMBOLS)
+    sample = standardised[::step] if known.all() else standardised[known][::step]
+    return CorrelationModel(
+        standardised, weights, ledoit_wolf_shrinkage(sample, weights, sample_correlation(sample, weights)) if len(sample) else 1.0
+    )
 
 
 def standardise_returns(returns: Floats, weights: Floats) -> Floats:
-    """(N, T) returns in units of the root of their weighted mean square; 0 for a symbol that never moved. Weights (T,) sum to 1."""
+    """(N, T) returns over the root of their weighted mean square; 0 for a symbol that never moved. Weights (T,) sum to 1."""
     power = (returns * returns) @ weights
     moving = power > 0
     return np.asarray(returns * np.where(moving, 1.0 / np.sqrt(np.where(moving, power, 1.0)), 0.0)[:, None])
@@ -60,9 +61,9 @@ def sample_correlation(standardised: Floats, weights: Floats) -> Floats:
 
 
 def ledoit_wolf_shrinkage(standardised: Floats, weights: Floats, sample: Floats) -> float:
-    """The share of the identity that makes the mean squared error smallest (Ledoit and Wolf 2004, lemma 3.5).
+    """The weight of the identity with the smallest mean squared error (Ledoit and Wolf 2004, lemma 3.5), at least 0.0001.
 
-    The error of the sample is that of so many bars of equal weight as give a weighted mean its variance: 1 / sum of squared weights (Kish 1965).
+    The sampling error is that of the effective number of bars, 1 / sum of squared weights (Kish 1965).
     """
     count = len(sample)
     squared = float(np.vdot(sample, sample))
@@ -70,20 +71,20 @@ def ledoit_wolf_shrinkage(standardised: Floats, weights: Floats, sample: Floats)
     distance = squared - scale * scale * count
     lengths = np.einsum("nt,nt->t", standardised, standardised)
     error = (float(lengths * lengths @ weights) - squared) * float(weights @ weights)
-    return min(max(error / distance, LEAST), 1.0) if distance > 0 else 1.0
+    return min(max(error / distance, MIN_SHRINKAGE), 1.0) if distance > 0 else 1.0
 
 
 def shrink_correlation(sample: Floats, share: float) -> Floats:
-    """(N, N) the sample correlation with every pair's reduced by the share; the diagonal is 1."""
+    """(N, N) the sample correlation with off-diagonal entries reduced by `share`; the diagonal is 1."""
     out = sample * (1.0 - share)
     np.fill_diagonal(out, 1.0)
     return out
 
 
 def trim_weights(weights: Floats, seen: Bools) -> Floats:
-    """(T,) weights that sum to 1 and begin where the youngest symbol has its first bar; `seen` (N, T) marks bars that are there.
+    """(T,) weights that sum to 1 and begin at the first bar of the youngest symbol; `seen` (N, T) marks bars that exist.
 
-    Before that a symbol without history would look like one that does not move with the others.
+    Before that bar, a symbol without history would look uncorrelated.
     """
     first = int(seen.argmax(axis=1).max())
     if not first:
@@ -94,7 +95,7 @@ def trim_weights(weights: Floats, seen: Bools) -> Floats:
 
 
 def find_clusters(sample: Floats, threshold: float) -> Ints:
-    """(N,) the lowest index of each symbol's cluster: two symbols are in one where a chain of |correlation| above the threshold joins them."""
+    """(N,) the lowest index in each symbol's cluster: symbols joined by a chain of |correlation| above the threshold (single linkage)."""
     count = len(sample)
     joined = np.abs(sample) > threshold
     np.fill_diagonal(joined, val=True)

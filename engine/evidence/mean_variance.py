@@ -1,9 +1,9 @@
-"""Growth-optimal sizes of symbols that move together, with the band in which nothing is traded.
+"""Growth-optimal sizes of correlated symbols, with a no-trade band.
 
-Maximises edge'u - u'Cu / 2 less what trading costs, for 0 <= u <= bound: Markowitz (1952) with proportional costs (Davis and Norman 1990). One
-symbol's answer, given the others, is the band of one symbol at its edge less what the others already take of it. Bounds are sizes that each symbol
-would have alone, so that nothing is held against its own forecast or beyond it to hedge another: such constraints act as shrinkage of the
-correlations (Jagannathan and Ma 2003).
+Maximises edge'u - u'Cu / 2 less trading costs for 0 <= u <= bound: mean-variance optimisation (Markowitz 1952) with proportional costs (Davis and
+Norman 1990). The optimal size of one symbol, given the others, is its single-symbol band at its edge less their covariance with it. Bounds are the
+sizes that each symbol would have alone, so that nothing is held against its own forecast or beyond it to hedge another: such constraints act as
+shrinkage of the correlations (Jagannathan and Ma 2003).
 """
 
 from __future__ import annotations
@@ -12,44 +12,43 @@ import numpy as np
 
 from engine.domain.record import Floats
 
-PASSES = 12  # of Newton's method; two or three do as a rule
-SWEEPS = 10  # of coordinate descent before the next try
-TRIES = 8
+MAX_ITERATIONS = 12  # of Newton's method; two or three suffice as a rule
+SWEEPS = 10  # of coordinate descent before the next attempt
+MAX_ATTEMPTS = 8
 
 
-def conditional_size(edge: Floats, cost: Floats, held: Floats, bound: Floats) -> Floats:
-    """(N,) each symbol's size for the edge that the others leave it: bought up to edge - cost, cut to edge, held between, 0..bound."""
-    return np.minimum(np.maximum(np.minimum(np.maximum(held, edge - cost), edge), 0.0), bound)
+def conditional_size(edge: Floats, cost: Floats, current: Floats, bound: Floats) -> Floats:
+    """(N,) each symbol's size for its remaining edge: bought up to edge - cost, cut to edge, unchanged between, within 0..bound."""
+    return np.minimum(np.maximum(np.minimum(np.maximum(current, edge - cost), edge), 0.0), bound)
 
 
-def optimise_sizes(correlation: Floats, edge: Floats, cost: Floats, held: Floats, bound: Floats) -> Floats:
-    """(N,) sizes that are each other's conditional answers: the only maximum, as the correlation (N, N) has an inverse.
+def optimise_sizes(correlation: Floats, edge: Floats, cost: Floats, current: Floats, bound: Floats) -> Floats:
+    """(N,) the optimal sizes, each conditional on the others; the maximum is unique, as the correlation (N, N) has an inverse.
 
-    All is in units of risk and to the side of each symbol's bound. Newton's method on the set of symbols that lie on a line of their band ends in a
-    few passes (Hintermueller, Ito and Kunisch 2003). Where it goes in circles, coordinate descent, which always comes nearer (Tseng 2001), gives it
-    another start.
+    Everything is in units of risk, with the sign of each symbol's bound. The primal-dual active-set method (Hintermueller, Ito and Kunisch 2003) ends
+    in a few Newton iterations. Where it cycles, coordinate descent, which always improves (Tseng 2001), gives it another start.
     """
-    start = np.minimum(held, bound)  # what is held was the answer a bar ago
-    for _ in range(TRIES):
-        size = _newton(correlation, edge, cost, held, start, bound)
+    start = np.minimum(current, bound)  # the current size was the optimum a bar ago
+    for _ in range(MAX_ATTEMPTS):
+        size = _newton(correlation, edge, cost, current, start, bound)
         if size is not None:
             return size
-        start = _descend(correlation, edge, cost, held, start, bound)
+        start = _descend(correlation, edge, cost, current, start, bound)
     return start
 
 
-def _newton(correlation: Floats, edge: Floats, cost: Floats, held: Floats, start: Floats, bound: Floats) -> Floats | None:
-    """None where it has not ended."""
+def _newton(correlation: Floats, edge: Floats, cost: Floats, current: Floats, start: Floats, bound: Floats) -> Floats | None:
+    """The sizes, or None where the iterations have not converged."""
     size, before = start, b""
-    for _ in range(PASSES):
-        left = edge + size - correlation @ size
-        buys, cuts = left - cost > held, left < held
-        wanted = np.where(buys, left - cost, np.where(cuts, left, held))
-        free = (buys | cuts) & (wanted > 0.0) & (wanted < bound)
-        place = np.concatenate((buys, cuts, free, wanted >= bound)).tobytes()
-        if place == before:
+    for _ in range(MAX_ITERATIONS):
+        remaining = edge + size - correlation @ size
+        buys, cuts = remaining - cost > current, remaining < current
+        desired = np.where(buys, remaining - cost, np.where(cuts, remaining, current))
+        free = (buys | cuts) & (desired > 0.0) & (desired < bound)
+        active_set = np.concatenate((buys, cuts, free, desired >= bound)).tobytes()
+        if active_set == before:
             return size
-        size, before = np.minimum(np.maximum(wanted, 0.0), bound), place
+        size, before = np.minimum(np.maximum(desired, 0.0), bound), active_set
         on_line = np.flatnonzero(free)
         if len(on_line):
             size[on_line] = 0.0
@@ -58,11 +57,11 @@ def _newton(correlation: Floats, edge: Floats, cost: Floats, held: Floats, start
     return None
 
 
-def _descend(correlation: Floats, edge: Floats, cost: Floats, held: Floats, start: Floats, bound: Floats) -> Floats:
+def _descend(correlation: Floats, edge: Floats, cost: Floats, current: Floats, start: Floats, bound: Floats) -> Floats:
     size = start.copy()
     for _ in range(SWEEPS):
         for index in range(len(size)):
-            left = float(edge[index] + size[index] - correlation[index] @ size)
-            wanted = min(max(float(held[index]), left - float(cost[index])), left)
-            size[index] = min(max(wanted, 0.0), float(bound[index]))
+            remaining = float(edge[index] + size[index] - correlation[index] @ size)
+            desired = min(max(float(current[index]), remaining - float(cost[index])), remaining)
+            size[index] = min(max(desired, 0.0), float(bound[index]))
     return size

@@ -1,37 +1,37 @@
-"""What a backtest saw of the books: how far order flow explains the move of the mid, and how far quoted costs were from what orders met."""
+"""Metrics of the order books of a run: how far order flow explains moves of the mid, and how far quoted costs were from realised ones."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from engine.domain.outlook import NOTIONALS
+from engine.domain.evidence import NOTIONALS
 from engine.domain.record import Floats, Ints
 from engine.domain.tick import Tick
 
 SECOND = 10**9  # ns
 CELL, WINDOW = 10 * SECOND, 1_800 * SECOND
 NORMAL = 1.959964  # the 97.5 % quantile of a standard normal
-MIN_COSTS = 30  # costs met before there is a figure
-MIN_CELLS = 20  # in a window
-EDGES = np.concatenate(([0.0], np.geomspace(1e-5, 1e4, 2_080)))  # bps, 1 % apart: what a quantile is told to
+MIN_COSTS = 30  # realised costs per figure
+MIN_CELLS = 20  # per window
+EDGES = np.concatenate(([0.0], np.geomspace(1e-5, 1e4, 2_080)))  # bps, 1 % apart: the resolution of a quantile
 BLOCK = 256  # ticks between two counts
 
 
 class FlowRegression:
-    """R2 of the mid's change on order-flow imbalance, of the best level, by cells of one length within windows; mean over windows and symbols."""
+    """R2 of the change of the mid on order-flow imbalance of the best level, by cells of equal length within windows; mean over windows."""
 
     def __init__(self, symbols: int, interval: int, cell: int) -> None:
         self._interval, self._cell = interval, cell
         self._window = max(WINDOW, MIN_COSTS * cell)
         self._at: int | None = None
-        self._flow: Floats = np.zeros(symbols)  # of the running cell
-        self._start: Floats = np.full(symbols, np.nan)  # the mid it began with
-        self._open: int | None = None  # the running window
+        self._flow: Floats = np.zeros(symbols)  # of the current cell
+        self._start: Floats = np.full(symbols, np.nan)  # the mid at its start
+        self._open: int | None = None  # the current window
         self._sums = np.zeros((6, symbols))  # rows, x, y, x^2, x y, y^2
         self._r2, self._windows = np.zeros((2, symbols))
 
     def add(self, at: int, mid: Floats, flow: Floats) -> None:
-        """One bar's close, the mid then and the imbalance of the bar."""
+        """Add a bar: its close (ns UTC), the mid then, and the imbalance of the bar."""
         if self._at is None or at - self._at != self._interval:
             self._start = np.full_like(mid, np.nan)
         self._at = at
@@ -49,7 +49,7 @@ class FlowRegression:
         self._flow, self._start = np.zeros_like(mid), mid
 
     def r_squared(self) -> list[float | None]:
-        """By symbol, None where no window had enough cells."""
+        """R2 by symbol; None where no window had enough cells."""
         self._close()
         return [float(r2 / count) if count else None for r2, count in zip(self._r2, self._windows, strict=True)]
 
@@ -64,28 +64,28 @@ class FlowRegression:
 
 
 class CostErrorHistogram:
-    """|quoted - met| by notional in bins of 1 %, for the forecast and for the last book, in memory that does not grow."""
+    """|quoted - realised cost| by notional in bins of 1 %, for the forecast and for the last book, in constant memory."""
 
     def __init__(self) -> None:
         kinds = len(NOTIONALS)
         self._bins: Ints = np.zeros((2, kinds, len(EDGES) + 1), dtype=np.int64)
         self._off = np.zeros((4, kinds))  # over ticks, of the sum s and the number n of a tick's errors: s, s^2, s n, n^2
-        self._asked, self._unfilled = np.zeros((2, kinds), dtype=np.int64)
+        self._requested, self._unfilled = np.zeros((2, kinds), dtype=np.int64)
         self._held: list[Floats] = []
 
     def add(self, forecast: Floats, last: Floats, met: Floats, there: Floats) -> None:
-        """(2, 2, S) each; `there` (S,) is finite where a symbol had a sane book to quote from."""
+        """Add the costs of a tick, (2, 2, S) each; `there` (S,) is finite where a symbol had a sane book."""
         self._held.append(np.stack((forecast - met, last - met, forecast, np.broadcast_to(there, forecast.shape))))
         if len(self._held) >= BLOCK:
             self._count()
 
     def summarize(self) -> dict[str, dict[str, float | int | None]]:
-        """By notional: n, the 90 % quantile of the error and that of the last book's, the bias with its 95 % interval by ticks (those of one tick are
-        alike), and the share of orders no book held."""
+        """By notional: n, the 90 % quantile of the error of the forecast and of the last book, the bias with its 95 % interval clustered by tick, and
+        the share of orders beyond the depth of the book."""
         self._count()
         report: dict[str, dict[str, float | int | None]] = {}
         for kind, notional in enumerate(NOTIONALS):
-            n, asked = int(self._bins[0, kind].sum()), int(self._asked[kind])
+            n, requested = int(self._bins[0, kind].sum()), int(self._requested[kind])
             enough = n >= MIN_COSTS
             bias, low, high = _bias(self._off[:, kind], n) if enough else (None, None, None)
             report[f"{notional:.0f}"] = {
@@ -95,7 +95,7 @@ class CostErrorHistogram:
                 "bias_bps": bias,
                 "bias_low_bps": low,
                 "bias_high_bps": high,
-                "cannot_fill": int(self._unfilled[kind]) / asked if asked else None,
+                "cannot_fill": int(self._unfilled[kind]) / requested if requested else None,
             }
         return report
 
@@ -107,13 +107,13 @@ class CostErrorHistogram:
         for kind in range(len(NOTIONALS)):
             known = np.isfinite(ours[:, kind])
             for row, errors in enumerate((ours, last)):
-                found = np.searchsorted(EDGES, np.abs(errors[:, kind][known]), side="left")
-                self._bins[row, kind] += np.bincount(found, minlength=len(EDGES) + 1)
+                bins = np.searchsorted(EDGES, np.abs(errors[:, kind][known]), side="left")
+                self._bins[row, kind] += np.bincount(bins, minlength=len(EDGES) + 1)
             sums, counts = np.where(known, ours[:, kind], 0.0).sum(axis=(1, 2)), known.sum(axis=(1, 2))
             self._off[:, kind] += (sums.sum(), sums @ sums, sums @ counts, counts @ counts)
-            asked = np.isfinite(there[:, kind])
-            self._asked[kind] += asked.sum()
-            self._unfilled[kind] += (asked & np.isnan(forecast[:, kind])).sum()
+            requested = np.isfinite(there[:, kind])
+            self._requested[kind] += requested.sum()
+            self._unfilled[kind] += (requested & np.isnan(forecast[:, kind])).sum()
 
 
 def _bias(off: Floats, n: int) -> tuple[float, float, float]:
@@ -124,7 +124,7 @@ def _bias(off: Floats, n: int) -> tuple[float, float, float]:
 
 
 class MicrostructureMetrics:
-    """Takes every tick of a run; tells nothing of a market without books."""
+    """Order-book metrics over the ticks of a run; null for a market without books."""
 
     def __init__(self, symbols: tuple[str, ...], interval: int) -> None:
         self._symbols = symbols
@@ -135,24 +135,24 @@ class MicrostructureMetrics:
         self._booked = False
 
     def add(self, tick: Tick) -> None:
-        """Counts one tick in."""
+        """Add a tick."""
         bar, last, self._last = tick.snapshot, self._last, tick
         if not bar.books.bid_price.shape[1]:
             return
         self._booked = True
-        told = tick.outcome.liquidity.book_metrics.liquidity_forecast
-        if told.tick != tick.inputs.tick:
+        current = tick.outcome.liquidity.book_metrics.liquidity_forecast
+        if current.tick != tick.inputs.tick:
             return  # the books were not read at this tick
         if bar.ofi.shape[1]:
             for fit in (self._by_bar, self._by_ten):
                 if fit is not None:
-                    fit.add(bar.at, told.pending.mid, bar.ofi[:, 0])
+                    fit.add(bar.at, current.pending.mid, bar.ofi[:, 0])
         if last is not None and last.inputs.tick == tick.inputs.tick - 1:
             then = last.outcome.liquidity.book_metrics
-            self._costs.add(then.forecast_cost_bps, then.quoted_bps, told.pending.cost_at_fill, then.liquidity_forecast.pending.mid)
+            self._costs.add(then.forecast_cost_bps, then.quoted_bps, current.pending.cost_at_fill, then.liquidity_forecast.pending.mid)
 
     def summarize(self, explained: tuple[float | None, ...] | None = None) -> dict[str, object]:
-        """`cost_error_bps` is the 90 % quantile for 10,000; null without books.
+        """The metrics as JSON; `cost_error_bps` is the 90 % quantile for 10,000.
 
         `ofi_r2_10s` is of what the engine saw where bars are no longer than 10 s, else what the feed says it `explained` of the events in its bars.
         """
@@ -178,6 +178,6 @@ def _mean(values: list[float | None]) -> float | None:
 
 
 def _quantile(bins: Ints) -> float:
-    """The upper edge of the bin in which the 90 % quantile lies."""
+    """The upper edge of the bin of the 90 % quantile."""
     place = int(np.searchsorted(np.cumsum(bins), 0.9 * bins.sum()))
     return float(EDGES[min(place, len(EDGES) - 1)])

@@ -1,4 +1,4 @@
-"""What a venue takes of an order: sizes in whole lots, prices on the tick, nothing below the smallest order."""
+"""The venue's rules for orders: sizes in whole lots, prices on the tick, a minimum order size."""
 
 from __future__ import annotations
 
@@ -7,37 +7,37 @@ from functools import lru_cache
 import numpy as np
 
 from engine.domain.record import Bools, Floats
-from engine.domain.trading_rules import TradingRules
+from engine.domain.trading_config import TradingRules
 
-CLOSE, BITS = 1e-9, 2e-15  # of a lot, and of the number of lots: a size that near to a whole number is that number, whatever the last bits say
+TOLERANCE, RELATIVE_TOLERANCE = 1e-9, 2e-15  # in lots, and per lot: a size this near to a whole number counts as whole
 
 
 def round_to_lot(units: Floats, price: Floats, rules: TradingRules) -> Floats:
-    """(S,) base units toward zero to a whole number of lots; the units themselves where no lot is known."""
+    """(S,) base units rounded towards zero to a whole number of lots; unchanged where no lot is known."""
     if not rules.lots:
         return units
     lot = lot_units(price, rules)
     known = lot > 0
     step = np.where(known, lot, 1.0)
     lots = np.abs(units) / step
-    whole = np.where(np.abs(lots - np.rint(lots)) <= CLOSE + BITS * lots, np.rint(lots), np.floor(lots))
+    whole = np.where(np.abs(lots - np.rint(lots)) <= TOLERANCE + RELATIVE_TOLERANCE * lots, np.rint(lots), np.floor(lots))
     rounded = np.sign(units) * np.minimum(whole * step, np.abs(units))
     return np.asarray(np.where(known, rounded, units))
 
 
 def minimum_order_size(price: Floats, rules: TradingRules) -> Floats:
-    """(S,) base units of the smallest order that is taken: whole lots worth the minimum notional, at least one; 0 where neither is known."""
-    least = per_symbol(rules.min_notionals, len(price)) / np.where(price > 0, price, np.inf)
+    """(S,) base units of the smallest order accepted: whole lots worth the minimum notional, at least one; 0 where neither is known."""
+    minimum = per_symbol(rules.min_notionals, len(price)) / np.where(price > 0, price, np.inf)
     if not rules.lots:
-        return least
+        return minimum
     lot = lot_units(price, rules)
     step = np.where(lot > 0, lot, 1.0)
-    lots = least / step
-    return np.asarray(np.where(lot > 0, np.maximum(np.ceil(lots - CLOSE - BITS * lots), 1.0) * step, least))
+    lots = minimum / step
+    return np.asarray(np.where(lot > 0, np.maximum(np.ceil(lots - TOLERANCE - RELATIVE_TOLERANCE * lots), 1.0) * step, minimum))
 
 
 def lot_units(price: Floats, rules: TradingRules) -> Floats:
-    """(S,) base units of one lot at these prices, 0 where not known."""
+    """(S,) base units of one lot at these prices, 0 where unknown."""
     lots = per_symbol(rules.lots, len(price))
     if not rules.money_lots:
         return lots
@@ -45,7 +45,7 @@ def lot_units(price: Floats, rules: TradingRules) -> Floats:
 
 
 def round_to_tick(price: float, tick: float, side: float) -> float:
-    """A limit price on the tick that is never better for the other side: down for a buy (side above 0), up for a sell; as it is where tick is 0."""
+    """A limit price rounded to the tick, never in the other side's favour: down for a buy (side above 0), up for a sell; unchanged for tick 0."""
     if not tick > 0.0:
         return price
     steps = price / tick
@@ -60,7 +60,7 @@ def can_sell_short(rules: TradingRules, count: int) -> Bools:
 
 
 def per_symbol(values: tuple[float, ...], count: int) -> Floats:
-    """(S,) a rule of every symbol, 0 where there is none."""
+    """(S,) the values of a rule by symbol, 0 where there is none."""
     return _array(values) if values else np.zeros(count)
 
 

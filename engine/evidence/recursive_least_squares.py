@@ -1,7 +1,7 @@
-"""Least squares that goes on at every tick: discounted sums over what came due, kept small enough to live in the state.
+"""Recursive least squares: discounted sums over the forecasts that have come due, small enough to live in the state.
 
-In the sums' form (gram and moment) recursive least squares with forgetting needs no matrix kept positive by hand, and sums of two stretches of
-time are added: those a model was trained with, faded by the time since, and those of the ticks after.
+With sums (gram and moment) instead of an inverse, recursive least squares with forgetting needs no matrix kept positive by hand, and the sums of two
+periods can be added: those of a model's training, discounted by the ticks since then, and those of the ticks since.
 """
 
 from __future__ import annotations
@@ -15,52 +15,53 @@ from engine.domain.state import OnlineInputs, OnlineMemory
 def update_memories(
     before: tuple[OnlineMemory, ...], seen: tuple[OnlineInputs, ...], known: Bools, target: Floats, horizons: tuple[int, ...]
 ) -> tuple[OnlineMemory, ...]:
-    """Adds what came due at this tick, `known` (M + 1, H, S) and `target` (H, S), to the sums of each model that is seen, and remembers what it saw.
+    """Add the rows that come due at this tick to the sums of each model in `seen`, and store its inputs.
 
-    A model that is not seen at this tick (its phase failed) keeps its sums; one of another version starts anew, its training knowing the rest.
+    `known` is (M + 1, H, S), `target` (H, S). A model that is not in `seen` (its phase failed) keeps its sums; a new version starts anew, as its
+    training covers the rest.
     """
-    kept = {memory.model: memory for memory in before}
-    for one in seen:
-        memory = kept.get(one.model)
-        if memory is None or memory.version != one.version:
-            memory = _start(one, horizons)
-        kept[one.model] = _add(memory, one, known[one.model], target, horizons)
-    return tuple(kept[model] for model in sorted(kept))
+    memory_of = {memory.model: memory for memory in before}
+    for inputs in seen:
+        memory = memory_of.get(inputs.model)
+        if memory is None or memory.version != inputs.version:
+            memory = _start(inputs, horizons)
+        memory_of[inputs.model] = _add(memory, inputs, known[inputs.model], target, horizons)
+    return tuple(memory_of[model] for model in sorted(memory_of))
 
 
 def age_memories(before: tuple[OnlineMemory, ...]) -> tuple[OnlineMemory, ...]:
-    """The memories after a tick from which nothing was learned: what was seen grows a tick older."""
-    return tuple(_shift(memory, np.zeros_like(memory.pending_columns[:1])) for memory in before)
+    """The memories after a tick without learning: their pending inputs grow a tick older."""
+    return tuple(_append_row(memory, np.zeros_like(memory.pending_columns[:1])) for memory in before)
 
 
 def find_memory(memories: tuple[OnlineMemory, ...], version: str) -> OnlineMemory | None:
-    """What the model of this version has learned since it was trained; None where that is nothing yet."""
+    """The memory of the model of this version since its training; None where there is none yet."""
     return next((memory for memory in memories if memory.version == version), None)
 
 
-def _start(one: OnlineInputs, horizons: tuple[int, ...]) -> OnlineMemory:
-    count, width = one.columns.shape
+def _start(inputs: OnlineInputs, horizons: tuple[int, ...]) -> OnlineMemory:
+    count, width = inputs.columns.shape
     seen = np.zeros((max(horizons), count, width), dtype=np.float32)
-    return OnlineMemory(one.model, one.version, np.zeros((width, width)), np.zeros((width, len(horizons))), seen)
+    return OnlineMemory(inputs.model, inputs.version, np.zeros((width, width)), np.zeros((width, len(horizons))), seen)
 
 
-def _add(memory: OnlineMemory, one: OnlineInputs, known: Bools, target: Floats, horizons: tuple[int, ...]) -> OnlineMemory:
-    """One gram serves every horizon (their rows are the same ones, a few ticks apart); the moments are each horizon's own."""
-    then = memory.pending_columns[[horizon - 1 for horizon in horizons]]  # (H, S, K)
-    first = then[0][known[0]].astype(np.float64)
-    moment = np.matmul(then.transpose(0, 2, 1), np.where(known, target, 0.0)[:, :, None])[:, :, 0].T
+def _add(memory: OnlineMemory, inputs: OnlineInputs, known: Bools, target: Floats, horizons: tuple[int, ...]) -> OnlineMemory:
+    """Add a tick to the sums; one gram serves all horizons, whose rows are the same a few ticks apart, while each has its own moments."""
+    pending = memory.pending_columns[[horizon - 1 for horizon in horizons]]  # (H, S, K)
+    first = pending[0][known[0]].astype(np.float64)
+    moment = np.matmul(pending.transpose(0, 2, 1), np.where(known, target, 0.0)[:, :, None])[:, :, 0].T
     return OnlineMemory(
         model=memory.model,
         version=memory.version,
-        gram=memory.gram * one.decay + first.T @ first,
-        moment=memory.moment * one.decay + moment,
-        pending_columns=_older(memory.pending_columns, one.columns[None]),
+        gram=memory.gram * inputs.decay + first.T @ first,
+        moment=memory.moment * inputs.decay + moment,
+        pending_columns=_shift_rows(memory.pending_columns, inputs.columns[None]),
     )
 
 
-def _shift(memory: OnlineMemory, new: np.ndarray) -> OnlineMemory:
-    return OnlineMemory(memory.model, memory.version, memory.gram, memory.moment, _older(memory.pending_columns, new))
+def _append_row(memory: OnlineMemory, new: np.ndarray) -> OnlineMemory:
+    return OnlineMemory(memory.model, memory.version, memory.gram, memory.moment, _shift_rows(memory.pending_columns, new))
 
 
-def _older(seen: np.ndarray, new: np.ndarray) -> np.ndarray:
+def _shift_rows(seen: np.ndarray, new: np.ndarray) -> np.ndarray:
     return np.concatenate((new, seen[:-1]))

@@ -1,8 +1,8 @@
-"""A hidden Markov model of four regimes, fitted as the engine goes, filtered forward and never smoothed.
+"""A hidden Markov model of four regimes, fitted online, filtered forward and never smoothed.
 
-The parameters are shared by all symbols and follow the data by recursive expectation and maximisation: the sums of expectation are made of filtered
-probabilities only, whose mean at the true parameters is that of the regimes themselves, so the true parameters are where the recursion rests (see
-Cappe 2011, "Online EM algorithm for hidden Markov models", for the form with smoothing). What is fitted at one bar serves from the next on.
+The parameters are shared by all symbols and follow the data by online expectation maximisation: the expected sums are made of filtered probabilities
+only, whose mean at the true parameters is that of the regimes themselves, so that the true parameters are a fixed point of the recursion (see Cappe
+2011, "Online EM algorithm for hidden Markov models", for the form with smoothing). Parameters fitted at one bar are used from the next on.
 """
 
 from __future__ import annotations
@@ -13,35 +13,35 @@ from functools import cache
 import numpy as np
 
 from engine.domain.decision import REGIMES
+from engine.domain.evidence import RegimeModel
 from engine.domain.record import Bools, Floats
-from engine.domain.regimes import RegimeModel
 
-# Where the model starts: means and deviations, by regime, of the log volatility ratio (24 bars over 300) and of the trend's |t| (48 bars). A trend of
-# pure noise has |t| of mean 0.80 and deviation 0.60 (the half-normal), which is where calm and ranging stand; the others stand two deviations off.
-STAY = 0.97  # probability of the same regime in the next bar; the rest is shared
+STAY = 0.97  # probability of the same regime in the next bar; the others share the rest
+# Initial means and deviations, by regime, of the log volatility ratio (24 bars over 300) and of the trend's |t| (48 bars). A trend of pure noise has
+# |t| of mean 0.80 and deviation 0.60 (half-normal), the values of calm and ranging; the others are two deviations away.
 VOLATILITY_RATIO = ((-0.40, 0.25), (-0.02, 0.20), (0.05, 0.30), (0.50, 0.30))
 TREND = ((0.80, 0.60), (0.80, 0.60), (2.20, 0.60), (1.00, 0.80))
-PRIOR_BARS = 500.0  # what the start is worth; a bar n counts for (n + 500)^-0.8, slower than 1 / n, since filtered sums approach the truth slowly
+PRIOR_BARS = 500.0  # weight of the initial values; bar n has the weight (n + 500)^-0.8, slower than 1 / n, because filtered sums converge slowly
 DECAY = 0.8
 MEMORY_BARS = 10_000.0  # the longest memory
-KEPT = 0.01  # share of the start that is never forgotten, for a regime that does not come up
-REFIT_EVERY = 8  # bars between two makings of the parameters
-# Where means may go, so that a name keeps its meaning: calm is below the usual volatility, volatile above it, trending has the trend.
-LOWEST = np.array([[-2.0, 0.0], [-0.20, 0.0], [-0.50, 1.60], [0.25, 0.0]])
-HIGHEST = np.array([[-0.20, 1.40], [0.25, 1.40], [0.60, 6.0], [2.0, 1.50]])
-MIN_DEVIATION, WIDEST = np.array([0.06, 0.20]), np.array([[0.6, 0.8], [0.6, 0.8], [0.8, 2.0], [1.0, 1.0]])
-RAREST = 1e-4  # the least probability of any change
-FAR = np.array([[2.5, 8.0]])  # surge and trend beyond this say no more than this
+PRIOR_SHARE = 0.01  # weight of the initial values that is never forgotten, for regimes that do not occur
+REFIT_EVERY = 8  # bars between two updates of the parameters
+# Bounds of the means, so that names keep their meaning: calm is below the usual volatility, volatile above it, trending has the trend.
+MIN_MEAN = np.array([[-2.0, 0.0], [-0.20, 0.0], [-0.50, 1.60], [0.25, 0.0]])
+MAX_MEAN = np.array([[-0.20, 1.40], [0.25, 1.40], [0.60, 6.0], [2.0, 1.50]])
+MIN_DEVIATION, MAX_DEVIATION = np.array([0.06, 0.20]), np.array([[0.6, 0.8], [0.6, 0.8], [0.8, 2.0], [1.0, 1.0]])
+MIN_TRANSITION = 1e-4  # smallest probability of any transition
+MAX_INPUT = np.array([[2.5, 8.0]])  # volatility ratio and trend are clipped here
 
 
 def uniform_probabilities(symbols: int) -> Floats:
-    """(S, R) probabilities before anything is seen."""
+    """(S, R) regime probabilities before any bar."""
     return np.full((symbols, len(REGIMES)), 1.0 / len(REGIMES))
 
 
 @cache
 def initial_regime_model() -> RegimeModel:
-    """The model before anything is seen."""
+    """The model before any bar."""
     count = len(REGIMES)
     transition = np.full((count, count), (1.0 - STAY) / (count - 1))
     np.fill_diagonal(transition, STAY)
@@ -52,35 +52,41 @@ def initial_regime_model() -> RegimeModel:
     return RegimeModel(0.0, transition / count, moments, transition, _emission(means, deviations))
 
 
-def filter_forward(before: Floats, surge: Floats, trend: Floats, seen: Bools, hidden: RegimeModel) -> tuple[Floats, RegimeModel]:
-    """One step: (S, R) probabilities after this bar's two measures, (S,) each, and the model having learned from it.
+def filter_forward(before: Floats, volatility_ratio: Floats, trend: Floats, seen: Bools, hidden: RegimeModel) -> tuple[Floats, RegimeModel]:
+    """One step of the forward filter: (S, R) probabilities after this bar's log volatility ratio and |trend|, (S,) each, and the updated model.
 
-    A symbol that is not seen at this bar moves on by the transition alone and teaches nothing.
+    A symbol without a bar (`seen` is False) moves on by the transition alone and does not update the model.
     """
-    told = np.empty((len(surge), 5))
-    told[:, 0] = 1.0
-    np.minimum(np.maximum(surge, -FAR[0, 0]), FAR[0, 0], out=told[:, 1])
-    np.minimum(trend, FAR[0, 1], out=told[:, 3])
-    told[:, 2::2] = told[:, 1::2] * told[:, 1::2]
-    log_density = told @ hidden.emission
+    inputs = np.empty((len(volatility_ratio), 5))
+    inputs[:, 0] = 1.0
+    np.minimum(np.maximum(volatility_ratio, -MAX_INPUT[0, 0]), MAX_INPUT[0, 0], out=inputs[:, 1])
+    np.minimum(trend, MAX_INPUT[0, 1], out=inputs[:, 3])
+    inputs[:, 2::2] = inputs[:, 1::2] * inputs[:, 1::2]
+    log_density = inputs @ hidden.emission
     log_density[~seen] = 0.0
     density = np.exp(log_density - log_density.max(axis=1)[:, None])
-    moved = (before @ hidden.transition) * density
-    total = moved.sum(axis=1)[:, None]
-    after = moved / total
+    joint = (before @ hidden.transition) * density
+    total = joint.sum(axis=1)[:, None]
+    after = joint / total
     count = int(np.count_nonzero(seen))
     if not count:
         return after, hidden
     share = seen[:, None] / (count * total)
     pairs = hidden.transition * (before.T @ (density * share))
-    moments = (moved * share).T @ told
+    moments = (joint * share).T @ inputs
     return after, _learn(hidden, pairs, moments)
 
 
 def change_probability(before: Floats, after: Floats, hidden: RegimeModel) -> Floats:
-    """(S,) probability that the regime of this bar is another than that of the bar before, as known now; `hidden` is the model the filter used."""
+    """(S,) probability that this bar's regime differs from the previous bar's, as known now; `hidden` is the model that the filter used."""
     stayed = before * hidden.transition.diagonal() / (before @ hidden.transition)
     return np.asarray(1.0 - (after * stayed).sum(axis=1))
+
+
+def emission_parameters(hidden: RegimeModel) -> tuple[Floats, Floats]:
+    """Current means and deviations, (R, 2) each, of the log volatility ratio and of the trend."""
+    linear, square = hidden.emission[1::2].T, hidden.emission[2::2].T
+    return linear / (-2.0 * square), np.sqrt(-0.5 / square)
 
 
 def _learn(hidden: RegimeModel, pairs: Floats, moments: Floats) -> RegimeModel:
@@ -92,11 +98,11 @@ def _learn(hidden: RegimeModel, pairs: Floats, moments: Floats) -> RegimeModel:
 
 
 def _refit(hidden: RegimeModel) -> RegimeModel:
-    pairs, moments = hidden.pairs + KEPT * initial_regime_model().pairs, hidden.moments + KEPT * initial_regime_model().moments
-    transition = np.maximum(pairs / pairs.sum(axis=1)[:, None], RAREST)
+    pairs, moments = hidden.pairs + PRIOR_SHARE * initial_regime_model().pairs, hidden.moments + PRIOR_SHARE * initial_regime_model().moments
+    transition = np.maximum(pairs / pairs.sum(axis=1)[:, None], MIN_TRANSITION)
     means = moments[:, 1::2] / moments[:, :1]
     deviations = np.sqrt(np.maximum(moments[:, 2::2] / moments[:, :1] - means * means, 0.0))
-    emission = _emission(np.clip(means, LOWEST, HIGHEST), np.clip(deviations, MIN_DEVIATION, WIDEST))
+    emission = _emission(np.clip(means, MIN_MEAN, MAX_MEAN), np.clip(deviations, MIN_DEVIATION, MAX_DEVIATION))
     return replace(hidden, transition=transition / transition.sum(axis=1)[:, None], emission=emission)
 
 
@@ -106,9 +112,3 @@ def _emission(means: Floats, deviations: Floats) -> Floats:
     constant = (-0.5 * means * means * precision - np.log(deviations) - 0.5 * np.log(2.0 * np.pi)).sum(axis=1)
     linear, square = means * precision, -0.5 * precision
     return np.ascontiguousarray(np.stack((constant, linear[:, 0], square[:, 0], linear[:, 1], square[:, 1])))
-
-
-def emission_parameters(hidden: RegimeModel) -> tuple[Floats, Floats]:
-    """Means and deviations in force, (R, 2) each: of the surge and of the trend."""
-    linear, square = hidden.emission[1::2].T, hidden.emission[2::2].T
-    return linear / (-2.0 * square), np.sqrt(-0.5 / square)

@@ -1,4 +1,4 @@
-"""The Sharpe ratio of daily returns, and the probability that it is really above zero."""
+"""The Sharpe ratio of daily returns, and the probability that it exceeds zero or the luck of many trials."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ import numpy as np
 from engine.domain.record import Floats
 
 YEAR, WEEK = 365.0, 7  # days
-FEWEST = 20  # days
+MIN_DAYS = 20  # days
 EULER = 0.5772156649015329  # the Euler-Mascheroni constant
 
 
 def annualised_sharpe_ratio(returns: Floats, days: float) -> float | None:
-    """Mean over deviation of daily log returns (N,), times the root of a year's trading days; None with fewer than 20 or without any movement."""
+    """Mean over deviation of daily log returns (N,), times the root of the trading days per year; None as for the daily ratio."""
     ratio = daily_sharpe_ratio(returns)
     return None if ratio is None else ratio * math.sqrt(days)
 
 
 def trading_days_per_year(traded: Sequence[int]) -> float | None:
-    """Trading days in a year at the rate of those seen, days since the epoch in order; None before a whole week.
+    """Trading days per year at the rate of those seen (days since the epoch, in order); None before a whole week.
 
-    Only the last whole weeks count: twenty days from a Monday to a Friday hold four weeks of work and three weekends.
+    Only the last whole weeks count: twenty days from a Monday to a Friday contain four weeks of work and three weekends.
     """
     weeks = (traded[-1] - traded[0] + 1) // WEEK if traded else 0
     return sum(day > traded[-1] - weeks * WEEK for day in traded) / (weeks * WEEK) * YEAR if weeks else None
 
 
 def probabilistic_sharpe_ratio(returns: Floats, *, above: float = 0.0) -> float | None:
-    """Probability that the true daily Sharpe ratio exceeds `above`, given skew and heavy tails (Bailey and Lopez de Prado 2012, equation 11)."""
+    """The probability that the true daily Sharpe ratio exceeds `above`, given skewness and kurtosis (Bailey and Lopez de Prado 2012, equation 11)."""
     ratio = daily_sharpe_ratio(returns)
     if ratio is None:
         return None
@@ -44,10 +44,10 @@ def probabilistic_sharpe_ratio(returns: Floats, *, above: float = 0.0) -> float 
 
 
 def deflated_sharpe_ratio(returns: Floats, trials: Sequence[float | None]) -> float | None:
-    """Probability that the true Sharpe ratio exceeds the highest that `trials` configurations without skill would have shown.
+    """The probability that the true Sharpe ratio exceeds the maximum expected of as many trials without skill (Bailey and Lopez de Prado 2014).
 
-    `trials` are the daily Sharpe ratios of all configurations tried, this one among them, None for those that have none; their variance is that of
-    the ratio's sampling error where fewer than two are known (Bailey and Lopez de Prado 2014, "The Deflated Sharpe Ratio"). None as for the others.
+    `trials` are the daily Sharpe ratios of all configurations tried, including this one, None for those without one. Their variance is that of the
+    ratio's sampling error where fewer than two are known. None as for the daily ratio; raises ValueError for no trials.
     """
     if not trials:
         raise ValueError("a deflated Sharpe ratio needs the trials, this one among them")
@@ -59,13 +59,13 @@ def deflated_sharpe_ratio(returns: Floats, trials: Sequence[float | None]) -> fl
 
 
 def expected_maximum_sharpe(variance: float, trials: int) -> float:
-    """Of the Sharpe ratios of so many independent trials without skill, two or more, whose ratios have this variance."""
+    """The expected maximum of the Sharpe ratios of two or more independent trials without skill, given the variance of the ratios."""
     quantile = NormalDist().inv_cdf
     return math.sqrt(variance) * ((1.0 - EULER) * quantile(1.0 - 1.0 / trials) + EULER * quantile(1.0 - 1.0 / (trials * math.e)))
 
 
 def daily_sharpe_ratio(returns: Floats) -> float | None:
     """Mean over deviation of daily log returns (N,); None with fewer than 20 days or without any movement."""
-    if len(returns) < FEWEST or not np.isfinite(returns).all() or returns.std() < 1e-12:
+    if len(returns) < MIN_DAYS or not np.isfinite(returns).all() or returns.std() < 1e-12:
         return None
     return float(returns.mean() / returns.std(ddof=1))

@@ -1,10 +1,10 @@
-"""Out-of-sample skill with a bound that stays valid however often it is looked at.
+"""Out-of-sample skill with a confidence sequence: a bound that holds at every tick at once, however often it is looked at.
 
 R2 = 1 - sum (y - f)^2 / sum y^2 = sum gain / sum y^2 with gain = y^2 - (y - f)^2. Gains are summed over all symbols and over blocks of 12 ticks or
-the horizon, whichever is longer. A target that is due in a block reaches into the block before, but no further, so neighbouring blocks are
-correlated: the variance of the sum is that of the blocks' residuals and twice the covariance of neighbours (a flat-top kernel, Politis and Romano
-1995). The bound is Robbins' normal mixture (Howard, Ramdas, McAuliffe and Sekhon 2021, section 3.2) with this variance, valid asymptotically
-(Waudby-Smith et al. 2024) at every tick at once. Declined trades, silencing, volatility and the outlook are measured by the same sums.
+the horizon, whichever is longer. A target due in a block reaches into the previous block, but no further, so neighbouring blocks are correlated: the
+variance of the sum is that of the blocks' residuals plus twice the covariance of neighbours (a flat-top kernel, Politis and Romano 1995). The bound
+is Robbins' normal mixture (Howard, Ramdas, McAuliffe and Sekhon 2021, section 3.2) with this variance, valid asymptotically (Waudby-Smith et al.
+2024). Declined trades, the gain of selection, volatility and the liquidity forecast are measured by the same sums.
 """
 
 from __future__ import annotations
@@ -21,30 +21,30 @@ from engine.domain.state import State
 from engine.domain.tick import SkillRow
 from engine.domain.trading_config import TradingConfig
 
-MIN_BLOCK_TICKS = 12  # ticks of a block at least: gains vary together for longer than targets overlap where forecasts persist
-MIN_BLOCKS = 15  # blocks before any bound is given
-EXTRA_BLOCKS = 15.0  # blocks that the variance is taken to have seen and missed: few blocks understate it where gains are skewed
-TUNED_FOR = 300.0  # blocks at which the mixture is tightest
-SURELY = 1.645  # standard errors: one-sided 5 %
-DISPLAY_ALPHA = 0.05  # two-sided error of the intervals on screen
+MIN_BLOCK_TICKS = 12  # shortest block: where forecasts persist, gains are correlated for longer than targets overlap
+MIN_BLOCKS = 15  # of a bound
+EXTRA_BLOCKS = 15.0  # blocks added to the variance: few blocks understate it where gains are skewed
+TIGHTEST_AT = 300.0  # blocks at which the mixture is tightest
+Z_ONE_SIDED = 1.645  # standard errors, one-sided 5 %
+DISPLAY_ALPHA = 0.05  # two-sided error of the displayed intervals
 LINEAR, SQUARES = slice(0, BLOCKS), slice(BLOCK_SQUARED, OPEN_GAIN)
 
 
 def empty_skill(scopes: int, horizons: int, cells: int) -> SkillSums:
-    """Sums before anything is scored."""
+    """Sums before any forecast has been scored."""
     return SkillSums(np.zeros((LAST_RESIDUAL + 1, scopes, horizons, cells)))
 
 
 def block_ends(tick: int, horizons: Sequence[int], every: int = 1) -> Floats:
-    """(H,) 1 where a block ends with this tick, else 0; `every` where only one tick in so many is scored."""
+    """(H,) 1 where a block ends with this tick, else 0; with `every`, only one tick in so many is scored."""
     return np.array([float((tick + 1) % max(horizon, MIN_BLOCK_TICKS) < every) for horizon in horizons])
 
 
 def add_scores(skill: SkillSums, sums: Floats, closes: Floats, *, memory: Floats | float = 1.0, idle: bool = False) -> SkillSums:
-    """One tick's gain, squared gain, power and rows (4, scopes, H, cells) on top of those before, which `memory` discounts.
+    """Add one tick's gain, squared gain, power and rows (4, scopes, H, cells) to the sums, which `memory` discounts.
 
-    `closes` (H,) is 1 where a block ends with this tick, else 0. A block without any gain is one in which nothing was forecast: it tells nothing of
-    how gains vary, and does not count unless `idle`.
+    `closes` (H,) is 1 where a block ends with this tick, else 0. A block without any gain had no forecast: it carries no information on the variance
+    of gains, and does not count unless `idle`.
     """
     after = skill.sums * memory
     after[SQUARES] *= memory
@@ -52,9 +52,9 @@ def add_scores(skill: SkillSums, sums: Floats, closes: Floats, *, memory: Floats
     after[OPEN_GAIN] += sums[GAIN]
     after[OPEN_POWER] += sums[POWER]
     if closes.any():
-        ends, found = closes[:, None] > 0, (after[OPEN_GAIN] != 0.0) | (idle & (after[OPEN_POWER] > 0.0))
+        ends, has_forecasts = closes[:, None] > 0, (after[OPEN_GAIN] != 0.0) | (idle & (after[OPEN_POWER] > 0.0))
         residual = np.where(ends, _residual(after), 0.0)
-        after[BLOCKS] += ends & found
+        after[BLOCKS] += ends & has_forecasts
         after[BLOCK_SQUARED] += residual * residual
         after[LAG_PRODUCTS] += residual * after[LAST_RESIDUAL]
         after[LAST_RESIDUAL] = np.where(ends, residual, after[LAST_RESIDUAL])
@@ -62,22 +62,16 @@ def add_scores(skill: SkillSums, sums: Floats, closes: Floats, *, memory: Floats
     return SkillSums(after)
 
 
-def _residual(sums: Floats) -> Floats:
-    """The running block's gain less what it would be at the ratio of the blocks before, dampened by its own power; 0 where nothing was forecast."""
-    share = sums[OPEN_POWER] / np.where(sums[POWER] > 0, sums[POWER], 1.0)
-    return np.where(sums[OPEN_GAIN] != 0.0, sums[OPEN_GAIN] - (sums[GAIN] - sums[OPEN_GAIN]) * share, 0.0)
-
-
 def sampling_variance(skill: SkillSums) -> tuple[Floats, Floats]:
-    """Blocks and the variance of the sum of their gains, the running block among them: its gain is in the sum of gains already."""
-    blocks, running = skill.blocks + (skill.open_gain != 0.0), _residual(skill.sums)
-    shared = np.maximum(skill.lag_products + running * skill.last_residual, 0.0)
-    return blocks, (skill.block_squared + running * running + 2.0 * shared) * (1.0 + EXTRA_BLOCKS / np.maximum(blocks, 1.0))
+    """The number of blocks and the variance of the sum of their gains, including the current block, whose gain is in the sum already."""
+    blocks, current = skill.blocks + (skill.open_gain != 0.0), _residual(skill.sums)
+    covariance = np.maximum(skill.lag_products + current * skill.last_residual, 0.0)
+    return blocks, (skill.block_squared + current * current + 2.0 * covariance) * (1.0 + EXTRA_BLOCKS / np.maximum(blocks, 1.0))
 
 
 def confidence_radius(variance: Floats, blocks: Floats, alpha: float) -> Floats:
     """Half-width of the confidence sequence on the sum of block gains: sqrt((V + r) log((V + r) / (r alpha^2))), r tuned for 300 blocks."""
-    share = TUNED_FOR / (2.0 * math.log(1.0 / alpha) + math.log(1.0 + 2.0 * math.log(1.0 / alpha)))
+    share = TIGHTEST_AT / (2.0 * math.log(1.0 / alpha) + math.log(1.0 + 2.0 * math.log(1.0 / alpha)))
     spread = variance / np.maximum(blocks, 1.0) * share
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(spread > 0, np.sqrt((variance + spread) * np.log((variance + spread) / (spread * alpha * alpha))), np.inf)
@@ -87,30 +81,30 @@ def confidence_interval(skill: SkillSums, alpha: float = DISPLAY_ALPHA) -> tuple
     """The ratio of gain to power, the half-width of its confidence sequence (two-sided error `alpha`) and the blocks; NaN with fewer than 15."""
     blocks, variance = sampling_variance(skill)
     enough = (blocks >= MIN_BLOCKS) & (skill.power > 0) & (variance > 0)
-    whole = np.where(enough, skill.power, np.nan)
-    return skill.gain / whole, confidence_radius(variance, blocks, alpha) / whole, blocks
+    power = np.where(enough, skill.power, np.nan)
+    return skill.gain / power, confidence_radius(variance, blocks, alpha) / power, blocks
 
 
 def recent_interval(recent: SkillSums, decided: int, halflife: float) -> tuple[Floats, Floats]:
-    """R2 of sums that forget by half in `halflife` ticks, and the half-width of its 95 % interval; NaN with fewer than 15 blocks.
+    """The R2 of sums that halve in `halflife` ticks, and the half-width of its 95 % interval; NaN with fewer than 15 blocks.
 
-    It is valid at every tick at once, however long one watches. Sums that forget can be wrong again and again, so the error is spent by half-lives:
-    the k-th may spend 6 / (pi k)^2 of it. Within one, the sum over what it has forgotten is a martingale that Robbins' mixture bounds; half a
-    half-life's error more pays for the sum having lost up to half of its scale.
+    It is valid at every tick at once, for any length of time. Discounted sums can be wrong again and again, so the error is spent by half-lives: the
+    k-th may spend 6 / (pi k)^2 of it. Within one, the sum over its remaining weight is a martingale that Robbins' mixture bounds; half a half-life's
+    error more pays for the loss of up to half of its scale.
     """
-    spent = 6.0 / (math.pi * (1 + int(decided // halflife))) ** 2 / 2.0
-    estimate, reach, _ = confidence_interval(recent, DISPLAY_ALPHA * spent)
-    return estimate, reach
+    error_share = 6.0 / (math.pi * (1 + int(decided // halflife))) ** 2 / 2.0
+    estimate, half_width, _ = confidence_interval(recent, DISPLAY_ALPHA * error_share)
+    return estimate, half_width
 
 
-def skill_bound(recent: SkillSums, knobs: TradingConfig) -> tuple[Floats, Floats]:
-    """(H,) lower bound of the ensemble's R2 at the knobs' error, shared by the horizons looked at, and (H,) the R2; NaN with fewer than 15 blocks.
+def skill_bound(recent: SkillSums, config: TradingConfig) -> tuple[Floats, Floats]:
+    """(H,) the lower bound of the ensemble's R2 at the configured error, shared by the horizons, and (H,) the R2; NaN with fewer than 15 blocks.
 
-    The bound is never above what the second scope, of a short memory, says of late, so that a signal that dies is noticed in hours, not in weeks.
+    The bound never exceeds the recent R2 of the second scope, which has a short memory, so that a dying signal is noticed in hours and not in weeks.
     """
-    estimate, reach, _ = (part[0, :, 0] for part in confidence_interval(recent, 2.0 * knobs.skill_alpha / recent.sums.shape[2]))
-    low = estimate - reach
-    return np.minimum(low, _lately(recent, low)), estimate
+    estimate, half_width, _ = (part[0, :, 0] for part in confidence_interval(recent, 2.0 * config.skill_alpha / recent.sums.shape[2]))
+    low = estimate - half_width
+    return np.minimum(low, _recent_bound(recent, low)), estimate
 
 
 def proven_share(low: Floats, estimate: Floats) -> Floats:
@@ -119,46 +113,52 @@ def proven_share(low: Floats, estimate: Floats) -> Floats:
     return np.where(proven, np.minimum(1.0, low / np.where(proven, estimate, 1.0)), 0.0)
 
 
-def _lately(recent: SkillSums, low: Floats) -> Floats:
-    """(H,) the R2 of late; where it is surely below the bound of the whole, a signal is dying, and only its own lower bound is believed."""
-    power, gain = recent.power[1, :, 0], recent.gain[1, :, 0]
-    known = power > 0
-    worth, error = (
-        np.where(known, part, np.inf) / np.where(known, power, 1.0) for part in (gain, SURELY * np.sqrt(sampling_variance(recent)[1][1, :, 0]))
-    )
-    with np.errstate(invalid="ignore"):
-        return np.asarray(np.where(known & (worth + error < low), worth - error, worth))
-
-
-def recent_skill_table(state: State, knobs: TradingConfig) -> tuple[SkillRow, ...]:
-    """The ensemble's figures over the short memory that sizes rely on; n is what the memory holds of the forecasts scored."""
+def recent_skill_table(state: State, config: TradingConfig) -> tuple[SkillRow, ...]:
+    """The ensemble's skill over the short memory on which sizes rely; n is the number of scored forecasts in that memory."""
     recent = SkillSums(state.recent.sums[:, 1:])
-    r2, width = (part[0, :, 0] for part in recent_interval(recent, state.decided, knobs.recent_skill_halflife))
+    r2, half_width = (part[0, :, 0] for part in recent_interval(recent, state.decided, config.recent_skill_halflife))
     with np.errstate(divide="ignore", invalid="ignore"):
         effective = np.minimum(recent.rows, recent.rows * recent.gain_squared / sampling_variance(recent)[1])[0, :, 0]
     rows = []
-    for column, horizon in enumerate(knobs.horizons):
-        enough = math.isfinite(width[column])
-        numbers = [float(value[column]) if enough else None for value in (r2, r2 - width, r2 + width, effective)]
+    for column, horizon in enumerate(config.horizons):
+        enough = math.isfinite(half_width[column])
+        numbers = [float(value[column]) if enough else None for value in (r2, r2 - half_width, r2 + half_width, effective)]
         n = int(recent.rows[0, column, 0])
         rows.append(SkillRow("recent", "ensemble", horizon, "all", numbers[0], numbers[1], numbers[2], n, numbers[3]))
     return tuple(rows)
 
 
 def skill_table(state: State, horizons: tuple[int, ...]) -> tuple[SkillRow, ...]:
-    """Every figure of skill with its 95 % interval, n and effective n; None where fewer than 15 blocks were scored."""
+    """Every R2 with its 95 % interval, n and effective n by model, horizon and regime; None where fewer than 15 blocks were scored."""
     skill = state.skill
-    r2, width, _ = confidence_interval(skill)
+    r2, half_width, _ = confidence_interval(skill)
     with np.errstate(divide="ignore", invalid="ignore"):
         effective = np.minimum(skill.rows, skill.rows * skill.gain_squared / sampling_variance(skill)[1])
-    low, high = r2 - width, r2 + width
+    low, high = r2 - half_width, r2 + half_width
     rows = []
     for scope, name in enumerate((*state.models, "ensemble")):
         for column, horizon in enumerate(horizons):
             for cell, regime in enumerate((*REGIMES, "all")):
                 at = (scope, column, cell)
-                enough = math.isfinite(width[at])
+                enough = math.isfinite(half_width[at])
                 numbers = [float(value[at]) if enough else None for value in (r2, low, high, effective)]
                 kind = "ensemble" if name == "ensemble" else "model"
                 rows.append(SkillRow(kind, name, horizon, regime, numbers[0], numbers[1], numbers[2], int(skill.rows[at]), numbers[3]))
     return tuple(rows)
+
+
+def _residual(sums: Floats) -> Floats:
+    """The current block's gain less its expectation at the ratio of the blocks before it, given its power; 0 where nothing was forecast."""
+    share = sums[OPEN_POWER] / np.where(sums[POWER] > 0, sums[POWER], 1.0)
+    return np.where(sums[OPEN_GAIN] != 0.0, sums[OPEN_GAIN] - (sums[GAIN] - sums[OPEN_GAIN]) * share, 0.0)
+
+
+def _recent_bound(recent: SkillSums, low: Floats) -> Floats:
+    """(H,) the recent R2; where it is significantly below the bound of the long memory, the signal is dying, and its own lower bound is used."""
+    power, gain = recent.power[1, :, 0], recent.gain[1, :, 0]
+    known = power > 0
+    recent_r2, error = (
+        np.where(known, part, np.inf) / np.where(known, power, 1.0) for part in (gain, Z_ONE_SIDED * np.sqrt(sampling_variance(recent)[1][1, :, 0]))
+    )
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.where(known & (recent_r2 + error < low), recent_r2 - error, recent_r2))

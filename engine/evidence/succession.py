@@ -1,10 +1,10 @@
-"""What a new version of the models inherits of the skill that earlier versions proved.
+"""The skill that a new version of the models inherits from earlier versions.
 
-The record of skill belongs to versions: those that last served at full size. A version that is adopted is compared with them on the same rows
-(shell.succession). Where the two ensembles agree, the record is the new version's too. Where they do not, the new version is on probation: the
-record and the weights stand still, what the version forecasts is scored in a record of its own, and the share of the proven size it may use is
-what agreement allows or what its own record has come to allow, whichever is more. It leaves probation when a later version agrees with the
-versions of record again, or when its own record allows as much as theirs, which it then replaces.
+The record of skill belongs to versions: those that last served at full size. A version that is adopted is compared with them on the same rows. Where
+both ensembles agree, the record is the new version's too. Where they do not, the new version is on probation: the record and the weights stand still,
+its forecasts are scored in a record of their own, and the share of the proven size that it may use is what agreement or its own record allows,
+whichever is larger. Probation ends when a later version agrees with the versions of record again, or when its own record allows as much as theirs,
+which it then replaces.
 """
 
 from __future__ import annotations
@@ -14,70 +14,75 @@ from dataclasses import replace
 
 import numpy as np
 
-from engine.domain.evidence import SkillSums
+from engine.domain.evidence import Agreement, SkillSums, Succession
 from engine.domain.record import Bools, Floats
-from engine.domain.succession import Agreement, Succession
 from engine.domain.trading_config import Event, TradingConfig
 from engine.evidence import skill
 
-EVENT_KIND = "version_agreement"  # of the event that tells a decision how far the versions agree
-FULL_AGREEMENT = 0.5  # agreement from which on all is inherited
+EVENT_KIND = "version_agreement"  # of the event with the agreement of versions
+FULL_AGREEMENT = 0.5  # agreement from which everything is inherited
 
 
-def agreement_to_event(found: Agreement) -> Event:
-    """The event that is stored with the tick from which the versions serve, to four digits."""
-    models = {version: _rounded(values) for version, values in found.models}
-    detail = {"rows": found.rows, "record": _rounded(found.with_record), "before": _rounded(found.with_previous), "models": models}
+def agreement_to_event(agreement: Agreement) -> Event:
+    """The event stored with the tick from which the versions serve; numbers have four digits."""
+    models = {version: _round_values(values) for version, values in agreement.models}
+    detail = {
+        "rows": agreement.rows,
+        "record": _round_values(agreement.with_record),
+        "before": _round_values(agreement.with_previous),
+        "models": models,
+    }
     return Event(EVENT_KIND, "ensemble", json.dumps(detail, separators=(",", ":")))
 
 
 def agreement_from_event(event: Event) -> Agreement:
-    """What `to_event` wrote."""
+    """The agreement from its event."""
     detail = json.loads(event.detail)
     models = tuple((version, np.array(values, dtype=float)) for version, values in detail["models"].items())
     return Agreement(detail["rows"], np.array(detail["record"], dtype=float), np.array(detail["before"], dtype=float), models)
 
 
 def initial_succession(length: int, models: int, horizons: int) -> Succession:
-    """Before any version served: there is no record to inherit."""
+    """The state before any version served: there is no record to inherit."""
     none = tuple(("",) * models for _ in range(horizons))
     return Succession(np.ones(horizons), none, skill.empty_skill(2, horizons, 1), np.zeros((length, horizons), dtype=bool), 0)
 
 
 def measure_agreement(new: Floats, earlier: Floats) -> Floats:
-    """(H,) from -1 to 1: uncentred correlation of forecasts (H, N) on the same rows, divided by how many times bolder the new ones are.
+    """(H,) agreement from -1 to 1: uncentred correlation of forecasts (H, N) on the same rows, divided by the ratio of their
+    boldness where the new ones are bolder.
 
-    1 says the same, or the same less boldly; 0 has nothing to do with it; 1/2 says the same twice as boldly; below 0 contradicts. NaN where
-    either says nothing at all.
+    1 means the same forecasts, or the same less boldly; 0 unrelated ones; 1/2 the same twice as boldly; below 0 contradicting ones. NaN where either
+    has no forecasts at all.
     """
-    power, then = (new * new).sum(axis=1), (earlier * earlier).sum(axis=1)
-    scale = np.sqrt(power * np.maximum(power, then))
-    return np.where((power > 0) & (then > 0), (new * earlier).sum(axis=1) / np.where(scale > 0, scale, 1.0), np.nan)
+    power, earlier_power = (new * new).sum(axis=1), (earlier * earlier).sum(axis=1)
+    scale = np.sqrt(power * np.maximum(power, earlier_power))
+    return np.where((power > 0) & (earlier_power > 0), (new * earlier).sum(axis=1) / np.where(scale > 0, scale, 1.0), np.nan)
 
 
 def share_for_agreement(agreement: Floats) -> Floats:
-    """(H,) share of the proven size that agreement allows; nothing where it is not known."""
+    """(H,) share of the proven size that an agreement allows; 0 where it is unknown."""
     return np.clip(np.nan_to_num(agreement, nan=0.0) / FULL_AGREEMENT, 0.0, 1.0)
 
 
-def adopt_versions(succession: Succession, recent: SkillSums, events: tuple[Event, ...], knobs: TradingConfig) -> Succession:
-    """The succession with the versions adopted before this tick taken into account.
+def adopt_versions(succession: Succession, recent: SkillSums, events: tuple[Event, ...], config: TradingConfig) -> Succession:
+    """The succession after the versions adopted before this tick, from their events.
 
-    Where the record proves nothing there is nothing to inherit: what a new version forecasts goes on with it. Of late it may prove nothing and do
-    so again later, so only its long memory is asked.
+    Where the record proves nothing there is nothing to inherit, and a new version's forecasts continue the record. Only the long memory decides this:
+    the recent one may prove nothing now and do so again later.
     """
     for event in events:
         if event.kind == EVENT_KIND:
-            low, _ = skill.skill_bound(SkillSums(recent.sums[:, [0, 0]]), knobs)
+            low, _ = skill.skill_bound(SkillSums(recent.sums[:, [0, 0]]), config)
             succession = _adopt(succession, low > 0.0, agreement_from_event(event))
     return succession
 
 
-def allowed_share(succession: Succession, recent: SkillSums, knobs: TradingConfig) -> Floats:
-    """(H,) share of the proven size that the serving versions may use: what they inherit, or what their own record allows."""
+def allowed_share(succession: Succession, recent: SkillSums, config: TradingConfig) -> Floats:
+    """(H,) share of the proven size that the serving versions may use: by inheritance, or by their own record."""
     if (succession.inherited >= 1.0).all():
         return succession.inherited
-    return np.maximum(succession.inherited, _earned(succession, recent, knobs))
+    return np.maximum(succession.inherited, _earned_share(succession, recent, config))
 
 
 def find_probation(succession: Succession, horizons: tuple[int, ...]) -> Bools:
@@ -86,65 +91,67 @@ def find_probation(succession: Succession, horizons: tuple[int, ...]) -> Bools:
 
 
 def update_succession(
-    succession: Succession, recent: SkillSums, sums: Floats, closes: Floats, memory: Floats, versions: tuple[str, ...], knobs: TradingConfig
+    succession: Succession, recent: SkillSums, sums: Floats, closes: Floats, memory: Floats, versions: tuple[str, ...], config: TradingConfig
 ) -> tuple[Succession, SkillSums]:
-    """Counts what came due, `sums` (4, 1, H, 1), in the record or in the versions' own, and lets an own record that allows as much replace it."""
-    apart = find_probation(succession, knobs.horizons)
+    """Add the scores that come due, `sums` (4, 1, H, 1), to the record or to the versions' own record, which replaces it once it allows as much."""
+    on_probation = find_probation(succession, config.horizons)
     succession = append_probation(succession)
-    if apart.any():
-        own = skill.add_scores(succession.probation_skill, sums * apart[:, None], closes * apart, memory=memory)
-        succession, sums = replace(succession, probation_skill=own), sums * ~apart[:, None]
+    if on_probation.any():
+        own = skill.add_scores(succession.probation_skill, sums * on_probation[:, None], closes * on_probation, memory=memory)
+        succession, sums = replace(succession, probation_skill=own), sums * ~on_probation[:, None]
     recent = skill.add_scores(recent, sums, closes, memory=memory)
     if (succession.inherited < 1.0).any():
-        succession, recent = _take_over(succession, recent, knobs)
-    return replace(succession, record_versions=_named(succession, versions)), recent
+        succession, recent = _replace_record(succession, recent, config)
+    return replace(succession, record_versions=_update_record_versions(succession, versions)), recent
 
 
 def append_probation(succession: Succession) -> Succession:
-    """The forecast of this tick joins the pending ones."""
+    """The succession with this tick's forecast among the pending ones."""
     return replace(succession, on_probation=np.concatenate(((succession.inherited < 1.0)[None], succession.on_probation[:-1])))
 
 
-def _adopt(succession: Succession, proven: Bools, found: Agreement) -> Succession:
-    inherited = np.where(proven, share_for_agreement(found.with_record), 1.0)
-    goes_on = (
-        (inherited < 1.0) & (succession.inherited < 1.0) & (share_for_agreement(found.with_previous) >= 1.0)
-    )  # the same forecasts by a later version
-    fresh = (inherited < 1.0) & ~goes_on
-    own = SkillSums(succession.probation_skill.sums * goes_on[:, None])
-    return replace(succession, inherited=inherited, probation_skill=own, records_begun=succession.records_begun + int(fresh.any()))
+def _adopt(succession: Succession, proven: Bools, agreement: Agreement) -> Succession:
+    inherited = np.where(proven, share_for_agreement(agreement.with_record), 1.0)
+    same_forecasts = share_for_agreement(agreement.with_previous) >= 1.0  # by a later version
+    continues = (inherited < 1.0) & (succession.inherited < 1.0) & same_forecasts
+    starts_anew = (inherited < 1.0) & ~continues
+    own = SkillSums(succession.probation_skill.sums * continues[:, None])
+    return replace(succession, inherited=inherited, probation_skill=own, records_begun=succession.records_begun + int(starts_anew.any()))
 
 
-def _earned(succession: Succession, recent: SkillSums, knobs: TradingConfig) -> Floats:
-    """(H,) what the own record allows as a share of what the record of earlier versions allows.
+def _earned_share(succession: Succession, recent: SkillSums, config: TradingConfig) -> Floats:
+    """(H,) the share allowed by the own record relative to that of the earlier versions' record.
 
-    The k-th own record is looked at with the error alpha / (k (k + 1)): over all that are ever begun that adds up to alpha once more.
+    The k-th own record is tested with the error alpha / (k (k + 1)), which adds up to one more alpha over all that are ever begun.
     """
-    stricter = replace(knobs, skill_alpha=knobs.skill_alpha / max(1, succession.records_begun * (succession.records_begun + 1)))
-    whole = skill.proven_share(*skill.skill_bound(recent, knobs))
+    stricter = replace(config, skill_alpha=config.skill_alpha / max(1, succession.records_begun * (succession.records_begun + 1)))
+    full = skill.proven_share(*skill.skill_bound(recent, config))
     own = skill.proven_share(*skill.skill_bound(succession.probation_skill, stricter))
-    return np.minimum(own / np.maximum(whole, 1e-9), 1.0)
+    return np.minimum(own / np.maximum(full, 1e-9), 1.0)
 
 
-def _take_over(succession: Succession, recent: SkillSums, knobs: TradingConfig) -> tuple[Succession, SkillSums]:
-    over = (succession.inherited < 1.0) & (_earned(succession, recent, knobs) >= 1.0)
-    if not over.any():
+def _replace_record(succession: Succession, recent: SkillSums, config: TradingConfig) -> tuple[Succession, SkillSums]:
+    replaced = (succession.inherited < 1.0) & (_earned_share(succession, recent, config) >= 1.0)
+    if not replaced.any():
         return succession, recent
-    sums = np.where(over[:, None], succession.probation_skill.sums, recent.sums)
-    left = SkillSums(succession.probation_skill.sums * ~over[:, None])
+    sums = np.where(replaced[:, None], succession.probation_skill.sums, recent.sums)
+    remaining = SkillSums(succession.probation_skill.sums * ~replaced[:, None])
     after = replace(
-        succession, inherited=np.where(over, 1.0, succession.inherited), probation_skill=left, on_probation=succession.on_probation & ~over
+        succession,
+        inherited=np.where(replaced, 1.0, succession.inherited),
+        probation_skill=remaining,
+        on_probation=succession.on_probation & ~replaced,
     )
     return after, SkillSums(sums)
 
 
-def _named(succession: Succession, versions: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
-    """The serving versions are those of record where they inherit all; a model that does not serve keeps its version."""
+def _update_record_versions(succession: Succession, versions: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    """The serving versions become those of record where they inherit everything; a model that does not serve keeps its version."""
     return tuple(
-        tuple(now or then for now, then in zip(versions, record, strict=True)) if inherited >= 1.0 else record
+        tuple(now or previous for now, previous in zip(versions, record, strict=True)) if inherited >= 1.0 else record
         for inherited, record in zip(succession.inherited.tolist(), succession.record_versions, strict=True)
     )
 
 
-def _rounded(values: Floats) -> list[float | None]:
+def _round_values(values: Floats) -> list[float | None]:
     return [round(value, 4) if np.isfinite(value) else None for value in values.tolist()]

@@ -1,1 +1,1 @@
-"""Feature families, one a file; each module gives FAMILY."""
+"""Feature families, one per file; each module defines FAMILY."""

@@ -1,4 +1,4 @@
-"""The order book at the decision; NaN where the feed has none."""
+"""Features of the order book at the decision; NaN where the feed has none."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from engine.domain.market import MarketView
 from engine.domain.model import FeatureFamily
 from engine.domain.record import Floats
 
-COLUMNS = ("imbalance_best", "depth_imbalance", "best_depth_share", "micro_price_offset", "spread")
+COLUMNS = ("queue_imbalance", "depth_imbalance", "best_depth_share", "micro_price_offset", "relative_spread")
 
 
 def build(view: MarketView) -> Floats:
-    """Imbalance of sizes (-1..1) at the best price and over all levels, log of the share that is at the best; offset of the micro-price from the
-    mid and log of the spread, in volatilities. A level without a size holds nothing.
+    """(S, 5): imbalance of sizes (-1..1) at the best prices (Gould and Bonart 2016) and over all levels; log share of the size at the best prices;
+    offset of the micro-price (Stoikov 2018) from the mid and log spread, both in volatilities of a bar. A level without a size counts as empty.
     """
     books = view.books
     count, depth = books.bid_price.shape
@@ -29,7 +29,7 @@ def build(view: MarketView) -> Floats:
     values[:, 2] = np.log(both / all_levels + 1e-3)
     bid, ask = books.bid_price[:, 0], books.ask_price[:, 0]
     spread = (ask - bid) / (0.5 * (ask + bid) * view.sigma)
-    values[:, 3] = 0.5 * values[:, 0] * spread  # the micro-price is bid x ask size + ask x bid size over both sizes (Stoikov 2018)
+    values[:, 3] = 0.5 * values[:, 0] * spread  # the micro-price weights each best price with the size of the other side
     values[:, 4] = np.log(np.maximum(spread, 0.0) + 1e-3)
     return np.where(np.isfinite(values), values, np.nan)
 

@@ -1,4 +1,4 @@
-"""The time of day and of the week, as angles (UTC)."""
+"""The time of day and of the week as angles (UTC)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MONDAY = 4 * DAY  # 1970-01-05
 
 
 def build(view: MarketView) -> Floats:
-    """Sine and cosine of the time of day and of the week at the decision; the same for every symbol."""
+    """(S, 4): sine and cosine of the time of day and of the week at the decision; the same for every symbol."""
     day = 2.0 * math.pi * (view.at % DAY) / DAY
     week = 2.0 * math.pi * ((view.at - MONDAY) % (7 * DAY)) / (7 * DAY)
     values = np.empty((len(view.sigma), 4))

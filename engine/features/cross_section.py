@@ -1,4 +1,4 @@
-"""Where a symbol stands among the others at the same moment."""
+"""A symbol relative to the others at the same moment."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from engine.domain.record import Bools, Floats, Ints
 from engine.window import mean_weights
 
 SPANS = (1, 12, 48)  # bars
-LATE = 96  # bars
+RECENT = 96  # bars
 TINY = 1e-12
 COLUMNS = (
-    *(f"rank_{span}" for span in SPANS),
+    *(f"return_rank_{span}" for span in SPANS),
     "realised_variance_rank_24",
     "idiosyncratic_return_12",
     "idiosyncratic_return_48",
@@ -28,8 +28,9 @@ COLUMNS = (
 
 
 def build(view: MarketView) -> Floats:
-    """Ranks of returns and of realised variance (-0.5..0.5), what the universe does not explain, its dispersion, beta, the share of a symbol's
-    variance that is its own, and the universe's mean return. Returns are in volatilities; symbols without one stand aside.
+    """(S, 11): ranks (-0.5..0.5) of returns and of realised variance; idiosyncratic returns, which are returns less beta times the market's; the
+    cross-sectional dispersion of returns; beta; the idiosyncratic share of variance; and the market's return. The market is the universe's mean.
+    Returns are in volatilities; symbols without a known volatility are left out.
     """
     known = np.isfinite(view.sigma)
     count = int(np.count_nonzero(known))
@@ -38,21 +39,21 @@ def build(view: MarketView) -> Floats:
         return values
     scale = 1.0 / view.sigma if count == len(known) else np.where(known, 1.0 / view.sigma, 0.0)
     share = known / count
-    placed = np.empty((len(SPANS) + 1, len(known)))
+    rank_inputs = np.empty((len(SPANS) + 1, len(known)))
     sums = (view.returns @ _sums(view.returns.shape[1])) * scale[:, None]
     market = (share * scale) @ view.returns
-    placed[:-1] = sums.T
-    late, late_market = view.returns[:, -LATE:], market[-LATE:]
-    placed[-1] = np.vecdot(late[:, -24:], late[:, -24:]) * scale * scale
-    power = float(late_market @ late_market) + TINY
-    beta = (late @ late_market) * scale / power
+    rank_inputs[:-1] = sums.T
+    recent, recent_market = view.returns[:, -RECENT:], market[-RECENT:]
+    rank_inputs[-1] = np.vecdot(recent[:, -24:], recent[:, -24:]) * scale * scale
+    power = float(recent_market @ recent_market) + TINY
+    beta = (recent @ recent_market) * scale / power
     mean = share @ sums
-    away = sums[:, 1] - mean[1]
-    values[:, :4] = _ranks(placed, known, count).T
+    deviation = sums[:, 1] - mean[1]
+    values[:, :4] = _ranks(rank_inputs, known, count).T
     values[:, 4:6] = sums[:, 1:] - beta[:, None] * mean[1:]
-    values[:, 6] = np.sqrt(share @ (away * away))
+    values[:, 6] = np.sqrt(share @ (deviation * deviation))
     values[:, 7] = beta
-    values[:, 8] = 1.0 - beta * beta * power / (np.vecdot(late, late) * scale * scale + TINY)
+    values[:, 8] = 1.0 - beta * beta * power / (np.vecdot(recent, recent) * scale * scale + TINY)
     values[:, 9:] = mean[:2]
     if count < len(known):
         values[~known] = np.nan
@@ -61,12 +62,12 @@ def build(view: MarketView) -> Floats:
 
 @cache
 def _sums(length: int) -> Floats:
-    """(T, k): sums over the last bars, scaled to unit variance of white noise."""
+    """(T, k): kernel of sums over the last bars, scaled to unit variance for white noise."""
     return np.ascontiguousarray(mean_weights(length, SPANS) * np.sqrt(SPANS))
 
 
 def _ranks(values: Floats, known: Bools, count: int) -> Floats:
-    """(k, S) places -0.5..0.5 within each row; equals share the mean of theirs, so that the order of symbols says nothing."""
+    """(k, S) ranks -0.5..0.5 within each row; equal values share their mean rank, so that the order of symbols has no effect."""
     rising, falling = values, -values
     if count < len(known):
         rising, falling = np.where(known, rising, np.inf), np.where(known, falling, np.inf)

@@ -1,4 +1,4 @@
-"""The flow of orders in the bars before the decision; NaN where the feed has none."""
+"""Features of order flow in the bars before the decision; NaN where the feed has none."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from engine.domain.market import MarketView
 from engine.domain.model import FeatureFamily
 from engine.domain.record import Floats
 
-LATE = 48  # bars
+WINDOW = 48  # bars
 SHORT = 12  # bars
 COLUMNS = (
     "ofi_1",
@@ -26,16 +26,17 @@ COLUMNS = (
 
 
 def build(view: MarketView) -> Floats:
-    """Order-flow imbalance over mean depth, at the best level and as the mean of all (Cont, Kukanov and Stoikov 2014); signed volume over volume;
-    the share of 48 bars' volume that was one-sided (VPIN with bars for buckets, Easley, Lopez de Prado and O'Hara 2012); logs of trades, their size,
-    spread and depth over their means; how far the close is above the bar's mean price, in volatilities. What is unknown counts nothing in a sum.
+    """(S, 11): order-flow imbalance over mean depth at the best level (Cont, Kukanov and Stoikov 2014) and as the mean over levels (Xu, Gould and
+    Howison 2018); trade imbalance, which is signed volume over volume; VPIN with bars as buckets (Easley, Lopez de Prado and O'Hara 2012); logs of
+    the number of trades, their size, spread and depth over their means; distance of the close above the bar's VWAP, in volatilities. Unknown
+    values are left out of sums.
     """
     flow = view.flow
     count, length = flow.signed_volume.shape
     values = np.full((count, len(COLUMNS)), np.nan)
     if not length:
         return values
-    parts = np.empty((5, count, min(length, LATE)))
+    parts = np.empty((5, count, min(length, WINDOW)))
     for row, part in enumerate((flow.signed_volume, flow.trades, flow.spread, flow.depth, view.volume)):
         parts[row] = part[:, -parts.shape[2] :]
     last, known = parts[:, :, -1].copy(), np.isfinite(parts)
@@ -46,31 +47,31 @@ def build(view: MarketView) -> Floats:
     sums = parts.sum(axis=2)
     mean = sums / (parts.shape[2] if complete else np.maximum(known.sum(axis=2), 1))
     if flow.ofi.shape[2]:
-        values[:, :3] = _imbalance(flow.ofi[:, -SHORT:], mean[3])
-    values[:, 3:6] = _shares(last, parts, sums)
+        values[:, :3] = _flow_imbalance(flow.ofi[:, -SHORT:], mean[3])
+    values[:, 3:6] = _trade_imbalance(last, parts, sums)
     if not complete:
-        values[:, 3:6][~np.stack([known[0, :, -span:].any(axis=1) for span in (1, SHORT, LATE)], axis=1)] = np.nan
+        values[:, 3:6][~np.stack([known[0, :, -span:].any(axis=1) for span in (1, SHORT, WINDOW)], axis=1)] = np.nan
     ratios = np.stack((last[1] / mean[1], last[4] * sums[1] / (last[1] * sums[4]), last[2] / mean[2], last[3] / mean[3]), axis=1)
     np.log(ratios + 0.05, out=values[:, 6:10])
     values[:, 10] = (view.log_close[:, -1] - np.log(flow.vwap[:, -1])) / view.sigma
     return np.where(np.isfinite(values), values, np.nan)
 
 
-def _shares(last: Floats, parts: Floats, sums: Floats) -> Floats:
-    """(S, 3) signed volume over volume, of the last bar and of 12, and its size over 48; 0 where nothing was traded."""
+def _trade_imbalance(last: Floats, parts: Floats, sums: Floats) -> Floats:
+    """(S, 3): signed volume over volume in the last bar and in 12, and its absolute value over volume in 48; 0 where nothing was traded."""
     short = parts[::4, :, -SHORT:].sum(axis=2)  # of the first part and the last
-    over = np.stack((last[0], short[0], np.abs(parts[0]).sum(axis=1)), axis=1)
-    under = np.stack((last[4], short[1], sums[4]), axis=1)
-    return np.where(under > 0, over / under, 0.0)
+    numerator = np.stack((last[0], short[0], np.abs(parts[0]).sum(axis=1)), axis=1)
+    denominator = np.stack((last[4], short[1], sums[4]), axis=1)
+    return np.where(denominator > 0, numerator / denominator, 0.0)
 
 
-def _imbalance(ofi: Floats, depth: Floats) -> Floats:
-    """(S, 3) of the last bar, of all bars, and of all bars as the mean over levels; from (S, n, D)."""
+def _flow_imbalance(ofi: Floats, depth: Floats) -> Floats:
+    """(S, 3): imbalance over depth (S,) in the last bar, in all bars, and in all bars as the mean over levels; from (S, n, D)."""
     known = np.isfinite(ofi)
     complete = bool(known.all())
     total = (ofi if complete else np.where(known, ofi, 0.0)).sum(axis=1)
-    told = np.stack((ofi[:, -1, 0], total[:, 0], total.sum(axis=1) / ofi.shape[2]), axis=1) / depth[:, None]
-    return told if complete else np.where(known.reshape(len(ofi), -1).any(axis=1, keepdims=True), told, np.nan)
+    scaled = np.stack((ofi[:, -1, 0], total[:, 0], total.sum(axis=1) / ofi.shape[2]), axis=1) / depth[:, None]
+    return scaled if complete else np.where(known.reshape(len(ofi), -1).any(axis=1, keepdims=True), scaled, np.nan)
 
 
 FAMILY = FeatureFamily("flow", COLUMNS, build, may_be_blank=True)

@@ -1,1 +1,1 @@
-"""Market data feeds, one a file; each module gives FEED."""
+"""Market data feeds, one per file; each public module defines FEED."""

@@ -1,4 +1,4 @@
-"""What could be had on the simulated market at best: the best forecast from public data, its R2, and what it earns after costs."""
+"""The best possible result on the simulated market: the best forecast from public data, its R2, and its return after costs."""
 
 from __future__ import annotations
 
@@ -8,63 +8,64 @@ import numpy as np
 
 from engine.domain.record import Floats, Record
 
-BLOCK = 250  # bars a block of the intervals: rows of a bar are correlated, bars near each other clustered
+BLOCK = 250  # bars per block of the intervals: rows of a bar are correlated, neighbouring bars clustered
 BANDS = np.linspace(0.0, 2.0, 11)  # in deviations of the forecast
 Z90 = 1.6449  # a two-sided 90 % interval
 
 
 @dataclass(frozen=True, slots=True)
 class Ceiling(Record):
-    """Per symbol and bar, at a position of always one unit of money long or short in each; intervals of 90 % over blocks of 250 bars."""
+    """Results per symbol and bar of a position of one unit of money, long or short, in every symbol; 90 % intervals over blocks of 250 bars."""
 
     r2: tuple[float, float, float]  # estimate, low, high
     gross_bps: float
     net_bps: tuple[float, float, float]
-    turnover: float  # units of money traded a bar; a flip is two
-    band_bps: float  # a position is turned only when the forecast is this far on the other side
+    turnover: float  # units of money traded per bar; a flip is two
+    band_bps: float  # a position is flipped only when the forecast is this far on the other side
     bars: int
 
 
 def best_forecast(returns: Floats, gain: Floats, persistence: float) -> Floats:
-    """(n + 1, S) of the return of each bar and of the next one, each from the returns before it alone; returns (n, S), gain (n + 1,).
+    """(n + 1, S) forecasts of each bar's return and of the next, from the returns before it alone; returns (n, S), gain (n + 1,).
 
     f[t] = k[t] x[t-1], x[t] = persistence x[t-1] + r[t] - f[t]: the innovations form of docs/simulated_market.md, where k may be switched.
     """
     out = np.zeros((len(returns) + 1, returns.shape[1]))
     drive = np.zeros(returns.shape[1])
-    for bar, found in enumerate(returns):
-        drive = persistence * drive + found - out[bar]
+    for bar, row in enumerate(returns):
+        drive = persistence * drive + row - out[bar]
         out[bar + 1] = gain[bar + 1] * drive
     return out
 
 
 def hold_positions(expected: Floats, bands: Floats) -> Floats:
-    """(G, n, S) -1 or 1 (0 before the first): turned when the forecast of a bar is beyond the band on the other side; bands (G,)."""
-    wanted = np.where(np.abs(expected) > bands[:, None, None], np.sign(expected), 0.0)
-    out = np.empty_like(wanted)
+    """(G, n, S) positions of -1 or 1 (0 before the first), flipped when the forecast is beyond the band on the other side; bands (G,)."""
+    desired = np.where(np.abs(expected) > bands[:, None, None], np.sign(expected), 0.0)
+    out = np.empty_like(desired)
     position = np.zeros((len(bands), expected.shape[1]))
     for bar in range(len(expected)):
-        position = np.where(wanted[:, bar] == 0.0, position, wanted[:, bar])
+        position = np.where(desired[:, bar] == 0.0, position, desired[:, bar])
         out[:, bar] = position
     return out
 
 
 def performance_ceiling(returns: Floats, expected: Floats, round_trip_bps: float) -> Ceiling:
-    """Of the bars' returns (n, S) and the best forecasts of them. The band is the best of eleven in hindsight, so this is a ceiling."""
+    """The ceiling for bars with returns (n, S) and best forecasts (n, S). The band is the best of eleven in hindsight."""
     bands = BANDS * expected.std()
     positions = hold_positions(expected, bands)
     traded = np.abs(np.diff(positions, axis=1, prepend=0.0))
     gross = positions * returns * 1e4
     net = gross - 0.5 * round_trip_bps * traded
     best = int(np.argmax(net.mean(axis=(1, 2))))
+    net_interval = ratio_interval(net[best], np.ones_like(net[best]))
     return Ceiling(
-        ratio_interval(returns**2 - (returns - expected) ** 2, returns**2), float(gross[best].mean()), ratio_interval(net[best], np.ones_like(net[best])),
+        ratio_interval(returns**2 - (returns - expected) ** 2, returns**2), float(gross[best].mean()), net_interval,
         float(traded[best].mean()), float(bands[best] * 1e4), len(returns),
     )  # fmt: skip
 
 
 def ratio_interval(gain: Floats, power: Floats) -> tuple[float, float, float]:
-    """sum of gain over sum of power, both (n, S), with a 90 % interval over blocks of bars; NaN below two blocks."""
+    """Sum of gain over sum of power, both (n, S), with a 90 % interval over blocks of bars; NaN below two blocks."""
     count = len(gain) // BLOCK * BLOCK
     if count < 2 * BLOCK:
         return np.nan, np.nan, np.nan

@@ -1,4 +1,4 @@
-"""The simulated market's prices: heavy-tailed, clustered, correlated innovations and the one signal that may be put among them."""
+"""The simulated market's prices: heavy-tailed, clustered, correlated innovations and an optional signal (docs/simulated_market.md)."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from numpy.typing import NDArray
 from engine.domain.record import Floats, Ints, Record
 
 Reals = NDArray[np.floating[Any]]  # in single or double precision
-TICKS_A_BAR = 10.0  # a bar's volatility is at least so many ticks
-FLOOR_SHARE = 0.25  # of the unconditional volatility: no bar's volatility is below
+MIN_TICKS = 10.0  # of a bar's volatility
+FLOOR_SHARE = 0.25  # of the unconditional volatility: the smallest volatility of a bar
 TAIL = 5.0  # degrees of freedom of Student's t
 SECTORS = 2
 LOG_VOL_PERSISTENCE = 0.985
 LOG_VOL_SPREAD = 0.30  # standard deviation of log volatility within a regime
-LOG_VOL_SHARED = 0.8  # of its variance, by all symbols
+LOG_VOL_SHARED = 0.8  # share of its variance common to all symbols
 ACTIVITY_PERSISTENCE = 0.95
 ACTIVITY_SPREAD = 0.45  # standard deviation of the clustered part of log volume
 SEASON = 0.2  # amplitude of the daily pattern of volatility, highest at 14:00 UTC
-REGIME_FACTOR = (0.7, 1.0, 1.7)  # calm, normal, volatile: what volatility is multiplied by
-LEAVE_CALM, CALM_DOWN, STIR_UP, LEAVE_VOLATILE = 1 / 600, 1 / 800, 1 / 1000, 1 / 200  # chances a bar, one step at a time
+REGIME_FACTOR = (0.7, 1.0, 1.7)  # calm, normal, volatile: factor of volatility
+LEAVE_CALM, CALM_DOWN, STIR_UP, LEAVE_VOLATILE = 1 / 600, 1 / 800, 1 / 1000, 1 / 200  # chances per bar, between neighbouring regimes
 _WEIGHT = np.array([CALM_DOWN / LEAVE_CALM, 1.0, STIR_UP / LEAVE_VOLATILE])
 REGIME_SHARE = _WEIGHT / _WEIGHT.sum()  # in the long run
 DAY = 86_400 * 10**9  # ns
 
-_WORDS = (
+_NAMES = (
     "ALFA", "BRAVO", "CHARLIE", "DELTA", "ECHO", "FOXTROT", "GOLF", "HOTEL", "INDIA", "JULIETT", "KILO", "LIMA", "MIKE",
     "NOVEMBER", "OSCAR", "PAPA", "QUEBEC", "ROMEO", "SIERRA", "TANGO", "UNIFORM", "VICTOR", "WHISKEY", "XRAY", "YANKEE", "ZULU",
 )  # fmt: skip
@@ -36,7 +36,7 @@ _WORDS = (
 
 @dataclass(frozen=True, slots=True)
 class PriceModel(Record):
-    """What is drawn once from the seed and does not change."""
+    """The parameters drawn once from the seed."""
 
     loadings: Floats  # (S, 1 + SECTORS + S) of the market, the sectors and the symbol itself; rows of length 1
     volatility: float  # of the innovation of a bar's log return, unconditional
@@ -45,7 +45,7 @@ class PriceModel(Record):
 
 @dataclass(frozen=True, slots=True)
 class PriceState(Record):
-    """What one chunk of bars hands to the next."""
+    """The state at the end of a chunk of bars, from which the next begins."""
 
     log_price: Floats  # (S,) before rounding to the tick
     close: Floats  # (S,)
@@ -57,7 +57,7 @@ class PriceState(Record):
 
 @dataclass(frozen=True, slots=True)
 class PricePath(Record):
-    """The prices of a chunk of n bars and the truth behind them."""
+    """The prices of a chunk of n bars and their true expected returns, volatilities and regimes."""
 
     returns: Floats  # (n, S) log return of each bar, before rounding to the tick
     expected: Floats  # (n, S) the best forecast of it from public data before the bar
@@ -70,8 +70,8 @@ class PricePath(Record):
 
 
 def symbol_names(count: int) -> tuple[str, ...]:
-    """Names no venue uses: ALFA, BRAVO ... ZULU, ALFA2 ..."""
-    return tuple(_WORDS[i % len(_WORDS)] + (str(i // len(_WORDS) + 1) if i >= len(_WORDS) else "") for i in range(count))
+    """Symbol names that no venue uses: ALFA, BRAVO ... ZULU, ALFA2 ..."""
+    return tuple(_NAMES[i % len(_NAMES)] + (str(i // len(_NAMES) + 1) if i >= len(_NAMES) else "") for i in range(count))
 
 
 def signal_gain(signal: float, persistence: float) -> float:
@@ -80,13 +80,13 @@ def signal_gain(signal: float, persistence: float) -> float:
 
 
 def seasonal_factor(opens: Ints) -> Floats:
-    """(n,) what volatility is multiplied by at a time of day; its square has mean 1 over a day."""
+    """(n,) factor of volatility by time of day, for bars that open at (n,) ns UTC; its square has mean 1 over a day."""
     turn = 2.0 * np.pi * ((opens % DAY) / DAY - 14.0 / 24.0)
     return np.asarray((1.0 + SEASON * np.cos(turn)) / np.sqrt(1.0 + SEASON**2 / 2.0), dtype=np.float64)
 
 
 def initial_market(count: int, seed: int, volatility: float, persistence: float) -> tuple[PriceModel, PriceState]:
-    """The market of a seed and the state its first bar starts from."""
+    """The market of a seed and the state before its first bar; `volatility` is per bar, as a log return."""
     stream = np.random.default_rng([seed, 0])
     market = np.sqrt(stream.uniform(0.34, 0.46, count))
     sector = np.sqrt(stream.uniform(0.08, 0.14, count))
@@ -103,15 +103,15 @@ def initial_market(count: int, seed: int, volatility: float, persistence: float)
 
 
 def simulate_prices(market: PriceModel, carry: PriceState, stream: np.random.Generator, season: Floats, gain: Floats) -> tuple[PricePath, PriceState]:
-    """The bars of a chunk; season (n,) multiplies volatility, gain (n,) is the signal's k at each bar."""
+    """The prices of the next n bars and the state after them; `season` (n,) multiplies volatility, `gain` (n,) is the signal's k at each bar."""
     bars, count = len(season), len(carry.close)
     regime = _regimes(carry.regime, stream.random(bars))
-    log_vol = _remember(carry.log_vol, stream.standard_normal((bars, 1 + count)), LOG_VOL_PERSISTENCE, unit=True)
-    activity = _remember(carry.activity, stream.standard_normal((bars, count)), ACTIVITY_PERSISTENCE, unit=True)
+    log_vol = _autoregress(carry.log_vol, stream.standard_normal((bars, 1 + count)), LOG_VOL_PERSISTENCE, unit=True)
+    activity = _autoregress(carry.activity, stream.standard_normal((bars, count)), ACTIVITY_PERSISTENCE, unit=True)
     sigma = _volatility(market.volatility, regime, season, log_vol)
     shocks = stream.standard_t(TAIL, (bars, market.loadings.shape[1])) * np.sqrt((TAIL - 2.0) / TAIL)
     innovation = sigma * mix_factors(market.loadings, shocks[:, : 1 + SECTORS], shocks[:, 1 + SECTORS :])
-    drive = _remember(carry.drive, innovation, market.persistence, unit=False)
+    drive = _autoregress(carry.drive, innovation, market.persistence, unit=False)
     expected = gain[:, None] * np.vstack([carry.drive, drive[:-1]])
     returns = innovation + expected
     log_price = carry.log_price + np.cumsum(returns, axis=0)
@@ -122,35 +122,35 @@ def simulate_prices(market: PriceModel, carry: PriceState, stream: np.random.Gen
 
 
 def tick_size_at(price: Floats, volatility: float) -> Floats:
-    """The venue's price step at a price: the largest 1, 2 or 5 times a power of ten that the smallest volatility is 10 of."""
-    step = price * (volatility * FLOOR_SHARE / TICKS_A_BAR)
+    """The venue's tick size at a price: the largest 1, 2 or 5 times a power of ten of which the smallest volatility is at least 10."""
+    step = price * (volatility * FLOOR_SHARE / MIN_TICKS)
     power = np.power(10.0, np.floor(np.log10(step)))
     lead = step / power
     return np.asarray(np.where(lead >= 5.0, 5.0, np.where(lead >= 2.0, 2.0, 1.0)) * power, dtype=np.float64)
 
 
 def snap_to_tick(price: Floats, tick: Floats, rounding: np.ufunc = np.rint) -> Floats:
-    """Prices on the tick, as the doubles nearest to their decimals."""
+    """Prices rounded to the tick, as the doubles nearest to their decimals."""
     fine = tick < 1.0
     per_unit = np.where(fine, np.rint(1.0 / tick), 1.0)
     coarse = np.where(fine, 1.0, tick)
     return np.asarray(rounding(price / coarse * per_unit) / per_unit * coarse, dtype=np.float64)
 
 
-def _volatility(unconditional: float, regime: Ints, season: Floats, log_vol: Floats) -> Floats:
-    factor = np.array(REGIME_FACTOR)
-    factor = factor / np.sqrt((REGIME_SHARE * factor**2).sum())
-    wander = np.sqrt(LOG_VOL_SHARED) * log_vol[:, :1] + np.sqrt(1.0 - LOG_VOL_SHARED) * log_vol[:, 1:]
-    level = unconditional * factor[regime] * season * np.exp(-(LOG_VOL_SPREAD**2))  # exp(2 x) of a normal x has mean exp(2 var)
-    return np.asarray(np.maximum(level[:, None] * np.exp(LOG_VOL_SPREAD * wander), unconditional * FLOOR_SHARE), dtype=np.float64)
-
-
 def mix_factors(loadings: Reals, shared: Reals, own: Reals) -> Reals:
-    """(n, S) of (n, 1 + SECTORS) and (n, S), without a matrix product, whose bits depend on the number of threads."""
+    """(n, S) mixed shocks of shared ones (n, 1 + SECTORS) and own ones (n, S); not a matrix product, whose bits depend on the number of threads."""
     mixed = own * np.diagonal(loadings[:, 1 + SECTORS :])
     for factor in range(1 + SECTORS):
         mixed += shared[:, factor, None] * loadings[:, factor]
     return np.asarray(mixed)
+
+
+def _volatility(unconditional: float, regime: Ints, season: Floats, log_vol: Floats) -> Floats:
+    factor = np.array(REGIME_FACTOR)
+    factor = factor / np.sqrt((REGIME_SHARE * factor**2).sum())
+    log_factor = np.sqrt(LOG_VOL_SHARED) * log_vol[:, :1] + np.sqrt(1.0 - LOG_VOL_SHARED) * log_vol[:, 1:]
+    level = unconditional * factor[regime] * season * np.exp(-(LOG_VOL_SPREAD**2))  # exp(2 x) of a normal x has mean exp(2 var)
+    return np.asarray(np.maximum(level[:, None] * np.exp(LOG_VOL_SPREAD * log_factor), unconditional * FLOOR_SHARE), dtype=np.float64)
 
 
 def _regimes(start: int, chances: Floats) -> Ints:
@@ -165,7 +165,7 @@ def _regimes(start: int, chances: Floats) -> Ints:
     return out
 
 
-def _remember(start: Floats, news: Floats, persistence: float, *, unit: bool) -> Floats:
+def _autoregress(start: Floats, news: Floats, persistence: float, *, unit: bool) -> Floats:
     """x_t = persistence * x_(t-1) + news_t; `unit` scales the news so that x keeps a variance of 1."""
     out = news * np.sqrt(1.0 - persistence**2) if unit else news.copy()
     out[0] += persistence * start

@@ -1,26 +1,28 @@
-"""Loads one file of a recording as a table with the names of columns as they are meant, whatever separates the columns of a CSV.
+"""Loads one file of a recording as a table with standard column names, and explains columns that cannot be used.
 
-Read are comma, semicolon, tab and | as separators, a byte-order mark, spaces around names, names in capitals, and a line on top: `sep=;` or a title.
+A CSV may have comma, semicolon, tab or | as its separator, a byte-order mark, spaces around names, names in capitals, and a first line `sep=;` or
+a title.
 """
 
 from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
-from engine.feeds._columns import USED
-from engine.feeds._errors import BadRecording
+from engine.feeds._recording_folder import BadRecording
 
-_HEAD = 1 << 16  # bytes looked at
+_HEAD = 1 << 16  # bytes examined
 _SEPARATORS = (",", ";", "\t", "|")
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*')
-_FORMATS = {b"\x1f\x8b": "gzip", b"PK\x03\x04": "zip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
+_COMPRESSED = {b"\x1f\x8b": "gzip", b"PK\x03\x04": "zip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?([eE][+-]?\d+)?|\d{4}-\d\d-\d\d.*")
 _UNEVEN = re.compile(r"Expected (\d+) columns, got (\d+): (.*)")
@@ -28,35 +30,64 @@ _SYNONYMS = {
     "ts": ("timestamp", "time", "date", "datetime", "open time", "open_time", "opentime", "unix", "t", "__index_level_0__"),
     "open": ("o",), "high": ("h",), "low": ("l",), "close": ("c",), "price": ("px", "p"), "size": ("qty", "quantity", "amount", "q"),
 }  # fmt: skip
-_SHOWN, _LETTERS = 12, 24  # names of columns in a message, and how much of each
+_MAX_NAMES, _MAX_LETTERS = 12, 24  # names of columns in a message, and letters of each
+_SYMBOL_COLUMNS = frozenset({
+    "symbol", "sym", "ticker", "instrument", "instrument_id", "instrument_name", "instid", "inst_id", "product_id", "pair", "contract", "isin",
+})  # fmt: skip
+_KNOWN_COLUMNS = re.compile(r"ts|open|high|low|close|volume|price|size|side|(bid|ask)_(px|sz)_\d+")
+_LEVEL = re.compile(r"(?:bid|ask)_(?:px|sz)_(\d+)")
+_VOLUME = re.compile(r"vol(ume)?\b|.*volume", re.IGNORECASE)
+_MAX_SYMBOLS = 3  # in a message
 
 
 def load_table(file: Path) -> pa.Table:
-    """Every column of the file. Raises BadRecording."""
+    """Every column of a file, known names in lower case. Raises BadRecording."""
     try:
         table = _load_csv(file) if file.suffix == ".csv" else pyarrow.parquet.ParquetFile(file).read()
-        written = table.column_names
+        column_names = table.column_names
     except MemoryError as error:
         raise BadRecording(f"{file} does not fit into memory: split it by time") from error
     except UnicodeDecodeError as error:
         raise BadRecording(f"{file} has names of columns that are no UTF-8: save it in UTF-8") from error
     except (pa.ArrowException, OSError) as error:
         raise BadRecording(f"{file} {_describe_failure(error)}") from error
-    names = [plain if USED.fullmatch(plain := name.strip().lower()) else name for name in written]
-    return table.rename_columns(names) if len(set(names)) == len(set(written)) else table
+    names = [plain if _KNOWN_COLUMNS.fullmatch(plain := name.strip().lower()) else name for name in column_names]
+    return table.rename_columns(names) if len(set(names)) == len(set(column_names)) else table
+
+
+def explain_columns(table: pa.Table, kind: str) -> str | None:
+    """Why the columns of a file of this kind (bars.csv ...) cannot be read; None where they can."""
+    return _explain_repeats(table.column_names) or _explain_symbols(table, kind)
 
 
 def describe_missing(missing: Sequence[str], names: Sequence[str]) -> str:
-    """Which columns a file lacks, what it has and what is to be renamed."""
+    """The columns that a file lacks, those it has, and which of them to rename."""
     renames = [f"{name} to {wanted}" for wanted in missing for name in names if name.strip().lower() in _SYNONYMS.get(wanted, ())]
     remedy = f"; rename {', '.join(renames)}" if renames else ""
     meaning = " where it is the bar's open or the event's time in UTC" if remedy and missing[0] == "ts" else ""
-    shown = ", ".join(name[:_LETTERS] for name in names[:_SHOWN])
-    return f"lacks {', '.join(missing)}: its columns are {shown}{remedy}{meaning}"
+    listed = ", ".join(name[:_MAX_LETTERS] for name in names[:_MAX_NAMES])
+    return f"lacks {', '.join(missing)}: its columns are {listed}{remedy}{meaning}"
+
+
+def explain_missing_volume(names: Iterable[str]) -> str | None:
+    """Why bars without a column volume are refused: another column may hold it; None where none may, and the volume is unknown."""
+    candidates = [name for name in names if _VOLUME.match(name.strip())]
+    if not candidates:
+        return None
+    other = candidates[0]
+    return f"has no column volume, but {other!r}: rename it to volume where it counts units of the base asset, else to a name without volume in it"
+
+
+def explain_levels(names: Iterable[str], levels: int) -> str | None:
+    """Why a book of so many complete levels is refused: it has columns of further, incomplete levels; None where it has none."""
+    further = [name for name in names if (level := _LEVEL.fullmatch(name)) and int(level[1]) >= levels]
+    if not further:
+        return None
+    return f"has {further[0]}, but level {levels} is not whole: count the levels from 0, each with bid_px, bid_sz, ask_px and ask_sz"
 
 
 def describe_bad_number(value: object) -> str:
-    """What to do about a text where a number belongs."""
+    """The remedy for a text in the place of a number."""
     text = str(value).strip()
     if re.fullmatch(r"[+-]?\d{1,3}(,\d{3})+\.\d*", text):
         return f"write it without commas, as {text.replace(',', '')}"
@@ -65,12 +96,31 @@ def describe_bad_number(value: object) -> str:
     return "make it a number or remove the row"
 
 
+def _explain_repeats(names: list[str]) -> str | None:
+    known = [name for name in names if _KNOWN_COLUMNS.fullmatch(name) or name.strip().lower() in _SYMBOL_COLUMNS]
+    repeated = [name for name, count in Counter(known).items() if count > 1]
+    return f"has the column {repeated[0]} twice: rename the one that is not meant" if repeated else None
+
+
+def _explain_symbols(table: pa.Table, kind: str) -> str | None:
+    for name in table.column_names:
+        if name.strip().lower() not in _SYMBOL_COLUMNS:
+            continue
+        counts = pc.value_counts(pc.drop_null(pc.cast(table[name], pa.string())))
+        if len(counts) > 1:
+            rows = sorted(counts.to_pylist(), key=lambda row: (-row["counts"], row["values"]))
+            more = " ..." if len(rows) > _MAX_SYMBOLS else ""
+            examples = ", ".join(f"{row['values']} in {row['counts']:,} rows" for row in rows[:_MAX_SYMBOLS]) + more
+            return f"holds {len(rows):,} symbols in its column {name} ({examples}): split it by {name} into SYMBOL/{kind}, one folder per symbol"
+    return None
+
+
 def _load_csv(file: Path) -> pa.Table:
     with file.open("rb") as opened:
         head = opened.read(_HEAD)
-    packed = next((name for start, name in _FORMATS.items() if head.startswith(start)), None)
-    if packed:
-        raise BadRecording(f"{file} is packed with {packed} and no CSV: unpack it")
+    compression = next((name for start, name in _COMPRESSED.items() if head.startswith(start)), None)
+    if compression:
+        raise BadRecording(f"{file} is compressed with {compression} and is no CSV: extract it")
     if head.startswith(_UTF16) or b"\0" in head:
         raise BadRecording(f"{file} is no UTF-8 text, it may be UTF-16: save it as CSV in UTF-8")
     lines = head.decode("utf-8-sig", errors="replace").splitlines()[:3]
@@ -86,12 +136,12 @@ def _load_csv(file: Path) -> pa.Table:
 
 
 def _find_header(lines: list[str]) -> tuple[int, str]:
-    """How many lines stand above the names of the columns, and what separates those."""
+    """The number of lines above the column names, and the separator of these names."""
     if len(lines) < 2:
         return 0, _separator_of(lines[0]) if lines else ","
-    told = _SEPARATOR_LINE.fullmatch(lines[0])
-    if told:
-        return 1, told[1]
+    declared = _SEPARATOR_LINE.fullmatch(lines[0])
+    if declared:
+        return 1, declared[1]
     is_title = _count_cells(lines[0]) == 1 and _count_cells(lines[1]) > 2
     return (1, _separator_of(lines[1])) if is_title else (0, _separator_of(lines[0]))
 
@@ -109,7 +159,7 @@ def _cells(line: str, separator: str) -> list[str]:
 
 
 def _describe_failure(error: Exception) -> str:
-    """Of a file that pyarrow does not read."""
+    """Why pyarrow cannot read a file, in words that follow its name."""
     first = str(error).splitlines()[0]
     uneven = _UNEVEN.search(first)
     if uneven is None:

@@ -1,4 +1,4 @@
-"""The simulated market: seeded, endless, and by construction without any signal but the one that is asked for."""
+"""The simulated market's feed: seeded, endless, and by construction without any signal but the one that is configured."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ import numpy as np
 
 from engine.domain.market import Books, MarketSnapshot
 from engine.domain.ports import FeedInfo, FeedKind
-from engine.domain.trading_rules import TradingRules
-from engine.feeds._simulated_agents import Steps
+from engine.domain.trading_config import TradingRules
+from engine.feeds._simulated_agents import BLOCK, LOOK_BACK, Steps, draw_bars
 from engine.feeds._simulated_bars import BarChunk, Sides, build_bars
-from engine.feeds._simulated_draws import BLOCK, LOOK_BACK, draw_bars
 from engine.feeds._simulated_prices import (
     PricePath,
     PriceState,
@@ -32,15 +31,15 @@ if TYPE_CHECKING:
 START = 1_704_067_200 * 10**9  # 2024-01-01T00:00Z, ns
 MINUTE = 60 * 10**9  # ns
 MAKER_FEE_BPS = 2.0  # of a passive fill
-LOT_MONEY = 1.0  # a lot is the largest power of ten that is worth no more, at the first price
+LOT_MONEY = 1.0  # a lot is the largest power of ten worth no more than this at the first price
 MIN_NOTIONAL = 10.0  # money
-BORROW_RATE = 0.02  # a year, of the value of a short
+BORROW_RATE = 0.02  # per year, of the value of a short
 
 
 class SimulatedFeed:
     """Bars of a market that exists only in its equations (docs/simulated_market.md).
 
-    The same arguments and the same signal switches give the same slices, bit for bit on one platform, wherever reading begins.
+    The same arguments and the same signal switches give the same slices, bit for bit on one platform, from any starting point.
     """
 
     def __init__(
@@ -48,22 +47,22 @@ class SimulatedFeed:
         persistence: float = 0.95, volatility_bps: float = 20.0, levels: int = 5, spread_bps: float = 2.0, fee_bps: float = 5.0,
         latency_ms: float = 250.0, bars: int | None = None,
     ) -> None:  # fmt: skip
-        _check(symbol_count, interval, persistence, volatility_bps)
+        _validate(symbol_count, interval, persistence, volatility_bps)
         self._all = symbol_names(symbol_count)
-        self._columns = _columns(symbols, self._all)
+        self._columns = _find_columns(symbols, self._all)
         self._seed, self._interval, self._bars = seed, interval, bars
         self._levels, self._spread_bps, self._latency_ms = levels, spread_bps, latency_ms
         self._switches: list[tuple[int, float]] = []
         self._market, self._first = initial_market(symbol_count, seed, volatility_bps * 1e-4, persistence)
-        self._chunk = max(48, min(1440, 1440 * 16 // symbol_count // BLOCK * BLOCK))  # bars walked at once; part of what a seed means
-        self._span = max(48, self._chunk // 6 // BLOCK * BLOCK)  # bars acted out at once
+        self._chunk = max(48, min(1440, 1440 * 16 // symbol_count // BLOCK * BLOCK))  # bars of prices simulated at once; it sets a seed's market
+        self._span = max(48, self._chunk // 6 // BLOCK * BLOCK)  # bars of agents' steps simulated at once
         self.switch_signal(signal, 0)
         chosen = [self._all[column] for column in self._columns]
         ticks = tick_size_at(self._first.close, self._market.volatility)[self._columns]
         self._info = FeedInfo(
             "simulated", "simulated market", tuple(chosen), interval, levels, has_flow=True, simulated=True, fee_bps=fee_bps,
             spread_bps=spread_bps, tick_size=tuple(ticks.tolist()), maker_fee_bps=min(MAKER_FEE_BPS, fee_bps),
-            rules=_rules(self._first.close[self._columns]),
+            rules=_trading_rules(self._first.close[self._columns]),
         )  # fmt: skip
 
     @property
@@ -71,72 +70,75 @@ class SimulatedFeed:
         return self._info
 
     def slices(self, after: int | None) -> Iterator[MarketSnapshot]:
-        """Closed bars, oldest first; a signal switched meanwhile holds from the next bar that closes after it."""
+        """Closed bars after `after` (ns UTC, None for all), oldest first; a switched signal applies to bars that close after the switch."""
         bar = 0 if after is None else max(0, (after - START) // self._interval)
         number, carry, before = 0, self._first, self._prehistory()
         while (number + 1) * self._chunk <= bar:
-            path, carry = self._walk(number, carry)
+            path, carry = self._simulate(number, carry)
             number, before = number + 1, _rows(path, -LOOK_BACK, None)
         while self._bars is None or bar < self._bars:
-            path, following = self._walk(number, carry)
+            path, following = self._simulate(number, carry)
             known = len(self._switches)
-            for closed in self._played(number, _joined(before, path), bar):
+            for closed in self._play(number, _joined(before, path), bar):
                 yield closed
                 bar += 1
             if known == len(self._switches):
                 number, carry, before = number + 1, following, _rows(path, -LOOK_BACK, None)
 
     def switch_signal(self, signal: float, at: int) -> None:
-        """Sets the one-bar R2 of the best forecast for bars that close after `at`. After a restart, switch again in the same order."""
+        """Set the one-bar R2 of the best forecast for bars that close after `at` (ns UTC). After a restart, repeat the switches in order.
+
+        Raises ValueError outside of 0 to 0.5.
+        """
         if not 0.0 <= signal <= 0.5:
             raise ValueError(f"a signal of {signal} cannot be simulated: it is an R2 between 0 and 0.5")
         self._switches.append((at, signal))
 
     def truth(self, bars: int) -> PricePath:
-        """The first `bars` bars with what stands behind them: the expected return of each, its volatility and regime; for tests and docs."""
+        """The first `bars` bars with their true expected returns, volatilities and regimes; for tests and docs."""
         parts: list[PricePath] = []
         carry = self._first
         for number in range(-(-bars // self._chunk)):
-            path, carry = self._walk(number, carry)
+            path, carry = self._simulate(number, carry)
             parts.append(path)
         whole = _rows(_joined(*parts), 0, bars)
         return PricePath(**{name: value if value.ndim == 1 else value[:, self._columns] for name, value in _fields(whole)})
 
     def simulated_steps(self, bars: int) -> Iterator[tuple[PricePath, Steps]]:
-        """Stretches of the first `bars` bars and what happened in each of their steps, of every symbol of the market; for tests and docs.
+        """Stretches of the first `bars` bars with the agents' steps, of every symbol of the market; for tests and docs.
 
-        Steps have one bar more, before the first. The last stretch may reach beyond `bars`.
+        Steps begin one bar earlier. The last stretch may reach beyond `bars`.
         """
         carry, before = self._first, self._prehistory()
         for first in range(0, bars, self._chunk):
-            path, carry = self._walk(first // self._chunk, carry)
+            path, carry = self._simulate(first // self._chunk, carry)
             whole, before = _joined(before, path), _rows(path, -LOOK_BACK, None)
             for offset in range(0, min(self._chunk, bars - first), self._span):
                 end = min(offset + self._span, self._chunk)
-                yield _rows(path, offset, end), self._act(_rows(whole, offset, end + LOOK_BACK), first + offset).steps
+                yield _rows(path, offset, end), self._build_all(_rows(whole, offset, end + LOOK_BACK), first + offset).steps
 
     def _prehistory(self) -> PricePath:
-        """What agents remember at the first bar: eight bars as the first eight would be without a signal."""
-        path = _rows(self._walk(0, self._first)[0], 0, LOOK_BACK)
+        """The agents' history at the first bar: eight bars as the first eight would be without a signal."""
+        path = _rows(self._simulate(0, self._first)[0], 0, LOOK_BACK)
         innovation = path.returns - path.expected
         close = path.open[0] * np.exp(np.cumsum(innovation, axis=0))
         return replace(path, returns=innovation, open=np.vstack([path.open[:1], close[:-1]]), close=close)
 
-    def _played(self, number: int, whole: PricePath, bar: int) -> Iterator[MarketSnapshot]:
-        """The bars of a chunk from `bar` on, until its end or a switch of the signal; `whole` has eight bars more, before."""
+    def _play(self, number: int, whole: PricePath, bar: int) -> Iterator[MarketSnapshot]:
+        """The bars of a chunk from `bar` on, until its end or a switch of the signal; `whole` begins eight bars earlier."""
         known, start = len(self._switches), number * self._chunk
         end = start + self._chunk if self._bars is None else min(start + self._chunk, self._bars)
         while bar < end:
             offset = (bar - start) // self._span * self._span
             length = min(self._span, self._chunk - offset)
-            chunk = self._dress(_rows(whole, offset, offset + length + LOOK_BACK), start + offset)
+            chunk = self._build(_rows(whole, offset, offset + length + LOOK_BACK), start + offset)
             for row in range(bar - start - offset, min(length, end - start - offset)):
                 yield self._slice(chunk, row, start + offset + row)
                 if known != len(self._switches):
                     return
             bar = start + offset + length
 
-    def _walk(self, number: int, carry: PriceState) -> tuple[PricePath, PriceState]:
+    def _simulate(self, number: int, carry: PriceState) -> tuple[PricePath, PriceState]:
         opens = START + self._interval * np.arange(number * self._chunk, (number + 1) * self._chunk, dtype=np.int64)
         return simulate_prices(self._market, carry, np.random.default_rng([self._seed, 1, number]), seasonal_factor(opens), self._gains(opens))
 
@@ -146,12 +148,12 @@ class SimulatedFeed:
             gains[opens + self._interval > at] = signal_gain(signal, self._market.persistence)
         return gains
 
-    def _dress(self, path: PricePath, first: int) -> BarChunk:
-        chunk = self._act(path, first)
+    def _build(self, path: PricePath, first: int) -> BarChunk:
+        chunk = self._build_all(path, first)
         return chunk if len(self._columns) == len(self._all) else _pick(chunk, self._columns)
 
-    def _act(self, path: PricePath, first: int) -> BarChunk:
-        """Bars from number `first` on; `path` has eight bars more, before."""
+    def _build_all(self, path: PricePath, first: int) -> BarChunk:
+        """Bars from number `first` on; `path` begins eight bars earlier."""
         draws = draw_bars(self._seed, first - LOOK_BACK, len(path.regime), len(self._all), self._levels)
         fraction = min(1.0, self._latency_ms * 1e6 / self._interval)
         return build_bars(path, draws, self._market, self._levels, self._spread_bps, fraction)
@@ -167,13 +169,13 @@ class SimulatedFeed:
         )  # fmt: skip
 
 
-def _rules(first: Floats) -> TradingRules:
-    count = len(first)
-    lots = np.power(10.0, np.floor(np.log10(LOT_MONEY / first)))
+def _trading_rules(price: Floats) -> TradingRules:
+    count = len(price)
+    lots = np.power(10.0, np.floor(np.log10(LOT_MONEY / price)))
     return TradingRules(lots=tuple(lots.tolist()), min_notionals=(MIN_NOTIONAL,) * count, borrow_rates=(BORROW_RATE,) * count)
 
 
-def _check(symbol_count: int, interval: int, persistence: float, volatility_bps: float) -> None:
+def _validate(symbol_count: int, interval: int, persistence: float, volatility_bps: float) -> None:
     if not 1 <= symbol_count <= 500:
         raise ValueError(f"{symbol_count} symbols cannot be simulated: ask for 1 to 500")
     if interval <= 0:
@@ -184,7 +186,7 @@ def _check(symbol_count: int, interval: int, persistence: float, volatility_bps:
         raise ValueError(f"a bar's volatility of {volatility_bps} bps is not between 0.1 and 500")
 
 
-def _columns(wanted: tuple[str, ...], known: tuple[str, ...]) -> list[int]:
+def _find_columns(wanted: tuple[str, ...], known: tuple[str, ...]) -> list[int]:
     for symbol in wanted:
         if symbol not in known:
             raise ValueError(f"the simulated market has no symbol {symbol!r}: it has {', '.join(known[:8])}{' ...' if len(known) > 8 else ''}")
@@ -217,7 +219,7 @@ def _joined(*parts: PricePath) -> PricePath:
 
 
 def open_feed(settings: Settings) -> SimulatedFeed:
-    """The simulated market as the settings want it."""
+    """Open the simulated market of the settings. Raises ValueError."""
     return SimulatedFeed(
         symbol_count=settings.sim_symbols, symbols=settings.symbols, seed=settings.seed, interval=settings.interval or MINUTE,
         signal=settings.sim_signal, persistence=settings.sim_persistence, volatility_bps=settings.sim_volatility_bps,

@@ -1,1 +1,1 @@
-"""Podium's own files: private ones, marked folders, and temporary files that outlive no process."""
+"""Podium's own files: private files, marked folders, and temporary files that do not outlive their process."""

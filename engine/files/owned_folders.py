@@ -1,4 +1,4 @@
-"""The folders that Podium keeps in PODIUM_HOME. Each carries a marker, and nothing outside a marked folder is deleted, moved or compressed."""
+"""Podium's folders in PODIUM_HOME. Each carries a marker, and nothing outside a marked folder is deleted, moved or compressed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MARKER = ".podium"
 SIGNATURE = b"Signature: podium-folder-c2b5f1d47e0946a39d1f6b0a8e7c5d23"
 MARKER_TEXT = SIGNATURE + b"\n# Podium made this folder. It deletes files in it that it made itself, and no others.\n"
 _UNFINISHED_MARKER = re.compile(r"\.podium\.\d{1,10}", re.ASCII)
-SHOWN = 3  # names of other files in a message
+_MAX_NAMES = 3  # of other files in a message
 
 
 class FolderTaken(ValueError):
@@ -22,7 +22,7 @@ class FolderTaken(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class OwnedFolder:
-    """A folder directly in PODIUM_HOME, and the names of all files that Podium makes in it."""
+    """A folder directly in PODIUM_HOME, and the names of all files that Podium creates in it."""
 
     name: str
     files: re.Pattern[str]
@@ -35,7 +35,7 @@ FOLDERS = (LOGS, BACKTESTS, TEMPORARY)
 
 
 def claim_folders(home: Path) -> None:
-    """Make and mark every folder. Raises FolderTaken before anything is changed where one belongs to another program, and OSError."""
+    """Create and mark every folder. Raises OSError, and FolderTaken, before any change, where one belongs to another program."""
     for folder in FOLDERS:
         refuse_foreign_files(home / folder.name, folder)
     for folder in FOLDERS:
@@ -43,7 +43,7 @@ def claim_folders(home: Path) -> None:
 
 
 def claim_folder(path: Path, folder: OwnedFolder) -> None:
-    """Make and mark one folder. A folder without a marker is taken over only where Podium made all files in it, as version 0.3 did."""
+    """Create and mark one folder. An unmarked folder is adopted only where Podium made all its files. Raises as claim_home."""
     private_files.make_private_folder(path)
     if is_marked(path):
         return
@@ -58,25 +58,27 @@ def claim_folder(path: Path, folder: OwnedFolder) -> None:
 
 
 def refuse_foreign_files(path: Path, folder: OwnedFolder) -> None:
-    """Raises FolderTaken where a folder without a marker holds what Podium never makes. Changes nothing."""
+    """Raise FolderTaken where an unmarked folder holds files that Podium never creates. Changes nothing."""
     if not path.is_dir() or is_marked(path):
         return
     with os.scandir(path) as entries:
         others = sorted(entry.name for entry in entries if not _is_own(entry, folder))
     if others:
-        names = ", ".join(repr(name[:40]) for name in others[:SHOWN]) + (f" and {len(others) - SHOWN} more" if len(others) > SHOWN else "")
+        names = ", ".join(repr(name[:40]) for name in others[:_MAX_NAMES]) + (
+            f" and {len(others) - _MAX_NAMES} more" if len(others) > _MAX_NAMES else ""
+        )
         raise FolderTaken(f"{path} holds files of another program ({names}): move them, or set PODIUM_HOME to a folder of its own")
 
 
 def _is_own(entry: os.DirEntry[str], folder: OwnedFolder) -> bool:
     if entry.is_dir(follow_symlinks=False):
         return folder is TEMPORARY and folder.files.fullmatch(entry.name) is not None
-    named = folder.files.fullmatch(entry.name) or _UNFINISHED_MARKER.fullmatch(entry.name)
-    return named is not None and entry.is_file(follow_symlinks=False)
+    match = folder.files.fullmatch(entry.name) or _UNFINISHED_MARKER.fullmatch(entry.name)
+    return match is not None and entry.is_file(follow_symlinks=False)
 
 
 def is_marked(folder: Path | int) -> bool:
-    """Whether a folder, given by its path or open, carries the marker: a plain file, never a link."""
+    """Whether a folder, given by its path or its descriptor, carries the marker: a plain file, never a link."""
     try:
         if isinstance(folder, int):
             descriptor = os.open(MARKER, os.O_RDONLY | private_files.NO_LINK | getattr(os, "O_NONBLOCK", 0), dir_fd=folder)

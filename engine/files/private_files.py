@@ -10,22 +10,22 @@ NO_LINK = getattr(os, "O_NOFOLLOW", 0)  # Windows has none
 
 
 def make_private_folder(path: Path) -> None:
-    """Make a folder and the missing ones above it; a folder that exists keeps its mode. Raises OSError."""
+    """Create a folder and its missing parents; an existing folder keeps its mode. Raises OSError."""
     for folder in reversed([parent for parent in path.parents if not parent.exists()]):
         folder.mkdir(FOLDER_MODE, exist_ok=True)
     path.mkdir(FOLDER_MODE, exist_ok=True)
 
 
 def make_private_file(path: Path) -> None:
-    """Make an empty file where there is none; a file that exists stays as it is. Raises OSError."""
+    """Create an empty file where there is none; an existing file stays unchanged. Raises OSError."""
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, FILE_MODE))
 
 
 def create_private_file(path: Path) -> int:
-    """Create a file that was not there and open it for writing; no link is followed. Raises OSError."""
+    """Create a file that does not exist and open it for writing; no link is followed. Returns the descriptor. Raises OSError."""
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | NO_LINK, FILE_MODE)
 
 
 def private_opener(path: str, flags: int) -> int:
-    """Open a file for `open(..., opener=opener)`; a new one is private."""
+    """Open a file for `open(..., opener=...)`; a new file is private."""
     return os.open(path, flags, FILE_MODE)

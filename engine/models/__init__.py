@@ -1,1 +1,1 @@
-"""Models, one a file; each module gives MODEL."""
+"""Models, one per file; each public module defines MODEL."""

@@ -1,4 +1,4 @@
-"""Gradient-boosted trees (LightGBM), small and heavily regularised."""
+"""Gradient-boosted trees (LightGBM, Ke et al. 2017), small and heavily regularised."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from engine.domain.record import Bools, Floats
 from engine.models import _booster_text
 
 ROUNDS = 60
-FEWEST = 200  # rows below which no tree is grown
-BINNED = 20_000  # rows that the edges of the bins are found in: with all of them, finding edges would be a third of the work
-SHARED = 0.9  # of a horizon's rows that all must know to share one binned set
+MIN_ROWS = 200  # below which no tree is grown
+BIN_SAMPLE = 20_000  # rows from which bin edges are derived: with all rows, that would be a third of the work
+MIN_SHARED = 0.9  # share of a horizon's rows known to all horizons, above which they share one binned set
 PARAMETERS = {
     "objective": "regression",
     "learning_rate": 0.05,
@@ -36,20 +36,20 @@ PARAMETERS = {
 class Fitted:
     """A booster per horizon, None where there were too few rows.
 
-    `together` is all of them in one, where they have equally many trees: one call predicts the same bits in half the time.
+    `joint` holds all of them in one, where they have equally many trees: one call predicts the same bits in half the time.
     """
 
     boosters: tuple[lightgbm.Booster | None, ...]
-    together: lightgbm.Booster | None = None
+    joint: lightgbm.Booster | None = None
 
 
 def fit(training: TrainingSet, seed: int) -> bytes:
-    """One booster a horizon on the rows whose target is known; the same rows and seed give the same text."""
+    """Fit one booster per horizon on the rows with a known target; the same rows and seed give the same text."""
     return json.dumps(_grow(training, seed)).encode()
 
 
 def load(data: bytes) -> Fitted:
-    """The boosters back from their text form; raises ValueError for other bytes."""
+    """Load the boosters from their text form. Raises ValueError for other bytes."""
     try:
         texts = json.loads(data)
         if not isinstance(texts, list) or not texts:
@@ -59,40 +59,40 @@ def load(data: bytes) -> Fitted:
         known = [trees for trees in horizons if trees is not None]
         if len({trees.features for trees in known}) > 1:
             raise ValueError("the horizons do not have the same features")
-        alike = len(known) == len(horizons) and len({len(trees.trees) for trees in known}) == 1
-        return Fitted(boosters, lightgbm.Booster(model_str=_booster_text.write_booster(known)) if alike else None)
+        joinable = len(known) == len(horizons) and len({len(trees.trees) for trees in known}) == 1
+        return Fitted(boosters, lightgbm.Booster(model_str=_booster_text.write_booster(known)) if joinable else None)
     except (lightgbm.basic.LightGBMError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise ValueError(f"these {len(data)} bytes are no boosters: {' '.join(str(error).split())}") from error
 
 
 def predict(fitted: Fitted, x: Floats) -> Floats:
-    """(S, F) to (H, S); 0, which is no forecast, where a horizon had too few rows to learn from."""
-    if fitted.together is not None:
-        return np.ascontiguousarray(np.asarray(fitted.together.predict(x, num_threads=1)).T)
-    blank = np.zeros(len(x))
-    return np.stack([blank if booster is None else np.asarray(booster.predict(x, num_threads=1)) for booster in fitted.boosters])
+    """(H, S) forecasts from (S, F) features; 0, which is no forecast, for a horizon with too few training rows."""
+    if fitted.joint is not None:
+        return np.ascontiguousarray(np.asarray(fitted.joint.predict(x, num_threads=1)).T)
+    zeros = np.zeros(len(x))
+    return np.stack([zeros if booster is None else np.asarray(booster.predict(x, num_threads=1)) for booster in fitted.boosters])
 
 
 def _grow(training: TrainingSet, seed: int) -> list[str | None]:
-    """A tree ensemble a horizon. Binning is most of the work, so where the horizons know nearly the same rows they share one binned set."""
+    """A tree ensemble per horizon. Binning is most of the work, so horizons with nearly the same rows share one binned set."""
     known = np.isfinite(training.y)
     shared = np.asarray(known.all(axis=1))
-    if shared.sum() >= max(FEWEST, SHARED * known.sum(axis=0).max()):
+    if shared.sum() >= max(MIN_ROWS, MIN_SHARED * known.sum(axis=0).max()):
         data = _bin(training, shared)
         return [_boost(data, training.y[shared, index], seed) for index in range(len(training.horizons))]
     each: list[Bools] = [np.ascontiguousarray(known[:, index]) for index in range(len(training.horizons))]
-    return [_boost(_bin(training, rows), training.y[rows, index], seed) if rows.sum() >= FEWEST else None for index, rows in enumerate(each)]
+    return [_boost(_bin(training, rows), training.y[rows, index], seed) if rows.sum() >= MIN_ROWS else None for index, rows in enumerate(each)]
 
 
 def _bin(training: TrainingSet, rows: Bools) -> lightgbm.Dataset:
-    settings = {"max_bin": PARAMETERS["max_bin"], "bin_construct_sample_cnt": BINNED, "verbosity": -1}
+    settings = {"max_bin": PARAMETERS["max_bin"], "bin_construct_sample_cnt": BIN_SAMPLE, "verbosity": -1}
     return lightgbm.Dataset(training.x[rows], label=np.zeros(int(rows.sum())), params=settings).construct()
 
 
 def _boost(data: lightgbm.Dataset, y: Floats, seed: int) -> str:
-    """A drift is the least reliable thing a sample shows: only a tenth of the mean stays in the target."""
+    """The text of a booster. Only a tenth of the mean stays in the target, since drift is the least reliable feature of a sample."""
     data.set_label(y - y.mean() * 0.9)
-    settings = {**PARAMETERS, "seed": seed, "bin_construct_sample_cnt": BINNED, "min_data_in_leaf": max(20, len(y) // 200)}
+    settings = {**PARAMETERS, "seed": seed, "bin_construct_sample_cnt": BIN_SAMPLE, "min_data_in_leaf": max(20, len(y) // 200)}
     return lightgbm.train(settings, data, num_boost_round=ROUNDS).model_to_string()
 
 

@@ -1,4 +1,4 @@
-"""A local model: typical market situations found by k-means, each with the mean outcome of its rows, shrunk towards none."""
+"""K-means prototypes (Hastie, Tibshirani and Friedman 2009, 13.2): typical market situations, each with the shrunk mean target of its rows."""
 
 from __future__ import annotations
 
@@ -11,70 +11,70 @@ from engine.domain.model import Model, TrainingSet
 from engine.domain.record import Floats
 from engine.evidence import linear
 
-SITUATIONS = 48
-ROWS = 8_000  # rows the situations are found in
-DIMENSIONS = 8  # principal components that situations are told apart by
-PRIOR = 200.0  # rows of "nothing follows" each situation starts from
+CLUSTERS = 48
+MAX_ROWS = 8_000  # of clustering, evenly thinned
+COMPONENTS = 8  # principal components in which the clusters lie
+PRIOR = 200.0  # rows of a target of 0 behind each cluster
 
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """Where the situations lie and what followed them."""
+    """Centres of the clusters and their outcomes."""
 
     standard: linear.Standardiser
     axes: Floats  # (F, D)
     centres: Floats  # (K, D)
-    width: float  # squared distance over which a situation's voice fades
-    outcomes: Floats  # (K, H)
+    width: float  # squared distance over which a cluster's membership falls by e
+    outcomes: Floats  # (K, H) shrunk mean targets
 
 
 def fit(training: TrainingSet, seed: int) -> bytes:
-    """Finds situations on an even sample, then takes the mean target of all rows by situation."""
+    """Find clusters on an even sample, then the mean target of all rows by cluster."""
     standard = linear.fit_standardiser(training.x)
     z = standard.transform(training.x)
-    axes = np.linalg.eigh(z.T @ z)[1][:, ::-1][:, :DIMENSIONS]
-    places = np.ascontiguousarray(z @ axes)
-    sample = places[:: max(1, len(places) // ROWS)]
-    found = KMeans(min(SITUATIONS, len(sample)), n_init=1, max_iter=30, random_state=seed, algorithm="lloyd").fit(sample)
-    centres = np.asarray(found.cluster_centers_, dtype=float)
-    width = max(float(_distances(sample, centres).min(axis=1).mean()), 1e-3)  # 0 where there are no more rows than situations
+    axes = np.linalg.eigh(z.T @ z)[1][:, ::-1][:, :COMPONENTS]
+    points = np.ascontiguousarray(z @ axes)
+    sample = points[:: max(1, len(points) // MAX_ROWS)]
+    clustering = KMeans(min(CLUSTERS, len(sample)), n_init=1, max_iter=30, random_state=seed, algorithm="lloyd").fit(sample)
+    centres = np.asarray(clustering.cluster_centers_, dtype=float)
+    width = max(float(_distances(sample, centres).min(axis=1).mean()), 1e-3)  # 0 where there are no more rows than clusters
     return linear.arrays_to_bytes(
-        axes=axes, centres=centres, width=np.array([width]), outcomes=_outcomes(places, centres, width, training), **standard.to_arrays()
+        axes=axes, centres=centres, width=np.array([width]), outcomes=_outcomes(points, centres, width, training), **standard.to_arrays()
     )
 
 
 def load(data: bytes) -> Fitted:
-    """The model back from its bytes; raises ValueError for others."""
+    """Load the model from its bytes. Raises ValueError for other bytes."""
     parts = linear.arrays_from_bytes(data, *linear.STANDARDISER_ARRAYS, "axes", "centres", "width", "outcomes")
     return Fitted(linear.standardiser_from_arrays(parts), parts["axes"], parts["centres"], float(parts["width"][0]), parts["outcomes"])
 
 
 def predict(fitted: Fitted, x: Floats) -> Floats:
-    """(S, F) to (H, S)."""
-    voices = _voices(fitted.standard.transform(x) @ fitted.axes, fitted.centres, fitted.width)
-    return np.ascontiguousarray((voices @ fitted.outcomes).T)
+    """(H, S) forecasts in horizon volatilities, from (S, F) features."""
+    membership = _membership(fitted.standard.transform(x) @ fitted.axes, fitted.centres, fitted.width)
+    return np.ascontiguousarray((membership @ fitted.outcomes).T)
 
 
-def _outcomes(places: Floats, centres: Floats, width: float, training: TrainingSet) -> Floats:
-    voices = _voices(places, centres, width)
+def _outcomes(points: Floats, centres: Floats, width: float, training: TrainingSet) -> Floats:
+    membership = _membership(points, centres, width)
     columns = []
     for index in range(len(training.horizons)):
         y = training.y[:, index]
         known = np.isfinite(y)
-        heard = voices[known]
-        columns.append((heard.T @ y[known]) / (heard.sum(axis=0) + PRIOR))
+        weights = membership[known]
+        columns.append((weights.T @ y[known]) / (weights.sum(axis=0) + PRIOR))
     return np.stack(columns, axis=1)
 
 
-def _voices(places: Floats, centres: Floats, width: float) -> Floats:
-    """(N, K) how much each situation has to say, summing to 1 over situations."""
-    distances = _distances(places, centres)
+def _membership(points: Floats, centres: Floats, width: float) -> Floats:
+    """(N, K) Gaussian membership of each point in each cluster, summing to 1 over clusters."""
+    distances = _distances(points, centres)
     weights = np.exp(-(distances - distances.min(axis=1)[:, None]) / width)
     return np.asarray(weights / weights.sum(axis=1)[:, None])
 
 
-def _distances(places: Floats, centres: Floats) -> Floats:
-    return np.asarray((places * places).sum(axis=1)[:, None] - 2.0 * places @ centres.T + (centres * centres).sum(axis=1))
+def _distances(points: Floats, centres: Floats) -> Floats:
+    return np.asarray((points * points).sum(axis=1)[:, None] - 2.0 * points @ centres.T + (centres * centres).sum(axis=1))
 
 
-MODEL = Model("kmeans_prototypes", "local means", fit, load, predict)
+MODEL = Model("kmeans_prototypes", "k-means prototypes", fit, load, predict)

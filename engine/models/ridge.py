@@ -1,4 +1,4 @@
-"""A linear model of all features, penalised; the plainest that can work."""
+"""Ridge regression on all features (Hoerl and Kennard 1970), the simplest model."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Fitted:
 
 
 def fit(training: TrainingSet, seed: int) -> bytes:
-    """Ridge regression of every horizon's target on all columns."""
+    """Fit a ridge regression of every horizon's target on all columns; `seed` has no effect."""
     del seed
     standard = linear.fit_standardiser(training.x)
     slopes = linear.fit_ridge(standard.transform(training.x), training)
@@ -28,14 +28,14 @@ def fit(training: TrainingSet, seed: int) -> bytes:
 
 
 def load(data: bytes) -> Fitted:
-    """The model back from its bytes; raises ValueError for others."""
+    """Load the model from its bytes. Raises ValueError for other bytes."""
     parts = linear.arrays_from_bytes(data, *linear.STANDARDISER_ARRAYS, "slopes")
     return Fitted(linear.standardiser_from_arrays(parts), parts["slopes"])
 
 
 def predict(fitted: Fitted, x: Floats) -> Floats:
-    """(S, F) to (H, S)."""
+    """(H, S) forecasts in horizon volatilities, from (S, F) features."""
     return np.ascontiguousarray((fitted.standard.transform(x) @ fitted.coefficients[:-1] + fitted.coefficients[-1]).T)
 
 
-MODEL = Model("ridge", "linear", fit, load, predict)
+MODEL = Model("ridge", "ridge regression", fit, load, predict)

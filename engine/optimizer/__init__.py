@@ -1,1 +1,1 @@
-"""Which optimization to run and what it did, as pure functions."""
+"""Choose which action to run and judge its effect, as pure functions; `runtime` runs them in the engine."""

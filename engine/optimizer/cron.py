@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 MINUTE = 60_000_000_000  # ns
-GRACE_MINUTES = 10  # minutes after which a time that was missed is let go
+GRACE_MINUTES = 10  # minutes after which a missed time is skipped
 _BOUNDS = (("minute", 0, 59), ("hour", 0, 23), ("day", 1, 31), ("month", 1, 12), ("weekday", 0, 7))
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
@@ -14,9 +14,9 @@ Fields = tuple[frozenset[int], frozenset[int], frozenset[int], frozenset[int], f
 
 @lru_cache(64)
 def parse_schedule(text: str) -> Fields:
-    """The minutes, hours, days, months and weekdays (0 is Sunday) that are meant, and whether either kind of day is enough.
+    """The minutes, hours, days, months and weekdays (0 is Sunday) of a schedule, and whether a match of either kind of day is enough.
 
-    As cron has it: where both days are restricted, one of them is enough. Raises ValueError in one line.
+    As in cron, either is enough where both are restricted. Raises ValueError in one line.
     """
     parts = text.split()
     if len(parts) != len(_BOUNDS):
@@ -29,7 +29,7 @@ def parse_schedule(text: str) -> Fields:
 
 
 def is_due(text: str, minute: int) -> bool:
-    """Whether the schedule names the minute, counted since 1970 UTC."""
+    """Whether the schedule includes the minute, counted since 1970 UTC."""
     minutes, hours, days, months, weekdays, either = parse_schedule(text)
     day, within = divmod(minute, 24 * 60)
     if within % 60 not in minutes or within // 60 not in hours:
@@ -40,27 +40,27 @@ def is_due(text: str, minute: int) -> bool:
 
 
 def last_due(text: str, at: int) -> int | None:
-    """The newest time the schedule names at or before `at` (ns UTC), as ns; None where none lies in the last minutes of grace."""
+    """The schedule's newest time at or before `at`, both in ns UTC; None where there is none within the grace period."""
     now = at // MINUTE
     return next((minute * MINUTE for minute in range(now, now - GRACE_MINUTES, -1) if is_due(text, minute)), None)
 
 
 def _field(part: str, name: str, low: int, high: int, text: str) -> frozenset[int]:
-    found: set[int] = set()
-    for one in part.lower().split(","):
-        reach, _, step = one.partition("/")
-        first, dash, last = reach.partition("-")
+    values: set[int] = set()
+    for item in part.lower().split(","):
+        span, _, step = item.partition("/")
+        first, dash, last = span.partition("-")
         try:
             every = int(step) if step else 1
-            begin = low if reach == "*" else _number(first, name)
-            open_end = reach == "*" or (bool(step) and not dash)
+            begin = low if span == "*" else _number(first, name)
+            open_end = span == "*" or (bool(step) and not dash)
             end = (6 if name == "weekday" else high) if open_end else _number(last if dash else first, name)
         except ValueError:
             raise ValueError(f"{text!r} is not a schedule: its {name} is {part!r}; give numbers, *, a-b, */n or a,b") from None
-        if every < 1 or not low <= begin <= end <= high or (not step and one.endswith("/")):
+        if every < 1 or not low <= begin <= end <= high or (not step and item.endswith("/")):
             raise ValueError(f"{text!r} is not a schedule: its {name} is {part!r}; give {low} to {high}")
-        found.update(range(begin, end + 1, every))
-    return frozenset(found)
+        values.update(range(begin, end + 1, every))
+    return frozenset(values)
 
 
 def _number(word: str, name: str) -> int:
@@ -73,7 +73,7 @@ def _number(word: str, name: str) -> int:
 
 
 def _civil(day: int) -> tuple[int, int]:
-    """Month and day of the month of a day counted since 1970-01-01 (Hinnant, chrono-compatible low-level date algorithms)."""
+    """Month and day of the month of a day counted since 1970-01-01 (Hinnant, "chrono-compatible low-level date algorithms")."""
     day += 719_468
     within = day - day // 146_097 * 146_097
     year = (within - within // 1_460 + within // 36_524 - within // 146_096) // 365

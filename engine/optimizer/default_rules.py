@@ -1,4 +1,4 @@
-"""The rules that are in force where nothing else is said."""
+"""The default rules."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ _STORE = ("tune_database", "tune_batch")
 _MB = 1e6
 
 DEFAULT_RULES: tuple[Rule, ...] = (
-    Rule("host_memory", THRESHOLD, "host.memory_percent", _MEMORY, "The host runs out of memory.", level=90.0, recovery=80.0),
+    Rule("host_memory", THRESHOLD, "host.memory_percent", _MEMORY, "The host is running out of memory.", level=90.0, recovery=80.0),
     Rule("container_memory", THRESHOLD, "container.memory_percent", _MEMORY, "The container nears its memory limit.", level=85.0, recovery=75.0),
     Rule(
-        "memory_growth", THRESHOLD, "process.rss_bytes", _MEMORY, "This process grows and goes on growing.",
+        "memory_growth", THRESHOLD, "process.rss_bytes", _MEMORY, "This process keeps growing.",
         level=200.0 * _MB, recovery=50.0 * _MB, growth=True, span=1_800.0, hold=120.0, cooldown=1_800.0,
     ),
     Rule("host_cpu", THRESHOLD, "host.cpu_percent", _CPU, "The host's processors are busy.", level=90.0, recovery=70.0, hold=60.0),
     Rule("container_cpu", THRESHOLD, "container.cpu_percent", _CPU, "The container nears its processor limit.", level=90.0, recovery=70.0, hold=60.0),
     Rule(
-        "container_throttled", THRESHOLD, "container.cpu_throttled_percent", _CPU, "The container is held back at its processor limit.",
+        "container_throttled", THRESHOLD, "container.cpu_throttled_percent", _CPU, "The container is throttled at its processor limit.",
         level=20.0, recovery=5.0,
     ),
-    Rule("disk_full", THRESHOLD, "host.disk_percent", _DISK, "The disk that holds the store fills up.", level=90.0, recovery=85.0, cooldown=900.0),
-    Rule("cpu_pressure", THRESHOLD, "host.cpu_pressure_percent", _CPU, "Work waits for a processor.", level=40.0, recovery=20.0),
-    Rule("memory_pressure", THRESHOLD, "host.memory_pressure_percent", _MEMORY, "Work waits for memory.", level=10.0, recovery=2.0, hold=10.0),
-    Rule("io_pressure", THRESHOLD, "host.io_pressure_percent", _STORE, "Work waits for the disk.", level=30.0, recovery=10.0),
+    Rule("disk_full", THRESHOLD, "host.disk_percent", _DISK, "The store's disk is filling up.", level=90.0, recovery=85.0, cooldown=900.0),
+    Rule("cpu_pressure", THRESHOLD, "host.cpu_pressure_percent", _CPU, "Tasks are waiting for a processor.", level=40.0, recovery=20.0),
+    Rule("memory_pressure", THRESHOLD, "host.memory_pressure_percent", _MEMORY, "Tasks are waiting for memory.", level=10.0, recovery=2.0, hold=10.0),
+    Rule("io_pressure", THRESHOLD, "host.io_pressure_percent", _STORE, "Tasks are waiting for the disk.", level=30.0, recovery=10.0),
     Rule(
         "tick_slower", PERFORMANCE, "engine.tick_ms", (*_CPU, "collect_garbage", "compact_data", "tune_batch"),
-        "Ticks take longer than they did.", cooldown=600.0,
+        "Ticks take longer than before.", cooldown=600.0,
     ),
     Rule(
         "tick_p99", THRESHOLD, "engine.tick_p99_ms", (*_CPU, "collect_garbage"), "The slowest tick in a hundred takes too long.",
         level=1_000.0, recovery=500.0, hold=60.0, cooldown=900.0,
     ),
     Rule(
-        "saving_slower", PERFORMANCE, "engine.store_write_ms", _STORE, "The store takes longer to write than it did.", cooldown=600.0,
+        "saving_slower", PERFORMANCE, "engine.store_write_ms", _STORE, "The store takes longer to write than before.", cooldown=600.0,
     ),
     Rule(
         "tick_errors", ERROR, "engine.errors_last_minute", ("recover_component",), "Ticks fail.",
@@ -58,7 +58,7 @@ DEFAULT_RULES: tuple[Rule, ...] = (
 
 
 def merge_rules(*changes: Iterable[Rule]) -> tuple[Rule, ...]:
-    """The default rules with every change in its place, later ones last, and those that were added."""
+    """The default rules, with changed rules in the place of those of the same name (later changes win) and new rules added."""
     rules = {rule.name: rule for rule in DEFAULT_RULES}
     for changed in changes:
         rules |= {rule.name: rule for rule in changed}

@@ -1,4 +1,4 @@
-"""Whether one run did such harm that nobody waits for a second: a change far outside all windows in which nothing was done."""
+"""Whether a single run did harm beyond doubt: a change far outside all windows without the action."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ import numpy as np
 
 from engine.domain.record import Floats
 
-MIN_WINDOWS = 20  # windows to compare with, below which nothing is run at all
-MIN_DISTANCE = 6.0  # scales from their middle
-MIN_SCALE = 0.02  # of the level before: a scale below that is not believed, so that a metric that stood still is not harmed by a breath
-MIN_SCALE_CLEAN = 8.0  # % of the ticks: one tick of six that fell back is no proof
+MIN_WINDOWS = 20  # control windows, with fewer of which no action is run at all
+MIN_DISTANCE = 6.0  # scales from their median
+MIN_SCALE = 0.02  # of the level before: the smallest scale, so that a small change of a constant metric is no harm
+MIN_SCALE_CLEAN = 8.0  # % of the ticks: one degraded tick in six is no proof
 
 
 def is_far_worse(change: float, usual: Floats, worse: int, smallest: float) -> bool:
-    """Whether a change is worse than every usual one, and FAR of their scales from their middle.
+    """Whether a change is worse than every usual one, and MIN_DISTANCE of their scales from their median.
 
-    change: after less before; usual (W,): the same in windows without the action; worse: +1 when a rise is harm, -1 when a fall is; smallest: the
-    scale at least. Were the run one more usual window, it would be the worst of W + 1 with a chance of 1 / (W + 1) at most, whatever the
-    distribution; the distance makes it rarer: under a normal distribution 1e-9, under Student's with 4 degrees 0.2 %. Said only with FEWEST or more.
+    change: after less before; usual (W,): the same in windows without the action; worse: +1 where a rise is harm, -1 where a fall is; smallest: the
+    smallest scale. If the run were one more usual window, it would be the worst of W + 1 with a probability of at most 1 / (W + 1), whatever the
+    distribution. The distance makes it rarer: 1e-9 under a normal distribution, 0.2 % under Student's with 4 degrees of freedom. Never true with
+    fewer than MIN_WINDOWS windows.
     """
     usual = usual[np.isfinite(usual)]
     if len(usual) < MIN_WINDOWS or not math.isfinite(change):

@@ -1,16 +1,16 @@
-"""Whether an action may still run by itself, after what its trials came to."""
+"""Licences: whether an action may still run on its own, given its trials."""
 
 from __future__ import annotations
 
-from engine.domain.judging import Judgement
+from engine.domain.optimization import Judgement
 from engine.domain.rules import AUTO, LICENCES, QUARANTINED, RECOMMEND
 from engine.optimizer.randomisation_test import HARMED, NO_EFFECT
 
-FUTILITY_WINDOWS = 60  # windows, with the action and without, after which one that shows no effect is useless
+FUTILITY_WINDOWS = 60  # windows, treated and controls, after which an action without a measurable effect loses its licence (futility)
 
 
 def next_licence(licence: str, judgement: Judgement) -> tuple[str, str] | None:
-    """The licence an action is left with and why; None where it keeps the one it has."""
+    """The new licence of an action and the reason; None where its licence stays."""
     if licence == QUARANTINED:
         return None
     if judgement.verdict == HARMED:
@@ -21,7 +21,7 @@ def next_licence(licence: str, judgement: Judgement) -> tuple[str, str] | None:
 
 
 def parse_licence(licence: str) -> str:
-    """Raises ValueError in one line."""
+    """The licence as written; raises ValueError in one line."""
     if licence not in LICENCES:
         raise ValueError(f"licence is {licence[:60]!r}: give {', '.join(LICENCES)}")
     return licence

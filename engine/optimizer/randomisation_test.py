@@ -1,4 +1,4 @@
-"""What a run of an action did to its metric, against windows in which nothing was done."""
+"""The effect of one run of an action on a metric, by a randomisation test against windows without the action."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from engine.domain.optimization import Effect
 from engine.domain.record import Floats
 
-MIN_WINDOWS = 20  # idle windows below which nothing is said: with 19 or fewer a p of 5 % could hardly be reached at all
+MIN_WINDOWS = 20  # control windows at least: with 19 or fewer, p could hardly reach 5 %
 ALPHA = 0.05
 
 HELPED, NO_EFFECT, HARMED, NOT_ENOUGH_DATA = "helped", "no measurable effect", "harmed", "not enough data"
@@ -19,16 +19,16 @@ VERDICTS = (HELPED, NO_EFFECT, HARMED, NOT_ENOUGH_DATA)
 def estimate_effect(before: Floats, after: Floats, idle: Floats, better: int) -> Effect:
     """The effect of one run, by a randomisation test.
 
-    before, after: (B,), (A,) samples of the metric round the run; idle: (W,) the same difference, mean after less mean before, in windows
-    drawn at random while nothing was done; better: -1 when a fall of the metric is a cure, +1 when a rise is. NaN are left out.
+    before, after: (B,), (A,) samples of the metric round the run; idle: (W,) the same difference, mean after less mean before, in control windows;
+    better: -1 where a fall of the metric is a cure, +1 where a rise is. NaN are left out.
 
-    With d the run's difference the effect is `d - mean(idle)`: what came, less what comes by itself. Were the action without effect, d would be
-    one more idle difference, and each of the W + 1 equally likely to be the treated one. So the same statistic is computed for each as though
-    it were treated, `t_i = d_i - mean(others)`, and `p = #(|t_i| >= |t_d|) / (W + 1)`, d itself counted: exact in finite samples, whatever the
-    distribution (Fisher 1935, The Design of Experiments, ch. 2; Phipson and Smyth 2010 for the count of d itself). The 95 % interval holds the
-    effects u for which `d - u` would not be rejected at 5 % (the test inverted: Lehmann and Romano, Testing Statistical Hypotheses, 3.5 and 5.12).
-    The promise rests on windows that are like the run's own: for an automatic run those in which its rule fired and a coin left it out. A run by
-    hand is not timed at random; see `engine.optimizer.ancova`.
+    With d the run's difference, the effect is `d - mean(idle)`: the change with the action less the change without it. If the action had no effect,
+    d would be one more idle difference, and each of the W + 1 would be equally likely to be the treated one. So the same statistic is computed for
+    each as if it were treated, `t_i = d_i - mean(others)`, and `p = #(|t_i| >= |t_d|) / (W + 1)`, d itself included: exact in finite samples,
+    whatever the distribution (Fisher 1935, The Design of Experiments, ch. 2; Phipson and Smyth 2010 for including d itself). The 95 % interval holds
+    the effects u for which `d - u` would not be rejected at 5 % (the inverted test: Lehmann and Romano, Testing Statistical Hypotheses, 3.5 and
+    5.12). The promise assumes windows like the run's own: for an automatic run, those in which its rule fired and a coin withheld the action. A
+    manual run is not timed at random; see `engine.optimizer.ancova`.
     """
     before, after, idle = (values[np.isfinite(values)] for values in (before, after, idle))
     first, last, usual = (float(values.mean()) if len(values) else math.nan for values in (before, after, idle))
@@ -42,18 +42,18 @@ def estimate_effect(before: Floats, after: Floats, idle: Floats, better: int) ->
 
 
 def randomisation_p_value(change: float, idle: Floats) -> float:
-    """p of the run's difference among the idle ones (W,), two-sided: the share of all W + 1 that lie as far from the others as it does."""
+    """The two-sided p-value of the run's difference: the share of all W + 1 differences that lie as far from the others as it does."""
     every = np.append(idle, change)
     distance = np.abs(every - every.mean())  # |d_i - mean(others)| is this times (W + 1) / W
     return float(np.mean(distance >= distance[-1]))
 
 
 def _unsurprising(idle: Floats) -> tuple[float, float]:
-    """The lowest and the highest difference that would not be rejected at ALPHA beside the idle ones.
+    """The lowest and the highest difference that would not be rejected at ALPHA among the idle ones.
 
-    An idle d_i lies as far out as x, for x above the mean, while `x <= d_i` or `x <= (2 S - (W + 1) d_i) / (W - 1)` with S = sum(idle): the mirror
-    image of d_i in the mean that x takes part in. x is accepted while at least k of them do, k = the whole part of ALPHA (W + 1); so the bound is the
-    k-th highest of these. Below the mean likewise.
+    For x above the mean, an idle d_i lies as far out as x while `x <= d_i` or `x <= (2 S - (W + 1) d_i) / (W - 1)` with S = sum(idle): the mirror
+    image of d_i in the mean that includes x. x is accepted while at least k of them do, k = the integer part of ALPHA (W + 1), so the bound is the
+    k-th highest of these. The same holds below the mean.
     """
     windows = len(idle)
     needed = int(ALPHA * (windows + 1) + 1e-9)
@@ -62,7 +62,7 @@ def _unsurprising(idle: Floats) -> tuple[float, float]:
 
 
 def verdict_from_interval(low: float, high: float, better: int) -> str:
-    """Helped or harmed where the interval leaves out 0."""
+    """Helped or harmed where the interval excludes 0."""
     if low <= 0.0 <= high:
         return NO_EFFECT
     return HELPED if (1 if low > 0.0 else -1) == better else HARMED

@@ -1,87 +1,132 @@
-"""A rule as it is written, in podium.toml and in a command: read with one clear line for what is wrong, and written again."""
+"""The schema of a rule as podium.toml and commands write it: reading refuses in one line, and a rule can be written again."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, replace
-from difflib import get_close_matches
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from engine.domain.rules import ERROR, MODES, PERFORMANCE, RULE_KINDS, SCHEDULE, THRESHOLD, Rule
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from engine.domain.rules import ERROR, MODES, RULE_KINDS, SCHEDULE, THRESHOLD, Rule
+from engine.domain.texts import shorten
 from engine.optimizer import cron
+from engine.schema import Reader, SchemaError, limits, parameters_of, read_value, suggest
 
-RULE_KEYS = (
-    "kind", "metric", "above", "below", "recovery", "growth", "hold", "missing", "cooldown", "longest", "span", "baseline", "every", "cron",
-    "actions", "about", "enabled",
-)  # fmt: skip
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
+MAX_NAME_BYTES = 100  # letters of an action
 _YEAR = 365.0 * 86_400.0
-MOST_BASELINE = 10_000
 
 
-def parse_rule(name: str, told: Mapping[str, object], base: Rule | None, known: tuple[str, ...]) -> Rule:
-    """The rule `base` with what was told in its place; without a base a new one. `known` are the actions there are.
+def _duration(low: float, about: str) -> Meta:
+    return limits(low, _YEAR, "s", about, remedy=f"seconds of at least {low:g}, or 30s, 5m, 1h, 1d", form="duration")
+
+
+def _level(about: str) -> Meta:
+    return limits(help=about, form="level", remedy="a number, or none", unit="unit of the metric")
+
+
+class RuleWords(Struct, frozen=True, kw_only=True):
+    """What a rule may be given; what is unset stays as the default or an earlier change has it."""
+
+    kind: Annotated[Literal["threshold", "performance", "error", "schedule"], limits(help="what the rule looks for")] | UnsetType = UNSET
+    metric: Annotated[str, limits(help="metric to watch, as source.name", letters=120, form="text")] | UnsetType = UNSET
+    above: Annotated[float, _level("level that the metric must not exceed")] | UnsetType | None = UNSET
+    below: Annotated[float, _level("level that the metric must not fall below")] | UnsetType | None = UNSET
+    recovery: Annotated[float, _level("level at which the trouble ends; none for the level itself")] | UnsetType | None = UNSET
+    growth: Annotated[bool, limits(help="whether the level is of the growth per hour")] | UnsetType = UNSET
+    hold: Annotated[float, _duration(0.0, "time beyond the level before the rule fires")] | UnsetType = UNSET
+    missing: Annotated[float, _duration(3.0, "time without a sample before the rule reports no data")] | UnsetType = UNSET
+    cooldown: Annotated[float, _duration(1.0, "time between two firings")] | UnsetType = UNSET
+    longest: Annotated[float, _duration(1.0, "the cooldown at most")] | UnsetType = UNSET
+    span: Annotated[float, _duration(1.0, "time of a mean, a block or a growth")] | UnsetType = UNSET
+    baseline: (
+        Annotated[int, limits(40, 10_000, "blocks", "blocks that are the usual, at most", remedy="a whole number of blocks from 40 to 10,000")]
+        | UnsetType
+    ) = UNSET
+    every: Annotated[
+        float, limits(100.0, None, "blocks", "blocks between two false alarms, on average", remedy="at least 100 blocks between two false alarms")
+    ] | (UnsetType) = UNSET
+    cron: Annotated[str, limits(help="minute hour day month weekday, UTC", letters=120, form="text")] | UnsetType = UNSET
+    actions: (
+        Annotated[tuple[str, ...], limits(help="actions that may answer", form="actions", remedy="names of actions separated by commas")] | UnsetType
+    ) = UNSET
+    about: Annotated[str, limits(help="one sentence about the rule", letters=200, form="text")] | UnsetType = UNSET
+    enabled: Annotated[bool, limits(help="whether the rule is on")] | UnsetType = UNSET
+
+
+_SCHEMA = parameters_of(RuleWords)
+RULE_KEYS = tuple(_SCHEMA)
+
+
+def parse_rule(name: str, words: Mapping[str, object], base: Rule | None, known: tuple[str, ...]) -> Rule:
+    """Read the rule that `words` make of `base`; without a base a new one. `known` are the actions there are.
 
     Raises ValueError in one line with the value and the remedy.
     """
-    _demand_words(name, told, base)
+    _require_words(name, words, base)
     changes: dict[str, Any] = {}
-    for key, value in told.items():
-        changes |= _READERS[key](f"rule {name}: {key}", value)
+    for key, value in words.items():
+        changes |= _change(key, read_value(_SCHEMA[key], f"rule {name}: {key}", value, READERS))
     if "level" in changes and "recovery" not in changes and base is not None and changes.get("above", base.above) != base.above:
         changes["recovery"] = None  # it belonged to the other side
     rule = replace(Rule(name, "") if base is None else base, **changes)
-    _demand_sound(rule)
+    _require_sound(rule)
     for action in changes.get("candidates", ()):
-        _demand_action(action, known)
+        _require_action(action, known)
     return rule
 
 
-def _demand_words(name: str, told: Mapping[str, object], base: Rule | None) -> None:
-    if not re.fullmatch(r"[a-z][a-z0-9_]{0,47}", name):
-        raise ValueError(f"{name[:60]!r} is no name for a rule: give small letters, digits and _")
-    for key in told:
-        if key not in RULE_KEYS:
-            near = get_close_matches(key, RULE_KEYS, n=1, cutoff=0.5)
-            raise ValueError(f"rule {name} has an unknown key {key!r}: " + (f"did you mean {near[0]}?" if near else f"give {', '.join(RULE_KEYS)}"))
-    if "above" in told and "below" in told:
-        raise ValueError(f"rule {name} is given both above and below: give one")
-    if base is None and "kind" not in told:
-        raise ValueError(f"rule {name} is new: give its kind, one of {', '.join(RULE_KINDS[:-1])}")
-
-
 def parse_mode(action: str, mode: object, known: tuple[str, ...]) -> str:
-    """The mode an action is set to; raises ValueError in one line."""
-    _demand_action(action, known)
+    """Read the mode of an action; raises ValueError in one line."""
+    _require_action(action, known)
     if mode not in MODES:
-        raise ValueError(f"mode of {action} is {str(mode)[:60]!r}: give {', '.join(MODES)}")
+        raise ValueError(f"mode of {action} is {shorten(mode)}: give {', '.join(MODES)}")
     return str(mode)
 
 
 def serialise_rule(rule: Rule) -> dict[str, str]:
-    """Every word of the rule as a command takes it."""
-    left_out = {"name", "level", "candidates", "above"}
-    told = {key: value for key, value in asdict(rule).items() if key not in left_out and value is not None}
-    told |= {("above" if rule.above else "below"): "none" if rule.level is None else rule.level, "actions": ",".join(rule.candidates)}
-    told["recovery"] = "none" if rule.recovery is None else rule.recovery  # left out it would be that of the rule it is laid over
-    return {key: _word(value) for key, value in told.items()}
+    """Write every word of a rule as a command takes it."""
+    omitted = {"name", "level", "candidates", "above"}
+    words = {key: value for key, value in asdict(rule).items() if key not in omitted and value is not None}
+    words |= {("above" if rule.above else "below"): "none" if rule.level is None else rule.level, "actions": ",".join(rule.candidates)}
+    words["recovery"] = "none" if rule.recovery is None else rule.recovery  # omitted, it would be that of the rule below
+    return {key: _write_word(value) for key, value in words.items()}
 
 
-def _word(value: object) -> str:
+def _write_word(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return f"{value:.12g}" if isinstance(value, float) else str(value)
 
 
-def _demand_action(action: str, known: tuple[str, ...]) -> None:
+def _change(key: str, value: Any) -> dict[str, Any]:
+    """The fields of a Rule that a word sets."""
+    if key in {"above", "below"}:
+        return {"above": key == "above", "level": value}
+    return {"candidates" if key == "actions" else key: value}
+
+
+def _require_words(name: str, words: Mapping[str, object], base: Rule | None) -> None:
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,47}", name):
+        raise ValueError(f"{shorten(name)} is no name for a rule: give small letters, digits and _")
+    for key in words:
+        if key not in _SCHEMA:
+            raise ValueError(f"rule {name} has an unknown key {shorten(key)}: {suggest(key, RULE_KEYS, 'give')}")
+    if "above" in words and "below" in words:
+        raise ValueError(f"rule {name} is given both above and below: give one")
+    if base is None and "kind" not in words:
+        raise ValueError(f"rule {name} is new: give its kind, one of {', '.join(RULE_KINDS[:-1])}")
+
+
+def _require_action(action: str, known: tuple[str, ...]) -> None:
     if action not in known:
-        near = get_close_matches(action, known, n=1)
-        raise ValueError(f"no action is called {action[:60]!r}: " + (f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"))
+        raise ValueError(f"no action is called {shorten(action)}: {suggest(action, known, 'there are', cutoff=0.6)}")
 
 
-def _demand_sound(rule: Rule) -> None:
+def _require_sound(rule: Rule) -> None:
     if rule.kind == SCHEDULE:
         cron.parse_schedule(rule.cron)
     elif "." not in rule.metric.strip("."):
@@ -95,87 +140,47 @@ def _demand_sound(rule: Rule) -> None:
             raise ValueError(f"rule {rule.name}: recovery is {rule.recovery:g}: give {side} the level {rule.level:g}")
 
 
-def _kind(name: str, value: object) -> dict[str, Any]:
-    if value not in {THRESHOLD, PERFORMANCE, ERROR, SCHEDULE}:
-        raise ValueError(f"{name} is {str(value)[:60]!r}: give {', '.join(RULE_KINDS[:-1])}")
-    return {"kind": value}
+def _read_text(name: str, value: object) -> str:
+    longest = _SCHEMA[name.rpartition(" ")[2]].bounds.high or 0
+    if not isinstance(value, str) or len(value) > longest or not value.isprintable():
+        raise SchemaError(f"{name} is {shorten(value)}: give a text of at most {longest:g} characters")
+    return value.strip()
 
 
-def _text(field: str, longest: int) -> Callable[[str, object], dict[str, Any]]:
-    def read(name: str, value: object) -> dict[str, Any]:
-        if not isinstance(value, str) or len(value) > longest or not value.isprintable():
-            raise ValueError(f"{name} is {str(value)[:60]!r}: give a text of at most {longest} characters")
-        return {field: value.strip()}
-
-    return read
-
-
-def _level(above: bool) -> Callable[[str, object], dict[str, Any]]:
-    def read(name: str, value: object) -> dict[str, Any]:
-        return {"above": above, "level": None if value == "none" else _number(name, value)}
-
-    return read
-
-
-def _recovery(name: str, value: object) -> dict[str, Any]:
-    return {"recovery": None if value == "none" else _number(name, value)}
-
-
-def _number(name: str, value: object) -> float:
-    try:
-        number = float(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else math.nan
-    except (ValueError, OverflowError):
-        number = math.nan
+def _read_level(name: str, value: object) -> float | None:
+    if value == "none":
+        return None
+    number = _as_number(value)
     if not math.isfinite(number):
-        raise ValueError(f"{name} is {str(value)[:60]!r}: give a number")
+        raise SchemaError(f"{name} is {shorten(value)}: give a number")
     return number
 
 
-def _span(field: str, low: float) -> Callable[[str, object], dict[str, Any]]:
-    def read(name: str, value: object) -> dict[str, Any]:
-        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd])", value.strip()) if isinstance(value, str) else None
-        seconds = float(found[1]) * _SECONDS[found[2]] if found else _number(f"{name}, a span of time,", value)
-        if not low <= seconds <= _YEAR:
-            raise ValueError(f"{name} is {str(value)[:60]!r}: give seconds of at least {low:g}, or 30s, 5m, 1h, 1d")
-        return {field: seconds}
-
-    return read
-
-
-def _truth(field: str) -> Callable[[str, object], dict[str, Any]]:
-    def read(name: str, value: object) -> dict[str, Any]:
-        told = {True: True, False: False, "true": True, "false": False}.get(value) if isinstance(value, bool | str) else None
-        if told is None:
-            raise ValueError(f"{name} is {str(value)[:60]!r}: give true or false")
-        return {field: told}
-
-    return read
+def _read_duration(name: str, value: object) -> float:
+    """Seconds, of '30s', '5m', '1h', '1d' or a number."""
+    parameter = _SCHEMA[name.rpartition(" ")[2]]
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd])", value.strip(), re.ASCII) if isinstance(value, str) else None
+    seconds = float(match[1]) * _SECONDS[match[2]] if match else _as_number(value)
+    if not (parameter.bounds.low or 0.0) <= seconds <= _YEAR:
+        raise SchemaError(f"{name} is {shorten(value)}: give {parameter.wanted}")
+    return seconds
 
 
-def _blocks(name: str, value: object) -> dict[str, Any]:
-    number = _number(name, value)
-    if number != int(number) or not 40 <= number <= MOST_BASELINE:
-        raise ValueError(f"{name} is {str(value)[:60]!r}: give a whole number of blocks from 40 to {MOST_BASELINE:,}")
-    return {"baseline": int(number)}
-
-
-def _every(name: str, value: object) -> dict[str, Any]:
-    number = _number(name, value)
-    if number < 100.0:
-        raise ValueError(f"{name} is {str(value)[:60]!r}: give at least 100 blocks between two false alarms")
-    return {"every": number}
-
-
-def _actions(name: str, value: object) -> dict[str, Any]:
+def _read_actions(name: str, value: object) -> tuple[str, ...]:
     parts = value.split(",") if isinstance(value, str) else value
-    if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
-        raise ValueError(f"{name} is {str(value)[:60]!r}: give names of actions separated by commas")
-    return {"candidates": tuple(dict.fromkeys(part.strip() for part in parts if part.strip()))}
+    if not isinstance(parts, list) or not all(isinstance(part, str) and len(part) <= MAX_NAME_BYTES for part in parts):
+        raise SchemaError(f"{name} is {shorten(value)}: give names of actions separated by commas")
+    return tuple(dict.fromkeys(part.strip() for part in parts if part.strip()))
 
 
-_READERS: dict[str, Callable[[str, object], dict[str, Any]]] = {
-    "kind": _kind, "metric": _text("metric", 120), "above": _level(True), "below": _level(False), "recovery": _recovery, "growth": _truth("growth"),
-    "hold": _span("hold", 0.0), "missing": _span("missing", 3.0), "cooldown": _span("cooldown", 1.0), "longest": _span("longest", 1.0),
-    "span": _span("span", 1.0), "baseline": _blocks, "every": _every, "cron": _text("cron", 120), "actions": _actions, "about": _text("about", 200),
-    "enabled": _truth("enabled"),
-}  # fmt: skip
+def _as_number(value: object) -> float:
+    """NaN where it is none."""
+    if isinstance(value, bool) or (isinstance(value, str) and not value.isascii()):
+        return math.nan
+    try:
+        return float(value) if isinstance(value, str | int | float) else math.nan
+    except (ValueError, OverflowError):
+        return math.nan
+
+
+READERS: dict[str, Reader] = {"text": _read_text, "level": _read_level, "duration": _read_duration, "actions": _read_actions}

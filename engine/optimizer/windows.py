@@ -1,4 +1,4 @@
-"""The windows of an experiment: a span before, a pause and a span after, cut alike whether the action was run, left out, or nothing was due."""
+"""The windows of experiments: a span before, a pause and a span after, cut alike for treated, withheld and idle windows."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import numpy as np
 from engine.domain.record import Bools, Floats, Ints, Record
 
 SECOND = 1_000_000_000  # ns
-MATCHED_WINDOWS = 30  # windows of a comparable level that a manual run is compared with, at most
-PAUSES = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 240.0)  # s; a ladder, so that windows of an action keep the same pause for long
-PAUSE_MARGIN = 1.5  # times the longest run so far that the pause covers
+MATCHED_WINDOWS = 30  # idle windows of a comparable level that a manual run is compared with, at most
+PAUSES = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 240.0)  # s; few values, so that the windows of an action have the same pause for a long time
+PAUSE_MARGIN = 1.5  # the pause covers the longest run so far times this
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +23,12 @@ class MeasurementPlan(Record):
     before: float = 10.0
     after: float = 10.0
     step: float = 1.0  # between two samples after the run
-    rest: float = 60.0  # after a run in which its effect may still be seen: no idle window lies there
+    rest: float = 60.0  # after a run, while its effect may still show: no idle window lies there
     lookback: float = 86_400.0
-    widest_gap: float = 8.0  # between two samples of a window; where it is wider the engine was down
+    widest_gap: float = 8.0  # between two samples of a window; a wider one means that the engine was down
     fewest: int = 3  # samples on either side of a window
     most: int = 200  # windows drawn
-    longest_settling: float = 65.0  # waited at most until a metric can show an effect
+    longest_settling: float = 65.0  # at most, until a metric can show an effect
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +47,11 @@ class WindowTiming(Record):
 
 @dataclass(frozen=True, slots=True)
 class ControlWindows(Record):
-    """W windows of one timing in which nothing was done."""
+    """W idle windows of one timing."""
 
-    starts: Ints  # (W,) ns at which each begins
+    starts: Ints  # (W,) ns UTC at which each begins
     before: Floats  # (W,) mean
-    level: Floats  # (W,) the last value of before
+    level: Floats  # (W,) the last value before the pause
     after: Floats  # (W,) mean
 
     @property
@@ -63,9 +63,9 @@ class ControlWindows(Record):
 
 
 def split_window(at: Ints, begin: int, timing: WindowTiming) -> tuple[slice, slice]:
-    """Which samples belong to the span before `begin` (ns) and which to the span after; each span has its end and not its beginning.
+    """The samples of the span before `begin` (ns UTC) and of the span after the pause; a span includes its end and not its beginning.
 
-    Every window is cut here: treated, left out, and idle. at (N,) ns ascending.
+    Every window is cut here: treated, withheld, and idle. at (N,) ns UTC ascending.
     """
     resumed = begin + round(timing.pause * SECOND)
     edges = (begin - round(timing.before * SECOND), begin, resumed, resumed + round(timing.after * SECOND))
@@ -74,34 +74,35 @@ def split_window(at: Ints, begin: int, timing: WindowTiming) -> tuple[slice, sli
 
 
 def choose_pause(settling: float, cost: str, took: Sequence[float]) -> float:
-    """The pause that is fixed before the coin falls, so that windows with and without the action have the same.
+    """The pause in s, fixed before the coin falls, so that windows with and without the action have the same one.
 
-    settling: s until the metric can show an effect; took: s that each earlier run of the action took; before any, its cost tells.
+    settling: s until the metric can show an effect; took: s of each earlier run of the action; before the first, its cost decides.
     """
     expected = PAUSE_MARGIN * max(took) if took else {"none": 1.0, "low": 5.0}.get(cost, 20.0)
     return max(settling, next((pause for pause in PAUSES if pause >= expected), expected))
 
 
 def encode_windows(timing: WindowTiming, planned: float, starts: Ints) -> str:
-    """A trial's windows and when those it was compared with began, as the store keeps it."""
-    told = {"before": timing.before, "pause": timing.pause, "after": timing.after, "planned": planned, "starts": np.sort(starts).tolist()}
-    return json.dumps(told)
+    """A trial's timing and the beginnings of the windows it was compared with (ns UTC), as the store holds it."""
+    return json.dumps({
+        "before": timing.before, "pause": timing.pause, "after": timing.after, "planned": planned, "starts": np.sort(starts).tolist()
+    })  # fmt: skip
 
 
-def recorded_pause(kept: str | None, seconds: float) -> float | None:
-    """The pause of a kept trial; None where its action took longer than the pause planned, so that it does not compare with windows left out."""
-    told = json.loads(kept) if kept else {}
-    planned = told.get("planned")
-    return None if planned is not None and seconds > planned else float(told.get("pause", seconds))
+def recorded_pause(text: str | None, seconds: float) -> float | None:
+    """The pause of a stored trial; None where its action took longer than the planned pause, so that it cannot be compared with withheld windows."""
+    timing = json.loads(text) if text else {}
+    planned = timing.get("planned")
+    return None if planned is not None and seconds > planned else float(timing.get("pause", seconds))
 
 
 def draw_windows(
     at: Ints, values: Floats, busy: tuple[tuple[int, int], ...], timing: WindowTiming, plan: MeasurementPlan, chance: np.random.Generator
 ) -> ControlWindows:
-    """Windows drawn at random where nothing was done, plan.most at most.
+    """Idle windows drawn at random, plan.most at most.
 
-    at (N,) ns ascending, values (N,); busy: spans in ns, both ends included, that no window may touch. The windows lie side by side from a random
-    beginning, so none overlaps another and each sample counts once; where there are more than enough of them they are drawn with equal chances.
+    at (N,) ns UTC ascending, values (N,); busy: spans in ns UTC, both ends included, that no window may touch. The windows lie end to end from a
+    random beginning, so none overlaps another and each sample counts once; where there are more than plan.most, they are drawn with equal chances.
     """
     length = timing.length
     if len(at) == 0 or int(at[-1]) - int(at[0]) < length:
@@ -115,23 +116,25 @@ def draw_windows(
 def match_windows(
     at: Ints, values: Floats, busy: tuple[tuple[int, int], ...], timing: WindowTiming, plan: MeasurementPlan, level: float
 ) -> ControlWindows:
-    """The windows whose level when the action would have begun is nearest to `level`, COMPARABLE at most; none overlaps another. Arguments as for
-    `drawn`."""
+    """The idle windows whose level before the pause is nearest to `level`, MATCHED_WINDOWS at most; none overlaps another.
+
+    Arguments as for `draw_windows`.
+    """
     length = timing.length
     starts = at - round(timing.before * SECOND)
     inside = (starts >= at[0]) & (starts + length <= at[-1]) if len(at) else np.zeros(0, dtype=np.bool_)
     places = np.flatnonzero(inside)
     places = places[_usable(at, starts[places], busy, timing, plan)]
-    found: list[int] = []
+    chosen: list[int] = []
     free = np.ones(len(places), dtype=np.bool_)
     for place in np.argsort(np.abs(values[places] - level), kind="stable").tolist():
         if free[place]:
             start = int(starts[places[place]])
-            found.append(start)
+            chosen.append(start)
             free &= np.abs(starts[places] - start) >= length
-        if len(found) == MATCHED_WINDOWS:
+        if len(chosen) == MATCHED_WINDOWS:
             break
-    return _measured(at, values, found, timing)
+    return _measured(at, values, chosen, timing)
 
 
 def _measured(at: Ints, values: Floats, starts: list[int], timing: WindowTiming) -> ControlWindows:
@@ -143,7 +146,7 @@ def _measured(at: Ints, values: Floats, starts: list[int], timing: WindowTiming)
 
 
 def _usable(at: Ints, starts: Ints, busy: tuple[tuple[int, int], ...], timing: WindowTiming, plan: MeasurementPlan) -> Bools:
-    """(W,) whether a window touches nothing busy, and has enough samples, none too far from the next."""
+    """(W,) whether a window touches no busy span and has enough samples without a wide gap."""
     usable = np.ones(len(starts), dtype=np.bool_)
     for begun, done in busy:
         usable &= (starts + timing.length < begun) | (starts > done)

@@ -1,1 +1,1 @@
-"""The ten phases of a decision, one a file: the work and its fallback."""
+"""The ten phases of a decision, one per file: the work and its fallback."""

@@ -1,4 +1,4 @@
-"""Phase 6, the ensemble: one forecast from many, shrunk towards none, with an interval that adapts."""
+"""Phase 6, the ensemble: one forecast from all predictions, shrunk towards 0, with an adaptive interval."""
 
 from __future__ import annotations
 
@@ -11,29 +11,36 @@ from engine.domain.state import State
 from engine.evidence import conformal, direction, volatility
 
 
-def combine_predictions(opinions: Predictions, mood: MarketState, inputs: Inputs, state: State) -> Forecast:
-    """The weighted sum of trusted votes. Weights come from learning (evidence.stacking) and sum to less than 1 until they have earned more."""
-    votes = np.where(np.isfinite(opinions.mean), opinions.mean, 0.0) * opinions.reliability
-    mean = (votes * state.weights[:, :, None]).sum(axis=0)
-    foreseen = volatility.forecast_volatility(state.volatility, inputs.view)
-    scale = _scale(mood, inputs)
-    width, reach = conformal.current_half_widths(state.intervals), conformal.scale_factors(state.intervals, foreseen.scale_factor, scale)
-    half = conformal.half_widths_by_symbol(width, mood.regime, reach)[:, :, 1]
-    likely = direction.probability_up(state.direction, mean)
-    return Forecast(mean, mean - half, mean + half, likely, state.weights, scale, width, reach, foreseen)
+def combine_predictions(predictions: Predictions, market_state: MarketState, inputs: Inputs, state: State) -> Forecast:
+    """Return the sum of the predictions, weighted by reliability and by the weights that phase 9 has learned (evidence.stacking).
+
+    The weights sum to less than 1 until the predictions have proven more.
+    """
+    weighted = np.where(np.isfinite(predictions.mean), predictions.mean, 0.0) * predictions.reliability
+    mean = (weighted * state.weights[:, :, None]).sum(axis=0)
+    volatility_forecast = volatility.forecast_volatility(state.volatility, inputs.view)
+    scale = _scale(market_state, inputs)
+    half_width, factor = (
+        conformal.current_half_widths(state.intervals),
+        conformal.scale_factors(state.intervals, volatility_forecast.scale_factor, scale),
+    )
+    half = conformal.half_widths_by_symbol(half_width, market_state.regime, factor)[:, :, 1]
+    probability = direction.probability_up(state.direction, mean)
+    return Forecast(mean, mean - half, mean + half, probability, state.weights, scale, half_width, factor, volatility_forecast)
 
 
-def expect_nothing(opinions: Predictions, mood: MarketState, inputs: Inputs, state: State) -> Forecast:
-    """Assumes nothing can be said: a forecast of 0 with the usual interval, even odds."""
+def expect_nothing(predictions: Predictions, market_state: MarketState, inputs: Inputs, state: State) -> Forecast:
+    """Fall back to a forecast of 0 with the interval in force and even odds."""
     count = len(inputs.symbols)
     zero = np.zeros((len(inputs.config.horizons), count))
-    scale = _scale(mood, inputs)
-    width, reach = conformal.current_half_widths(state.intervals), conformal.scale_factors(state.intervals, np.ones(count), scale)
-    half = conformal.half_widths_by_symbol(width, mood.regime, reach)[:, :, 1]
-    weights = np.zeros((len(opinions.models), len(zero)))
-    return Forecast(zero, -half, half, zero + 0.5, weights, scale, width, reach, volatility.missing_volatility_forecast(state.volatility))
+    scale = _scale(market_state, inputs)
+    half_width, factor = conformal.current_half_widths(state.intervals), conformal.scale_factors(state.intervals, np.ones(count), scale)
+    half = conformal.half_widths_by_symbol(half_width, market_state.regime, factor)[:, :, 1]
+    weights = np.zeros((len(predictions.models), len(zero)))
+    return Forecast(zero, -half, half, zero + 0.5, weights, scale, half_width, factor, volatility.missing_volatility_forecast(state.volatility))
 
 
-def _scale(mood: MarketState, inputs: Inputs) -> Floats:
-    sigma = np.where(np.isfinite(mood.sigma), mood.sigma, 0.0)
+def _scale(market_state: MarketState, inputs: Inputs) -> Floats:
+    """Return (H, S) the log return of one unit of the target: sigma * sqrt(horizon), 0 where unknown."""
+    sigma = np.where(np.isfinite(market_state.sigma), market_state.sigma, 0.0)
     return np.asarray(np.sqrt(np.array(inputs.config.horizons, dtype=float))[:, None] * sigma)

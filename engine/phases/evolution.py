@@ -1,4 +1,4 @@
-"""Phase 10, evolution: asks for retraining when it is due, and notes that it asked."""
+"""Phase 10, evolution: requests a training when one is due, and records the request."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from engine.domain.state import State
 
 
 def propose_evolution(learned: State, inputs: Inputs) -> EvolutionPlan:
-    """Asks for a training at the first bar with enough history, on schedule, and when a person asked."""
+    """Request a training at the first bar with enough history, on schedule, and on command."""
     trigger = _trigger(learned, inputs)
     if trigger is None:
         return EvolutionPlan(learned, ())
-    noted = replace(learned, last_training=inputs.tick, training_requests=learned.training_requests + 1)
-    return EvolutionPlan(noted, (Instruction("retrain", "all", trigger),))
+    state = replace(learned, last_training=inputs.tick, training_requests=learned.training_requests + 1)
+    return EvolutionPlan(state, (Instruction("retrain", "all", trigger),))
 
 
 def propose_nothing(learned: State, inputs: Inputs) -> EvolutionPlan:
-    """Asks for nothing."""
+    """Fall back to no request."""
     del inputs
     return EvolutionPlan(learned, ())
 
 
 def _trigger(learned: State, inputs: Inputs) -> str | None:
-    knobs = inputs.config
+    config = inputs.config
     if any(event.kind == "command" and event.subject == "retrain" for event in inputs.events):
         return "by hand"
     if learned.last_training < 0:
-        return "first training" if learned.decided >= knobs.first_training else None
-    return "schedule" if inputs.tick - learned.last_training >= knobs.retrain_every else None
+        return "first training" if learned.decided >= config.first_training else None
+    return "schedule" if inputs.tick - learned.last_training >= config.retrain_every else None

@@ -1,4 +1,4 @@
-"""Phase 9, learning: scores what has come due, and updates weights, intervals, calibration and skill."""
+"""Phase 9, learning: scores the forecasts that come due, and updates weights, intervals, calibration and skill."""
 
 from __future__ import annotations
 
@@ -33,50 +33,49 @@ REWEIGH_EVERY = 8  # ticks
 
 
 def learn_from_tick(
-    opinions: Predictions,
+    predictions: Predictions,
     forecast: Forecast,
-    mood: MarketState,
+    market_state: MarketState,
     liquidity: Liquidity,
     sizes: Sizes,
     decisions: Decisions,
     inputs: Inputs,
     state: State,
 ) -> State:
-    """Scores the forecasts whose horizon ends with this bar against what came, then remembers this tick's own."""
-    knobs = inputs.config
-    price = _price(inputs, mood)
-    scored = scoring.score_forecasts(state.pending, knobs.horizons, price)
-    closes, ends = skill.block_ends(inputs.tick, knobs.horizons), skill.block_ends(inputs.tick, (max(knobs.horizons),))
-    memory = 0.5 ** (1.0 / np.array([knobs.skill_halflife, knobs.recent_skill_halflife]))[:, None, None]
+    """Score the forecasts whose horizon ends with this bar against the realised targets, then store the forecasts of this tick as pending."""
+    config = inputs.config
+    price = _price(inputs, market_state)
+    scored = scoring.score_forecasts(state.pending, config.horizons, price)
+    closes, ends = skill.block_ends(inputs.tick, config.horizons), skill.block_ends(inputs.tick, (max(config.horizons),))
+    memory = 0.5 ** (1.0 / np.array([config.skill_halflife, config.recent_skill_halflife]))[:, None, None]
     cells = scoring.sum_by_regime(scored, len(REGIMES))
-    fade = 0.5 ** (1.0 / knobs.weight_halflife)
-    sums, kept = scoring.sum_moments(scored), ~succession.find_probation(state.succession, knobs.horizons) * 1.0
-    gram, moment = state.gram * fade + sums[0] * kept[:, None, None], state.moment * fade + sums[1] * kept[:, None]
-    rows = state.weight_rows * fade + sums[2] * kept
-    succeeding = succession.adopt_versions(state.succession, state.recent, inputs.events, knobs)
-    succeeding, recent = succession.update_succession(succeeding, state.recent, cells[:, -1:, :, -1:], closes, memory, opinions.versions, knobs)
-    again = inputs.tick % REWEIGH_EVERY == 0
+    discount = 0.5 ** (1.0 / config.weight_halflife)
+    sums, on_record = scoring.sum_moments(scored), ~succession.find_probation(state.succession, config.horizons) * 1.0
+    gram, moment = state.gram * discount + sums[0] * on_record[:, None, None], state.moment * discount + sums[1] * on_record[:, None]
+    rows = state.weight_rows * discount + sums[2] * on_record
+    versions = succession.adopt_versions(state.succession, state.recent, inputs.events, config)
+    versions, recent = succession.update_succession(versions, state.recent, cells[:, -1:, :, -1:], closes, memory, predictions.versions, config)
     return State(
         tick=inputs.tick,
         decided=state.decided + 1,
         models=state.models,
-        regime_probabilities=mood.probabilities,
-        regime_model=mood.regime_model,
-        incident_state=mood.incident_state,
-        pending=_remember(state.pending, opinions, forecast, mood, price, state),
+        regime_probabilities=market_state.probabilities,
+        regime_model=market_state.regime_model,
+        incident_state=market_state.incident_state,
+        pending=_remember(state.pending, predictions, forecast, market_state, price, state),
         gram=gram,
         moment=moment,
-        weights=stacking.stacking_weights(gram, moment, rows, knobs.shrinkage_rows) if again else state.weights,
+        weights=stacking.stacking_weights(gram, moment, rows, config.shrinkage_rows) if inputs.tick % REWEIGH_EVERY == 0 else state.weights,
         skill=skill.add_scores(state.skill, cells, closes),
         recent=recent,
-        intervals=conformal.update_intervals(state.intervals, scored, knobs.interval_learning_rate, knobs.horizons),
+        intervals=conformal.update_intervals(state.intervals, scored, config.interval_learning_rate, config.horizons),
         volatility=volatility.update_volatility(
             state.volatility,
             forecast.volatility,
             inputs.view,
             np.isfinite(price) & np.isfinite(state.pending.price).all(axis=0),
             tick=inputs.tick,
-            fade=fade,
+            fade=discount,
         ),
         direction=direction.update_direction(state.direction, scored),
         declined_trades=declined_trades.score_declined_trades(
@@ -84,77 +83,73 @@ def learn_from_tick(
             declined_trades.append_declined(state.declined_trades.pending, decisions, sizes, liquidity),
             price,
             state.pending.price,
-            knobs.horizons,
+            config.horizons,
             closes=ends,
         ),
         weight_rows=rows,
-        conditions=state.conditions * fade + scoring.sum_losses(scored, _worth(state, knobs), state.context, knobs.horizons),
-        context=np.concatenate((opinions.selection.conditions[None], state.context[:-1])),
+        conditions=state.conditions * discount + scoring.sum_losses(scored, _worth(state, config), state.context, config.horizons),
+        context=np.concatenate((predictions.selection.conditions[None], state.context[:-1])),
         selection_gain=selection_gain.update_selection_gain(
             state.selection_gain,
             scored,
-            selection_gain.combine_forecasts(opinions, forecast.weights),
-            knobs.horizons,
+            selection_gain.combine_forecasts(predictions, forecast.weights),
+            config.horizons,
             closes=ends,
-            memory=fade,
+            memory=discount,
         ),
         last_training=state.last_training,
         training_requests=state.training_requests,
         liquidity_forecast=liquidity.book_metrics.liquidity_forecast,
         online_memories=recursive_least_squares.update_memories(
-            state.online_memories, opinions.online_inputs, scored.known, scored.target, knobs.horizons
+            state.online_memories, predictions.online_inputs, scored.known, scored.target, config.horizons
         ),
-        succession=succeeding,
+        succession=versions,
         execution=execution_quality.add_finished_orders(state.execution, inputs.account.finished_orders, closes=ends),
     )
 
 
 def learn_nothing(
-    opinions: Predictions,
+    predictions: Predictions,
     forecast: Forecast,
-    mood: MarketState,
+    market_state: MarketState,
     liquidity: Liquidity,
     sizes: Sizes,
     decisions: Decisions,
     inputs: Inputs,
     state: State,
 ) -> State:
-    """Learns nothing from this tick and remembers no forecast of it; what is pending moves on."""
-    del opinions, forecast, mood, liquidity, sizes, decisions
+    """Fall back to learning nothing from this tick and storing no forecast of it; pending forecasts move on."""
+    del predictions, forecast, market_state, liquidity, sizes, decisions
     pending = state.pending
 
-    def moved(part: Floats) -> Floats:
+    def shift(part: Floats) -> Floats:
         return np.concatenate((np.full_like(part[:1], np.nan), part[:-1]))
 
-    regime = np.concatenate((pending.regime[:1], pending.regime[:-1]))
-    context = np.concatenate((state.context[:1], state.context[:-1]))
-    unheard = replace(state.selection_gain, pending=moved(state.selection_gain.pending))
-    unknown = PendingForecasts(
-        moved(pending.mean),
-        moved(pending.half_width),
-        moved(pending.scale_factor),
-        moved(pending.probability),
-        moved(pending.sigma),
-        moved(pending.price),
-        regime,
+    shifted = PendingForecasts(
+        shift(pending.mean),
+        shift(pending.half_width),
+        shift(pending.scale_factor),
+        shift(pending.probability),
+        shift(pending.sigma),
+        shift(pending.price),
+        np.concatenate((pending.regime[:1], pending.regime[:-1])),
         np.concatenate((pending.constant_half_width[:1], pending.constant_half_width[:-1])),
     )
-    unmet = replace(state.declined_trades, pending=declined_trades.append_unknown(state.declined_trades.pending))
     return replace(
         state,
         tick=inputs.tick,
         decided=state.decided + 1,
-        pending=unknown,
-        context=context,
-        declined_trades=unmet,
-        selection_gain=unheard,
+        pending=shifted,
+        context=np.concatenate((state.context[:1], state.context[:-1])),
+        declined_trades=replace(state.declined_trades, pending=declined_trades.append_unknown(state.declined_trades.pending)),
+        selection_gain=replace(state.selection_gain, pending=shift(state.selection_gain.pending)),
         online_memories=recursive_least_squares.age_memories(state.online_memories),
         succession=succession.append_probation(succession.adopt_versions(state.succession, state.recent, inputs.events, inputs.config)),
     )
 
 
 def blank_state(symbols: int, models: tuple[str, ...], horizons: tuple[int, ...]) -> State:
-    """The state before the first tick: nothing pending, no weights, intervals of a normal's width."""
+    """Return the state before the first tick: nothing pending, no weights, intervals of a normal distribution."""
     length, many, cells = max(horizons), len(models), len(REGIMES) + 1
     count = len(horizons)
     pending = PendingForecasts(
@@ -197,20 +192,20 @@ def blank_state(symbols: int, models: tuple[str, ...], horizons: tuple[int, ...]
     )
 
 
-def _worth(state: State, knobs: TradingConfig) -> Floats:
-    """(M, H) what each model's forecasts had been worth before this tick."""
-    return stacking.single_model_weights(state.gram, state.moment, state.weight_rows, knobs.shrinkage_rows)
+def _worth(state: State, config: TradingConfig) -> Floats:
+    """Return (M, H) the value of each model's forecasts before this tick."""
+    return stacking.single_model_weights(state.gram, state.moment, state.weight_rows, config.shrinkage_rows)
 
 
-def _price(inputs: Inputs, mood: MarketState) -> Floats:
-    """(S,) log mid where the book is sane, else log close; NaN where the bar is not fresh, or a bar or book repeats: no move is learned from it."""
-    faults = mood.incident_state.faults
+def _price(inputs: Inputs, market_state: MarketState) -> Floats:
+    """Return (S,) the log mid of a valid book, else the log close; NaN where the bar is not fresh or repeats, so that no move is learned from it."""
+    faults = market_state.incident_state.faults
     known = inputs.fresh & (inputs.view.age == 0) & ~faults.frozen_bar & ~faults.frozen_book
     return np.where(known, np.log(reference_price(inputs)), np.nan)
 
 
 def reference_price(inputs: Inputs) -> Floats:
-    """(S,) the price a target is measured from: the mid where there is a sane book, else the close."""
+    """Return (S,) the price that targets are measured from: the mid of a valid book, else the close."""
     close = np.exp(inputs.view.log_close[:, -1])
     if not inputs.books.bid_price.shape[1]:
         return close
@@ -219,10 +214,10 @@ def reference_price(inputs: Inputs) -> Floats:
 
 
 def _remember(
-    pending: PendingForecasts, opinions: Predictions, forecast: Forecast, mood: MarketState, price: Floats, state: State
+    pending: PendingForecasts, predictions: Predictions, forecast: Forecast, market_state: MarketState, price: Floats, state: State
 ) -> PendingForecasts:
-    heard = np.where((opinions.reliability > 0).any(axis=0), forecast.mean, np.nan)
-    votes = np.concatenate((opinions.mean, heard[None]))[None]
+    ensemble = np.where((predictions.reliability > 0).any(axis=0), forecast.mean, np.nan)
+    votes = np.concatenate((predictions.mean, ensemble[None]))[None]
 
     def shift(new: Floats, old: Floats) -> Floats:
         return np.concatenate((new, old[:-1]))
@@ -232,8 +227,8 @@ def _remember(
         half_width=shift(forecast.half_width[None], pending.half_width),
         scale_factor=shift(forecast.scale_factor[None], pending.scale_factor),
         probability=shift(forecast.probability[None], pending.probability),
-        sigma=shift(mood.sigma[None], pending.sigma),
+        sigma=shift(market_state.sigma[None], pending.sigma),
         price=shift(price[None], pending.price),
-        regime=np.concatenate((mood.regime[None], pending.regime[:-1])),
+        regime=np.concatenate((market_state.regime[None], pending.regime[:-1])),
         constant_half_width=shift(state.intervals.constant_half_width[None], pending.constant_half_width),
     )

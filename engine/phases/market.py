@@ -1,4 +1,4 @@
-"""Phase 1, market analysis: what the market is like, symbol by symbol and as a whole."""
+"""Phase 1, market analysis: the state of the market, per symbol and for the universe."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from engine.domain.state import State
 from engine.evidence import incidents, regimes
 from engine.window import mean_weights
 
-LATE = 48  # bars that "now" spans
+RECENT_BARS = 48
 
 
 def analyse_market(inputs: Inputs, state: State) -> MarketState:
-    """Trend, volatility, liquidity, the regime with its probabilities, the universe's figures (correlation to stress), and faults of the data."""
+    """Return trend, volatility, liquidity and regime per symbol, the figures of the universe (correlation to stress), and faults of the data."""
     view = inputs.view
     sigma = view.sigma
     known = np.isfinite(sigma)
-    whole = bool(known.all())
-    safe = sigma if whole else np.where(known, sigma, 1.0)
-    late = view.returns[:, -LATE:]
-    trend = late.sum(axis=1) / (safe * LATE**0.5)
+    all_known = bool(known.all())
+    safe = sigma if all_known else np.where(known, sigma, 1.0)
+    recent_returns = view.returns[:, -RECENT_BARS:]
+    trend = recent_returns.sum(axis=1) / (safe * RECENT_BARS**0.5)
     surge = _surge(view)
-    if not whole:
+    if not all_known:
         trend, surge = np.where(known, trend, 0.0), np.where(known, surge, 0.0)
     probabilities, hidden = regimes.filter_forward(state.regime_probabilities, surge, np.abs(trend), known & inputs.fresh, state.regime_model)
     return MarketState(
         sigma=sigma,
         trend=trend,
-        range_volatility=_garman_klass(view) if whole else np.where(known, _garman_klass(view), np.nan),
-        liquidity=_illiquidity(view, late),
+        range_volatility=_garman_klass(view) if all_known else np.where(known, _garman_klass(view), np.nan),
+        liquidity=_illiquidity(view, recent_returns),
         regime=probabilities.argmax(axis=1),
         probabilities=probabilities,
-        correlation=_correlation(late if whole else late[known]),
+        correlation=_correlation(recent_returns if all_known else recent_returns[known]),
         breadth=int(np.count_nonzero(trend[known] > 0)) / int(np.count_nonzero(known)) if known.any() else 0.5,
-        sentiment=_sentiment(view, known, whole=whole),
+        sentiment=_sentiment(view, known, all_known=all_known),
         stress=float(probabilities[:, REGIMES.index("volatile")].sum()) / len(probabilities),
         regime_change=regimes.change_probability(state.regime_probabilities, probabilities, state.regime_model),
         regime_model=hidden,
@@ -47,7 +47,7 @@ def analyse_market(inputs: Inputs, state: State) -> MarketState:
 
 
 def assume_stress(inputs: Inputs, state: State) -> MarketState:
-    """Assumes the worst: a volatile market of unknown direction; volatilities as the window has them. Of faults it learns nothing new."""
+    """Fall back to a volatile market of unknown direction, with the volatilities of the window; fault detection learns nothing from this bar."""
     count = len(inputs.symbols)
     zero, nothing = np.zeros(count), np.full(count, np.nan)
     probabilities = np.zeros((count, len(REGIMES)))
@@ -60,37 +60,37 @@ def assume_stress(inputs: Inputs, state: State) -> MarketState:
 
 
 def newest_bar(bars: Bars) -> Floats:
-    """(5, S) open, high, low, close and volume of the newest bar."""
+    """Return (5, S) open, high, low, close and volume of the newest bar."""
     return np.array([part[:, -1] for part in (bars.open, bars.high, bars.low, bars.close, bars.volume)])
 
 
 def _surge(view: MarketView) -> Floats:
-    """Log of the volatility of the last 24 bars over that of the whole window."""
+    """Return (S,) the log ratio of the volatility of the last 24 bars to that of the whole window."""
     power = np.maximum((view.returns * view.returns) @ mean_weights(view.returns.shape[1], (24, view.returns.shape[1])), 1e-16)
     return np.asarray(0.5 * np.log(power[:, 0] / power[:, 1]))
 
 
-def _illiquidity(view: MarketView, late: Floats) -> Floats:
-    """Amihud (2002): |log return| per unit of money traded, 1e6 money, mean over the last 48 bars; NaN where volume is not known."""
-    money = view.volume[:, -LATE:] * np.exp(view.log_close[:, -LATE:])
+def _illiquidity(view: MarketView, recent_returns: Floats) -> Floats:
+    """Return (S,) |log return| per 1e6 money traded, mean over the last 48 bars (Amihud 2002); NaN where volume is unknown."""
+    money = view.volume[:, -RECENT_BARS:] * np.exp(view.log_close[:, -RECENT_BARS:])
     np.maximum(money, 1.0, out=money)
-    return np.asarray((np.abs(late) / money).sum(axis=1) * (1e6 / LATE))
+    return np.asarray((np.abs(recent_returns) / money).sum(axis=1) * (1e6 / RECENT_BARS))
 
 
 def _garman_klass(view: MarketView) -> Floats:
-    """Volatility of a bar over the last 48 (Garman and Klass 1980)."""
-    reach = view.log_high[:, -LATE:] - view.log_low[:, -LATE:]
-    body = view.log_close[:, -LATE:] - view.log_open[:, -LATE:]
-    variance = (0.5 * reach * reach - (2.0 * np.log(2.0) - 1.0) * body * body).mean(axis=1)
+    """Return (S,) the volatility of a bar over the last 48 (Garman and Klass 1980)."""
+    bar_range = view.log_high[:, -RECENT_BARS:] - view.log_low[:, -RECENT_BARS:]
+    body = view.log_close[:, -RECENT_BARS:] - view.log_open[:, -RECENT_BARS:]
+    variance = (0.5 * bar_range * bar_range - (2.0 * np.log(2.0) - 1.0) * body * body).mean(axis=1)
     return np.asarray(np.sqrt(np.maximum(variance, 0.0)))
 
 
-def _correlation(late: Floats) -> float:
-    """Mean pairwise correlation, from the variance of the standardised mean: no pair is visited."""
-    if len(late) < 2:
+def _correlation(recent_returns: Floats) -> float:
+    """Return the mean pairwise correlation, from the variance of the standardised mean, without visiting pairs."""
+    if len(recent_returns) < 2:
         return 0.0
-    length = late.shape[1]
-    centred = late - (late.sum(axis=1) / length)[:, None]
+    length = recent_returns.shape[1]
+    centred = recent_returns - (recent_returns.sum(axis=1) / length)[:, None]
     power = np.einsum("st,st->s", centred, centred) / length
     moving = power > 0
     count = int(np.count_nonzero(moving))
@@ -101,14 +101,14 @@ def _correlation(late: Floats) -> float:
     return float(min(max((float(shared @ shared) / length * count - 1.0) / (count - 1.0), -1.0), 1.0))
 
 
-def _sentiment(view: MarketView, known: Bools, *, whole: bool) -> float:
-    """Mean over symbols of where the last 12 closes fell in their bars' ranges, -1..1."""
-    reach = view.log_high[:, -12:] - view.log_low[:, -12:]
+def _sentiment(view: MarketView, known: Bools, *, all_known: bool) -> float:
+    """Return the mean of body over range of the last 12 bars of all symbols, -1..1."""
+    bar_range = view.log_high[:, -12:] - view.log_low[:, -12:]
     body = view.log_close[:, -12:] - view.log_open[:, -12:]
-    if not whole:
-        reach, body = reach[known], body[known]
-    if not reach.size:
+    if not all_known:
+        bar_range, body = bar_range[known], body[known]
+    if not bar_range.size:
         return 0.0
-    moved = reach > 0
-    told = np.where(moved, body, 0.0) / np.where(moved, reach, 1.0)
-    return float(min(max(float(told.sum()) / told.size, -1.0), 1.0))
+    moved = bar_range > 0
+    pressure = np.where(moved, body, 0.0) / np.where(moved, bar_range, 1.0)
+    return float(min(max(float(pressure.sum()) / pressure.size, -1.0), 1.0))

@@ -1,4 +1,4 @@
-"""Phase 7, risk and sizing: how much of each symbol to hold, and what each limit made of the wish."""
+"""Phase 7, risk and sizing: the size of each position, and its size after each limit."""
 
 from __future__ import annotations
 
@@ -20,102 +20,103 @@ from engine.window import decay_weights
 
 DECLARED_DAYS = 252.0  # of trading in a year, of a venue that declares its hours
 BLOCK = 128  # symbols sized jointly at once
-HOUR = 3_600 * 10**9  # an hour
+HOUR = 3_600 * 10**9  # ns
 
 
-def size_positions(forecast: Forecast, mood: MarketState, liquidity: Liquidity, inputs: Inputs, state: State) -> Sizes:
-    """Growth-optimal sizes, scaled by proven skill, traded only beyond the band that costs make (Davis and Norman 1990), then limited in order.
+def size_positions(forecast: Forecast, market_state: MarketState, liquidity: Liquidity, inputs: Inputs, state: State) -> Sizes:
+    """Return growth-optimal sizes, scaled by proven skill, traded only beyond the no-trade band (Davis and Norman 1990), then limited in order.
 
-    Each symbol is sized alone first, then given what the others take of its expected move. Limits go from the part to the whole: a symbol, symbols
-    that move as one, the risk of the portfolio in the usual case and in the tail, its leverage, and the losses after which it stops.
+    Each symbol is sized on its own first, then jointly with the others. Limits go from the part to the whole: a symbol, a cluster of correlated
+    symbols, the volatility and the tail risk of the portfolio, its leverage, and the losses after which it stops.
     """
-    knobs = inputs.config
-    low, estimate = proven.skill_bound(state.recent, knobs)
-    standing = succession.allowed_share(succession.adopt_versions(state.succession, state.recent, inputs.events, knobs), state.recent, knobs)
-    usable = low * standing
-    horizon = choose_horizon(usable if (usable > 0.0).any() else low, knobs)
-    held = position_shares(inputs.account, liquidity.mid)
+    config = inputs.config
+    low, estimate = proven.skill_bound(state.recent, config)
+    inherited = succession.allowed_share(succession.adopt_versions(state.succession, state.recent, inputs.events, config), state.recent, config)
+    usable = low * inherited
+    horizon = choose_horizon(usable if (usable > 0.0).any() else low, config)
+    current = position_shares(inputs.account, liquidity.mid)
     scale = forecast.scale[horizon]
     edge = forecast.mean[horizon] * scale
-    cost = 2.0 * liquidity.cost_bps * knobs.edge_margin / 1e4
+    cost = 2.0 * liquidity.cost_bps * config.edge_margin / 1e4
     optimal = np.where(scale > 0, 1.0 / np.where(scale > 0, scale * scale, 1.0), 0.0)
-    skilled = optimal * knobs.kelly * proven.proven_share(low, estimate)[horizon]
-    slope = skilled * standing[horizon]
-    wanted = edge * optimal
-    banded = apply_no_trade_band(held, edge, cost, slope)
-    capped = np.clip(banded, -knobs.max_position, knobs.max_position)
-    owned = _without_shorts(capped, knobs)
-    book = _book(owned, inputs)
-    alone, taken = _jointly(owned, held, edge, cost, slope, scale, book, knobs)
-    limited = _portfolio(alone, held, book, mood, liquidity, inputs)
-    steps = [wanted, wanted * knobs.kelly, edge * skilled, edge * slope, banded, capped, owned, alone, *limited]
+    skilled = optimal * config.kelly * proven.proven_share(low, estimate)[horizon]
+    slope = skilled * inherited[horizon]
+    desired = edge * optimal
+    banded = apply_no_trade_band(current, edge, cost, slope)
+    capped = np.clip(banded, -config.max_position, config.max_position)
+    owned = _limit_shorts(capped, config)
+    risk_model = _build_risk_model(owned, inputs)
+    unconstrained, shared_edge = _size_jointly(owned, current, edge, cost, slope, scale, risk_model, config)
+    limited = _limit_portfolio(unconstrained, current, risk_model, market_state, liquidity, inputs)
+    steps = [desired, desired * config.kelly, edge * skilled, edge * slope, banded, capped, owned, unconstrained, *limited]
     probability = forecast.probability[horizon]
     confidence = np.where(edge >= 0, probability, 1.0 - probability)
     return Sizes(
-        held, alone, steps[-1], LIMITS, np.stack(steps), edge * 1e4, cost * 1e4, slope, taken * 1e4, horizon, confidence, low, estimate
+        current, unconstrained, steps[-1], LIMITS, np.stack(steps), edge * 1e4, cost * 1e4, slope, shared_edge * 1e4, horizon, confidence, low,
+        estimate,
     )  # fmt: skip
 
 
-def keep_positions(forecast: Forecast, mood: MarketState, liquidity: Liquidity, inputs: Inputs, state: State) -> Sizes:
-    """Assumes nothing about the future: keeps what is held, wants nothing more."""
-    del forecast, mood, state
-    held = position_shares(inputs.account, liquidity.mid)
-    zero = np.zeros(len(held))
+def keep_positions(forecast: Forecast, market_state: MarketState, liquidity: Liquidity, inputs: Inputs, state: State) -> Sizes:
+    """Fall back to the current positions, with no expectation."""
+    del forecast, market_state, state
+    current = position_shares(inputs.account, liquidity.mid)
+    zero = np.zeros(len(current))
     none = np.full(len(inputs.config.horizons), np.nan)
-    steps = np.repeat(held[None, :], len(LIMITS) + 1, axis=0)
-    return Sizes(held, held, held, LIMITS, steps, zero, 2.0 * liquidity.cost_bps, zero, zero, len(none) - 1, zero + 0.5, none, none)
+    steps = np.repeat(current[None, :], len(LIMITS) + 1, axis=0)
+    return Sizes(current, current, current, LIMITS, steps, zero, 2.0 * liquidity.cost_bps, zero, zero, len(none) - 1, zero + 0.5, none, none)
 
 
-def apply_no_trade_band(held: Floats, edge: Floats, cost: Floats, slope: Floats) -> Floats:
-    """(S,) what to hold, as a share of equity, when a round trip costs `cost` (log return) and each unit of edge is worth `slope` of size.
+def apply_no_trade_band(current: Floats, edge: Floats, cost: Floats, slope: Floats) -> Floats:
+    """Return (S,) the position, as a share of equity, where a round trip costs `cost` (log return) and each unit of edge supports `slope` of size.
 
-    New exposure is worth its full round trip: buy up to slope (edge - cost) where that is positive, sell down to slope (edge + cost) where that
-    is negative. Exposure already there is cut only to slope x edge, its exit being paid for either way. Between the two nothing is traded.
+    New exposure must earn its full round trip: buy up to slope (edge - cost) where that is positive, sell down to slope (edge + cost) where that
+    is negative. Existing exposure is cut only to slope x edge, because its exit must be paid in any case. Between the two nothing is traded.
     """
     buy_to = np.where(edge >= cost, slope * (edge - cost), slope * np.minimum(edge, 0.0))
     sell_to = np.where(edge <= -cost, slope * (edge + cost), slope * np.maximum(edge, 0.0))
-    return np.clip(held, buy_to, sell_to)
+    return np.clip(current, buy_to, sell_to)
 
 
-def choose_horizon(low: Floats, knobs: TradingConfig) -> int:
-    """Index of the horizon with the largest proven move, root of (bound x bars); the longest where none is proven."""
-    moves = np.where(low > 0.0, low, 0.0) * np.array(knobs.horizons)
-    return int(moves.argmax()) if moves.max() > 0 else len(knobs.horizons) - 1
+def choose_horizon(low: Floats, config: TradingConfig) -> int:
+    """Return the index of the horizon with the largest proven move, root of (bound x bars); the longest where none is proven."""
+    moves = np.where(low > 0.0, low, 0.0) * np.array(config.horizons)
+    return int(moves.argmax()) if moves.max() > 0 else len(config.horizons) - 1
 
 
 def position_shares(account: Account, mid: Floats) -> Floats:
-    """(S,) positions as shares of equity."""
+    """Return (S,) the positions as shares of equity."""
     price = np.where(np.isfinite(mid), mid, np.where(np.isfinite(account.mark_price), account.mark_price, 0.0))
     return np.asarray(account.positions * price / max(account.equity, 1e-9))
 
 
 def compute_daily_loss(account: Account) -> float:
-    """Loss since the day began, as a share of the day's opening equity; 0 for a gain."""
+    """Return the loss since the day began, as a share of the day's opening equity; 0 for a gain."""
     return max(0.0, 1.0 - account.equity / account.day_open_equity) if account.day_open_equity > 0 else 0.0
 
 
 def compute_drawdown(account: Account) -> float:
-    """Fall from the highest equity, as a share of it."""
+    """Return the fall from the highest equity, as a share of it."""
     return max(0.0, 1.0 - account.equity / account.peak_equity) if account.peak_equity > 0 else 0.0
 
 
-def _without_shorts(target: Floats, knobs: TradingConfig) -> Floats:
-    """What is sold short on spot, and cannot be borrowed, is not held at all."""
-    return np.where(np.array(knobs.rules.shorts), target, np.maximum(target, 0.0)) if knobs.rules.shorts else target
+def _limit_shorts(target: Floats, config: TradingConfig) -> Floats:
+    """Replace short targets by 0 for symbols that may not be sold short."""
+    return np.where(np.array(config.rules.shorts), target, np.maximum(target, 0.0)) if config.rules.shorts else target
 
 
 @dataclass(frozen=True, slots=True)
 class RiskModel:
-    """The N symbols that are wanted, and how they move together."""
+    """The N symbols with a desired position, and their comovement."""
 
     symbols: Ints  # (N,) indices
     comovement: CorrelationModel
-    sample: Floats  # (N, N) correlation as measured; (0, 0) of a book of more than one block, whose pairs are too many
+    sample: Floats  # (N, N) sample correlation; (0, 0) where there are more symbols than one block, which has too many pairs
 
 
-def _book(wanted: Floats, inputs: Inputs) -> RiskModel | None:
-    """None where nothing is wanted."""
-    symbols = np.flatnonzero(wanted)
+def _build_risk_model(desired: Floats, inputs: Inputs) -> RiskModel | None:
+    """Estimate the comovement of the symbols with a desired position; None where there is none."""
+    symbols = np.flatnonzero(desired)
     if not len(symbols):
         return None
     view = inputs.view
@@ -130,124 +131,126 @@ def _sample(comovement: CorrelationModel, symbols: Ints) -> Floats:
     return covariance.sample_correlation(comovement.standardised[symbols], comovement.weights)
 
 
-def _jointly(
-    capped: Floats, held: Floats, edge: Floats, cost: Floats, slope: Floats, scale: Floats, book: RiskModel | None, knobs: TradingConfig
+def _size_jointly(
+    capped: Floats, current: Floats, edge: Floats, cost: Floats, slope: Floats, scale: Floats, risk_model: RiskModel | None, config: TradingConfig
 ) -> tuple[Floats, Floats]:
-    """(S,) sizes that are best together, never larger than alone; and (S,) log return, how much of each edge the others take.
+    """Return (S,) the sizes that are jointly best, never larger than on their own; and (S,) log return, the part of each edge that the others use.
 
-    Correlations are those of bars, volatilities those of the horizon acted on, in whose units the forecast is. An edge beyond what the largest
-    position needs counts as that much: two names of one symbol then share one position's size.
+    Correlations are those of bars, volatilities those of the horizon acted on, in whose units the forecast is. The edge is capped at the one that
+    the largest position needs, so that two listings of one asset share the size of one position.
     """
-    if book is None:
+    if risk_model is None:
         return capped, np.zeros_like(capped)
-    some = book.symbols
-    side = np.sign(capped[some])
-    unit = slope[some] * scale[some]  # share of equity for one unit of risk
-    size = np.abs(capped[some]) / unit
-    alone = capped
-    if len(some) > 1:
-        most = cost[some] + knobs.max_position / slope[some]
-        wish = np.minimum(side * edge[some], most) / scale[some]
-        best = _best(book, side, wish, cost[some] / scale[some], np.maximum(side * held[some], 0.0) / unit, size)
-        alone = capped.copy()
-        alone[some] = np.where(best < size, side * best * unit, capped[some])
+    symbols = risk_model.symbols
+    side = np.sign(capped[symbols])
+    unit = slope[symbols] * scale[symbols]  # share of equity for one unit of risk
+    size = np.abs(capped[symbols]) / unit
+    unconstrained = capped
+    if len(symbols) > 1:
+        most = cost[symbols] + config.max_position / slope[symbols]
+        capped_edge = np.minimum(side * edge[symbols], most) / scale[symbols]
+        best = _solve_jointly(risk_model, side, capped_edge, cost[symbols] / scale[symbols], np.maximum(side * current[symbols], 0.0) / unit, size)
+        unconstrained = capped.copy()
+        unconstrained[symbols] = np.where(best < size, side * best * unit, capped[symbols])
         size = best
     exposure = side * size
-    taken = book.comovement.covariances_with(book.comovement.portfolio_returns(exposure, some))
-    taken[some] -= (1.0 - book.comovement.shrinkage) * exposure
-    return alone, taken * scale
+    shared_edge = risk_model.comovement.covariances_with(risk_model.comovement.portfolio_returns(exposure, symbols))
+    shared_edge[symbols] -= (1.0 - risk_model.comovement.shrinkage) * exposure
+    return unconstrained, shared_edge * scale
 
 
-def _best(book: RiskModel, side: Floats, edge: Floats, cost: Floats, held: Floats, bound: Floats) -> Floats:
-    """(N,) joint sizes in units of risk. Beyond one block the largest symbols go first, the next are given what these leave them."""
-    moving, some = book.comovement, book.symbols
-    if len(some) <= BLOCK:
+def _solve_jointly(risk_model: RiskModel, side: Floats, edge: Floats, cost: Floats, current: Floats, bound: Floats) -> Floats:
+    """Return (N,) the joint sizes in units of risk. With more than one block, the largest symbols go first and the next get the remaining edge."""
+    comovement, symbols = risk_model.comovement, risk_model.symbols
+    if len(symbols) <= BLOCK:
         return mean_variance.optimise_sizes(
-            covariance.shrink_correlation(book.sample, moving.shrinkage) * np.outer(side, side), edge, cost, held, bound
+            covariance.shrink_correlation(risk_model.sample, comovement.shrinkage) * np.outer(side, side), edge, cost, current, bound
         )
     best = np.zeros_like(bound)
-    for part in np.array_split(np.argsort(-bound, kind="stable"), -(-len(some) // BLOCK)):
-        left = edge[part] - side[part] * moving.covariances_with(moving.portfolio_returns(side * best, some))[some[part]]
-        whole = covariance.shrink_correlation(_sample(moving, some[part]), moving.shrinkage) * np.outer(side[part], side[part])
-        best[part] = mean_variance.optimise_sizes(whole, left, cost[part], held[part], bound[part])
+    for part in np.array_split(np.argsort(-bound, kind="stable"), -(-len(symbols) // BLOCK)):
+        left = edge[part] - side[part] * comovement.covariances_with(comovement.portfolio_returns(side * best, symbols))[symbols[part]]
+        whole = covariance.shrink_correlation(_sample(comovement, symbols[part]), comovement.shrinkage) * np.outer(side[part], side[part])
+        best[part] = mean_variance.optimise_sizes(whole, left, cost[part], current[part], bound[part])
     return best
 
 
-def _portfolio(alone: Floats, held: Floats, book: RiskModel | None, mood: MarketState, liquidity: Liquidity, inputs: Inputs) -> list[Floats]:
-    """The limits of the portfolio, in order: cluster, volatility, expected shortfall, gross, net, daily loss, drawdown, participation."""
-    knobs = inputs.config
-    if book is None:
-        return [alone] * (len(LIMITS) - LIMITS.index("joint sizing") - 1)
-    steps = [_limit_clusters(alone, book, knobs)]
-    steps += _limit_risk(steps[-1], book, mood, inputs)
+def _limit_portfolio(
+    unconstrained: Floats, current: Floats, risk_model: RiskModel | None, market_state: MarketState, liquidity: Liquidity, inputs: Inputs
+) -> list[Floats]:
+    """Return the sizes after each portfolio limit: cluster, volatility, expected shortfall, gross, net, daily loss, drawdown, participation."""
+    config = inputs.config
+    if risk_model is None:
+        return [unconstrained] * (len(LIMITS) - LIMITS.index("joint sizing") - 1)
+    steps = [_limit_clusters(unconstrained, risk_model, config)]
+    steps += _limit_risk(steps[-1], risk_model, market_state, inputs)
     gross = float(np.abs(steps[-1]).sum())
-    steps.append(steps[-1] * min(1.0, knobs.max_gross / gross) if gross > 0 else steps[-1])
-    steps.append(_limit_net(steps[-1], knobs.max_net))
-    smaller = np.where(np.sign(steps[-1]) == np.sign(held), np.sign(held) * np.minimum(np.abs(steps[-1]), np.abs(held)), 0.0)
-    steps.append(smaller if compute_daily_loss(inputs.account) > knobs.max_daily_loss else steps[-1])
-    steps.append(np.zeros_like(alone) if compute_drawdown(inputs.account) > knobs.max_drawdown else steps[-1])
-    steps.append(_fillable(steps[-1], held, liquidity.capacity / max(inputs.account.equity, 1e-9)))
+    steps.append(steps[-1] * min(1.0, config.max_gross / gross) if gross > 0 else steps[-1])
+    steps.append(_limit_net(steps[-1], config.max_net))
+    smaller = np.where(np.sign(steps[-1]) == np.sign(current), np.sign(current) * np.minimum(np.abs(steps[-1]), np.abs(current)), 0.0)
+    steps.append(smaller if compute_daily_loss(inputs.account) > config.max_daily_loss else steps[-1])
+    steps.append(np.zeros_like(unconstrained) if compute_drawdown(inputs.account) > config.max_drawdown else steps[-1])
+    steps.append(_limit_participation(steps[-1], current, liquidity.capacity / max(inputs.account.equity, 1e-9)))
     return steps
 
 
-def _fillable(target: Floats, held: Floats, room: Floats) -> Floats:
-    """Adds no more than a bar may fill; what closes is wanted whole, and is filled bar by bar. A room that is NaN is no limit."""
-    most, least = np.maximum(held, 0.0) + room, np.minimum(held, 0.0) - room
+def _limit_participation(target: Floats, current: Floats, capacity: Floats) -> Floats:
+    """Limit additions to what a bar may fill; a closing target stays whole and is filled bar by bar. A capacity of NaN is no limit."""
+    most, least = np.maximum(current, 0.0) + capacity, np.minimum(current, 0.0) - capacity
     return np.fmax(np.fmin(target, most), least)
 
 
-def _limit_clusters(target: Floats, book: RiskModel, knobs: TradingConfig) -> Floats:
-    """Scales down each cluster of correlated symbols whose gross exposure is above its limit."""
-    if float(np.abs(target).sum()) <= knobs.max_cluster:
+def _limit_clusters(target: Floats, risk_model: RiskModel, config: TradingConfig) -> Floats:
+    """Scale down each cluster of correlated symbols whose gross exposure is above its limit."""
+    if float(np.abs(target).sum()) <= config.max_cluster:
         return target
-    some, sample = book.symbols, book.sample
+    symbols, sample = risk_model.symbols, risk_model.sample
     if not len(sample):
-        some = np.flatnonzero(target)
-        sample = _sample(book.comovement, some)
-    labels = covariance.find_clusters(sample, knobs.cluster_correlation)
+        symbols = np.flatnonzero(target)
+        sample = _sample(risk_model.comovement, symbols)
+    labels = covariance.find_clusters(sample, config.cluster_correlation)
     many = np.bincount(labels)[labels] > 1
-    gross = np.bincount(labels, np.abs(target[some]))[labels]
-    share = np.where(many, knobs.max_cluster / np.maximum(gross, knobs.max_cluster), 1.0)
+    gross = np.bincount(labels, np.abs(target[symbols]))[labels]
+    share = np.where(many, config.max_cluster / np.maximum(gross, config.max_cluster), 1.0)
     out = target.copy()
-    out[some] *= share
+    out[symbols] *= share
     return out
 
 
-def _limit_risk(target: Floats, book: RiskModel, mood: MarketState, inputs: Inputs) -> list[Floats]:
-    """After the volatility target, and after the limit on expected shortfall: both scale the whole portfolio.
+def _limit_risk(target: Floats, risk_model: RiskModel, market_state: MarketState, inputs: Inputs) -> list[Floats]:
+    """Return the sizes after the volatility target, and after the limit on expected shortfall; both scale the whole portfolio.
 
-    Volatilities are those known at the decision, over as many bars as the market trades in a year. The shortfall is that of the portfolio's own bars
+    Volatilities are those known at the decision, annualised by the trading hours of the market. The shortfall is that of the portfolio's own bars
     in the window, at least that of a normal distribution, times the root of a day's bars (as in Basel's MAR33).
     """
-    knobs, some = inputs.config, book.symbols
-    hours, days = trading_year(knobs, mood)
-    sigma = np.where(np.isfinite(mood.sigma), mood.sigma, 0.0)
-    exposure = (target * sigma * np.sqrt(hours * (HOUR / inputs.interval)))[some]  # yearly volatilities
-    series = book.comovement.portfolio_returns(exposure, some)
-    yearly = math.sqrt(book.comovement.variance(exposure, series))
-    factor = min(1.0, knobs.target_volatility / yearly) if yearly > 0 else 1.0
+    config, symbols = inputs.config, risk_model.symbols
+    hours, days = trading_year(config, market_state)
+    sigma = np.where(np.isfinite(market_state.sigma), market_state.sigma, 0.0)
+    exposure = (target * sigma * np.sqrt(hours * (HOUR / inputs.interval)))[symbols]  # yearly volatilities
+    series = risk_model.comovement.portfolio_returns(exposure, symbols)
+    yearly = math.sqrt(risk_model.comovement.variance(exposure, series))
+    factor = min(1.0, config.target_volatility / yearly) if yearly > 0 else 1.0
     after = target * factor
     daily = factor / math.sqrt(days)
-    loss = daily * max(NORMAL_SHORTFALL * yearly, _tail(series, book.comovement.weights, knobs.max_shortfall / daily))
-    return [after, after * (knobs.max_shortfall / loss) if loss > knobs.max_shortfall else after]
+    loss = daily * max(NORMAL_SHORTFALL * yearly, _tail_loss(series, risk_model.comovement.weights, config.max_shortfall / daily))
+    return [after, after * (config.max_shortfall / loss) if loss > config.max_shortfall else after]
 
 
-def _tail(series: Floats, weights: Floats, limit: float) -> float:
-    """Expected shortfall of one bar; 0 where not even the largest loss is beyond the limit."""
+def _tail_loss(series: Floats, weights: Floats, limit: float) -> float:
+    """Return the expected shortfall of one bar; 0 where not even the largest loss exceeds the limit."""
     return expected_shortfall(-series, weights) if float(-series.min()) > limit else 0.0
 
 
-def trading_year(knobs: TradingConfig, mood: MarketState) -> tuple[Floats | float, float]:
-    """Hours of trading in a year, by symbol (S,) where a venue declares them, and days: as declared, else as learned from when the market traded."""
-    hours, days = trading_calendar.trading_year(mood.incident_state.calendar.traded)
-    if not knobs.trading_hours:
+def trading_year(config: TradingConfig, market_state: MarketState) -> tuple[Floats | float, float]:
+    """Return the trading hours per year, by symbol (S,) where a venue declares them, and the trading days; learned from the market elsewhere."""
+    hours, days = trading_calendar.trading_year(market_state.incident_state.calendar.traded)
+    if not config.trading_hours:
         return hours, days
-    declared = np.array(knobs.trading_hours)
+    declared = np.array(config.trading_hours)
     return np.where(declared > 0, declared, hours), DECLARED_DAYS
 
 
 def _limit_net(target: Floats, limit: float) -> Floats:
-    """Scales down the heavier side until |long - short| is within the limit."""
+    """Scale down the heavier side until |long - short| is within the limit."""
     net = float(target.sum())
     if abs(net) <= limit:
         return target

@@ -1,4 +1,4 @@
-"""The container's limits and use (cgroup v2), and which limit is the one that holds."""
+"""The container's limits and use (cgroup v2), and which limit is binding."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ OWN = Path("/proc/self/cgroup")
 class ContainerProbe:
     """Readings with the source "container" where a cgroup v2 limits or counts this process.
 
-    `memory_limit_bytes` and `cpu_limit` are always given, and their source, "container" or "host", says whose limit it is:
-    the container's where it is the lower one. A limit may be set on the group itself or on any group above it.
+    `memory_limit_bytes` and `cpu_limit` are always there, and their source, "container" or "host", says whose limit is binding: the container's
+    where it is the lower one. A limit may be set on the group itself or on any group above it.
     """
 
     source = "container"
@@ -37,12 +37,12 @@ class ContainerProbe:
 
     def read(self, at: int, tick: float) -> tuple[Reading, ...]:
         memory_limit, cpu_limit = _lowest(_number(group / "memory.max") for group in self._groups), _lowest(_quota(group) for group in self._groups)
-        memory, cpu = _holds(memory_limit, self._machine[0]), _holds(cpu_limit, self._machine[1])
+        memory, cpu = _binding(memory_limit, self._machine[0]), _binding(cpu_limit, self._machine[1])
         self._limited = tuple(name for name, (source, _) in (("memory", memory), ("cpu", cpu)) if source == "container")
         return (
             Reading(at, memory[0], "memory_limit_bytes", memory[1], "bytes"),
             Reading(at, cpu[0], "cpu_limit", cpu[1], "count"),
-            *self._use(at, tick, memory[1], cpu[1]),
+            *self._usage(at, tick, memory[1], cpu[1]),
             *(
                 pressure.read_pressure(at, "container", {kind: self._groups[0] / f"{kind}.pressure" for kind in pressure.KINDS})
                 if self._groups
@@ -50,21 +50,23 @@ class ContainerProbe:
             ),
         )
 
-    def _use(self, at: int, tick: float, memory_limit: float, cpu_limit: float) -> list[Reading]:
+    def _usage(self, at: int, tick: float, memory_limit: float, cpu_limit: float) -> list[Reading]:
         if not self._groups:
             return []
-        found: list[Reading] = []
+        readings: list[Reading] = []
         used = _number(self._groups[0] / "memory.current")
-        if used is not None:  # less what the kernel gives back as soon as it is needed, as orchestrators count it
+        if used is not None:  # less what the kernel reclaims on demand, as orchestrators count it
             used = max(0.0, used - _counts(self._groups[0] / "memory.stat").get("inactive_file", 0.0))
-            found.append(Reading(at, "container", "memory_used_bytes", used, "bytes"))
-            found.append(Reading(at, "container", "memory_percent", 100.0 * used / memory_limit, "%"))
-        counted = _counts(self._groups[0] / "cpu.stat")
-        if "usage_usec" in counted:
-            rates = self._cpu.per_second(tick, (counted["usage_usec"], counted.get("throttled_usec", 0.0)))
-            names, per = ("cpu_percent", "cpu_throttled_percent"), (cpu_limit * 1e4, 1e4)  # us a second in one percent
-            found += [Reading(at, "container", name, rate / one, "%") for name, rate, one in zip(names, rates or (), per, strict=False)]
-        return found
+            readings.append(Reading(at, "container", "memory_used_bytes", used, "bytes"))
+            readings.append(Reading(at, "container", "memory_percent", 100.0 * used / memory_limit, "%"))
+        counters = _counts(self._groups[0] / "cpu.stat")
+        if "usage_usec" in counters:
+            rates = self._cpu.per_second(tick, (counters["usage_usec"], counters.get("throttled_usec", 0.0)))
+            names, percents = ("cpu_percent", "cpu_throttled_percent"), (cpu_limit * 1e4, 1e4)  # us per second in one percent
+            readings += [
+                Reading(at, "container", name, rate / percent, "%") for name, rate, percent in zip(names, rates or (), percents, strict=False)
+            ]
+        return readings
 
 
 def _groups(root: Path, own: Path) -> tuple[Path, ...]:
@@ -81,7 +83,7 @@ def _groups(root: Path, own: Path) -> tuple[Path, ...]:
     return tuple(group for group in chain if (group / "memory.current").exists() or (group / "cpu.max").exists())
 
 
-def _holds(limit: float | None, machine: float) -> tuple[str, float]:
+def _binding(limit: float | None, machine: float) -> tuple[str, float]:
     return ("container", limit) if limit is not None and limit < machine else ("host", machine)
 
 
@@ -98,7 +100,7 @@ def _number(path: Path) -> float | None:
 
 
 def _quota(group: Path) -> float | None:
-    """Processors' worth of time the group may use; None for no limit."""
+    """Processors that the group may use; None for no limit."""
     try:
         quota, period = (float(word) for word in (group / "cpu.max").read_text().split())
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""The engine's own work: how long its ticks take, how many decisions it makes, how often it falls back, how old its data is."""
+"""The engine's own work: the time its ticks take, its decisions, its fallbacks, the age of its data."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from threading import Lock
 
 from engine.domain.optimization import Reading
 
-MAX_TICKS = 500  # the last ticks that are kept
-THROUGHPUT_SECONDS = 60.0  # s over which throughput is counted
-MIN_THROUGHPUT_SECONDS = 1.0  # s below which no throughput is given
+MAX_TICKS = 500  # the last ticks in memory
+THROUGHPUT_SECONDS = 60.0  # s over which throughput is measured
+MIN_THROUGHPUT_SECONDS = 1.0  # s below which there is no throughput
 
 
 @dataclass(frozen=True, slots=True)
 class TickTiming:
-    """What is kept of a tick."""
+    """The timing of one tick."""
 
     tick: float  # s of the monotonic clock
     ms: float
@@ -27,7 +27,7 @@ class TickTiming:
 
 
 class EngineProbe:
-    """Readings with the source "engine". Told of each tick by the thread that makes them and read by another."""
+    """Readings with the source "engine". One thread records the ticks, another reads."""
 
     source = "engine"
 
@@ -42,26 +42,26 @@ class EngineProbe:
     def record_tick(
         self, tick_ms: float, decisions: int, degraded: int, tick: float, *, save_ms: float | None = None, phases: tuple[tuple[str, float], ...] = ()
     ) -> None:
-        """A tick was decided: its ms from inputs to outcome, decisions made, phases degraded, and when by the monotonic clock; ms by phase."""
+        """Record a tick: ms from inputs to outcome, decisions, degraded phases, its end in s of the monotonic clock; ms by phase."""
         with self._lock:
             self._ticks.append(TickTiming(tick, tick_ms, decisions, degraded, save_ms, phases))
 
     def record_waiting(self, commands: int) -> None:
-        """So many commands are waiting."""
+        """Record the number of commands that wait."""
         self._waiting = commands
 
     def record_write(self, ms: float) -> None:
-        """Readings were written to the store."""
+        """Record the time of a write of readings to the store."""
         self._write_ms = ms
 
     @property
     def last_tick(self) -> float | None:
-        """When the newest tick was decided, s of the monotonic clock."""
+        """The end of the newest tick, s of the monotonic clock."""
         ticks = self._ticks
         return ticks[-1].tick if ticks else None
 
     def record_error(self, tick: float) -> None:
-        """A tick could not be made or saved."""
+        """Record that a tick could not be decided or saved."""
         with self._lock:
             self._errors.append(tick)
 
@@ -71,15 +71,15 @@ class EngineProbe:
     def read(self, at: int, tick: float) -> tuple[Reading, ...]:
         with self._lock:
             ticks, errors = tuple(self._ticks), tuple(self._errors)
-        lately = sum(1 for failed in errors if tick - failed < THROUGHPUT_SECONDS)
-        return (Reading(at, "engine", "errors_last_minute", float(lately), "count"), *_of_ticks(at, tick, ticks), *self._size(at), *self._asked(at))
+        recent = sum(1 for failed in errors if tick - failed < THROUGHPUT_SECONDS)
+        return (Reading(at, "engine", "errors_last_minute", float(recent), "count"), *_of_ticks(at, tick, ticks), *self._size(at), *self._backlog(at))
 
-    def _asked(self, at: int) -> list[Reading]:
-        told = (("commands_waiting", self._waiting, "count"), ("store_write_ms", self._write_ms, "ms"))
-        return [Reading(at, "engine", name, float(value), unit) for name, value, unit in told if value is not None]
+    def _backlog(self, at: int) -> list[Reading]:
+        values = (("commands_waiting", self._waiting, "count"), ("store_write_ms", self._write_ms, "ms"))
+        return [Reading(at, "engine", name, float(value), unit) for name, value, unit in values if value is not None]
 
     def _size(self, at: int) -> list[Reading]:
-        """The store's file with its write-ahead log, where it is a file."""
+        """The size of the store with its write-ahead log, where it is a file."""
         if self._store is None or not self._store.exists():
             return []
         size = sum(part.stat().st_size for part in _parts(self._store) if part.exists())
@@ -93,31 +93,31 @@ def _parts(store: Path) -> tuple[Path, ...]:
 def _of_ticks(at: int, now: float, ticks: tuple[TickTiming, ...]) -> list[Reading]:
     if not ticks:
         return []
-    fallen = sum(1 for seen in ticks if seen.degraded)
-    found = [
+    degraded = sum(1 for timing in ticks if timing.degraded)
+    readings = [
         Reading(at, "engine", "data_age_ms", max(0.0, now - ticks[-1].tick) * 1e3, "ms"),
-        Reading(at, "engine", "fallbacks", float(sum(seen.degraded for seen in ticks)), "count"),
-        Reading(at, "engine", "degraded_percent", 100.0 * fallen / len(ticks), "%"),
+        Reading(at, "engine", "fallbacks", float(sum(timing.degraded for timing in ticks)), "count"),
+        Reading(at, "engine", "degraded_percent", 100.0 * degraded / len(ticks), "%"),
         *_newest(at, now, ticks[-1]),
-        *_quantiles(at, "tick", [seen.ms for seen in ticks]),
-        *_quantiles(at, "save", [seen.save_ms for seen in ticks if seen.save_ms is not None]),
+        *_quantiles(at, "tick", [timing.ms for timing in ticks]),
+        *_quantiles(at, "save", [timing.save_ms for timing in ticks if timing.save_ms is not None]),
     ]
     since = max(now - THROUGHPUT_SECONDS, ticks[0].tick)
     if now - since >= MIN_THROUGHPUT_SECONDS and len(ticks) > 1:
-        made = sum(seen.decisions for seen in ticks if seen.tick > since)
-        found.append(Reading(at, "engine", "decisions_per_s", made / (now - since), "1/s"))
-    return found
+        decisions = sum(timing.decisions for timing in ticks if timing.tick > since)
+        readings.append(Reading(at, "engine", "decisions_per_s", decisions / (now - since), "1/s"))
+    return readings
 
 
-def _newest(at: int, now: float, seen: TickTiming) -> list[Reading]:
-    """How long the newest tick and its phases took, as long as it is of now."""
-    if seen.tick < now - THROUGHPUT_SECONDS:
+def _newest(at: int, now: float, newest: TickTiming) -> list[Reading]:
+    """The time that the newest tick and its phases took, while it is recent."""
+    if newest.tick < now - THROUGHPUT_SECONDS:
         return []
-    return [Reading(at, "engine", "tick_ms", seen.ms, "ms"), *(Reading(at, "engine", f"phase_{name}_ms", ms, "ms") for name, ms in seen.phases)]
+    return [Reading(at, "engine", "tick_ms", newest.ms, "ms"), *(Reading(at, "engine", f"phase_{name}_ms", ms, "ms") for name, ms in newest.phases)]
 
 
 def _quantiles(at: int, what: str, ms: list[float]) -> list[Reading]:
-    """p50 and p99, each a value that was measured (the nearest rank)."""
+    """p50 and p99, each one of the measured values (the nearest rank)."""
     if not ms:
         return []
     ordered = sorted(ms)

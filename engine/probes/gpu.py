@@ -1,4 +1,4 @@
-"""The graphics cards, by NVIDIA's management library; a machine without library, driver or card is a normal answer."""
+"""The graphics cards, through NVIDIA's management library; a machine without library, driver or card is a normal case."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MILLI = 1e-3
 class GpuProbe:
     """Readings with the source "gpu" ("gpu0", "gpu1" ... with several cards).
 
-    `nvml` is the module pynvml or a thing like it; None where there is no library. A card that does not tell one value still tells the others.
+    `nvml` is the module pynvml or an object like it; None where there is no library. A card that lacks one value still gives the others.
     """
 
     source = "gpu"
@@ -32,19 +32,19 @@ class GpuProbe:
         try:
             nvml.nvmlInit()
             self._cards = tuple(nvml.nvmlDeviceGetHandleByIndex(index) for index in range(nvml.nvmlDeviceGetCount()))
-            self._note = ", ".join(_text(nvml.nvmlDeviceGetName(card)) for card in self._cards) or "none: the driver knows of no card"
+            self._note = ", ".join(_text(nvml.nvmlDeviceGetName(card)) for card in self._cards) or "none: the driver has no card"
         except nvml.NVMLError as error:
             self._note = f"none: {error}"
 
     def note(self) -> str:
         return self._note
 
-    def read(self, at: int, tick: float) -> tuple[Reading, ...]:  # noqa: ARG002 the card makes the averages
+    def read(self, at: int, tick: float) -> tuple[Reading, ...]:  # noqa: ARG002 the card averages
         names = ("gpu",) if len(self._cards) == 1 else tuple(f"gpu{index}" for index in range(len(self._cards)))
         return tuple(reading for name, card in zip(names, self._cards, strict=True) for reading in self._card(at, name, card))
 
     def _card(self, at: int, source: str, card: Any) -> Iterator[Reading]:
-        told: tuple[tuple[Callable[[], Any], Callable[[Any], tuple[tuple[str, float, str], ...]]], ...] = (
+        queries: tuple[tuple[Callable[[], Any], Callable[[Any], tuple[tuple[str, float, str], ...]]], ...] = (
             (lambda: self._nvml.nvmlDeviceGetUtilizationRates(card), lambda use: (("utilisation_percent", use.gpu, "%"),)),
             (
                 lambda: self._nvml.nvmlDeviceGetMemoryInfo(card),
@@ -54,23 +54,23 @@ class GpuProbe:
             (lambda: self._nvml.nvmlDeviceGetPowerUsage(card), lambda power: (("power", power * MILLI, "W"),)),
             (lambda: self._nvml.nvmlDeviceGetComputeRunningProcesses(card), self._own),
         )
-        for ask, name in told:
+        for query, name in queries:
             try:
-                answer = ask()
+                answer = query()
             except self._nvml.NVMLError:  # not supported by this card, or lost for the moment
                 continue
             yield from (Reading(at, source, what, float(value), unit) for what, value, unit in name(answer))
 
     def _own(self, running: Sequence[Any]) -> tuple[tuple[str, float, str], ...]:
-        """Memory of this process; not told where the card counts by processes' numbers outside this container, or does not tell it."""
-        mine = [one.usedGpuMemory for one in running if one.pid == self._pid]
-        if None in mine or (not mine and any(not psutil.pid_exists(one.pid) for one in running)):
+        """Memory of this process; nothing where the card knows processes by their ids outside this container, or does not report it."""
+        mine = [process.usedGpuMemory for process in running if process.pid == self._pid]
+        if None in mine or (not mine and any(not psutil.pid_exists(process.pid) for process in running)):
             return ()
         return (("process_memory_bytes", float(sum(mine)), "bytes"),)
 
 
 def load_nvml() -> Any | None:
-    """The module pynvml, None where it is not installed."""
+    """The module pynvml; None where it is not installed."""
     try:
         return import_module("pynvml")
     except ImportError:

@@ -1,4 +1,4 @@
-"""The machine: processor, memory, disk and network, by psutil."""
+"""The machine: processor, memory, disk and network, through psutil."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import psutil
 from engine.domain.optimization import Reading
 from engine.probes.rates import RateCounter
 
-TIME_SHARES = ("user", "system", "iowait", "steal")  # shares of processor time that are told apart, where the system tells them
-NOT_BUSY = ("idle", "iowait", "guest", "guest_nice")  # guest time is inside user time
+TIME_SHARES = ("user", "system", "iowait", "steal")  # shares of processor time reported separately, where the system has them
+NOT_BUSY = ("idle", "iowait", "guest", "guest_nice")  # guest time is part of user time
 
 TRAFFIC = (
     ("disk_read_bytes_per_s", "bytes/s"),
@@ -23,7 +23,7 @@ TRAFFIC = (
 
 
 class HostProbe:
-    """Readings with the source "host". Disk space is that of the file system `home` lies on."""
+    """Readings with the source "host". Disk space is that of the file system that holds `home`."""
 
     source = "host"
 
@@ -39,20 +39,20 @@ class HostProbe:
 
     def _processor(self, at: int, tick: float) -> list[Reading]:
         load = psutil.getloadavg()
-        found = [
+        readings = [
             Reading(at, "host", "load_1m", float(load[0]), "count"),
             Reading(at, "host", "load_5m", float(load[1]), "count"),
             Reading(at, "host", "processors", float(psutil.cpu_count() or 1), "count"),
         ]
         times = psutil.cpu_times()._asdict()
         busy = sum(spent for kind, spent in times.items() if kind not in NOT_BUSY)
-        told = tuple(kind for kind in TIME_SHARES if kind in times)
-        rates = self._cpu.per_second(tick, (busy + times["idle"] + times.get("iowait", 0.0), busy, *(times[kind] for kind in told)))
+        kinds = tuple(kind for kind in TIME_SHARES if kind in times)
+        rates = self._cpu.per_second(tick, (busy + times["idle"] + times.get("iowait", 0.0), busy, *(times[kind] for kind in kinds)))
         if rates is None or rates[0] <= 0:
-            return found
+            return readings
         shares = [min(100.0, 100.0 * rate / rates[0]) for rate in rates[1:]]
-        names = ("cpu_percent", *(f"cpu_{kind}_percent" for kind in told))
-        return found + [Reading(at, "host", name, share, "%") for name, share in zip(names, shares, strict=True)]
+        names = ("cpu_percent", *(f"cpu_{kind}_percent" for kind in kinds))
+        return readings + [Reading(at, "host", name, share, "%") for name, share in zip(names, shares, strict=True)]
 
     @staticmethod
     def _memory(at: int) -> list[Reading]:
@@ -76,10 +76,10 @@ class HostProbe:
         ]
 
     def _traffic(self, at: int, tick: float) -> list[Reading]:
-        disk: Any = psutil.disk_io_counters()  # None where the system counts none
+        disk: Any = psutil.disk_io_counters()  # None where the system has no counters
         network: Any = psutil.net_io_counters()
         moved = self._disk.per_second(tick, (float(disk.read_bytes), float(disk.write_bytes))) if disk else None
-        lost = float(network.errin + network.errout + network.dropin + network.dropout) if network else 0.0
-        sent = self._network.per_second(tick, (float(network.bytes_recv), float(network.bytes_sent), lost)) if network else None
-        told = ((TRAFFIC[:2], moved), (TRAFFIC[2:], sent))
-        return [Reading(at, "host", name, rate, unit) for named, rates in told for (name, unit), rate in zip(named, rates or (), strict=False)]
+        errors = float(network.errin + network.errout + network.dropin + network.dropout) if network else 0.0
+        sent = self._network.per_second(tick, (float(network.bytes_recv), float(network.bytes_sent), errors)) if network else None
+        traffic = ((TRAFFIC[:2], moved), (TRAFFIC[2:], sent))
+        return [Reading(at, "host", name, rate, unit) for names, rates in traffic for (name, unit), rate in zip(names, rates or (), strict=False)]

@@ -1,4 +1,4 @@
-"""All readings of one moment; a source that fails is named and stops no other."""
+"""All readings of one moment; a probe that fails is named and stops no other."""
 
 from __future__ import annotations
 
@@ -22,34 +22,34 @@ from engine.probes.process import ProcessProbe
 
 
 class Probe(Protocol):
-    """A part of the machine that can be read."""
+    """One source of readings."""
 
     @property
     def source(self) -> str: ...
 
     def read(self, at: int, tick: float) -> tuple[Reading, ...]:
-        """Its readings; `at` is ns UTC, `tick` seconds of a monotonic clock."""
+        """The readings; `at` is ns UTC, `tick` seconds of a monotonic clock."""
         ...
 
     def note(self) -> str:
-        """What it is or, beginning with "none", why there is nothing to read."""
+        """A description or, beginning with "none", why there is nothing to read."""
         ...
 
 
 def default_probes(home: Path, work: EngineProbe, *, nvml: Any | None, pauses: GcPauses | None = None) -> tuple[Probe, ...]:
-    """Every source Podium knows."""
+    """Every probe of Podium."""
     return (HostProbe(home), ContainerProbe(), PressureProbe(), ProcessProbe(pauses), GpuProbe(nvml), work, FolderProbe(home))
 
 
 class Probes:
-    """Reads every source. Safe to call from several threads; costs under a millisecond a call without a graphics card."""
+    """Reads every probe. Safe to call from several threads; takes under a millisecond per call without a graphics card."""
 
     def __init__(
         self, home: Path, clock: Clock, work: EngineProbe, *, only: tuple[Probe, ...] | None = None, wrap: Callable[[Probe], Probe] | None = None
     ) -> None:
-        """`wrap` puts something between each source and whoever reads it, as what asks a failing one less often."""
+        """`wrap` wraps each probe, as with a circuit breaker that reads a failing one less often."""
         self._clock = clock
-        self.pauses = GcPauses(clock.tick)  # opened by who wants them told
+        self.pauses = GcPauses(clock.tick)  # opened by whoever wants them reported
         self._sources = default_probes(home, work, nvml=load_nvml(), pauses=self.pauses) if only is None else only
         if wrap is not None:
             self._sources = tuple(wrap(source) for source in self._sources)
@@ -57,20 +57,20 @@ class Probes:
         self._lock = Lock()
 
     def read(self) -> tuple[Reading, ...]:
-        """The readings of now."""
+        """The current readings."""
         with self._lock:
             at, tick = self._clock.now(), self._clock.tick()
-            return tuple(reading for source in self._sources for reading in self._one(source, at, tick))
+            return tuple(reading for source in self._sources for reading in self._read_source(source, at, tick))
 
     def notes(self) -> dict[str, str]:
-        """By source: what it is, "none: ..." where there is nothing to read, "failed: ..." where reading it failed just now."""
+        """By source: its description, "none: ..." where there is nothing to read, "failed: ..." where the last reading failed."""
         return {source.source: self._failed.get(source.source, source.note()) for source in self._sources}
 
-    def _one(self, source: Probe, at: int, tick: float) -> tuple[Reading, ...]:
+    def _read_source(self, source: Probe, at: int, tick: float) -> tuple[Reading, ...]:
         try:
-            found = source.read(at, tick)
+            readings = source.read(at, tick)
         except (psutil.Error, OSError, ValueError, ArithmeticError, LookupError, AttributeError, TypeError, RuntimeError) as error:
             self._failed[source.source] = f"failed: {type(error).__name__}: {error}"
             return ()
         self._failed.pop(source.source, None)
-        return found
+        return readings

@@ -1,1 +1,1 @@
-"""A day's report: the records it is made from, what it says, and how that is written."""
+"""A day's report: its records, its contents and its rendering."""

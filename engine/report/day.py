@@ -1,4 +1,4 @@
-"""What is known of one day, as the store has it."""
+"""The records of one day, as read from the store."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from engine.domain.optimization import MANUAL
 from engine.domain.record import Record
 from engine.evidence.effects import EffectTotal
 
-LISTED = 200  # alerts, faults and drills of a day that are told of, at most
+LISTED = 200  # most alerts, faults and drills of a day that are read
 
 
 @dataclass(frozen=True, slots=True)
 class SessionPart(Record):
-    """Ticks of one session that were decided on the day, one after the other."""
+    """Consecutive ticks of one session that were decided on the day."""
 
     session: int
     first: int  # tick
     last: int
-    warm: bool  # decided over history while warming up
+    warm: bool  # decided over history during the warm-up
     first_at: int  # ns UTC, market time
     last_at: int
     drawdown: float | None  # the largest, share of the highest equity
     equity: tuple[float, float] | None  # before the first tick and after the last
-    benchmark: tuple[float, float] | None  # what buying all in equal parts and holding was worth then
-    carry: float | None = None  # money that holding cost, below 0, or earned: borrow and funding; None where the account cannot be read
+    benchmark: tuple[float, float] | None  # the benchmark, equal-weight buy and hold, then
+    carry: float | None = None  # borrow and funding, a cost below 0; None where the account cannot be read
 
     @property
     def ticks(self) -> int:
@@ -33,7 +33,7 @@ class SessionPart(Record):
 
 @dataclass(frozen=True, slots=True)
 class ActionCounts(Record):
-    """What was decided for one symbol."""
+    """How often each action was decided for one symbol."""
 
     symbol: str
     buy: int
@@ -43,20 +43,20 @@ class ActionCounts(Record):
 
 @dataclass(frozen=True, slots=True)
 class GateSummary(Record):
-    """How often a gate was the first that failed, and what that cost so far: None where there is not enough data."""
+    """How often a gate was binding, and its declined-trade P&L."""
 
     gate: str
     n: int
-    declined: tuple[float, float, float] | None  # bps a declined trade: mean, and its 95 % interval; above 0 it cost
-    scored: int  # declined trades the regret is taken over
+    declined: tuple[float, float, float] | None  # bps per declined trade: mean and 95 % interval, above 0 a cost; None for not enough data
+    scored: int  # declined trades with an outcome
 
 
 @dataclass(frozen=True, slots=True)
 class TradingCosts(Record):
-    """The paper broker's fills with every cost, in the account's currency."""
+    """The paper broker's fills with all costs, in the account's currency."""
 
     fills: int
-    unfilled: int  # orders of which nothing could be filled
+    unfilled: int  # orders without any fill
     turnover: float
     fee: float
     spread: float
@@ -70,7 +70,7 @@ class TradingCosts(Record):
 
 @dataclass(frozen=True, slots=True)
 class SkillSummary(Record):
-    """How well one model foresees one horizon, as it stands now."""
+    """The out-of-sample skill of one model at one horizon, as of now."""
 
     model: str
     horizon: int  # bars
@@ -83,7 +83,7 @@ class SkillSummary(Record):
 
 @dataclass(frozen=True, slots=True)
 class RunSummary(Record):
-    """One run of an optimization that was measured, or a placebo."""
+    """One measured run of an optimization, or a control window."""
 
     at: int  # ns UTC
     action: str
@@ -95,7 +95,7 @@ class RunSummary(Record):
     effect: float | None
     low: float | None
     high: float | None
-    windows: int  # it was compared with
+    windows: int  # control windows it was compared with
     verdict: str
     undone: bool
     amount: float | None
@@ -105,13 +105,13 @@ class RunSummary(Record):
 
     @property
     def is_manual(self) -> bool:
-        """A person asked for it and no coin decided it: it enters no count and no sum."""
+        """A person started it, so it is not randomised and enters no count and no sum."""
         return self.mode == MANUAL
 
 
 @dataclass(frozen=True, slots=True)
 class MetricSavings(Record):
-    """The sum of the effects that were measured on one metric; above 0 is a gain."""
+    """The sum of the measured effects on one metric; above 0 is a gain."""
 
     metric: str
     unit: str
@@ -120,7 +120,7 @@ class MetricSavings(Record):
 
 @dataclass(frozen=True, slots=True)
 class RecoverySummary(Record):
-    """A fault, and how long it took to be over; None while it is not."""
+    """A component fault and the time to its recovery; None while it lasts."""
 
     at: int  # ns UTC
     component: str
@@ -144,40 +144,40 @@ class AlertSummary(Record):
 
 @dataclass(frozen=True, slots=True)
 class DayRecord(Record):
-    """All of it. Times are ns UTC by the wall clock unless they say otherwise."""
+    """Everything known of the day. Times are ns UTC of the wall clock unless noted."""
 
     day: str  # 2026-11-22
     since: int
-    until: int  # the end of the day, or now where it is not over
+    until: int  # end of the day, or now for the current day
     is_over: bool
     market: str  # the feed in words
     simulated: bool
     spans: tuple[SessionPart, ...]
-    warmup_ticks: int  # ticks decided over history while warming up, where others are told of
-    equity_points: tuple[tuple[int, float, float], ...]  # wall, equity, holding: some points of the day
+    warmup_ticks: int  # warm-up ticks, where `spans` holds others
+    equity_points: tuple[tuple[int, float, float], ...]  # wall, equity, benchmark: some points of the day
     actions: tuple[ActionCounts, ...]
     gates: tuple[GateSummary, ...]
-    intents: tuple[tuple[str, int], ...]  # of the decisions that acted: intent, how many
-    ungated: int  # decisions no gate failed for
+    intents: tuple[tuple[str, int], ...]  # of the trades: intent, count
+    ungated: int  # decisions without a binding gate
     trading: TradingCosts
-    clean_counts: tuple[int, int]  # ticks, and how many of them had a phase fall back
-    clean_interval: tuple[float, float] | None  # 95 % interval of the honest share
+    clean_counts: tuple[int, int]  # ticks, and those with a fallback
+    clean_interval: tuple[float, float] | None  # 95 % interval of the clean share
     fallbacks: tuple[tuple[str, int], ...]  # phase
-    incidents: tuple[tuple[str, int, int], ...]  # kind, how many, of how many symbols
+    incidents: tuple[tuple[str, int, int], ...]  # kind, count, symbols
     recoveries: tuple[RecoverySummary, ...]
     drills: tuple[tuple[int, bool, float | None, str], ...]  # when, passed, seconds, detail
     skill: tuple[SkillSummary, ...]
-    skill_at: int | None  # the newest tick, which skill and regret are as of
+    skill_at: int | None  # the newest tick, as of which skill and declined-trade P&L stand
     skill_then: tuple[tuple[int, float | None, float | None], ...]  # horizon, estimate and lower bound at the day's last tick
     runs: tuple[RunSummary, ...]  # newest first
-    more_runs: bool  # there were more than are told
+    more_runs: bool  # there were more runs than were read
     savings: tuple[MetricSavings, ...]
-    rule_firings: tuple[tuple[str, int], ...]  # rule, how often
+    rule_firings: tuple[tuple[str, int], ...]  # rule, count
     alerts: tuple[AlertSummary, ...]
     engine_starts: int
     models_trained: int  # models
     commands: int
-    truncated_at: int | None = None  # when the first tick that is kept was decided, where those of the day before it are not kept any more
+    truncated_at: int | None = None  # time of the first stored tick, where earlier ones of the day were deleted
 
     @property
     def ticks(self) -> int:
@@ -185,4 +185,4 @@ class DayRecord(Record):
 
     @property
     def decisions(self) -> int:
-        return sum(one.buy + one.sell + one.hold for one in self.actions)
+        return sum(counts.buy + counts.sell + counts.hold for counts in self.actions)

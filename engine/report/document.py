@@ -1,4 +1,4 @@
-"""What a report is made of, whatever it is written as; every text in it may hold anything and is escaped where it is written."""
+"""The parts of a report in any format; its texts may contain anything and are escaped by the templates."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Paragraph:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows under their heads; the first `left` columns are text, the others figures."""
+    """Rows under their heads; the first `left` columns are text, the others numbers."""
 
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
@@ -23,17 +23,17 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class LineChart:
-    """Values over time, each line with its name; a form without pictures leaves them away."""
+    """Values over time, one named line each; formats without pictures leave them out."""
 
     names: tuple[str, ...]
     at: tuple[int, ...]  # ns UTC
-    values: tuple[tuple[float, ...], ...]  # a line each
+    values: tuple[tuple[float, ...], ...]  # one line each
     label: str
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A heading and what stands under it."""
+    """A heading and its blocks."""
 
     title: str
     blocks: tuple[Paragraph | Table | LineChart, ...]

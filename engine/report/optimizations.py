@@ -1,4 +1,4 @@
-"""What a day's report says of the optimizer: what ran, what it measurably did, what was taken back, and what it saved."""
+"""The optimizer's part of a day's report: runs, their measured effects, undone runs, and savings."""
 
 from __future__ import annotations
 
@@ -9,97 +9,110 @@ from engine.domain.optimization import describe_comparison
 from engine.evidence.effects import is_effect_proved
 from engine.report.day import DayRecord, MetricSavings, RunSummary
 from engine.report.document import Paragraph, Table
-from engine.report.words import NOT_ENOUGH, format_clock, format_count, format_figure, format_interval
+from engine.units import NOT_ENOUGH, format_count, format_reading, format_reading_interval, format_time
 
-TOLD = 8  # runs one by one
+MAX_RUNS = 8  # listed one by one
 VERDICTS = ("helped", "no measurable effect", "harmed", NOT_ENOUGH)
+Blocks = Iterator[Paragraph | Table]
 
 
-def list_optimizations(day: DayRecord) -> Iterator[Paragraph | Table]:
-    """By action, then the runs that mattered, then sums."""
-    fired = ", ".join(f"{rule} {n}" for rule, n in day.rule_firings[:TOLD])
+def list_optimizations(day: DayRecord) -> Blocks:
+    """Yield the runs by action, then the runs that mattered, then sums."""
+    fired = ", ".join(f"{rule} {n}" for rule, n in day.rule_firings[:MAX_RUNS])
     yield Paragraph(f"Rules that fired: {fired}." if fired else "No rule fired.")
     if day.more_runs:
-        yield Paragraph(f"What follows is of the newest {len(day.runs):,} runs and placebos of the day.")
-    yield from _by_coin(day, tuple(one for one in day.runs if not one.is_manual))
-    yield from _by_hand(tuple(one for one in day.runs if one.is_manual))
+        yield Paragraph(f"The figures below cover the newest {len(day.runs):,} runs and control windows of the day.")
+    yield from _randomised(day, tuple(run for run in day.runs if not run.is_manual))
+    yield from _manual(tuple(run for run in day.runs if run.is_manual))
 
 
-def _by_coin(day: DayRecord, runs: tuple[RunSummary, ...]) -> Iterator[Paragraph | Table]:
-    """What the optimizer did by itself, a coin deciding whether the action was run or left out."""
+def _randomised(day: DayRecord, runs: tuple[RunSummary, ...]) -> Blocks:
+    """The optimizer's own windows: chance decided whether the action ran or was withheld."""
     if not runs:
-        yield Paragraph("The optimizer ran no action and left none out as a placebo.")
+        yield Paragraph("The optimizer ran no action and had no control window.")
         return
-    yield Table(("Action", "run", "placebos", "helped", "no effect", "harmed", "too little data", "undone", "did itself"), tuple(_by_action(runs)))
-    told = [one for one in runs if not one.placebo and (one.verdict in {"helped", "harmed"} or one.undone)]
-    if told:
-        yield Table(("At", "action", "because of", "metric", "verdict", "effect", "95 % interval"), tuple(_row(one) for one in told[:TOLD]), left=5)
-    if len(told) > TOLD:
-        yield Paragraph(f"{len(told) - TOLD} more helped, harmed or were taken back.")
-    yield from _saved(day, runs)
+    yield Table(
+        ("Action", "Runs", "Control windows", "Helped", "No measurable effect", "Harmed", "Not enough data", "Undone", "Direct effect"),
+        tuple(_by_action(runs)),
+    )
+    notable = [run for run in runs if not run.placebo and (run.verdict in {"helped", "harmed"} or run.undone)]
+    if notable:
+        yield Table(("At", "Action", "Trigger", "Metric", "Verdict", "Effect", "95 % interval"), tuple(map(_run_row, notable[:MAX_RUNS])), left=5)
+    if len(notable) > MAX_RUNS:
+        yield Paragraph(f"{len(notable) - MAX_RUNS} more helped, harmed or were undone.")
+    yield from _savings(day, runs)
 
 
-def _by_hand(runs: tuple[RunSummary, ...]) -> Iterator[Paragraph | Table]:
-    """Runs people asked for: no coin decided them, so they are in no count and no sum above."""
+def _manual(runs: tuple[RunSummary, ...]) -> Blocks:
+    """Runs that people started: not randomised, so in no count and no sum above."""
     if not runs:
         return
     yield Table(
-        ("Run by hand at", "action", "metric", "compared with usual", "before", "after", "did itself"), tuple(map(_manual, runs[:TOLD])), left=4
+        ("Manual run at", "Action", "Metric", "Compared with usual", "Before", "After", "Direct effect"),
+        tuple(map(_manual_row, runs[:MAX_RUNS])),
+        left=4,
     )
-    more = f" {len(runs) - TOLD} more were run." if len(runs) > TOLD else ""
+    more = f" {format_count(len(runs) - MAX_RUNS, 'more run')}." if len(runs) > MAX_RUNS else ""
     yield Paragraph(
-        "Runs by hand are in none of the counts and sums above: no coin decided them. They are compared with windows in which the metric stood at a "
-        f"comparable level and nothing was done, which is an indication and no proof.{more}"
+        "Manual runs are in none of the counts and sums above, because chance did not decide them. Each is compared with idle windows in which the "
+        f"metric was at a comparable level. That is an indication, not proof.{more}"
     )
 
 
-def _manual(one: RunSummary) -> tuple[str, ...]:
-    before, after = (NOT_ENOUGH if value is None else format_figure(value, one.unit, sign=False) for value in (one.before, one.after))
-    return format_clock(one.at), one.action.replace("_", " "), one.metric, describe_comparison(one.verdict), before, after, _direct([one])
+def _manual_row(run: RunSummary) -> tuple[str, ...]:
+    before, after = (format_reading(value, run.unit, NOT_ENOUGH) for value in (run.before, run.after))
+    return (
+        format_time(run.at, "%H:%M:%S"),
+        run.action.replace("_", " "),
+        run.metric,
+        describe_comparison(run.verdict),
+        before,
+        after,
+        _direct_effect([run]),
+    )
 
 
 def _by_action(runs: tuple[RunSummary, ...]) -> Iterator[tuple[str, ...]]:
     groups: defaultdict[str, list[RunSummary]] = defaultdict(list)
-    for one in runs:
-        groups[one.action].append(one)
+    for run in runs:
+        groups[run.action].append(run)
     for action, group in sorted(groups.items()):
-        treated = [one for one in group if not one.placebo]
-        counts = [sum(one.verdict == verdict for one in treated) for verdict in VERDICTS]
-        undone = sum(one.undone for one in treated)
-        yield action.replace("_", " "), *(f"{n:,}" for n in (len(treated), len(group) - len(treated), *counts, undone)), _direct(treated)
+        treated = [run for run in group if not run.placebo]
+        counts = [sum(run.verdict == verdict for run in treated) for verdict in VERDICTS]
+        undone = sum(run.undone for run in treated)
+        yield action.replace("_", " "), *(f"{n:,}" for n in (len(treated), len(group) - len(treated), *counts, undone)), _direct_effect(treated)
 
 
-def _direct(runs: list[RunSummary]) -> str:
-    """What the actions themselves measured, by unit: the direct effect, which is not the causal one."""
-    sums: defaultdict[str, float] = defaultdict(float)
-    for one in runs:
-        if one.amount is not None and not one.undone:
-            sums[one.amount_unit] += one.amount
-    return ", ".join(format_figure(amount, unit, sign=False) for unit, amount in sums.items()) or "nothing"
+def _direct_effect(runs: list[RunSummary]) -> str:
+    """The amounts that the actions reported, by unit, such as bytes freed; not the causal effect."""
+    totals: defaultdict[str, float] = defaultdict(float)
+    for run in runs:
+        if run.amount is not None and not run.undone:
+            totals[run.amount_unit] += run.amount
+    return ", ".join(format_reading(amount, unit, NOT_ENOUGH) for unit, amount in totals.items()) or "none"
 
 
-def _row(one: RunSummary) -> tuple[str, ...]:
-    verdict = f"{one.verdict}, undone" if one.undone else one.verdict
-    return format_clock(one.at), one.action.replace("_", " "), one.trigger, one.metric, verdict, format_figure(one.effect, one.unit), format_interval(
-        one.low, one.high, one.unit
-    )  # fmt: skip
+def _run_row(run: RunSummary) -> tuple[str, ...]:
+    verdict = f"{run.verdict}, undone" if run.undone else run.verdict
+    effect, interval = format_reading(run.effect, run.unit, NOT_ENOUGH, signed=True), format_reading_interval(run.low, run.high, run.unit)
+    return format_time(run.at, "%H:%M:%S"), run.action.replace("_", " "), run.trigger, run.metric, verdict, effect, interval
 
 
-def _sum(one: MetricSavings) -> tuple[str, str]:
-    """A sum with its interval; one that may as well be 0 saved nothing that can be measured."""
-    band = format_interval(one.total.low, one.total.high, one.unit)
-    return (format_figure(one.total.amount, one.unit) if one.total.is_proved else "no measurable effect"), band
+def _savings_row(savings: MetricSavings) -> tuple[str, ...]:
+    """A sum with its interval; one whose interval includes 0 is no measurable effect."""
+    total = savings.total
+    amount = format_reading(total.amount, savings.unit, NOT_ENOUGH, signed=True) if total.is_proved else "no measurable effect"
+    return savings.metric, amount, format_reading_interval(total.low, total.high, savings.unit), f"{total.n:,}"
 
 
-def _saved(day: DayRecord, runs: tuple[RunSummary, ...]) -> Iterator[Paragraph | Table]:
-    without = sum(not one.placebo and one.low is None for one in runs)
-    nothing = sum(not (one.placebo or one.undone) and one.low is not None and not is_effect_proved(one.verdict, one.low, one.high) for one in runs)
-    if nothing:
-        yield Paragraph(f"No measurable effect: {format_count(nothing, 'run')}, in no sum.")
+def _savings(day: DayRecord, runs: tuple[RunSummary, ...]) -> Blocks:
+    without_interval = sum(not run.placebo and run.low is None for run in runs)
+    unproven = sum(not (run.placebo or run.undone) and run.low is not None and not is_effect_proved(run.verdict, run.low, run.high) for run in runs)
+    if unproven:
+        yield Paragraph(f"{format_count(unproven, 'run')} without measurable effect, excluded from the sums.")
     if not day.savings:
-        yield Paragraph("Savings: no measurable effect." if nothing else f"Savings: {NOT_ENOUGH}; no run of the day has an interval yet.")
+        yield Paragraph("Savings: no measurable effect." if unproven else f"Savings: {NOT_ENOUGH}. No run of the day has an interval yet.")
         return
-    rows = [(one.metric, *_sum(one), f"{one.total.n:,}") for one in day.savings]
-    yield Table(("Saved on", "sum of proved effects", "95 % interval", "runs"), tuple(rows))
-    left = f" {format_count(without, 'run')} without an interval {'is' if without == 1 else 'are'} left out." if without else ""
-    yield Paragraph(f"Above 0 is a gain. What was undone is not counted.{left}")
+    yield Table(("Savings on", "Sum of proven effects", "95 % interval", "Runs"), tuple(map(_savings_row, day.savings)))
+    excluded = f" {format_count(without_interval, 'run')} without an interval excluded." if without_interval else ""
+    yield Paragraph(f"Above 0 is a gain. Undone runs are not counted.{excluded}")

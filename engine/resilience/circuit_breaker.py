@@ -1,4 +1,4 @@
-"""Circuit breakers: what fails is left alone for a while, ever longer up to a limit, then tried once."""
+"""Circuit breakers: calls to a part that fails stop for a pause that grows up to a limit, then one attempt goes through."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from threading import Lock
 import numpy as np
 
 CLOSED, OPEN, HALF_OPEN = "closed", "open", "half-open"
-# What may go wrong in a feed, a model or a source that others have written: everything but what ends a process.
+# The errors that a feed, a model or a source by others may raise: all but those that end a process.
 PLUGIN_ERRORS = (OSError, ValueError, TypeError, ArithmeticError, LookupError, AttributeError, AssertionError, RuntimeError, MemoryError)
-JITTER = 0.2  # of a pause, up or down, so that many that failed together do not come back together
+JITTER = 0.2  # of a pause, up or down, so that parts that failed together are not retried together
 
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """How long to wait after each failure in a row."""
+    """Exponential backoff with jitter."""
 
     initial_seconds: float = 1.0  # s
     max_seconds: float = 60.0  # s
     factor: float = 2.0
 
     def delay(self, failures: int, seed: int) -> float:
-        """Seconds after that many failures in a row; the same for the same seed."""
+        """Seconds to wait after that many failures in a row; the same for the same seed."""
         if failures <= 0:
             return 0.0
         plain = min(self.max_seconds, self.initial_seconds * self.factor ** min(failures - 1, 60))
@@ -30,10 +30,10 @@ class Backoff:
 
 
 class CircuitBreaker:
-    """Closed while all is well; open, and shut to tries, for a pause after each failure; half-open for one try after it. Safe from any thread."""
+    """Closed while all is well; open during the pause after a failure; half-open for the one attempt after it. Safe from any thread."""
 
     def __init__(self, backoff: Backoff, *, seed: int = 0, failure_threshold: int = 1) -> None:
-        """`patience` failures in a row open it."""
+        """`patience` failures in a row open the circuit."""
         self._backoff, self._seed, self._patience = backoff, seed, failure_threshold
         self._lock = Lock()
         self._until: float | None = None  # s, monotonic; None while closed
@@ -47,7 +47,7 @@ class CircuitBreaker:
             return HALF_OPEN if self._trying or now >= self._until else OPEN
 
     def allows_attempt(self, now: float) -> bool:
-        """Whether to go ahead; a half-open circuit lets one through until it is told how that went."""
+        """Whether to go ahead; a half-open circuit allows one attempt until its outcome is recorded."""
         with self._lock:
             if self._until is None:
                 return True
@@ -57,7 +57,7 @@ class CircuitBreaker:
             return True
 
     def record_failure(self, now: float) -> float:
-        """Seconds until the next try."""
+        """Record a failure; seconds until the next attempt."""
         with self._lock:
             self.failures += 1
             self._trying = False
@@ -68,21 +68,21 @@ class CircuitBreaker:
             return pause
 
     def record_success(self) -> int:
-        """Closes it; how many failures there were in a row."""
+        """Record a success, which closes the circuit; the number of failures in a row before it."""
         with self._lock:
             failures, self.failures = self.failures, 0
             self._until, self._trying = None, False
             return failures
 
     def retry_now(self) -> bool:
-        """Lets the next try go at once; False where nothing held it back."""
+        """Allow the next attempt at once; False where the circuit was closed."""
         with self._lock:
-            held = self._until is not None
-            if held:
+            was_open = self._until is not None
+            if was_open:
                 self._until, self._trying = float("-inf"), False
-            return held
+            return was_open
 
     def seconds_left(self, now: float) -> float:
-        """Seconds until the next try, 0 where one may go."""
+        """Seconds until the next attempt, 0 where it is allowed."""
         with self._lock:
             return 0.0 if self._until is None else max(0.0, self._until - now)

@@ -1,1 +1,1 @@
-"""The thin shell: clocks, jobs, training, the lease and the engine's step."""
+"""The service: everything that runs around the engine in the process that holds the store."""

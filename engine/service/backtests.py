@@ -1,4 +1,4 @@
-"""Backtests asked for by command: one at a time, each in a process of its own at low priority; what comes of them is kept as files."""
+"""Backtests by command: one at a time, each in a process of its own at low priority; the results are stored as files."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-from collections import deque
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
@@ -17,126 +15,96 @@ from typing import IO
 
 import orjson
 
-from engine.commands.handlers.backtests import build_backtest_arguments
+from engine.commands.handlers.backtests import SIMULATED, RunBacktest
+from engine.commands.router import read_arguments
 from engine.domain.ports import Clock
 from engine.domain.trading_config import Command
+from engine.feeds._recording_files import symbol_folders
 from engine.files import owned_folders, private_files
 from engine.files.owned_folders import BACKTESTS
 from engine.service import process_memory
-from engine.service.logging import LOG
+from engine.service.serial_queue import CommandResult, Finish, Report, ReportProgress, SerialQueue
 from engine.store import backtest_files
 from engine.store.backtest_files import StoredBacktest
-from engine.store.errors import StoreError
 
-COMMANDS = ("backtest", "cancel_backtest", "delete_backtest")
-MAX_WAITING = 10  # that may wait behind the one in hand
+MAX_WAITING = 10  # backtests behind the one that runs
 NICENESS = 10  # nice: everything else goes first
 REPORT_SECONDS = 1.0
 DAY = 86_400_000_000_000  # ns
-GRACE_SECONDS = 5.0  # to end by itself
+GRACE_SECONDS = 5.0  # for a process to end after it has closed its output
 ROOT = Path(__file__).resolve().parents[2]
 MARKET = frozenset({f"PODIUM_{name}" for name in ("FEED", "FEED_PATH", "SYMBOLS", "INTERVAL", "SEED", "SIM_SIGNAL", "SIM_SYMBOLS")})
-PROGRESS = re.compile(r"progress (\d{1,12}) (\d{1,12})", re.ASCII)  # bars done, of how many (0: not known)
+PROGRESS = re.compile(r"progress (\d{1,12}) (\d{1,12})", re.ASCII)  # bars decided, of how many (0: unknown)
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
-
-BacktestResult = dict[str, object]
-Report = Callable[[int, float, str], None]  # number of the command, share done 0..1, a word
-Finish = Callable[[Command, BacktestResult], None]
 
 
 class BacktestRunner:
-    """The backtests of one engine. `obey` takes a command and returns at once; `work` belongs in a thread of its own."""
+    """The backtests of one engine. `enqueue` returns at once; `run_next` runs one and belongs in a thread of its own."""
 
     def __init__(self, home: Path, clock: Clock, report: Report, finish: Finish) -> None:
         self._folder = backtest_files.backtest_folder(home)
-        self._clock, self._report, self._finish = clock, report, finish
+        self._clock, self._finish = clock, finish
+        self._queue = SerialQueue(self._run, report, finish, capacity=MAX_WAITING)
         self._lock = Lock()
-        self._waiting: deque[Command] = deque()
-        self._running: Command | None = None
         self._child: subprocess.Popen[bytes] | None = None
-        self._ended: str | None = None  # why the one in hand is to end
+        self._cancelled: tuple[int, str] | None = None  # a command, and why it ends early
         self._stopping = False
         backtest_files.remove_drafts(self._folder, clock.now() - DAY)
 
-    def handle_command(self, command: Command) -> bool:
-        """Queues, cancels or deletes; True where there is something for `work` to do. What cannot be done ends the command with its reason."""
-        try:
-            if command.name == "backtest":
-                return self._queue(command)
-            args = dict(command.args)
-            said = self._cancel(command, args) if command.name == "cancel_backtest" else self._delete(args)
-        except (ValueError, OSError) as error:
-            self._finish(command, {"error": _line(error)})
-            return False
-        self._finish(command, {"message": said})
-        return False
-
-    def run_waiting(self) -> None:
-        """Runs what waits, one after the other; returns at once where another thread is at it."""
-        while (command := self._next()) is not None:
+    def enqueue(self, command: Command) -> bool:
+        """Queue a backtest; True where `run_next` is to be called for it. Raises ValueError for a market that cannot be opened."""
+        arguments = _read_backtest(command)
+        if arguments.market != SIMULATED:
             try:
-                self._finish(command, self._run(command))
-            finally:
-                with self._lock:
-                    self._running = self._child = None
+                symbol_folders(Path(arguments.market), ())
+            except OSError as error:
+                raise ValueError(_line(error)) from None
+        return self._queue.enqueue(command)
+
+    def run_next(self) -> None:
+        """Run the backtest that has waited longest; waits while another runs."""
+        self._queue.run_next()
 
     @property
     def process_id(self) -> int | None:
-        """The id of the process in hand."""
+        """The id of the process that runs one."""
         child = self._child
         return None if child is None else child.pid
 
     def stop(self) -> None:
-        """Ends the one in hand and those that wait; nothing more is taken."""
+        """End the one that runs and those that wait, and accept no more."""
         with self._lock:
             self._stopping = True
-            self._end("the engine stopped before it was done: ask again")
+            self._terminate()
+        self._queue.stop()
 
-    def _queue(self, command: Command) -> bool:
-        build_backtest_arguments(dict(command.args))
+    def cancel(self, number: int, by: str) -> str:
+        """End the backtest of that command, whether it waits or runs; raises ValueError where there is none."""
+        reason = f"cancelled by {by}"
+        waiting = self._queue.withdraw(number)
+        if waiting is not None:
+            self._finish(waiting, {"error": reason})
+            return f"backtest {number} is taken from the queue"
         with self._lock:
-            if len(self._waiting) >= MAX_WAITING:
-                raise ValueError(f"{MAX_WAITING} backtests wait already: cancel one, or ask again when one is done")
-            self._waiting.append(command)
-            before = len(self._waiting) - 1 + (self._running is not None)
-        if before:
-            self._say(command.id, 0.0, f"waits for {before} other{'s' if before > 1 else ''}")
-        return True
+            if self._queue.running != number:
+                raise ValueError(f"no backtest {number} runs or waits: give the number of its command")
+            self._cancelled = (number, reason)
+            self._terminate()
+        return f"backtest {number} is ended"
 
-    def _cancel(self, command: Command, args: dict[str, str]) -> str:
-        number = args.get("id", "")
-        line = f"cancelled by {command.by}"
-        with self._lock:
-            if self._running is not None and str(self._running.id) == number:
-                self._end(line)
-                return f"backtest {number} is ended"
-            found = next((one for one in self._waiting if str(one.id) == number), None)
-            if found is None:
-                raise ValueError(f"no backtest {number[:20]!r} runs or waits: give the number of its command")
-            self._waiting.remove(found)
-        self._finish(found, {"error": line})
-        return f"backtest {number} is taken from the queue"
-
-    def _delete(self, args: dict[str, str]) -> str:
-        name = args.get("id", "")
-        backtest_files.delete_backtest(self._folder, name)
+    def delete(self, name: str) -> str:
+        """Delete a stored backtest; raises ValueError where there is none."""
+        try:
+            backtest_files.delete_backtest(self._folder, name)
+        except OSError as error:
+            raise ValueError(_line(error)) from None
         return f"backtest {name} is deleted"
 
-    def _next(self) -> Command | None:
-        with self._lock:
-            if self._running is not None or not self._waiting:
-                return None
-            self._running = self._waiting.popleft()
-            if not self._stopping:
-                self._ended = None
-            return self._running
-
-    def _end(self, why: str) -> None:
-        self._ended = why
+    def _terminate(self) -> None:
         if self._child is not None:
             self._child.terminate()
 
-    def _run(self, command: Command) -> BacktestResult:
+    def _run(self, command: Command, report_progress: ReportProgress) -> CommandResult:
         at = self._clock.now()
         name = f"{datetime.fromtimestamp(at / 1e9, UTC):%Y%m%d-%H%M%S}-{command.id}"
         draft = self._folder / f".{name}.out"
@@ -144,7 +112,7 @@ class BacktestRunner:
             owned_folders.claim_folder(self._folder, BACKTESTS)
             draft.unlink(missing_ok=True)  # of a run that was killed
             with os.fdopen(private_files.create_private_file(draft), "wb") as out:
-                error = self._decide(command, out)
+                error = self._decide(command, out, report_progress)
             if error is not None:
                 return {"error": error}
             report = orjson.loads(draft.read_bytes())
@@ -157,56 +125,54 @@ class BacktestRunner:
             draft.unlink(missing_ok=True)
         return {"message": f"{report['decisions']:,} decisions, kept as {name}", "backtest": name, "digest": report["digest"]}
 
-    def _decide(self, command: Command, out: IO[bytes]) -> str | None:
-        """Runs the backtest and waits for it; why there is no report, None where there is one."""
-        words = [sys.executable, "-m", "engine", "backtest", *build_backtest_arguments(dict(command.args)), "--json", "--under", str(os.getpid())]
+    def _decide(self, command: Command, out: IO[bytes], report_progress: ReportProgress) -> str | None:
+        """Run the backtest and wait for it; the reason where there is no report, None where there is one."""
+        words = [sys.executable, "-m", "engine", "backtest", *_read_backtest(command).command_line(), "--json", "--under", str(os.getpid())]
         with self._lock:
-            if self._ended is not None:
-                return self._ended
+            reason = self._why_ended(command)
+            if reason is not None:
+                return reason
             self._child = child = subprocess.Popen(
                 words, cwd=ROOT, env=_environment(), stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.PIPE, start_new_session=True
             )
         with child:
             try:
-                said = self._listen(command.id, child)
+                last_line = self._follow(child, report_progress)
             finally:
                 code = _end_of(child)
-        return self._why_ended() or (None if code == 0 else said or f"it ended with code {code} and said nothing")
+                with self._lock:
+                    self._child, reason = None, self._why_ended(command)
+        return reason or (None if code == 0 else last_line or f"it ended with code {code} and said nothing")
 
-    def _why_ended(self) -> str | None:
-        with self._lock:
-            return self._ended
+    def _why_ended(self, command: Command) -> str | None:
+        if self._cancelled is not None and self._cancelled[0] == command.id:
+            return self._cancelled[1]
+        return "the engine stopped before it was done: ask again" if self._stopping else None
 
-    def _listen(self, number: int, child: subprocess.Popen[bytes]) -> str:
-        """Passes on how far it has come, until it falls silent; its last line that was no progress."""
-        said, begun = "", self._clock.tick()
-        told = begun - REPORT_SECONDS
-        self._say(number, 0.0, "opens the market")
+    def _follow(self, child: subprocess.Popen[bytes], report_progress: ReportProgress) -> str:
+        """Report the progress until the process falls silent; its last line that was not about progress."""
+        last_line, begun = "", self._clock.tick()
+        reported = begun - REPORT_SECONDS
+        report_progress(0.0, "opens the market")
         assert child.stderr is not None
         for line in child.stderr:
             text = line.decode(errors="replace").strip()
-            come = PROGRESS.fullmatch(text)
-            if come is None:
-                said = text.removeprefix("podium: ")[:300] or said
-            elif self._clock.tick() - told >= REPORT_SECONDS:
-                told = self._clock.tick()
-                self._say(number, *_progress(int(come[1]), int(come[2]), told - begun))
-        return said
-
-    def _say(self, number: int, progress: float, note: str) -> None:
-        try:
-            self._report(number, progress, note)
-        except StoreError as error:
-            LOG.info("the progress of backtest %s was not kept: %s", number, error)
+            progress = PROGRESS.fullmatch(text)
+            if progress is None:
+                last_line = text.removeprefix("podium: ")[:300] or last_line
+            elif self._clock.tick() - reported >= REPORT_SECONDS:
+                reported = self._clock.tick()
+                report_progress(*_progress(int(progress[1]), int(progress[2]), reported - begun))
+        return last_line
 
 
 def report_progress(done: int, total: int | None) -> None:
-    """How far it has come, as the engine above reads it."""
-    print(f"progress {done} {total or 0}", file=sys.stderr, flush=True)  # noqa: T201 it is what is told
+    """Print the progress as the engine above reads it."""
+    print(f"progress {done} {total or 0}", file=sys.stderr, flush=True)  # noqa: T201 the output is the protocol
 
 
 def bind_to_parent(parent: int) -> None:
-    """Makes this process one that gives way to all others and does not outlive the engine."""
+    """Lower the priority of this process and end it with the engine."""
     process_memory.lower_priority(NICENESS)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if sys.platform == "linux":
@@ -216,7 +182,7 @@ def bind_to_parent(parent: int) -> None:
 
 
 def _end_of(child: subprocess.Popen[bytes]) -> int:
-    """Its exit code; what does not end by itself is ended."""
+    """The exit code of a process, which is killed where it does not end."""
     try:
         return child.wait(GRACE_SECONDS)
     except subprocess.TimeoutExpired:
@@ -228,13 +194,20 @@ def _progress(done: int, total: int, seconds: float) -> tuple[float, str]:
     if not total:
         return 0.0, f"{done:,} bars"
     left = seconds / max(done, 1) * (total - done)
-    told = f"{left / 60:.0f} min" if left >= 90 else f"{left:.0f} s"
-    return min(1.0, done / total), f"{done:,} of {total:,} bars, about {told} left"
+    words = f"{left / 60:.0f} min" if left >= 90 else f"{left:.0f} s"
+    return min(1.0, done / total), f"{done:,} of {total:,} bars, about {words} left"
 
 
 def _environment() -> dict[str, str]:
-    """Costs and knobs as the engine's own; the market is what was asked for."""
+    """The environment of the engine without its market, which the command names."""
     return {name: value for name, value in os.environ.items() if name not in MARKET}
+
+
+def _read_backtest(command: Command) -> RunBacktest:
+    arguments = read_arguments(command.name, dict(command.args))
+    if not isinstance(arguments, RunBacktest):
+        raise ValueError(f"{command.name} asks for no backtest")
+    return arguments
 
 
 def _line(error: Exception) -> str:

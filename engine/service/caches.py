@@ -1,4 +1,4 @@
-"""The caches of this process: what is kept only so that it need not be made again."""
+"""The caches of this process that can be cleared."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 
 @dataclass(frozen=True, slots=True)
 class ClearableCache:
-    """A cache of this process that may be emptied."""
+    """A cache of this process that may be cleared."""
 
     name: str
     measure: Callable[[], tuple[int, int | None]]  # entries, and bytes where they are counted
@@ -22,17 +22,18 @@ class ClearableCache:
 
 
 def engine_caches() -> Iterator[ClearableCache]:
-    """The functools caches of the engine's modules, as far as they are loaded."""
+    """The functools caches of the engine's loaded modules."""
     for module in sorted(name for name in sys.modules if name.startswith("engine.")):
-        for name, found in list(vars(sys.modules[module]).items()):
-            if hasattr(found, "cache_info") and getattr(found, "__module__", "") == module:
-                yield ClearableCache(f"{module.removeprefix('engine.')}.{name}", partial(_look, found), found.cache_clear)
+        for name, function in list(vars(sys.modules[module]).items()):
+            if hasattr(function, "cache_info") and getattr(function, "__module__", "") == module:
+                yield ClearableCache(f"{module.removeprefix('engine.')}.{name}", partial(_measure, function), function.cache_clear)
 
 
-def _look(found: Any) -> tuple[int, int | None]:
-    """The bytes are those of the values, and told only where there is no limit to their number: then they lie in a dictionary."""
-    told = found.cache_info()
-    if told.maxsize is not None:
-        return told.currsize, None
-    values = [value for held in gc.get_referents(found) if isinstance(held, dict) and held is not vars(found) for value in held.values()]
-    return told.currsize, sum(value.nbytes if isinstance(value, np.ndarray) else sys.getsizeof(value) for value in values)
+def _measure(function: Any) -> tuple[int, int | None]:
+    """Entries, and the bytes of their values; None for a cache of limited size, whose values cannot be reached."""
+    info = function.cache_info()
+    if info.maxsize is not None:
+        return info.currsize, None
+    dictionaries = [entries for entries in gc.get_referents(function) if isinstance(entries, dict) and entries is not vars(function)]
+    values = [value for entries in dictionaries for value in entries.values()]
+    return info.currsize, sum(value.nbytes if isinstance(value, np.ndarray) else sys.getsizeof(value) for value in values)

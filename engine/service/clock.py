@@ -1,4 +1,4 @@
-"""The wall clock and the monotonic clock: the only place that asks what time it is."""
+"""The wall clock and the monotonic clock: the only module that reads the time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from engine.domain.ports import Clock
 
-STEP_SECONDS = 5.0  # s by which the two clocks part between two looks before the wall clock counts as set
+STEP_SECONDS = 5.0  # s by which the two clocks diverge between two calls before the wall clock counts as set
 
 
 class WallClock:
@@ -24,7 +24,7 @@ class WallClock:
 
 
 def measure_process_age() -> float:
-    """Seconds since this process was started, by the clock that nobody sets; 0 where the system does not say."""
+    """Seconds since this process was started, by a clock that cannot be set; 0 where the system does not tell."""
     if hasattr(os, "sysconf") and hasattr(time, "CLOCK_BOOTTIME"):
         try:
             begun = int(Path("/proc/self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
@@ -35,19 +35,19 @@ def measure_process_age() -> float:
 
 
 def was_set(clock: Clock, at: int, tick: float) -> bool:
-    """Whether the wall clock was set by more than a second since a moment that both clocks gave: windows of readings across that are not whole."""
+    """Whether the wall clock was set by more than a second since a moment read from both clocks: a window of readings across it is incomplete."""
     return abs((clock.now() - at) / 1e9 - (clock.tick() - tick)) > 1.0
 
 
 class StepDetector:
-    """Notices that the wall clock was set, or that the machine slept, by comparing it with the monotonic clock."""
+    """Detects that the wall clock was set, or that the machine slept, by comparison with the monotonic clock."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._offset = self._measure_offset()
 
     def measure_step(self) -> float:
-        """Seconds by which the wall clock has moved against the monotonic clock since the last look, below 0 for back; 0 for less than 5 s."""
+        """Seconds by which the wall clock moved against the monotonic clock since the last call, below 0 for back; 0 for less than 5 s."""
         before, self._offset = self._offset, self._measure_offset()
         step = (self._offset - before) / 1e9
         return step if abs(step) >= STEP_SECONDS else 0.0

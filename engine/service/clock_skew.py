@@ -1,4 +1,4 @@
-"""Turns what a feed says of its clocks into events, which a decision sees and a replay repeats."""
+"""Turns the lags of a feed's clocks into events, which a decision sees and a replay repeats."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from engine.domain.ports import Clocked, Feed
 from engine.domain.record import Floats
 from engine.domain.trading_config import Event
 
-MAX_LEAD_SECONDS, MAX_LAG_SECONDS = 0.1, 5.0  # s: nothing is received before it is sent, and what comes so late is no matter of distance
-UNIVERSE_SHARE = 0.89  # share of the symbols that make it the universe's
+MAX_LEAD_SECONDS, MAX_LAG_SECONDS = 0.1, 5.0  # s: nothing is received before it is sent, and distance explains no longer delay
+UNIVERSE_SHARE = 0.89  # share of the symbols from which the skew is the universe's
 
 
 def find_clock_lags(feed: Feed) -> Callable[[int], Floats | None] | None:
-    """How to ask a feed for its clocks, None where it has none to tell of."""
+    """The method that reads a feed's clock lags, None where it has none."""
     return feed.clock_lags if isinstance(feed, Clocked) else None
 
 
 def detect_skew(lags: Floats, symbols: tuple[str, ...], lasting: tuple[Incident, ...]) -> list[Event]:
-    """A clock_skew with its seconds for each clock that has gone wrong, and one with 0 for each that is right again."""
+    """A clock_skew event with its seconds for each clock that went wrong, and one with 0 for each that is right again."""
     known = np.isfinite(lags)
     wrong = known & ((lags < -MAX_LEAD_SECONDS) | (lags > MAX_LAG_SECONDS))
     right = known & (lags > -0.5 * MAX_LEAD_SECONDS) & (lags < 0.5 * MAX_LAG_SECONDS)
-    open_now = {one.symbol for one in lasting if one.kind == "clock skew"}
+    open_now = {incident.symbol for incident in lasting if incident.kind == "clock skew"}
     if EVERYWHERE in open_now:
         return [Event("clock_skew", EVERYWHERE, "0")] if known.any() and 2 * int(right.sum()) > int(known.sum()) else []
     if known.any() and int(wrong.sum()) > UNIVERSE_SHARE * int(known.sum()):

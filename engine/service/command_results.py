@@ -1,38 +1,48 @@
-"""What came of commands, said to whoever asked: now, or as soon as the store takes it."""
+"""The results of commands, reported to whoever submitted them: at once, or as soon as the store accepts them."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from engine.domain.ports import Clock
 from engine.domain.trading_config import Command
 from engine.service.logging import LOG
-from engine.store.errors import StoreError
+from engine.service.outbox import Outbox
+from engine.store.errors import LeaseLost
 from engine.store.inbox import Inbox
 
 FAILED: dict[str, object] = {"error": "it failed: the log has the reason"}
+CAPACITY = 1_000  # results that wait for the store
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A command that is over."""
+
+    command: Command
+    values: Mapping[str, object]  # with "error" where it failed
 
 
 class CommandResults:
-    """Only the thread that obeys commands calls `end` and `settle`."""
+    """The result of every command of one engine. A command that was carried out is never reported as failed because the store was locked."""
 
     def __init__(self, inbox: Inbox, clock: Clock) -> None:
         self._inbox, self._clock = inbox, clock
-        self._untold: list[tuple[Command, dict[str, object]]] = []
+        self._outbox: Outbox[Result] = Outbox("results of commands", self._write, capacity=CAPACITY, batch=1)
 
-    def write(self, command: Command, told: dict[str, object]) -> None:
-        """Raises StoreFailed where it cannot be said now."""
-        LOG.info("command %s %s by %s: %s", command.id, command.name, command.by, told)
-        self._inbox.finish(command.id, "error" not in told, told, self._clock.now())
-
-    def submit(self, command: Command, told: dict[str, object]) -> None:
-        """Says it by the next `settle` at the latest that the store is open to: what was carried out is never called failed for a lock."""
-        try:
-            self.write(command, told)
-        except StoreError as error:
-            LOG.warning("what came of command %s is told later: %s", command.id, error)
-            self._untold.append((command, told))
+    def submit(self, command: Command, result: Mapping[str, object]) -> None:
+        """Store a result now, or by a later `flush`."""
+        LOG.info("command %s %s by %s: %s", command.id, command.name, command.by, result)
+        self._outbox.submit(Result(command, result))
 
     def flush(self) -> None:
-        """Says what could not be said; raises StoreFailed where it still cannot."""
-        while self._untold:
-            self.write(*self._untold[0])
-            self._untold.pop(0)
+        """Store what the store refused before; raises StoreError where it still does."""
+        self._outbox.flush()
+
+    def _write(self, results: Sequence[Result]) -> None:
+        for result in results:
+            try:
+                self._inbox.finish(result.command.id, "error" not in result.values, result.values, self._clock.now())
+            except LeaseLost as error:  # the command is another engine's by now
+                LOG.warning("the result of command %s is not stored: %s", result.command.id, error)

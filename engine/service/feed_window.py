@@ -1,13 +1,12 @@
-"""A part of a feed: from a time, up to a time, or so many bars."""
+"""A part of a feed: from a time, up to a time, or a number of bars."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from itertools import islice, takewhile
 
-from engine.domain.data_counts import DataCounts
 from engine.domain.market import MarketSnapshot
-from engine.domain.ports import Clocked, CountsData, ExplainsMoves, Feed, FeedInfo
+from engine.domain.ports import Clocked, CountsData, DataCounts, ExplainsMoves, Feed, FeedInfo
 from engine.domain.record import Floats
 
 
@@ -27,7 +26,7 @@ class FeedWindow:
         return self._feed.info
 
     def __len__(self) -> int:
-        """The most slices there can be, 0 where nobody knows."""
+        """The largest possible number of slices, 0 where it is unknown."""
         length = getattr(self._feed, "__len__", None)
         known = [count for count in (self._bars, length() if length else None) if count is not None]
         return min(known, default=0)
@@ -39,16 +38,16 @@ class FeedWindow:
         return islice(wanted, self._bars)
 
     def clock_lags(self, at: int) -> Floats | None:
-        """See Clocked; None where the feed is not."""
+        """See Clocked; None where the feed is not Clocked."""
         return self._feed.clock_lags(at) if isinstance(self._feed, Clocked) else None
 
-    def explained(self, since: int, until: int) -> tuple[float | None, ...]:
+    def flow_r2(self, since: int, until: int) -> tuple[float | None, ...]:
         """See ExplainsMoves; None for every symbol where the feed does not."""
-        return self._feed.explained(since, until) if isinstance(self._feed, ExplainsMoves) else (None,) * len(self.info.symbols)
+        return self._feed.flow_r2(since, until) if isinstance(self._feed, ExplainsMoves) else (None,) * len(self.info.symbols)
 
     @property
     def counts(self) -> tuple[DataCounts, ...]:
-        """See CountsData: of the whole files; none where the feed has no files."""
+        """See CountsData: for the whole files; empty where the feed has no files."""
         return self._feed.counts if isinstance(self._feed, CountsData) else ()
 
     @property

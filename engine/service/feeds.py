@@ -1,4 +1,4 @@
-"""Takes bars from a feed: what fails there is told as the feed's own fault, and is opened anew after the last bar."""
+"""Takes bars from a feed; a failure there is reported as the feed's own, and the feed is reopened after the last bar."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from engine.resilience.circuit_breaker import PLUGIN_ERRORS
 
 
 class FeedFailed(ValueError):
-    """The feed did not give its next bar, in one line; nothing was taken."""
+    """The feed did not give its next bar; one line. Nothing was taken."""
 
 
 @runtime_checkable
 class ReleasesBars(Protocol):
-    """A feed that holds what it has handed over, and can let go of it."""
+    """A feed that holds bars it has delivered, and can release them."""
 
     def played(self, at: int) -> MemoryBlock: ...
 
@@ -25,7 +25,7 @@ class ReleasesBars(Protocol):
 
 
 def take_bar(feed: Feed, slices: Iterator[MarketSnapshot] | None, after: int | None) -> tuple[MarketSnapshot | None, Iterator[MarketSnapshot]]:
-    """The next bar, None at the feed's end, and where the one after it comes from. Raises FeedFailed: then `slices` is of no more use."""
+    """The next bar, None at the end of the feed, and the iterator for the bars after it. Raises FeedFailed, after which `slices` is spent."""
     try:
         slices = slices or feed.slices(after)
         return next(slices, None), slices
@@ -34,9 +34,9 @@ def take_bar(feed: Feed, slices: Iterator[MarketSnapshot] | None, after: int | N
 
 
 def prepare_reopened_feed(feed: Feed, before: Feed, switches: Sequence[tuple[float, int]]) -> Feed:
-    """Another opening of the same market, switched as the one before; raises ValueError where it is another market."""
+    """A reopened feed of the same market, with the signal switches of `before`; raises ValueError where the market differs."""
     if feed.info != before.info:
-        raise ValueError(f"{feed.info.label} is not the market that is decided on: {before.info.label}")
+        raise ValueError(f"{feed.info.label} is not the current market: {before.info.label}")
     for signal, at in switches:
         feed.switch_signal(signal, at)
     return feed

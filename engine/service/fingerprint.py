@@ -10,10 +10,12 @@ import lightgbm
 import numpy as np
 import threadpoolctl
 
+from engine.domain.record import DIGEST_FORMAT
+
 
 @cache
 def read_platform() -> dict[str, str]:
-    """What must be equal for a replay to be equal in bits."""
+    """The properties that must be equal for a replay to be equal in bits."""
     pools = threadpoolctl.threadpool_info()
     blas = sorted({f"{pool['internal_api']} {pool['version']} {pool.get('architecture', '')}".strip() for pool in pools})
     features = np.show_config(mode="dicts")["SIMD Extensions"]
@@ -23,6 +25,7 @@ def read_platform() -> dict[str, str]:
         "python": platform.python_version(),
         "numpy": np.__version__,
         "simd": simd,
-        "blas": ", ".join(one for one in blas if "openmp" not in one),
+        "blas": ", ".join(library for library in blas if "openmp" not in library),
         "lightgbm": lightgbm.__version__,
+        "digests": DIGEST_FORMAT,
     }

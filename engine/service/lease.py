@@ -1,4 +1,4 @@
-"""One engine a store: a row with a heartbeat, taken by compare-and-set, and a fence that every write of the engine passes."""
+"""One engine per store: a row with a heartbeat, acquired by compare-and-set, and a fence that every write of the engine passes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from engine.store.connection import Store
 from engine.store.errors import LeaseLost
 
 LEASE_NS = 15 * 10**9  # ns without a beat
-CONFIRM_SECONDS = 5.0  # of a monotonic clock: a holder that may live beats within them, whatever the wall clock says
+CONFIRM_SECONDS = 5.0  # of a monotonic clock, within which a living holder beats, whatever the wall clock shows
 _SAME_START = 2.0  # s, within which two process start times are the same
 
 _TAKE = "INSERT OR REPLACE INTO lease (id, holder, pid, process_started, host, namespace, started_at, beat) VALUES (1, ?, ?, ?, ?, ?, ?, ?)"
@@ -31,79 +31,81 @@ _TAKE = "INSERT OR REPLACE INTO lease (id, holder, pid, process_started, host, n
 
 @dataclass(frozen=True, slots=True)
 class LeaseHolder(Record):
-    """Who holds the store."""
+    """The process that holds the store."""
 
     id: str
     pid: int
-    process_started: float  # s since the epoch: a pid alone may have been given to another process since
+    process_started: float  # s since the epoch: the pid alone may belong to another process by now
     host: str
-    namespace: str  # of the pids: containers on one host count theirs apart
+    namespace: str  # of the pids: each container on a host has its own
     started_at: int  # ns UTC
     beat: int  # ns UTC
 
     def is_dead(self) -> bool:
-        """Its process is dead, where that can be seen from here."""
-        return (self.host, self.namespace) == _place() and not _lives(self.pid, self.process_started)
+        """Whether its process is dead, where that can be seen from here."""
+        return (self.host, self.namespace) == _place() and not _is_alive(self.pid, self.process_started)
 
     def is_silent(self, now: int) -> bool:
-        """It has not beaten for 15 s by the wall clock; a beat from the future counts as none. That may be the clock's doing."""
+        """Whether it has not beaten for 15 s by the wall clock, which may have been set; a beat in the future counts as none."""
         return abs(now - self.beat) > LEASE_NS
 
 
 class Lease:
-    """This process's claim on a store. `holder` goes to the Writer and the Inbox of the engine."""
+    """This process's claim on a store. `holder` is passed to the Writer and the Inbox of the engine."""
 
     def __init__(self, url: str) -> None:
         self.holder_id = uuid.uuid4().hex
         database.prepare(url)
         self._store = Store(url, None)
-        self._watched: tuple[str, int, float] | None = None  # the silent holder, its beat, and s of the monotonic clock when that was first seen
+        self._watched: tuple[str, int, float] | None = (
+            None  # the silent holder, its last beat, and s of the monotonic clock at which that was first seen
+        )
 
     def acquire(self, now: int, tick: float, former: str | None = None) -> bool:
-        """True when the store is ours now. What an engine that is gone left running is marked failed.
+        """Acquire the store; True where it is ours now. Commands that a dead engine left running are marked as failed.
 
-        A holder whose process may live is gone only when no beat of it is seen for 5 s of the monotonic clock (`tick`): where the wall clock was
-        set, or the machine slept, every holder looks silent until its next beat. `is_in_doubt` tells that another look is worth while.
-        `former` is an earlier claim of this process, on a file that was put back since.
+        A holder whose process may be alive counts as dead only when no beat is seen for 5 s of the monotonic clock (`tick`): where the wall
+        clock was set, or the machine slept, every holder looks silent until its next beat. `is_in_doubt` then suggests another attempt.
+        `former` is an earlier claim of this process, on a file that has been restored since.
         """
         with self._store.write(fenced=False) as connection:
-            held = _read(connection)
-            if held is not None and held.id not in {self.holder_id, former} and not self._is_gone(held, now, tick):
+            current = _read(connection)
+            if current is not None and current.id not in {self.holder_id, former} and not self._is_dead(current, now, tick):
                 return False
             host, namespace = _place()
             started = psutil.Process().create_time()
             connection.exec_driver_sql(_TAKE, (self.holder_id, os.getpid(), started, host, namespace, now, now))
-            if held is None or held.id != self.holder_id:
+            if current is None or current.id != self.holder_id:
                 inbox.fail_running_commands(connection, now)
             return True
 
     def acquire_or_watch(self, clock: Clock, stop: Event, former: str | None = None) -> bool:
-        """As `take`; a holder that is silent and may live is watched first, which takes 5 s or until `stop` is set."""
+        """As `acquire`, but watch a silent holder that may be alive first, for 5 s or until `stop` is set."""
         if self.acquire(clock.now(), clock.tick(), former):
             return True
         if not self.is_in_doubt:
             return False
-        LOG.info("the engine that holds the store is silent: it is watched for %.0f s before its store is taken", CONFIRM_SECONDS)
+        LOG.info("the engine that holds the store is silent: it is watched for %.0f s before the store is acquired", CONFIRM_SECONDS)
         stop.wait(CONFIRM_SECONDS + 0.1)
         return self.acquire(clock.now(), clock.tick(), former)
 
     @property
     def is_in_doubt(self) -> bool:
-        """Whether the holder seen last is silent and not yet known to be gone."""
+        """Whether the holder seen last is silent and not yet known to be dead."""
         return self._watched is not None
 
-    def _is_gone(self, held: LeaseHolder, now: int, tick: float) -> bool:
-        if held.is_dead():
+    def _is_dead(self, current: LeaseHolder, now: int, tick: float) -> bool:
+        if current.is_dead():
             return True
-        if not held.is_silent(now):
+        if not current.is_silent(now):
             self._watched = None
             return False
-        if self._watched is None or self._watched[:2] != (held.id, held.beat):
-            self._watched = (held.id, held.beat, tick)
+        if self._watched is None or self._watched[:2] != (current.id, current.beat):
+            self._watched = (current.id, current.beat, tick)
         return tick - self._watched[2] >= CONFIRM_SECONDS
 
     def renew(self, now: int, step: float = 0.0) -> None:
-        """To be called every few seconds; raises LeaseLost when another engine has taken the store. `step`: s by which the wall clock was set."""
+        """Renew the lease every few seconds; raises LeaseLost where another engine has the store. `step`: s by which the wall clock was set."""
         with self._store.write(fenced=False) as connection:
             if step:
                 connection.exec_driver_sql("INSERT OR REPLACE INTO meta VALUES (?, ?)", (CLOCK_STEP_KEY, json.dumps({"at": now, "seconds": step})))
@@ -111,16 +113,16 @@ class Lease:
                 raise LeaseLost(f"another engine has taken the store {self._store.path}: this one stops")
 
     def release(self) -> None:
-        """Gives the store up, if it is ours; may be called twice."""
+        """Give the store up, if it is ours; may be called twice."""
         with self._store.write(fenced=False) as connection:
             connection.exec_driver_sql("DELETE FROM lease WHERE id = 1 AND holder = ?", (self.holder_id,))
 
     def rescue_store(self, now: int) -> str:
-        """Keeps what the store held, whose file is gone from its path, and says where; raises StoreFailed where it cannot be kept now."""
+        """Save the contents of a store whose file has vanished, and describe where; raises StoreError where that is impossible now."""
         return backup.rescue_store(self._store, f"{datetime.fromtimestamp(now / 1e9, UTC):%Y%m%d-%H%M%S}")
 
     def read_holder(self) -> LeaseHolder | None:
-        """Who holds the store, whether it lives or not."""
+        """The holder of the store, alive or not."""
         with self._store.read() as connection:
             return _read(connection)
 
@@ -134,12 +136,12 @@ def _read(connection: Connection) -> LeaseHolder | None:
 
 
 def _place() -> tuple[str, str]:
-    """Where a pid means something: the host and, on Linux, the pid namespace."""
+    """The scope of a pid: the host and, on Linux, the pid namespace."""
     mark = Path("/proc/self/ns/pid")
     return socket.gethostname(), os.readlink(mark) if mark.is_symlink() else ""  # noqa: PTH115 - "pid:[4026531836]" is no path
 
 
-def _lives(pid: int, started: float) -> bool:
+def _is_alive(pid: int, started: float) -> bool:
     try:
         process = psutil.Process(pid)
         return process.status() != psutil.STATUS_ZOMBIE and abs(process.create_time() - started) < _SAME_START

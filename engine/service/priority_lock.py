@@ -1,4 +1,4 @@
-"""Who may touch the engine now: one at a time, and neither ticks nor commands ever wait behind a run of the other."""
+"""Exclusive access to the engine: neither ticks nor commands ever wait behind a series of the other."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from threading import Condition
 
 
 class PriorityLock:
-    """A lock whose turns alternate while both ticks and commands wait: a command goes before the next tick, and a tick before the next command."""
+    """A lock that alternates while both ticks and commands wait: a command goes before the next tick, and a tick before the next command."""
 
     def __init__(self) -> None:
         self._changed = Condition()
         self._busy = False
-        self._ticks = self._commands = 0  # that wait
-        self._after_command = False  # the newest turn was a command's
+        self._ticks = self._commands = 0  # waiting
+        self._after_command = False  # the last turn was a command's
 
     @contextmanager
     def tick(self) -> Iterator[None]:
-        """A tick's turn: of the commands that wait, one goes first at most."""
+        """Hold the lock for a tick: at most one of the waiting commands goes first."""
         with self._changed:
             self._ticks += 1
             self._changed.wait_for(lambda: not self._busy and (self._after_command or self._commands == 0))
@@ -28,7 +28,7 @@ class PriorityLock:
 
     @contextmanager
     def command(self) -> Iterator[None]:
-        """A command's turn: waits for the tick in hand, and for one more where a command has just had its turn."""
+        """Hold the lock for a command: it waits for the current tick, and for one more where a command has just had its turn."""
         with self._changed:
             self._commands += 1
             self._changed.wait_for(lambda: not self._busy and (not self._after_command or self._ticks == 0))
@@ -37,7 +37,7 @@ class PriorityLock:
         yield from self._turn()
 
     def yield_to_tick(self, seconds: float) -> bool:
-        """Waits until no tick waits or has its turn, so many seconds at most; for what takes no turn but writes to the same store."""
+        """Wait until no tick waits or holds the lock, `seconds` at most; for work without the lock that writes to the same store."""
         with self._changed:
             return self._changed.wait_for(lambda: self._ticks == 0 and not (self._busy and not self._after_command), seconds)
 

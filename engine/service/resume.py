@@ -1,4 +1,4 @@
-"""Begins an engine on a store, or goes on where the last one stopped, bit for bit."""
+"""Starts an engine on a store, or resumes where the last one stopped, bit for bit."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from engine.store.read.history import StoredTick, TickHistory
 from engine.store.write.writer import Writer
 
 BLOCK = 1_000  # rows read at once
-Report = Callable[[str, str], None]  # a fault of the store, and what was done about it
+Report = Callable[[str, str], None]  # a fault of the store, and its remedy
 
 
 def _log_only(fault: str, how: str) -> None:
@@ -35,16 +35,15 @@ def _log_only(fault: str, how: str) -> None:
 
 
 def resume_engine(
-    settings: Settings, feed: Feed, clock: Clock, writer: Writer, history: TickHistory, *, training_pool: Executor | None, phase_pool: Executor | None = None,
-    report: Report = _log_only,
+    settings: Settings, feed: Feed, clock: Clock, writer: Writer, history: TickHistory, *, training_pool: Executor | None,
+    phase_pool: Executor | None = None, report: Report = _log_only,
 ) -> tuple[Engine, int]:  # fmt: skip
-    """The engine for this market on this store, and its session: the last one gone on with where the market is the same and the
-    store was written as it is now, else a new one.
+    """The engine for this market on this store, and its session: the last one, where market and layout of the store are the same, else a new one.
 
-    A model that served and cannot be read any more does not stop it: the version before it serves, and it is trained anew. Neither does a
-    checkpoint that is damaged: ticks are rolled forward from the newest sound one. `report` takes such a fault, and what was done about it.
+    A served model that can no longer be read does not stop the engine: its previous version serves until it is trained again. Neither does a
+    damaged checkpoint: ticks are rolled forward from the newest sound one. `report` receives such a fault and its remedy.
 
-    Raises StoreFailed where the store cannot be read or written, ValueError where its state does not fit the settings.
+    Raises StoreError where the store cannot be read or written, ValueError where its state does not fit the settings.
     """
     names = tuple(model.name for model in training.select_models(settings.models))
     columns = tuple(f"{family.name}.{column}" for family in discover_plugins("engine.features", "FAMILY") for column in family.columns)
@@ -67,11 +66,11 @@ def resume_engine(
         waits_for_training=patient,
     )
     if history.tick_range(session) is not None and last is not None:
-        _go_on(engine, writer, history, session, last, report)
+        _resume(engine, writer, history, session, last, report)
     return engine, session
 
 
-def _go_on(engine: Engine, writer: Writer, history: TickHistory, session: int, last: int, report: Report) -> None:
+def _resume(engine: Engine, writer: Writer, history: TickHistory, session: int, last: int, report: Report) -> None:
     damaged: dict[str, str] = {}
     rolled = _rolled(history, session, last, damaged)
     stored, outcome = rolled.stored, rolled.outcome
@@ -84,8 +83,8 @@ def _go_on(engine: Engine, writer: Writer, history: TickHistory, session: int, l
     engine.window = rolled.window
     engine.last_bar_at = stored.at
     if damaged:
-        writer.save_checkpoint(last, session, rolled.state)  # without what those models said: ticks to come are replayed from it
-    engine.restore(rolled.state, stored.account, () if damaged else outcome.orders, stored.knobs, rolled.serving)
+        writer.save_checkpoint(last, session, rolled.state)  # without the memories of those models: later ticks are replayed from it
+    engine.restore(rolled.state, stored.account, () if damaged else outcome.orders, stored.config, rolled.serving)
     engine.registry.remember(_of_record(rolled.state, rolled.serving, history, session))
     if damaged:
         engine.serve(_without(damaged, engine, history, session, rolled.serving, stored))
@@ -103,14 +102,14 @@ def _rolled(history: TickHistory, session: int, last: int, damaged: dict[str, st
     try:
         rolled = roll_forward(history, history.session(session), last, damaged)
     except (ValueError, NotStored) as error:
-        raise StoreError(f"tick {last} cannot be gone on from: {error}; stop Podium and run python -m engine doctor --repair") from error
+        raise StoreError(f"tick {last} cannot be resumed: {error}; stop Podium and run python -m engine doctor --repair") from error
     if rolled.stored is None or rolled.outcome is None or rolled.stored.tick != last:
-        raise StoreError(f"tick {last} cannot be gone on from: stop Podium and run python -m engine doctor --repair")
+        raise StoreError(f"tick {last} cannot be resumed: stop Podium and run python -m engine doctor --repair")
     return rolled
 
 
 def _mend_checkpoints(writer: Writer, session: int, rolled: RollForward, report: Report) -> None:
-    """Writes the states that rolling forward has found again in the place of the damaged ones."""
+    """Replace damaged checkpoints by the states that rolling forward has recomputed."""
     if rolled.damage_note is None:
         return
     for tick, state in rolled.rebuilt_states.items():
@@ -123,29 +122,29 @@ def _mend_checkpoints(writer: Writer, session: int, rolled: RollForward, report:
 def _without(
     damaged: dict[str, str], engine: Engine, history: TickHistory, session: int, serving: tuple[ServingModel | None, ...], stored: StoredTick
 ) -> tuple[ServingModel | None, ...]:
-    """What serves from now on: for each model that cannot be read the version before it, or none until it is trained again."""
-    after, found = list(serving), []
+    """The models that serve from now on: an unreadable one is replaced by its previous version, or by none until it is trained again."""
+    after, replacements = list(serving), []
     for place, (model, digest) in enumerate(zip(engine.catalog.names, stored.serving, strict=True)):
         if digest in damaged:
             earlier = _earlier(history, session, model, str(digest), stored.tick)
             after[place] = earlier
             how = "it stands aside until it is trained again" if earlier is None else f"{earlier.version} serves until it is trained again"
-            found.append(ModelReplacement(model, damaged[str(digest)], how))
-    engine.registry.replacements += tuple(found)
+            replacements.append(ModelReplacement(model, damaged[str(digest)], how))
+    engine.registry.replacements += tuple(replacements)
     return tuple(after)
 
 
 def _of_record(state: State, serving: tuple[ServingModel | None, ...], history: TickHistory, session: int) -> tuple[ServingModel | None, ...]:
-    """The versions that the record of skill belongs to and that do not serve, so far as the store still has them."""
+    """The stored versions of the record of skill that do not serve."""
     named = {(m, version) for versions in state.succession.record_versions for m, version in enumerate(versions) if version}
     there = {served.version for served in serving if served is not None}
     missing = sorted((state.models[m], version) for m, version in named if version not in there)
     return tuple(_load(history.artifact_version(session, model, version)) for model, version in missing)
 
 
-def _load(found: Artifact | None) -> ServingModel | None:
+def _load(artifact: Artifact | None) -> ServingModel | None:
     try:
-        return None if found is None else training.load_model(found)
+        return None if artifact is None else training.load_model(artifact)
     except ValueError:
         return None
 
@@ -159,17 +158,17 @@ def _earlier(history: TickHistory, session: int, model: str, digest: str, tick: 
 
 
 def _refill(engine: Engine, history: TickHistory, session: int, last: int, decided: int) -> None:
-    """The rows that models are trained on, as far as they are kept; says so where there were more."""
-    kept = 0
-    for kept, row in enumerate(_rows(engine, history, session, last), 1):  # noqa: B007 the last number is the count
+    """Fill the training rows as far as they are stored; log a warning where there were more."""
+    count = 0
+    for count, row in enumerate(_rows(engine, history, session, last), 1):  # noqa: B007 the last number is the count
         engine.rows.append(row)
     wanted = min(decided, training.count_training_bars(engine.settings, engine.feed))
-    if kept < wanted:
-        LOG.warning("models learn from %s of %s ticks until more have come: the store keeps no more (PODIUM_RETENTION)", f"{kept:,}", f"{wanted:,}")
+    if count < wanted:
+        LOG.warning("models learn from %s of %s ticks until there are more: the store has no more (PODIUM_RETENTION)", f"{count:,}", f"{wanted:,}")
 
 
 def _rows(engine: Engine, history: TickHistory, session: int, last: int) -> Iterator[TrainingRow]:
-    """The rows that models are trained on, a block at a time."""
+    """The stored training rows, read in blocks."""
     first = max(0, last + 1 - training.count_training_bars(engine.settings, engine.feed))
     for low, high in pairwise([*range(first, last + 1, BLOCK), last + 1]):
         yield from history.training_rows(session, low, high - 1)

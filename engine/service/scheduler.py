@@ -1,4 +1,4 @@
-"""Runs the shell's jobs on a schedule of the monotonic clock; a job that fails is logged, marks its component and goes on."""
+"""Runs jobs on a schedule of the monotonic clock; a failure is logged and reported, and the job goes on."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from engine.domain.texts import on_one_line
 from engine.service.logging import LOG
 
 THREADS = 8
-MIN_STEP_SECONDS = 0.5  # s by which the wall clock must have been set for jobs to be moved along
-EXECUTORS = ("default", "by hand", "trials", "drill")  # each but the first has one thread, for what takes long
+MIN_STEP_SECONDS = 0.5  # s by which the wall clock must have been set for jobs to be moved
+EXECUTORS = ("default", "optimize", "trials", "drill", "backtests")  # all but the first have one thread, for long work
 
 
 class JobObserver(Protocol):
-    """Who is told how the jobs of a component go."""
+    """Observes the runs of a component's jobs."""
 
     def on_failure(self, component: str, job: str, error: str) -> None: ...
 
@@ -32,9 +32,9 @@ class JobObserver(Protocol):
 
 
 class MonotonicScheduler(BackgroundScheduler):  # type: ignore[misc]  # APScheduler has no types
-    """APScheduler, which asks the wall clock, made steady: when that clock is set, every job moves along with it.
+    """APScheduler made independent of the wall clock: when that clock is set, every job moves with it.
 
-    Between two rounds the scheduler waits by the monotonic clock, so a job keeps its distance in monotonic time whatever becomes of the other.
+    Between two rounds the scheduler waits by the monotonic clock, so intervals are monotonic time whatever happens to the wall clock.
     """
 
     def __init__(self, clock: Clock, **options: Any) -> None:
@@ -43,7 +43,7 @@ class MonotonicScheduler(BackgroundScheduler):  # type: ignore[misc]  # APSchedu
         self._offset = self._measure_offset()
 
     def follow_clock(self) -> None:
-        """Move every job by as much as the wall clock was set since the last look."""
+        """Move every job by as much as the wall clock was set since the last call."""
         with self._jobstores_lock:
             step = self._measure_offset() - self._offset
             if abs(step) < MIN_STEP_SECONDS:
@@ -62,7 +62,7 @@ class MonotonicScheduler(BackgroundScheduler):  # type: ignore[misc]  # APSchedu
 
 
 class JobScheduler:
-    """APScheduler with what its defaults would lose: late runs are not dropped, runs never pile up, and stopping is bounded."""
+    """APScheduler configured so that late runs are not dropped, runs never pile up, and stopping is bounded in time."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -82,7 +82,7 @@ class JobScheduler:
         self._scheduler.start()
 
     def run_every(self, seconds: float, component: str, name: str, work: Callable[[], None], watch: JobObserver) -> None:
-        """Runs `work` now and then every so many seconds; a run that takes longer delays the next, which then follows at once."""
+        """Run `work` now and every `seconds`; a run that takes longer delays the next, which then follows at once."""
         self._scheduler.follow_clock()
         begin = datetime.fromtimestamp(self._clock.now() / 1e9, UTC)
         self._scheduler.add_job(
@@ -90,20 +90,20 @@ class JobScheduler:
         )
 
     def run_once(self, component: str, name: str, work: Callable[[], None], watch: JobObserver, *, executor: str = "default") -> None:
-        """Runs `work` as soon as a thread is free; the workers "by hand" and "trials" have one of their own each, for what takes long."""
+        """Run `work` as soon as a thread of its executor is free."""
         self._scheduler.follow_clock()
         self._scheduler.add_job(lambda: self._run(component, name, work, watch), name=name, misfire_grace_time=None, executor=executor)
 
     def reschedule(self, name: str, seconds: float) -> None:
-        """Runs a job every so many seconds from now on; raises ValueError where there is none of that name."""
+        """Run a job every `seconds` from now on; raises ValueError where there is none of that name."""
         self._scheduler.follow_clock()
         try:
             self._scheduler.reschedule_job(name, trigger="interval", seconds=seconds)
         except JobLookupError:
-            raise ValueError(f"there is no job {name} to pace") from None
+            raise ValueError(f"there is no job {name} to reschedule") from None
 
     def remove(self, *names: str) -> None:
-        """Ends jobs after the run in hand; names not scheduled are passed over."""
+        """Remove jobs, which end after the current run; ignores names that are not scheduled."""
         for name in names:
             self._late.discard(name)
             try:
@@ -112,12 +112,12 @@ class JobScheduler:
                 LOG.debug("no job %s to drop", name)
 
     def stop(self, timeout: float) -> bool:
-        """Starts nothing more and waits for the runs in hand; False when one was still running after `timeout` seconds."""
+        """Start nothing more and wait for the current runs; False where one was still running after `timeout` seconds."""
         with self._idle:
             self._stopping = True
         try:
             self._scheduler.pause()
-            self._scheduler.get_jobs()  # waits until the round of scheduling in hand is over: shutting down within it would break it
+            self._scheduler.get_jobs()  # waits for the current round of scheduling: a shutdown within it would break it
             self._scheduler.shutdown(wait=False)
         except SchedulerNotRunningError:
             LOG.debug("the scheduler was not running")
@@ -142,15 +142,15 @@ class JobScheduler:
                 work()
             except Exception as error:
                 LOG.exception("job %s of %s failed", name, component)
-                self._tell(watch.on_failure, component, name, describe_error(error))
+                self._report(watch.on_failure, component, name, describe_error(error))
             else:
-                self._tell(watch.on_success, component, name)
+                self._report(watch.on_success, component, name)
 
-    def _tell(self, told: Callable[..., None], *what: str) -> None:
+    def _report(self, observe: Callable[..., None], *run: str) -> None:
         try:
-            told(*what)
+            observe(*run)
         except Exception:
-            LOG.exception("could not report on %s", what[0])
+            LOG.exception("could not report on %s", run[0])
 
     @contextmanager
     def _counted(self) -> Iterator[bool]:
@@ -166,7 +166,7 @@ class JobScheduler:
 
 
 def describe_error(error: BaseException) -> str:
-    """An error as a page or a terminal shows it."""
-    said = on_one_line(str(error))
+    """An error in one line, for a page or a terminal."""
+    text = on_one_line(str(error))
     ours = isinstance(error, ValueError | OSError) or type(error).__module__.startswith("engine.")
-    return (said if said and ours else f"{type(error).__name__}: {said}")[:300]
+    return (text if text and ours else f"{type(error).__name__}: {text}")[:300]

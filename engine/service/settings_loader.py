@@ -1,65 +1,114 @@
-"""Reads podium.toml and PODIUM_* (the environment wins); refuses what it does not know, in one line."""
+"""Reads podium.toml, PODIUM_* and flags into Settings; refuses what cannot be used in one line with the remedy."""
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
-import math
 import os
+import sys
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, NamedTuple
+
+import msgspec
 
 from engine.domain import addresses
 from engine.domain.texts import SHOWN, find_control_character, on_one_line, shorten
 from engine.domain.trading_config import TradingConfig
-from engine.service import optimizer_settings
+from engine.optimizer.default_rules import DEFAULT_RULES
+from engine.optimizer.rule_schema import parse_mode, parse_rule
+from engine.plugins import discover_plugins
+from engine.schema import MAX_INTEGER, Reader, SchemaError, find_near, limits, parameters_of, read_value, suggest
 from engine.settings import FEED_NAMES, Settings, SettingsError, parse_duration, parse_retention
 from engine.store.database import path_from_url, url_from_path
 from engine.store.errors import StoreError
 
 RESERVED_SETTINGS = {
     "exchange": "it is for the live feed, which is not there yet",
+    "exchange_options": "it is for the live feed, which is not there yet",
+    "settle_ms": "it is for the live feed, which is not there yet",
+    "record": "recording a live feed is not there yet",
+    "evolution": "a switch for evolution is not there yet",
+    "sim_changes": "changes of the simulated market's relation are not there yet",
     "cluster": "running on a cluster is not there yet",
 }
+RENAMED = {  # names of version 0.4, accepted for one version
+    "warm_up": "warmup_bars",
+    "pace_seconds": "tick_interval_seconds",
+    "keep_decisions": "retention",
+    "impact": "impact_coefficient",
+}
+RENAMED_KNOBS = {
+    "impact": "impact_coefficient",
+    "adopt_after": "deployment_lag_bars",
+    "interval_step": "interval_learning_rate",
+    "lapse_halflife": "recent_skill_halflife",
+    "max_outside": "max_out_of_distribution",
+    "prior_rows": "shrinkage_rows",
+    "rebalance": "rebalance_threshold",
+}
+FLAGS = {  # where a flag is not named after its setting
+    "feed_path": "--path",
+    "sim_signal": "--signal",
+    "sim_symbols": "--symbol-count",
+    "tick_interval_seconds": "--tick-interval",
+    "pace_seconds": "--pace",
+}
+FEEDS_LATER = ("live", "push")
 DEFAULT_WARMUP_BARS = {"simulated": 3000, "recorded": 0}
-FIELDS_BY_SYMBOL = frozenset({"fees_bps", "maker_fees_bps", "rules"})  # knobs that the feed gives
-MAX_PATH_BYTES, MAX_NAME_BYTES = 4_000, 255  # bytes, what Linux and macOS take
+FIELDS_BY_SYMBOL = frozenset({"fees_bps", "maker_fees_bps", "rules"})  # of [knobs]: they come from the feed
+MAX_PATH_BYTES, MAX_NAME_BYTES = 4_000, 255  # bytes, the limits of Linux and macOS
 DEFAULT_TICK_INTERVAL_SECONDS = 2.0  # between ticks on the dashboard
+MAX_HORIZON = 250  # bars
 
-Given = tuple[str, object]  # the name the user knows it by, and the value
+
+class KnobKinds(msgspec.Struct):
+    """How a knob is read, by the type of its default."""
+
+    truth: bool
+    count: Annotated[int, limits(0, MAX_INTEGER)]
+    amount: Annotated[float, limits(0.0)]
+
+
+class Given(NamedTuple):
+    """A value, and the name that the user knows it by."""
+
+    name: str
+    value: object
 
 
 def load_settings(environ: Mapping[str, str], folder: Path, *, overrides: Mapping[str, str | None] | None = None, headless: bool = False) -> Settings:
-    """The settings in force: podium.toml in `folder`, then PODIUM_*, then `overrides` (command line flags; None is not given).
+    """Read the settings in force: podium.toml in `folder`, then PODIUM_*, then `overrides` (command line flags; None is not given).
 
-    Headless runs are not paced unless a pace is set. Raises SettingsError.
+    Headless runs are not paced unless a pace is set. A name of an earlier version is accepted with one line on stderr. Raises SettingsError.
     """
-    told = _from_file(folder / "podium.toml") | _from_environment(environ)
-    told |= {key: (f"--{key.replace('_', '-')}", value) for key, value in (overrides or {}).items() if value is not None}
-    for name, value in told.values():
-        _demand_plain_text(name, value)
-    knobs = _knobs(told.pop("knobs", None))
+    flags = {key: Given(_flag(key), value) for key, value in (overrides or {}).items() if value is not None}
+    given = _read_file(folder / "podium.toml") | _read_environment(environ) | _rename(flags, RENAMED)
     values: dict[str, Any] = {}
-    for key, (name, value) in told.items():
-        values = _read(key, name, value) | values if key == "alerts" else values | _read(key, name, value)  # what is given by itself wins
-    return _complete(values, environ, knobs, headless=headless)
+    for name, value in given.values():
+        _require_plain_text(name, value)
+    try:
+        for key in sorted(given, key=lambda key: key != "alerts"):  # a setting outside its table wins
+            values |= _read_setting(key, *given[key])
+    except SchemaError as error:
+        raise SettingsError(str(error)) from None
+    return _complete(values, environ, headless=headless)
 
 
-def _complete(values: dict[str, Any], environ: Mapping[str, str], knobs: TradingConfig, *, headless: bool) -> Settings:
+def _complete(values: dict[str, Any], environ: Mapping[str, str], *, headless: bool) -> Settings:
     home = str(_expand("home", values.pop("home", None) or _default_home(environ)))
     feed = values.get("feed", "simulated")
     if feed == "recorded":
-        _demand_recording(values)
+        _require_recording(values)
     values.setdefault("database_url", url_from_path(Path(home) / "podium.db"))
     values.setdefault("warmup_bars", DEFAULT_WARMUP_BARS.get(feed, 0))
     values.setdefault("tick_interval_seconds", 0.0 if headless and feed == "recorded" else DEFAULT_TICK_INTERVAL_SECONDS)
-    return Settings(home=home, trading=knobs, **values)
+    return Settings(home=home, **values)
 
 
-def _demand_recording(values: dict[str, Any]) -> None:
+def _require_recording(values: dict[str, Any]) -> None:
     path = values.get("feed_path")
     if path is None:
         raise SettingsError("the recorded feed needs a folder: give --path DIR or set PODIUM_FEED_PATH")
@@ -70,16 +119,16 @@ def _demand_recording(values: dict[str, Any]) -> None:
 
 
 def _expand(name: str, value: str | Path) -> Path:
-    """The absolute path that is meant; raises SettingsError for one that no file system takes."""
+    """The absolute path; raises SettingsError for one that no file system takes."""
     try:
         path = Path(value).expanduser().absolute()
-    except RuntimeError:  # ~user of nobody on this machine
+    except RuntimeError:  # ~user without such a user
         raise SettingsError(f"{name} is {shorten(str(value))}: there is no such user on this machine; give the whole path") from None
-    _demand_path(name, path)
+    _require_path(name, path)
     return path
 
 
-def _demand_path(name: str, path: Path) -> None:
+def _require_path(name: str, path: Path) -> None:
     fault = find_control_character(str(path))
     if fault is not None:
         raise SettingsError(f"{name} is {shorten(str(path))}, which has {fault}: give another path")
@@ -87,15 +136,15 @@ def _demand_path(name: str, path: Path) -> None:
         raise SettingsError(f"{name} is {shorten(str(path))}: give a path of at most {MAX_PATH_BYTES:,} letters, {MAX_NAME_BYTES} in one name")
 
 
-def _demand_plain_text(name: str, value: object) -> None:
-    """Raises SettingsError where a text anywhere in a value has characters that are none; the value may be secret and is not shown."""
+def _require_plain_text(name: str, value: object) -> None:
+    """Raise SettingsError for a control character anywhere in a value; the value may be secret and is not shown."""
     if isinstance(value, dict):
         for key, inner in value.items():
-            _demand_plain_text(name, key)
-            _demand_plain_text(name, inner)
+            _require_plain_text(name, key)
+            _require_plain_text(name, inner)
     elif isinstance(value, list):
         for inner in value:
-            _demand_plain_text(name, inner)
+            _require_plain_text(name, inner)
     elif isinstance(value, str) and (fault := find_control_character(value)) is not None:
         raise SettingsError(f"{name} has {fault}: give a text of one line without it")
 
@@ -104,96 +153,140 @@ def _default_home(environ: Mapping[str, str]) -> Path:
     return Path(environ.get("HOME") or Path.home()) / ".local" / "share" / "podium"
 
 
-def _from_file(path: Path) -> dict[str, Given]:
+def _read_file(path: Path) -> dict[str, Given]:
     try:
-        told = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, RecursionError) as error:  # a number of too many digits is a ValueError, too many brackets a RecursionError
+    except (OSError, ValueError, RecursionError) as error:  # ValueError also for a number of too many digits, RecursionError for too many brackets
         raise SettingsError(f"{path} cannot be read: {on_one_line(str(error))}") from None
-    for key in told:
-        if key not in SETTING_NAMES:
-            raise SettingsError(f"{path} has an unknown key {shorten(key)}{_near(key, SETTING_NAMES)}")
-    return {key: (f"{key} in podium.toml", value) for key, value in told.items()}
+    for key in table:
+        if key not in SETTING_NAMES and key not in RENAMED:
+            raise SettingsError(f"{path} has an unknown key {shorten(key)}: {suggest(key, sorted(SETTING_NAMES), 'the settings are')}")
+    return _rename({key: Given(f"{key} in podium.toml", value) for key, value in table.items()}, RENAMED)
 
 
-def _from_environment(environ: Mapping[str, str]) -> dict[str, Given]:
-    told: dict[str, Given] = {}
-    known = [f"PODIUM_{key.upper()}" for key in SETTING_NAMES if key not in SETTING_TABLES]
-    for name, value in environ.items():
-        if not name.startswith("PODIUM_") or not value.strip():
+def _read_environment(environ: Mapping[str, str]) -> dict[str, Given]:
+    known = {key.upper(): key for key in (*SETTING_NAMES, *RENAMED) if key not in SETTING_TABLES}
+    given: dict[str, Given] = {}
+    for variable, value in environ.items():
+        if not variable.startswith("PODIUM_") or not value.strip():
             continue
+        name = variable.removeprefix("PODIUM_")
         if name not in known:
-            close = difflib.get_close_matches(name.removeprefix("PODIUM_"), [one.removeprefix("PODIUM_") for one in known], n=1, cutoff=0.5)
-            remedy = f": did you mean PODIUM_{close[0]}?" if close else "; see Settings in the README"
-            raise SettingsError(f"{name if len(name) <= SHOWN else shorten(name)} is not a setting{remedy}")
-        told[name.removeprefix("PODIUM_").lower()] = (name, value)
-    return told
+            near = find_near(name, known)
+            remedy = f": did you mean PODIUM_{near}?" if near else "; see Settings in the README"
+            raise SettingsError(f"{variable if len(variable) <= SHOWN else shorten(variable)} is not a setting{remedy}")
+        given[known[name]] = Given(variable, value)
+    return _rename(given, RENAMED)
 
 
-def _near(word: str, words: list[str] | tuple[str, ...]) -> str:
-    close = difflib.get_close_matches(word, words, n=1, cutoff=0.5)
-    return f": did you mean {close[0]}?" if close else f": the settings are {', '.join(sorted(words))}"
+def _flag(key: str) -> str:
+    return FLAGS.get(key, f"--{key.replace('_', '-')}")
 
 
-def _knobs(given: Given | None) -> TradingConfig:
-    if given is None:
-        return TradingConfig()
-    name, table = given
-    if not isinstance(table, dict):
-        raise SettingsError(f"{name} must be a table: write [knobs] and a line for each")
-    known = {one.name: getattr(TradingConfig(), one.name) for one in fields(TradingConfig) if one.name not in FIELDS_BY_SYMBOL}
-    changes: dict[str, Any] = {}
-    for key, value in table.items():
-        if key in FIELDS_BY_SYMBOL:
-            raise SettingsError(f"[knobs] in podium.toml has {key!r}, which is each symbol's own: set it in recording.toml beside the recording")
-        if key not in known:
-            raise SettingsError(f"[knobs] in podium.toml has an unknown key {shorten(key)}{_near(key, list(known))}")
-        changes[key] = _knob(f"knobs.{key} in podium.toml", value, known[key])
-    return replace(TradingConfig(), **changes)
+def _rename(given: dict[str, Given], renamed: Mapping[str, str]) -> dict[str, Given]:
+    """The values under today's names; raises SettingsError where both names of a setting are given."""
+    for old in [key for key in given if key in renamed]:
+        new, before = renamed[old], given.pop(old)
+        today = _flag(new) if before.name.startswith("--") else before.name.replace(old, new).replace(old.upper(), new.upper())
+        if new in given:
+            raise SettingsError(f"{before.name} and {given[new].name} are the same setting: give {given[new].name} alone")
+        _announce(f"podium: {before.name} is now called {today}: rename it, the next version refuses the old name")
+        given[new] = Given(before.name, before.value)
+    return given
 
 
-def _knob(name: str, value: object, default: object) -> object:
-    if isinstance(default, bool):
-        if not isinstance(value, bool):
-            raise SettingsError(f"{name} is {shorten(value)}: give true or false")
-        return value
-    if isinstance(default, tuple):
-        return _horizons(name, value)
-    return _whole(0)(name, value) if isinstance(default, int) else _number(0.0)(name, value)
+@cache
+def _announce(line: str) -> None:
+    """Write a line to stderr, once per process."""
+    print(line, file=sys.stderr, flush=True)  # noqa: T201 - for the person who started Podium, before there is a log
 
 
-def _horizons(name: str, value: object) -> tuple[int, ...]:
-    bars = tuple(_whole(1, 250)(name, one) for one in value) if isinstance(value, list) else ()
-    if not bars or list(bars) != sorted(set(bars)):
-        raise SettingsError(f"{name} is {shorten(value)}: give whole numbers of bars in rising order, such as [1, 3, 12]")
-    return bars
-
-
-def _read(key: str, name: str, value: object) -> dict[str, Any]:
+def _read_setting(key: str, name: str, value: object) -> dict[str, Any]:
+    """The fields of Settings that a key of podium.toml sets; raises SettingsError."""
     if key in RESERVED_SETTINGS:
         raise SettingsError(f"{name}={value if len(str(value)) <= SHOWN else shorten(value)}: {RESERVED_SETTINGS[key]}; unset it")
-    if key == "alerts":
-        return _alerts(name, value)
-    if key in _OPTIMIZER:
-        return _OPTIMIZER[key](name, value)
+    if key in _TABLES:
+        return _TABLES[key](name, value)
     if key == "retention":
-        days, size = _form(parse_retention, name, value)
+        days, size = _parse(parse_retention, name, value)
         return {"retention_days": days, "retention_bytes": size}
-    return {key: _READERS[key](name, value)}
+    return {key: read_value(_SCHEMA[key], name, value, _FORMS)}
 
 
-def _alerts(name: str, table: object) -> dict[str, Any]:
-    if not isinstance(table, dict):
-        raise SettingsError(f"{name} must be a table: write [alerts] and a line for each")
+def _require_table(name: str, value: object, remedy: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise SettingsError(f"{name} must be a table: write {remedy}")
+    return value
+
+
+def _read_knobs(name: str, value: object) -> dict[str, Any]:
+    table = _require_table(name, value, "[knobs] and a line for each")
+    known = {field.name: getattr(TradingConfig(), field.name) for field in fields(TradingConfig) if field.name not in FIELDS_BY_SYMBOL}
+    for key in table:
+        if key in FIELDS_BY_SYMBOL:
+            raise SettingsError(f"[knobs] in podium.toml has {key!r}, which is each symbol's own: set it in recording.toml beside the recording")
+        if key not in known and key not in RENAMED_KNOBS:
+            raise SettingsError(f"[knobs] in podium.toml has an unknown key {shorten(key)}: {suggest(key, sorted(known), 'the settings are')}")
+    given = _rename({key: Given(f"knobs.{key} in podium.toml", inner) for key, inner in table.items()}, RENAMED_KNOBS)
+    return {"trading": replace(TradingConfig(), **{key: _read_knob(*given[key], known[key]) for key in given})}
+
+
+def _read_knob(name: str, value: object, default: object) -> Any:
+    """A value of the kind of its default: true or false, horizons, or a number that is not below 0."""
+    if isinstance(default, tuple):
+        return _read_horizons(name, value)
+    kind = "truth" if isinstance(default, bool) else "count" if isinstance(default, int) else "amount"
+    return read_value(_KNOB_KINDS[kind], name, value)
+
+
+def _read_horizons(name: str, value: object) -> tuple[int, ...]:
+    bars = value if isinstance(value, list) else []
+    if (
+        not bars
+        or not all(isinstance(bar, int) and not isinstance(bar, bool) and 1 <= bar <= MAX_HORIZON for bar in bars)
+        or bars != sorted(set(bars))
+    ):
+        raise SettingsError(f"{name} is {shorten(value)}: give whole numbers of bars from 1 to {MAX_HORIZON} in rising order, such as [1, 3, 12]")
+    return tuple(bars)
+
+
+def _read_alerts(name: str, value: object) -> dict[str, Any]:
+    table = _require_table(name, value, "[alerts] and a line for each")
     for key in table:
         if key not in _ALERTS:
-            raise SettingsError(f"[alerts] in podium.toml has an unknown key {shorten(key)}{_near(key, tuple(_ALERTS))}")
-    return {_ALERTS[key][0]: _ALERTS[key][1](f"alerts.{key} in podium.toml", value) for key, value in table.items()}
+            raise SettingsError(f"[alerts] in podium.toml has an unknown key {shorten(key)}: {suggest(key, sorted(_ALERTS), 'the settings are')}")
+    return {_ALERTS[key]: read_value(_SCHEMA[_ALERTS[key]], f"alerts.{key} in podium.toml", inner, _FORMS) for key, inner in table.items()}
 
 
-def _addresses(name: str, value: object) -> tuple[str, ...]:
-    """Apprise addresses. They are secret, so an error names the place of the one that is wrong and not what it is."""
+def _read_rules(name: str, value: object) -> dict[str, Any]:
+    """Rules that replace defaults or add to them."""
+    table = _require_table(name, value, "[rules.NAME] and a line for each word of the rule")
+    for rule in table.values():
+        _require_table(name, rule, "[rules.NAME] and a line for each word of the rule")
+    known, defaults = _list_actions(), {rule.name: rule for rule in DEFAULT_RULES}
+    try:
+        return {"rules": tuple(parse_rule(rule, words, defaults.get(rule), known) for rule, words in table.items())}
+    except ValueError as error:
+        raise SettingsError(f"[rules] in podium.toml: {error}") from None
+
+
+def _read_modes(name: str, value: object) -> dict[str, Any]:
+    table = _require_table(name, value, '[actions] and a line for each, such as delete_temp = "auto"')
+    known = _list_actions()
+    try:
+        return {"modes": tuple((action, parse_mode(action, mode, known)) for action, mode in table.items())}
+    except ValueError as error:
+        raise SettingsError(f"[actions] in podium.toml: {error}") from None
+
+
+def _list_actions() -> tuple[str, ...]:
+    return tuple(action.name for action in discover_plugins("engine.actions", "ACTION"))
+
+
+def _read_addresses(name: str, value: object) -> tuple[str, ...]:
+    """Apprise addresses. They are secret, so a refusal names the place of the wrong one and not the address."""
     parts = addresses.split_addresses(value) if isinstance(value, str) else tuple(value) if isinstance(value, list) else ()
     for place, part in enumerate(parts, 1):
         if not isinstance(part, str) or not addresses.is_address(part):
@@ -203,93 +296,62 @@ def _addresses(name: str, value: object) -> tuple[str, ...]:
     return parts
 
 
-def _text(name: str, value: object) -> str:
+def _read_text(name: str, value: object) -> str:
     if not isinstance(value, str) or not value.strip():
         raise SettingsError(f"{name} is {shorten(value)}: give a text")
     return value.strip()
 
 
-def _path(name: str, value: object) -> str:
-    text = _text(name, value)
+def _read_path(name: str, value: object) -> str:
+    text = _read_text(name, value)
     _expand(name, text)
     return text
 
 
-def _number(low: float, high: float = math.inf) -> Callable[[str, object], float]:
-    def read(name: str, value: object) -> float:
-        try:
-            number = float(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else math.nan
-        except (ValueError, OverflowError):
-            number = math.nan
-        if not (low <= number <= high and math.isfinite(number)):
-            reach = f"from {low:g} to {high:g}" if math.isfinite(high) else f"of at least {low:g}"
-            raise SettingsError(f"{name} is {shorten(value)}: give a number {reach}")
-        return number
-
-    return read
-
-
-def _whole(low: int, high: int = 2**31 - 1) -> Callable[[str, object], int]:
-    def read(name: str, value: object) -> int:
-        try:
-            number = int(value) if isinstance(value, str | int) and not isinstance(value, bool) else low - 1
-        except ValueError:
-            number = low - 1
-        if not low <= number <= high:
-            raise SettingsError(f"{name} is {shorten(value)}: give a whole number from {low} to {high}")
-        return number
-
-    return read
-
-
-def _names(name: str, value: object) -> tuple[str, ...]:
+def _read_names(name: str, value: object) -> tuple[str, ...]:
     parts = value.split(",") if isinstance(value, str) else value
     if not isinstance(parts, list) or not parts or not all(isinstance(part, str) and part.strip() for part in parts):
         raise SettingsError(f"{name} is {shorten(value)}: give names separated by commas")
     names = tuple(part.strip() for part in parts)
     if len(set(names)) < len(names):
-        raise SettingsError(f"{name} names {shorten(next(one for one in names if names.count(one) > 1))} twice: give each once")
-    if any(len(one) > MAX_NAME_BYTES for one in names):
+        raise SettingsError(f"{name} names {shorten(next(part for part in names if names.count(part) > 1))} twice: give each once")
+    if any(len(part) > MAX_NAME_BYTES for part in names):
         raise SettingsError(f"{name} has {shorten(max(names, key=len))}: give names of at most {MAX_NAME_BYTES} letters")
     return names
 
 
-def _feed(name: str, value: object) -> str:
-    text = _text(name, value)
-    if text == "live":
-        raise SettingsError(f"{name}=live: the live feed is not there yet; use simulated or recorded")
+def _read_feed(name: str, value: object) -> str:
+    text = _read_text(name, value)
+    if text in FEEDS_LATER:
+        raise SettingsError(f"{name}={text}: the {text} feed is not there yet; use {' or '.join(FEED_NAMES)}")
     if text not in FEED_NAMES:
-        raise SettingsError(f"{name} is {shorten(text)}{_near(text, FEED_NAMES)}")
+        raise SettingsError(f"{name} is {shorten(text)}: {suggest(text, FEED_NAMES, 'the feeds are')}")
     return text
 
 
-def _form(parse: Callable[[str], Any], name: str, value: object) -> Any:
+def _parse(parse: Callable[[str], Any], name: str, value: object) -> Any:
     try:
-        return parse(_text(name, value))
+        return parse(_read_text(name, value))
     except SettingsError as error:
-        raise SettingsError(f"{name}: {error}") from None
+        raise SettingsError(str(error) if str(error).startswith(name) else f"{name}: {error}") from None
 
 
-def _span(name: str, value: object) -> int:
-    return int(_form(parse_duration, name, value))
-
-
-def _database(name: str, value: object) -> str:
-    url = _text(name, value)
+def _read_database(name: str, value: object) -> str:
+    url = _read_text(name, value)
     if url.startswith("postgres"):
         raise SettingsError(f"{name}={url.partition(':')[0][:20]}: PostgreSQL is not there yet; use sqlite:///FILE")
     if not url.startswith("sqlite:///") or url == "sqlite:///" or ":memory:" in url:
         raise SettingsError(f"{name} is {shorten(url)}: give sqlite:///FILE")
     try:
-        _demand_path(name, path_from_url(url))
+        _require_path(name, path_from_url(url))
     except StoreError as error:
         raise SettingsError(f"{name}: {error}") from None
     return url
 
 
 def require_loopback(name: str, value: object) -> str:
-    """The address to listen on; anything that can be reached from outside raises SettingsError."""
-    text = _text(name, value)
+    """Read the address to listen on; raises SettingsError for one that other machines can reach."""
+    text = _read_text(name, value)
     try:
         inside = text == "localhost" or ipaddress.ip_address(text).is_loopback
     except ValueError:
@@ -299,20 +361,18 @@ def require_loopback(name: str, value: object) -> str:
     return "127.0.0.1" if text == "localhost" else text
 
 
-_READERS: dict[str, Callable[[str, object], Any]] = {
-    "home": _text, "database_url": _database, "feed": _feed, "feed_path": _path, "symbols": _names, "interval": _span, "seed": _whole(0),
-    "capital": _number(1.0), "fee_bps": _number(0.0, 1_000.0), "spread_bps": _number(0.0, 1_000.0), "impact": _number(0.0, 100.0),
-    "participation": _number(0.0001, 1.0),
-    "latency_ms": _number(0.0, 60_000.0), "sim_signal": _number(0.0, 0.5), "sim_persistence": _number(0.0, 0.999),
-    "sim_volatility_bps": _number(1.0, 1_000.0), "sim_symbols": _whole(1, 500), "models": _names, "train_days": _number(0.01, 3_650.0),
-    "train_rows": _whole(0), "warmup_bars": _whole(0, 1_000_000), "tick_interval_seconds": _number(0.0, 3_600.0), "threads": _whole(0, 64),
-    "trial_seconds": _number(4.0, 600.0), "trial_rest_seconds": _number(1.0, 3_600.0),
-    "address": require_loopback, "port": _whole(1, 65_535), "alert_urls": _addresses,
+_FORMS: dict[str, Reader] = {
+    "text": _read_text, "path": _read_path, "names": _read_names, "feed": _read_feed, "database": _read_database, "address": require_loopback,
+    "addresses": _read_addresses, "duration": lambda name, value: _parse(parse_duration, name, value),
 }  # fmt: skip
-_ALERTS: dict[str, tuple[str, Callable[[str, object], Any]]] = {
-    "urls": ("alert_urls", _addresses), "escalate_urls": ("escalate_urls", _addresses),
-    "escalate_minutes": ("escalate_minutes", _number(1.0, 10_080.0)), "drill_hours": ("drill_hours", _number(0.0, 8_760.0)),
+_SCHEMA = parameters_of(Settings)
+_KNOB_KINDS = parameters_of(KnobKinds)
+_ALERTS = {"urls": "alert_urls", "escalate_urls": "escalate_urls", "escalate_minutes": "escalate_minutes", "drill_hours": "drill_hours"}
+_TABLES: dict[str, Callable[[str, object], dict[str, Any]]] = {
+    "knobs": _read_knobs, "alerts": _read_alerts, "rules": _read_rules, "actions": _read_modes,
 }  # fmt: skip
-_OPTIMIZER = {"rules": optimizer_settings.read_rules, "actions": optimizer_settings.read_modes}
-SETTING_TABLES = ("knobs", "alerts", *_OPTIMIZER)  # of podium.toml; the environment has no names for them
-SETTING_NAMES = (*_READERS, "retention", *SETTING_TABLES, *RESERVED_SETTINGS)
+SETTING_TABLES = tuple(_TABLES)  # of podium.toml; the environment has no names for them
+SETTING_NAMES = (
+    *(name for name, parameter in _SCHEMA.items() if parameter.help and (name == "alert_urls" or name not in _ALERTS.values())),
+    "retention", *SETTING_TABLES, *RESERVED_SETTINGS,
+)  # fmt: skip

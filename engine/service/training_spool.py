@@ -1,4 +1,4 @@
-"""Rows on their way to the workers, in a file: through a pipe to each model's fit they cost a second of processor time a training of 170,000 rows."""
+"""Training rows on their way to the workers, in a file: a pipe to each fit costs a second of processor time per training of 170,000 rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Compares newly adopted versions of the models with those that the record of skill belongs to, on the newest rows known to all of them."""
+"""Compares newly adopted model versions with those to which the record of skill belongs, on the newest rows."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from engine.domain.evidence import Agreement
 from engine.domain.model import ServingModel
 from engine.domain.record import Floats
 from engine.domain.state import State
-from engine.domain.succession import Agreement
 from engine.evidence import recursive_least_squares, succession
 from engine.resilience.circuit_breaker import PLUGIN_ERRORS
 from engine.service.windows import TrainingRows
 
-RECENT_TICKS = 288  # the newest ones, in which the rows lie
+RECENT_TICKS = 288  # the newest ticks, which hold the rows
 MAX_ROWS = 1_200  # compared at most, but at least FEWEST ticks of every symbol
 MIN_TICKS = 8
 ServingModels = tuple[ServingModel | None, ...]
-Versions = tuple[str, ...]  # a model each, "" where none serves
+Versions = tuple[str, ...]  # one per model, "" where none serves
 Find = Callable[[str], ServingModel | None]  # a version that served earlier
 
 
 def compare_versions(before: ServingModels, after: ServingModels, state: State, rows: TrainingRows, find: Find) -> Agreement | None:
-    """How far the ensemble of `after` agrees with that of the versions of record and with that of `before`, weighed as the models are weighed now.
+    """The agreement of the ensemble `after` with that of the versions of record and with `before`, by today's weights of the models.
 
-    None where there is nothing to compare: every serving version is one of record or the first of its model, or no model can be asked in both, as
-    where the only one has failed and its previous version stands in. What was inherited is then inherited on.
+    None where there is nothing to compare: every serving version is one of record or the first of its model, or no model is in both, as where
+    the only one has failed and its previous version replaces it. The inherited record is then inherited further.
     """
     record, now, earlier = state.succession.record_versions, _versions(after), _versions(before)
     if not any(new and then not in ("", new) for then_all in record for new, then in zip(now, then_all, strict=True)):
@@ -35,7 +35,7 @@ def compare_versions(before: ServingModels, after: ServingModels, state: State, 
     served = {version.version: version for version in (*before, *after) if version is not None}
     named = {*now, *earlier, *(version for versions in record for version in versions)} - {""}
     forecasts = {version: _forecast(served.get(version) or find(version), x, state) for version in sorted(named)}
-    alone = np.ones((1, len(record)))
+    unit_weights = np.ones((1, len(record)))
 
     def with_record(versions: Versions, places: slice, weights: Floats) -> Floats:
         return np.array([_agree(versions, then[places], forecasts, weights)[h] for h, then in enumerate(record)])
@@ -47,7 +47,7 @@ def compare_versions(before: ServingModels, after: ServingModels, state: State, 
         rows=len(x),
         with_record=agreement,
         with_previous=_agree(now, earlier, forecasts, state.weights),
-        models=tuple((version, with_record((version,), slice(m, m + 1), alone)) for m, version in enumerate(now) if version),
+        models=tuple((version, with_record((version,), slice(m, m + 1), unit_weights)) for m, version in enumerate(now) if version),
     )
 
 
@@ -56,7 +56,7 @@ def _versions(fitted: ServingModels) -> Versions:
 
 
 def _agree(now: Versions, then: Versions, forecasts: Mapping[str, Floats], weights: Floats) -> Floats:
-    """(H,) agreement of two ensembles, of the models that can be asked in both; `weights` (M, H)."""
+    """(H,) agreement of two ensembles over the models that are in both; `weights` (M, H)."""
     pairs = enumerate(zip(now, then, strict=True))
     both = [(m, new, old) for m, (new, old) in pairs if new and old and np.isfinite(forecasts[new] + forecasts[old]).all()]
     if not both:
@@ -67,15 +67,17 @@ def _agree(now: Versions, then: Versions, forecasts: Mapping[str, Floats], weigh
 
 
 def _forecast(served: ServingModel | None, x: Floats, state: State) -> Floats:
-    """(H, N) what a version says of these rows now; NaN where it is not to be had or fails."""
+    """(H, N) forecasts of a version from these rows; NaN where it is missing or fails."""
     nothing = np.full((len(state.weight_rows), len(x)), np.nan)
     if served is None:
         return nothing
-    going_on = served.model.online
+    online_model = served.model.online
     try:
-        if going_on is None:
+        if online_model is None:
             return np.asarray(served.model.predict(served.fitted, x))
         learned = recursive_least_squares.find_memory(state.online_memories, served.version)
-        return np.asarray(going_on.forecast(served.fitted, going_on.select_columns(served.fitted, x), learned, state.tick + 1 - served.trained_to))
-    except PLUGIN_ERRORS:  # it may fail on old rows and serve on the newest
+        return np.asarray(
+            online_model.forecast(served.fitted, online_model.select_columns(served.fitted, x), learned, state.tick + 1 - served.trained_to)
+        )
+    except PLUGIN_ERRORS:  # a version may fail on old rows and serve on the newest
         return nothing

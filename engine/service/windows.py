@@ -1,4 +1,4 @@
-"""Rolling windows of what the feed has handed over: bars and flow for decisions, features and prices for training."""
+"""Rolling windows over the feed: bars and flow for decisions, features and prices for training."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from engine.domain.trading_config import Event, TradingConfig
 from engine.evidence import scoring
 
 FLOW_LENGTH = 48  # bars of order flow that features look back on
-BUFFER_WINDOWS = 4  # windows a buffer holds before it is moved to its front
-COMPACT_BARS = window.WINDOW_BARS + window.WINDOW_BARS // 4  # bars of a buffer that is to be small: it is moved more often
-MIN_ROWS = 1_024  # rows a block begins with
-SPARE_SHARE = 1 / 8  # of the rows held is left free for those to come where the block is to be small
+BUFFER_WINDOWS = 4  # windows that a buffer holds before its end is moved to its front
+COMPACT_BARS = window.WINDOW_BARS + window.WINDOW_BARS // 4  # bars of a compact buffer, which is moved more often
+MIN_ROWS = 1_024  # rows that a block starts with
+SPARE_SHARE = 1 / 8  # of the rows, left free for new ones in a compact block
 
 
 class MarketWindow:
@@ -36,7 +36,7 @@ class MarketWindow:
         self._last: MarketSnapshot | None = None
 
     def append(self, bar: MarketSnapshot) -> None:
-        """Takes the newest bar in."""
+        """Append the newest bar. Raises ValueError where it is not newer than the last."""
         if self._last is not None and bar.at <= self._last.at:
             raise ValueError(f"bars go back in time: {bar.at} after {self._last.at}")
         if self._end == self._bars.shape[2]:
@@ -50,14 +50,14 @@ class MarketWindow:
         self._last = bar
 
     def drop_last(self) -> None:
-        """Takes the newest bar out again, as when its tick was lost."""
+        """Remove the newest bar, as when its tick was lost."""
         self._end -= 1
 
     def build_inputs(self, tick: int, account: Account, knobs: TradingConfig, events: tuple[Event, ...]) -> Inputs:
-        """The inputs of a decision at the newest bar, with the view of the window prepared."""
+        """The inputs of a decision at the newest bar, with its view of the window."""
         bar = self._last
         if bar is None:
-            raise ValueError("no bar has come in yet")
+            raise ValueError("there is no bar yet")
         bars = Bars(*self._cut(self._bars, window.WINDOW_BARS))
         flow = self._flow_window()
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -76,13 +76,13 @@ class MarketWindow:
         return [np.ascontiguousarray(part[:, self._end - length : self._end]) for part in buffer]
 
     def memory_block(self) -> MemoryBlock:
-        """What the buffers hold and would need."""
+        """The bytes that the buffers hold and that they need."""
         length, symbols = self._bars.shape[2], len(self._info.symbols)
         held = self._bars.nbytes + self._flow.nbytes + self._ofi.nbytes
         return MemoryBlock("window", symbols * max(0, length - COMPACT_BARS), held, held * min(length, COMPACT_BARS) // length)
 
     def compact(self) -> None:
-        """Holds little more than the window from now on, and no part of what the feed handed over."""
+        """Hold little more than the window from now on, and no memory of the feed."""
         self._last = deepcopy(self._last)
         if self._bars.shape[2] <= COMPACT_BARS:
             return
@@ -100,7 +100,7 @@ class MarketWindow:
 
 
 class TrainingRows:
-    """The rows of the last bars, in one block of float32 that does not grow."""
+    """The rows of the last bars, in one block of float32 of limited size."""
 
     def __init__(self, symbols: int, columns: tuple[str, ...], bars: int) -> None:
         self._columns = columns
@@ -113,7 +113,7 @@ class TrainingRows:
         self._is_small = False
 
     def append(self, row: TrainingRow) -> None:
-        """Takes a tick's row in; the oldest goes when the block is full."""
+        """Append a tick's row; it replaces the oldest where the block is full."""
         if self._count == len(self._tick) < self._capacity:
             self._grow()
         place = self._count % self._capacity
@@ -130,44 +130,44 @@ class TrainingRows:
             setattr(self, name, new)
 
     def memory_block(self) -> MemoryBlock:
-        """What the rows hold and would need: it grows by doubling, so up to half of it may be empty."""
+        """The bytes that the rows hold and that they need: the block doubles as it grows, so up to half of it may be empty."""
         size = len(self._tick)
         held = self._features.nbytes + self._price.nbytes + self._sigma.nbytes + self._tick.nbytes
-        needed = min(size, self._small())
+        needed = min(size, self._compact_size())
         return MemoryBlock("training rows", size - needed, held, held * needed // size if size else 0)
 
     def compact(self) -> None:
-        """Gives back the empty end of the block; it grows again as rows come in, by little at a time."""
-        size, self._is_small = self._small(), True
+        """Free the empty end of the block; from now on it grows by little at a time."""
+        size, self._is_small = self._compact_size(), True
         if size < len(self._tick):
             for name in ("_features", "_price", "_sigma", "_tick"):
                 setattr(self, name, getattr(self, name)[:size].copy())
 
-    def _small(self) -> int:
+    def _compact_size(self) -> int:
         return min(len(self._tick), max(MIN_ROWS, self._count + int(self._count * SPARE_SHARE) + 1))
 
     def training_set(self, until: int, horizons: tuple[int, ...], most: int) -> TrainingSet:
-        """Rows known by tick `until`, oldest first, with their targets; thinned evenly in time to at most `most` rows (0: all).
+        """The rows up to tick `until`, oldest first, with their targets, thinned evenly in time to at most `most` rows (0: all).
 
-        A target that needs a bar later than `until` is NaN: purged. Rows before a symbol has a volatility are left out.
+        A target that needs a bar later than `until` is NaN: purged. Rows before a symbol has a volatility are omitted.
         """
         order = self._order(until)
         ticks, price, sigma = self._tick[order], self._price[order], self._sigma[order]
         targets = np.stack([_target(ticks, price, sigma, horizon) for horizon in horizons], axis=-1)
         step = max(1, -(-price.size // most)) if most else 1
-        keep = np.arange(len(order))[::-1][::step][::-1]
-        good = np.isfinite(sigma[keep]) & np.isfinite(price[keep])
-        x = self._features[order[keep]][good]
-        tick = np.broadcast_to(ticks[keep][:, None], good.shape)[good]
-        return TrainingSet(self._columns, horizons, x, targets[keep][good], np.ascontiguousarray(tick), until)
+        rows = np.arange(len(order))[::-1][::step][::-1]
+        valid = np.isfinite(sigma[rows]) & np.isfinite(price[rows])
+        x = self._features[order[rows]][valid]
+        tick = np.broadcast_to(ticks[rows][:, None], valid.shape)[valid]
+        return TrainingSet(self._columns, horizons, x, targets[rows][valid], np.ascontiguousarray(tick), until)
 
     def newest_features(self, ticks: int, most: int, fewest: int) -> Floats:
         """(N, F) features of the newest `ticks` ticks, thinned evenly in time to `most` rows, but at least `fewest` ticks; as in training."""
         order = self._order(np.iinfo(np.int64).max)[-ticks:]
         step = max(1, -(-len(order) // max(fewest, most // max(1, self._price.shape[1]))))
-        keep = order[::-1][::step][::-1]
-        good = np.isfinite(self._sigma[keep]) & np.isfinite(self._price[keep])
-        return self._features[keep][good].astype(np.float64)
+        rows = order[::-1][::step][::-1]
+        valid = np.isfinite(self._sigma[rows]) & np.isfinite(self._price[rows])
+        return self._features[rows][valid].astype(np.float64)
 
     def _order(self, until: int) -> Ints:
         held = min(self._count, len(self._tick))
@@ -179,7 +179,7 @@ def _target(ticks: Ints, price: Floats, sigma: Floats, horizon: int) -> Floats:
     """(N, S) targets of every tick; NaN where the bar `horizon` ticks later is not among the rows."""
     out = np.full_like(price, np.nan)
     later = np.searchsorted(ticks, ticks + horizon)
-    there = later < len(ticks)
-    there[there] = ticks[later[there]] == ticks[there] + horizon
-    out[there] = scoring.forecast_target(price[later[there]], price[there], sigma[there], horizon)
+    known = later < len(ticks)
+    known[known] = ticks[later[known]] == ticks[known] + horizon
+    out[known] = scoring.forecast_target(price[later[known]], price[known], sigma[known], horizon)
     return out

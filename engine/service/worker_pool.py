@@ -1,4 +1,4 @@
-"""The worker process that models are trained in: one, at low priority, that never outlives the engine."""
+"""The worker processes in which models are trained: low priority, and they never outlive the engine."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from typing import Any, ParamSpec, TypeVar
 from engine.service import process_memory
 
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
-MAX_DEATHS = 2  # of its worker, the last of them alone, after which work is given up
+MAX_DEATHS = 2  # of its workers, the last one alone, before work is given up
 _LOWER = 5  # nice: training gives way to ticks
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def _unheard(_: str) -> None:
-    """Nobody is told."""
+def _ignore(_: str) -> None:
+    """No observer."""
 
 
 @dataclass(eq=False, slots=True)
-class _Asked:
-    """Work that was handed over, and how often a worker died over it."""
+class _Work:
+    """Submitted work, and how many workers died of it."""
 
     run: Callable[[], Any]
     future: Future[Any] = field(default_factory=Future)
@@ -41,37 +41,37 @@ class _Asked:
 
 
 class WorkerPool(Executor):
-    """A pool of fresh processes (nothing is forked from a process with threads) that is opened anew when one was killed.
+    """A pool of fresh processes (nothing is forked from a process with threads) that is reopened when one was killed.
 
-    What was under way then is done again, one at a time, so that work which kills its worker is found out: that fails, and the rest is done.
+    The interrupted work is then repeated one by one, so that work that kills its worker is identified: it fails, and the rest is done.
     """
 
-    def __init__(self, count: int = 1, *, on_failure: Callable[[str], None] = _unheard, on_recovery: Callable[[str], None] = _unheard) -> None:
+    def __init__(self, count: int = 1, *, on_failure: Callable[[str], None] = _ignore, on_recovery: Callable[[str], None] = _ignore) -> None:
         self._count = count
         self._pool: ProcessPoolExecutor | None = None
-        self._aftermath = ThreadPoolExecutor(1, "broken pool")  # has no thread before it has work
+        self._aftermath = ThreadPoolExecutor(1, "broken pool")  # has no thread without work
         self._lock = RLock()
-        self._broke, self._mended = on_failure, on_recovery
-        self._suspects: deque[_Asked] = deque()
-        self._alone: _Asked | None = None  # the suspect that is done now
+        self._on_failure, self._on_recovery = on_failure, on_recovery
+        self._suspects: deque[_Work] = deque()
+        self._alone: _Work | None = None  # the suspect that runs now
         self._closed = False
-        self.last_error: str | None = None  # why the last work failed, None when it went well
+        self.last_error: str | None = None  # of the last work, None where it succeeded
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Hands work to a worker; raises RuntimeError only after `close`."""
+        """Submit work to a worker; raises RuntimeError only after `close`."""
         if self._closed:
             raise RuntimeError("the workers are closed")
-        asked = _Asked(partial(fn, *args, **kwargs))
-        self._hand_over(asked)
-        return asked.future
+        work = _Work(partial(fn, *args, **kwargs))
+        self._start(work)
+        return work.future
 
     @property
     def count(self) -> int:
-        """Processes that may work beside each other."""
+        """The number of parallel processes."""
         return self._count
 
     def resize(self, count: int) -> None:
-        """For what is handed over from now on; what was handed over before ends where it began."""
+        """Change the number of processes for new work; work under way ends in its process."""
         with self._lock:
             if count == self._count:
                 return
@@ -81,22 +81,22 @@ class WorkerPool(Executor):
             pool.shutdown(wait=False)
 
     def reopen(self) -> str:
-        """Opens the pool anew for what is handed over from now on; what is under way ends where it began."""
+        """Open a new pool for new work; work under way ends in the old one."""
         with self._lock:
             pool, self._pool = self._pool, None
             self.last_error = None
         if pool is not None:
             pool.shutdown(wait=False)
-        return "its worker processes are opened anew"
+        return "its worker processes are reopened"
 
     def close(self) -> None:
-        """Ends the workers at once: what was in training is asked for again at the next start."""
+        """Terminate the workers at once; the next start repeats an interrupted training."""
         with self._lock:
             self._closed = True
             pool, self._pool = self._pool, None
             left, self._suspects = list(self._suspects), deque()
-        for asked in left:
-            asked.future.cancel()
+        for work in left:
+            work.future.cancel()
         if pool is None:
             return
         processes = list((getattr(pool, "_processes", None) or {}).values())
@@ -106,17 +106,17 @@ class WorkerPool(Executor):
         for process in processes:
             process.join(5.0)
 
-    def _hand_over(self, asked: _Asked) -> None:
+    def _start(self, work: _Work) -> None:
         with self._lock, _nothing_to_run_again():
             if self._closed:
-                asked.future.cancel()
+                work.future.cancel()
                 return
             try:
-                inner = self._open().submit(asked.run)
+                inner = self._open().submit(work.run)
             except BrokenProcessPool:
                 self._pool = None
-                inner = self._open().submit(asked.run)
-        inner.add_done_callback(partial(self._heard, asked))
+                inner = self._open().submit(work.run)
+        inner.add_done_callback(partial(self._on_done, work))
 
     def _open(self) -> ProcessPoolExecutor:
         if self._pool is None:
@@ -124,62 +124,62 @@ class WorkerPool(Executor):
             self._pool = ProcessPoolExecutor(self._count, mp_context=context, initializer=_settle, initargs=(os.getpid(),))
         return self._pool
 
-    def _heard(self, asked: _Asked, inner: Future[Any]) -> None:
-        """Of a pool that broke, by another thread: from Python 3.12 on this one holds that pool's lock, which whoever hands work to it waits for."""
+    def _on_done(self, work: _Work, inner: Future[Any]) -> None:
+        """Handle a broken pool in another thread: from Python 3.12 on, this one holds the pool's lock, for which submitters wait."""
         if self._closed or inner.cancelled() or not isinstance(inner.exception(), BrokenProcessPool):
-            self._ended(asked, inner)
+            self._ended(work, inner)
         else:
-            self._aftermath.submit(self._ended, asked, inner)
+            self._aftermath.submit(self._ended, work, inner)
 
-    def _ended(self, asked: _Asked, inner: Future[Any]) -> None:
+    def _ended(self, work: _Work, inner: Future[Any]) -> None:
         if inner.cancelled():
-            asked.future.cancel()
+            work.future.cancel()
             return
         error = inner.exception()
-        if isinstance(error, BrokenProcessPool) and self._again(asked, error):
+        if isinstance(error, BrokenProcessPool) and self._again(work, error):
             return
-        if not isinstance(error, BrokenProcessPool) and not self._suspects and self._alone in {None, asked}:
-            again = "the work was done again" if asked.deaths else "they work again"
-            self._mended(f"the worker processes were opened anew and {again}")
-        self._answer(asked, inner, error)
-        self._next_suspect(asked)
+        if not isinstance(error, BrokenProcessPool) and not self._suspects and self._alone in {None, work}:
+            again = "the work was done again" if work.deaths else "they work again"
+            self._on_recovery(f"the worker processes were reopened and {again}")
+        self._answer(work, inner, error)
+        self._next_suspect(work)
 
-    def _answer(self, asked: _Asked, inner: Future[Any], error: BaseException | None) -> None:
+    def _answer(self, work: _Work, inner: Future[Any], error: BaseException | None) -> None:
         self.last_error = None if error is None else f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]
-        if asked.future.set_running_or_notify_cancel():
+        if work.future.set_running_or_notify_cancel():
             if error is None:
-                asked.future.set_result(inner.result())
+                work.future.set_result(inner.result())
             else:
-                asked.future.set_exception(error)
+                work.future.set_exception(error)
 
-    def _again(self, asked: _Asked, error: BaseException) -> bool:
-        """Whether it is done again: not what has killed its worker while it was alone, nor anything once they are closed."""
+    def _again(self, work: _Work, error: BaseException) -> bool:
+        """Whether to repeat the work: not where it killed its worker while alone, nor after `close`."""
         with self._lock:
-            asked.deaths += 1
-            guilty = self._alone is asked and asked.deaths > MAX_DEATHS
+            work.deaths += 1
+            guilty = self._alone is work and work.deaths > MAX_DEATHS
             if self._closed or guilty:
                 return False
-            if self._alone is asked:
+            if self._alone is work:
                 self._alone = None
-            self._suspects.append(asked)
-        self._broke(f"a worker process ended: {error}")
+            self._suspects.append(work)
+        self._on_failure(f"a worker process ended: {error}")
         self._next_suspect(None)
         return True
 
-    def _next_suspect(self, done: _Asked | None) -> None:
-        """The next one that is to be done again, once the one before is done."""
+    def _next_suspect(self, done: _Work | None) -> None:
+        """Repeat the next interrupted work, once the previous one has ended."""
         with self._lock:
             if done is not None and self._alone is done:
                 self._alone = None
             if self._alone is not None or not self._suspects or self._closed:
                 return
-            self._alone = asked = self._suspects.popleft()
-        self._hand_over(asked)
+            self._alone = work = self._suspects.popleft()
+        self._start(work)
 
 
 @contextmanager
 def _nothing_to_run_again() -> Iterator[None]:
-    """A fresh process runs its parent's main module again, and in a dashboard that is whatever page was drawn last: it is shown none."""
+    """Hide the main module: a fresh process would run it again, and in a dashboard that is the page drawn last."""
     main, blank = sys.modules["__main__"], ModuleType("__main__")
     sys.modules["__main__"] = blank
     try:
@@ -190,7 +190,7 @@ def _nothing_to_run_again() -> Iterator[None]:
 
 
 def _settle(parent: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the engine, which ends its workers
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C concerns the engine, which ends its workers
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     process_memory.lower_priority(_LOWER)
     if sys.platform == "linux":

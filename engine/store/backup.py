@@ -1,4 +1,4 @@
-"""Copies a store while it is written to, and proves the copy: its integrity, and the digest of every table against the snapshot it was taken of."""
+"""Copies a store while it is in use, and verifies the copy by an integrity check and by the digest of every table."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from engine.store.connection import Store
 from engine.store.database import choose_immutable_option, path_from_url
 from engine.store.errors import StoreError, translate_errors
 
-_SPARE = 1_000_000  # bytes that are left free beside a copy
+_SPARE = 1_000_000  # bytes that stay free beside a copy
 
 
 class TargetExists(StoreError):
-    """The name of a copy is taken."""
+    """The target of a copy exists already."""
 
     def __init__(self, target: Path) -> None:
         super().__init__(f"{target} is there already: give another name, nothing is overwritten")
@@ -31,7 +31,7 @@ class TargetExists(StoreError):
 
 @dataclass(frozen=True, slots=True)
 class CopySummary(Record):
-    """What a copy holds."""
+    """The contents of a copy."""
 
     tables: int
     rows: int
@@ -39,9 +39,9 @@ class CopySummary(Record):
 
 
 def back_up_store(url: str, target: Path) -> CopySummary:
-    """A verified copy of a store, which others may write to meanwhile; raises StoreFailed, and then there is no file.
+    """Copy a store, which others may write to meanwhile, and verify the copy. Raises StoreError and leaves no file where that fails.
 
-    The file is the owner's alone (mode 0600) and takes the place of none.
+    The file has mode 0600 and replaces no other file.
     """
     path = path_from_url(url)
     if not path.is_file():
@@ -54,9 +54,9 @@ def back_up_store(url: str, target: Path) -> CopySummary:
 
 
 def rescue_store(store: Store, stamp: str) -> str:
-    """Keeps what only this connection still sees, since the file was deleted or replaced, and says where; raises StoreFailed where it cannot.
+    """Copy what only this connection still sees, after the file was deleted or replaced; return where it is. Raises StoreError.
 
-    Where nothing has taken the place of the file, it is put back there.
+    Where nothing has replaced the file, the copy is put in its place.
     """
     path = store.path
     with store.exclusive():
@@ -66,15 +66,15 @@ def rescue_store(store: Store, stamp: str) -> str:
             copy_store(store.raw_connection(), path, path, is_sound=False)
             return f"what it held was put back into {path}"
         except TargetExists:
-            kept = path.with_name(f"{path.name}.rescued-{stamp}")
-            copy_store(store.raw_connection(), path, kept, is_sound=False)
-            return f"what it held until then is kept in {kept}"
+            rescued = path.with_name(f"{path.name}.rescued-{stamp}")
+            copy_store(store.raw_connection(), path, rescued, is_sound=False)
+            return f"what it held until then is kept in {rescued}"
         except OSError as error:
             raise StoreError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
 def _set_aside_log(store: Store, stamp: str) -> None:
-    """A log that belongs to the file which is gone must not be taken for that of the file in its place."""
+    """Rename the log of the lost file, so that it is not applied to the file that has replaced it."""
     if not store.owns_log():
         return
     for ending in ("-wal", "-shm"):
@@ -84,13 +84,13 @@ def _set_aside_log(store: Store, stamp: str) -> None:
 
 
 def copy_store(source: sqlite3.Connection, path: Path, target: Path, *, is_sound: bool = True) -> CopySummary:
-    """A copy of what an open connection sees, verified where it `is_sound`; raises StoreFailed, and then there is no file."""
+    """Copy what an open connection sees, verified where it `is_sound`. Raises StoreError and leaves no file where that fails."""
     if os.path.lexists(target):
         raise TargetExists(target)
     with _draft(target) as draft, translate_errors(str(path)):
-        source.execute("BEGIN")  # one snapshot for the copy and for what it is compared with
+        source.execute("BEGIN")  # one snapshot for the copy and its verification
         try:
-            _demand_room(source, path, target)
+            _require_room(source, path, target)
             _copy_pages(source, path, draft, target)
             copied = _verify(source, draft, path) if is_sound else CopySummary(0, 0, draft.stat().st_size)
         finally:
@@ -99,14 +99,14 @@ def copy_store(source: sqlite3.Connection, path: Path, target: Path, *, is_sound
     return copied
 
 
-def _open(path: Path, how: str) -> sqlite3.Connection:
+def _open(path: Path, options: str) -> sqlite3.Connection:
     with translate_errors(str(path)):
-        return sqlite3.connect(f"file:{quote(str(path.absolute()))}?{how}", uri=True, timeout=30.0, isolation_level=None)
+        return sqlite3.connect(f"file:{quote(str(path.absolute()))}?{options}", uri=True, timeout=30.0, isolation_level=None)
 
 
 @contextmanager
 def _draft(target: Path) -> Iterator[Path]:
-    """A new file beside the target, of mode 0600, that is gone afterwards."""
+    """A temporary file of mode 0600 beside the target."""
     try:
         number, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".draft", dir=target.parent)
     except OSError as error:
@@ -122,7 +122,7 @@ def _draft(target: Path) -> Iterator[Path]:
             Path(f"{name}{part}").unlink(missing_ok=True)
 
 
-def _demand_room(source: sqlite3.Connection, path: Path, target: Path) -> None:
+def _require_room(source: sqlite3.Connection, path: Path, target: Path) -> None:
     needed = _pragma(source, "page_count") * _pragma(source, "page_size")
     free = shutil.disk_usage(target.parent).free
     if free < needed + _SPARE:
@@ -146,11 +146,11 @@ def _copy_pages(source: sqlite3.Connection, path: Path, draft: Path, target: Pat
 
 
 def _verify(source: sqlite3.Connection, draft: Path, path: Path) -> CopySummary:
-    """Raises StoreFailed where the copy is not sound or not equal to the snapshot."""
+    """Raise StoreError where the copy is damaged or differs from the snapshot."""
     with closing(_open(draft, "mode=ro&immutable=1")) as copied:
-        (said,) = copied.execute("PRAGMA integrity_check(1)").fetchone()
-        if said != "ok":
-            raise StoreError(f"the store {path} is damaged ({' '.join(said.split())}): run python -m engine doctor; no copy was kept")
+        (message,) = copied.execute("PRAGMA integrity_check(1)").fetchone()
+        if message != "ok":
+            raise StoreError(f"the store {path} is damaged ({' '.join(message.split())}): run python -m engine doctor; no copy was kept")
         names = [name for (name,) in source.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")]
         rows = 0
         for name in names:
@@ -162,24 +162,24 @@ def _verify(source: sqlite3.Connection, draft: Path, path: Path) -> CopySummary:
 
 
 def _digest(connection: sqlite3.Connection, table: str) -> tuple[int, bytes]:
-    """The rows of a table and a digest of all their values, in the order they lie in."""
-    summed, count = hashlib.blake2b(digest_size=16), 0
+    """The number of a table's rows and a digest of all their values in stored order."""
+    digest, count = hashlib.blake2b(digest_size=16), 0
     reading = connection.cursor()
-    before, connection.text_factory = connection.text_factory, bytes  # also for a text that is damaged
+    before, connection.text_factory = connection.text_factory, bytes  # also reads damaged text
     try:
         for row in reading.execute(f'SELECT * FROM "{table}"'):
             for value in row:
                 part = value if isinstance(value, bytes) else repr(value).encode()
-                summed.update(b"%d:" % len(part))
-                summed.update(part)
+                digest.update(b"%d:" % len(part))
+                digest.update(part)
             count += 1
     finally:
         connection.text_factory = before
-    return count, summed.digest()
+    return count, digest.digest()
 
 
 def _publish(draft: Path, target: Path) -> None:
-    """Gives the draft its name, unless somebody has taken the name meanwhile."""
+    """Give the draft its name, unless the name has been taken meanwhile."""
     with draft.open("rb") as file:
         os.fsync(file.fileno())
     try:

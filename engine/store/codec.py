@@ -1,4 +1,4 @@
-"""Records to bytes and back, bit for bit: a JSON head, then the bytes of the arrays. No pickle, so reading runs no code."""
+"""Packs records into bytes and back, bit for bit: a JSON head, then the bytes of the arrays. There is no pickle, so reading runs no code."""
 
 from __future__ import annotations
 
@@ -21,20 +21,28 @@ from engine.domain.record import Record
 
 R = TypeVar("R", bound=Record)
 
-_FRAME = struct.Struct("<3s8sBII")  # magic, checksum of what follows it, squeezed, length of the head, length of the body before squeezing
+_FRAME = struct.Struct("<3s8sBII")  # magic, checksum of the rest, whether the body is compressed, length of the head, length of the uncompressed body
 _SUMMED_FROM = 11  # the checksum covers everything from here on
 _MAGIC = b"PR1"
-_LARGE = 1 << 16  # bytes; a smaller body is left as it is, a larger one is squeezed where a sample of it shrinks well
+_LARGE = 1 << 16  # bytes; a smaller body stays as it is, a larger one is compressed where a sample of it compresses well
 _SAMPLE = 1 << 13
-_SHRINKS_WELL = 0.6
-_REPEATED = 4  # an array of so many or more equal items is kept as one of them
+_WORTHWHILE = 0.6
+_REPEATED = 4  # an array of so many equal items or more is stored as one item
 _BITS = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
-_MOST = 1 << 30  # bytes of a record: more than any has, and less than a memory
+_MOST = 1 << 30  # bytes of a record: more than any has, less than a machine's memory
 _PLAIN = (NoneType, bool, int, float, str)
+# Marks of 0.4 and those of the same layouts under their names of today (docs/decisions/0033): only names of classes and fields differ.
+_RENAMED = {
+    "State:6536a762": "State:d6db0c57",
+    "Account:8df8f20c": "Account:28d881d5",
+    "Knobs:dde3b82c": "TradingConfig:e4e2b556",
+    "Slice:64677d99": "MarketSnapshot:036479c4",
+    "Row:85e5f7cf": "TrainingRow:3decb1a3",
+}
 
 
 class _Body:
-    """The bytes behind the head and where reading has come to."""
+    """The bytes after the head, with the reading position."""
 
     __slots__ = ("at", "data")
 
@@ -50,16 +58,16 @@ class _Body:
 
 
 class LayoutMismatch(ValueError):
-    """Bytes that are whole, and of a record that is laid out otherwise."""
+    """The bytes are valid, but of a record with another layout."""
 
 
-Encoder = Callable[[Any, list[bytes]], Any]  # the value, the parts of the body -> what stands in the head
+Encoder = Callable[[Any, list[bytes]], Any]  # the value, the parts of the body -> its entry in the head
 Decoder = Callable[[Any, _Body], Any]
 
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """How a type of value is written and read; `mark` tells one layout from another."""
+    """How a type is written and read; `mark` identifies its layout by names and types."""
 
     mark: str
     write: Encoder
@@ -67,23 +75,23 @@ class _Way:
 
 
 def pack(record: Record) -> bytes:
-    """The record as bytes; raises TypeError for what a record may not hold."""
+    """Pack a record; raises TypeError for a value that a record may not hold."""
     way = _of_record(type(record))
     parts: list[bytes] = []
     head = orjson.dumps([_short(way.mark), way.write(record, parts)])
     body = b"".join(parts)
-    stored = _squeeze(body)
+    stored = _compress(body)
     rest = _FRAME.pack(_MAGIC, b"", stored is not body, len(head), len(body))[_SUMMED_FROM:] + head + stored
     return _MAGIC + _sum(rest) + rest
 
 
 def unpack(kind: type[R], data: bytes) -> R:
-    """The record again; raises ValueError, in one line, for bytes that are damaged, of another kind, or of another version of it."""
+    """Unpack a record. Raises ValueError, in one line, for damaged bytes, and LayoutMismatch for another kind or version of record."""
     try:
         head, body = _open(data)
         way = _of_record(kind)
-        if not isinstance(head, list) or len(head) != 2 or head[0] != _short(way.mark):
-            raise LayoutMismatch(f"these {len(data)} bytes are no {kind.__name__}: they are laid out otherwise")
+        if not isinstance(head, list) or len(head) != 2 or _RENAMED.get(head[0], head[0]) != _short(way.mark):
+            raise LayoutMismatch(f"these {len(data)} bytes are no {kind.__name__}: they have another layout")
         record: R = way.read(head[1], _Body(body))
     except LayoutMismatch:
         raise
@@ -93,19 +101,19 @@ def unpack(kind: type[R], data: bytes) -> R:
 
 
 def digest_layout(*kinds: type[Record]) -> str:
-    """Changes whenever one of these records, or a part of it, is laid out otherwise: what was packed before cannot be read from then on."""
+    """A digest that changes with the layout of these records or of a part of them; records packed before cannot be read from then on."""
     return hashlib.blake2b(" ".join([_of_record(kind).mark for kind in kinds]).encode(), digest_size=8).hexdigest()
 
 
 def _open(data: bytes) -> tuple[Any, bytes]:
-    magic, said, squeezed, head_size, body_size = _FRAME.unpack_from(data)
-    if magic != _MAGIC or said != _sum(data[_SUMMED_FROM:]):
+    magic, checksum, compressed, head_size, body_size = _FRAME.unpack_from(data)
+    if magic != _MAGIC or checksum != _sum(data[_SUMMED_FROM:]):
         raise ValueError("the checksum does not agree")
     start = _FRAME.size + head_size
     body = data[start:]
     if body_size > _MOST:
         raise ValueError(f"it would take {body_size:,} bytes")
-    if squeezed:
+    if compressed:
         body = zlib.decompressobj().decompress(body, body_size)
     if len(body) != body_size:
         raise ValueError("its length does not agree")
@@ -120,24 +128,24 @@ def _short(mark: str) -> str:
     return f"{mark.partition('(')[0]}:{hashlib.blake2b(mark.encode(), digest_size=4).hexdigest()}"
 
 
-def _squeeze(body: bytes) -> bytes:
-    """The body itself where squeezing does not pay: prices hardly shrink, empty windows do."""
+def _compress(body: bytes) -> bytes:
+    """The body, compressed where that pays: prices hardly compress, empty windows do."""
     middle = len(body) // 2
-    if len(body) < _LARGE or len(zlib.compress(body[middle : middle + _SAMPLE], 1)) > _SHRINKS_WELL * _SAMPLE:
+    if len(body) < _LARGE or len(zlib.compress(body[middle : middle + _SAMPLE], 1)) > _WORTHWHILE * _SAMPLE:
         return body
     return zlib.compress(body, 1)
 
 
-_WAYS: dict[Any, _Way] = {}  # by record, worked out once
+_WAYS: dict[Any, _Way] = {}  # by record
 
 
 def _of_record(kind: type[Record]) -> _Way:
     if kind not in _WAYS:
-        _WAYS[kind] = _work_out(kind)
+        _WAYS[kind] = _build(kind)
     return _WAYS[kind]
 
 
-def _work_out(kind: type[Record]) -> _Way:
+def _build(kind: type[Record]) -> _Way:
     hints = get_type_hints(kind)
     names: tuple[str, ...] = tuple(kind.__slots__)
     ways = tuple(_of(hints[name]) for name in names)
@@ -179,12 +187,12 @@ def _of(hint: Any) -> _Way:
 def _of_tuple(kinds: tuple[Any, ...]) -> _Way:
     if len(kinds) == 2 and kinds[1] is Ellipsis:
         item = _of(kinds[0])
-        return _Way(f"[{item.mark}]", partial(_write_items, item.write), lambda head, body: tuple(item.read(one, body) for one in head))
+        return _Way(f"[{item.mark}]", partial(_write_items, item.write), lambda head, body: tuple(item.read(part, body) for part in head))
     ways = tuple(_of(kind) for kind in kinds)
     return _Way(
         f"[{','.join(way.mark for way in ways)}]",
-        lambda value, parts: [way.write(one, parts) for way, one in zip(ways, value, strict=True)],
-        lambda head, body: tuple(way.read(one, body) for way, one in zip(ways, head, strict=True)),
+        lambda value, parts: [way.write(part, parts) for way, part in zip(ways, value, strict=True)],
+        lambda head, body: tuple(way.read(part, body) for way, part in zip(ways, head, strict=True)),
     )
 
 
@@ -205,7 +213,7 @@ def _of_optional(kinds: tuple[Any, ...]) -> _Way:
 def _write_items(write: Encoder, value: Any, parts: list[bytes]) -> list[Any]:
     if type(value) is not tuple:
         raise TypeError(f"{type(value).__name__} where a tuple belongs")
-    return [write(one, parts) for one in value]
+    return [write(part, parts) for part in value]
 
 
 def _write_plain(value: Any, _parts: list[bytes]) -> Any:

@@ -1,4 +1,4 @@
-"""One connection to the store: transactions that are whole or absent, and fenced by the lease."""
+"""One connection to the store, with atomic transactions that are fenced by the lease."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ FileIdentity = tuple[int, int]  # device, inode
 
 
 class Store:
-    """A connection shared by the threads of one process; one of them at a time is inside.
+    """A connection shared by the threads of one process, one at a time.
 
-    `holder` is the lease's: every write asks, within its transaction, whether the lease is still held by it. Without a holder
-    (tests, tools) writing works only while nobody holds the lease.
+    `holder` is that of the lease: every write checks within its transaction that the lease still belongs to it. Without a holder (tests, tools)
+    writing works only while nobody holds the lease.
     """
 
     def __init__(self, url: str, holder: str | None, *, busy_ms: int = 5000) -> None:
@@ -35,14 +35,12 @@ class Store:
         self.holder = holder
         self.busy_ms = busy_ms
         self._lock = threading.RLock()
-        self.transaction_seconds: deque[float] = deque(
-            maxlen=RECENT_TRANSACTIONS
-        )  # seconds of the newest transactions that wrote, waiting for others not counted
+        self.transaction_seconds: deque[float] = deque(maxlen=RECENT_TRANSACTIONS)  # s, of the newest write transactions, without the wait for others
         self._engine = database.connect(url, busy_ms=busy_ms)
         with translate_errors(str(self.path)):
             self._connection = self._engine.connect()
         self._file = identify_file(self.path)
-        self._log: FileIdentity | None = None  # of the log beside the file, once something was written
+        self._log: FileIdentity | None = None  # of the write-ahead log, once something was written
 
     def close(self) -> None:
         with self._lock:
@@ -50,9 +48,9 @@ class Store:
             self._engine.dispose()
 
     def reconnect(self) -> None:
-        """Another connection in the place of this one; raises StoreFailed, and then the old one is gone on with."""
+        """Replace the connection. Where that fails, raises StoreError and keeps the old one."""
         with self._lock:
-            self.require_in_place()  # never from one file to another
+            self.require_in_place()  # never switch from one file to another
             engine = database.connect(self._url, busy_ms=self.busy_ms)
             with translate_errors(str(self.path)):
                 connection = engine.connect()
@@ -61,27 +59,28 @@ class Store:
 
     @contextmanager
     def write(self, *, fenced: bool = True) -> Iterator[Connection]:
-        """A transaction; raises LeaseLost when another engine holds the store, StoreMoved when its file is gone, else StoreFailed when it fails."""
+        """A write transaction. Raises LeaseLost when another engine holds the store, StoreMoved when its file is gone, else StoreError."""
         with self._lock, translate_errors(str(self.path)), self._timed(), self._connection.begin():
             self.require_in_place()
-            rapid = driver_connection(self._connection)
-            if fenced and rapid.execute("SELECT (SELECT holder FROM lease WHERE id = 1)").fetchone()[0] != self.holder:
+            driver = driver_connection(self._connection)
+            (holder,) = driver.execute("SELECT (SELECT holder FROM lease WHERE id = 1)").fetchone()
+            if fenced and holder != self.holder:
                 raise LeaseLost(f"another engine holds the store {self.path}: this one stops")
             yield self._connection
-            rapid.execute(_BUMP)
+            driver.execute(_BUMP)
             if self._log is None:
                 self._log = identify_file(wal_path(self.path))
 
     def require_in_place(self) -> None:
-        """Raises StoreMoved where the file is no longer at its path, or another one is."""
-        found = identify_file(self.path)
-        if found is None:
+        """Raise StoreMoved where the file is no longer at its path, or has been replaced."""
+        current = identify_file(self.path)
+        if current is None:
             raise StoreMoved(f"the file of the store {self.path} was deleted or moved away while the engine ran")
-        if found != self._file:
+        if current != self._file:
             raise StoreMoved(f"the file of the store {self.path} was replaced by another one while the engine ran")
 
     def owns_log(self) -> bool:
-        """Whether the log at its place is that of the file which is open, and not of another one that has taken its place."""
+        """Whether the write-ahead log on disk belongs to the open file, and not to another one that has replaced it."""
         return self._log is not None and identify_file(wal_path(self.path)) == self._log
 
     @contextmanager
@@ -92,7 +91,7 @@ class Store:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A snapshot; other processes may write meanwhile."""
+        """A read transaction on a snapshot; other processes may write meanwhile."""
         with self._lock, translate_errors(str(self.path)):
             self._connection.execution_options(start="BEGIN")
             try:
@@ -103,57 +102,57 @@ class Store:
 
     @contextmanager
     def read_separately(self) -> Iterator[Connection]:
-        """A snapshot on a connection of its own: for long reads, which nobody then waits for."""
+        """A read transaction on its own connection, for long reads that nobody should wait for."""
         with translate_errors(str(self.path)), database.connect(self._url, read_only=True).begin() as connection:
             yield connection
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
-        """Keeps the other threads out over several calls."""
+        """Keep other threads out over several calls."""
         with self._lock:
             yield
 
     def raw_connection(self) -> sqlite3.Connection:
-        """The driver's connection, outside any transaction; for whoever keeps the others out."""
+        """The driver's connection outside any transaction; for use inside `exclusive`."""
         return driver_connection(self._connection)
 
     def pragma(self, statement: str) -> list[tuple[Any, ...]]:
-        """Runs a statement outside any transaction and gives all it says."""
+        """Run a statement outside any transaction and return its rows."""
         with self._lock, translate_errors(str(self.path)):
             raw = self._connection.connection.driver_connection
             assert raw is not None
-            told: list[tuple[Any, ...]] = raw.execute(statement).fetchall()
-            return told
+            rows: list[tuple[Any, ...]] = raw.execute(statement).fetchall()
+            return rows
 
 
 def identify_file(path: Path) -> FileIdentity | None:
-    """Device and inode of a file; None where it is gone."""
+    """Device and inode of a file; None where it does not exist."""
     try:
-        found = os.stat(path)  # noqa: PTH116 - at every transaction: a third of the time of Path.stat
+        status = os.stat(path)  # noqa: PTH116 - runs in every transaction, at a third of the time of Path.stat
     except (FileNotFoundError, NotADirectoryError):
         return None
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino
 
 
 def wal_path(path: Path) -> Path:
-    """SQLite's log of a store's file."""
+    """The write-ahead log of a store's file."""
     return path.with_name(f"{path.name}-wal")
 
 
 def driver_connection(connection: Connection) -> sqlite3.Connection:
-    """The driver's own connection, inside the same transaction: for what runs at every tick, where SQLAlchemy costs more than SQLite."""
-    found = connection.connection.driver_connection
-    assert isinstance(found, sqlite3.Connection)
-    return found
+    """The driver's connection, inside the same transaction: for statements of every tick, where SQLAlchemy costs more than SQLite."""
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)
+    return driver
 
 
 def fetch_value(connection: Connection, statement: str, values: Sequence[object] = ()) -> Any:
-    """The first column of the first row, None without a row."""
+    """The first column of the first row; None without a row."""
     row = connection.exec_driver_sql(statement, tuple(values)).first()
     return None if row is None else row[0]
 
 
 def build_insert(table: Table, *, verb: str = "INSERT") -> str:
-    """The statement that takes a row of every column in the table's order."""
+    """The statement that inserts a row with all columns in the table's order."""
     names = ", ".join(f'"{column.name}"' for column in table.columns)
     return f"{verb} INTO {table.name} ({names}) VALUES ({', '.join('?' * len(table.columns))})"

@@ -1,4 +1,4 @@
-"""Opens the store, and makes it or brings it up to date."""
+"""Opens a store; creates it or migrates it first."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from engine.store.errors import StoreError, is_full, translate_errors
 if TYPE_CHECKING:
     from alembic.config import Config
 
-SCHEMA_VERSION = "0005"  # the newest migration
+SCHEMA_VERSION = "0006"  # the newest migration
 _MIGRATIONS = Path(__file__).parent / "migrations"
 EXAMPLE_URL = "sqlite:////var/lib/podium/podium.db"
 _LOCK_SECONDS = 60.0
@@ -29,7 +29,7 @@ _PRAGMAS = ("foreign_keys = ON", "synchronous = NORMAL", "cache_size = -32768", 
 
 
 def path_from_url(url: str) -> Path:
-    """The file of a store; raises StoreFailed for an address that is not one."""
+    """The file of a store; raises StoreError for an invalid address."""
     scheme, separator, rest = url.partition("://")
     backend = scheme.partition("+")[0]
     if not separator or re.fullmatch(r"[a-z][a-z0-9_]*", backend) is None:
@@ -50,12 +50,12 @@ def path_from_url(url: str) -> Path:
 
 
 def url_from_path(path: Path) -> str:
-    """The address of the store in a file, whatever the file's name; `path_of` reads it back."""
+    """The address of the store in a file, whatever the file's name; `path_from_url` inverts it."""
     return f"sqlite:///{str(path).replace('%', '%25').replace('?', '%3F')}"
 
 
 def connect(url: str, *, read_only: bool = False, busy_ms: int = 5000) -> Engine:
-    """An Engine whose transactions are one snapshot when read-only, and hold the write lock from their start otherwise."""
+    """An Engine whose transactions read one snapshot when read-only, and else hold the write lock from their start."""
     path = path_from_url(url)
     address = f"file:{quote(str(path.absolute()))}?mode={'ro' if read_only else 'rw'}"
 
@@ -70,7 +70,7 @@ def connect(url: str, *, read_only: bool = False, busy_ms: int = 5000) -> Engine
         try:
             for pragma in _PRAGMAS:
                 connection.execute(f"PRAGMA {pragma}")
-        except sqlite3.Error:  # as of a file that is no database
+        except sqlite3.Error:  # such as a file that is not a database
             connection.close()
             raise
         return connection
@@ -82,13 +82,13 @@ def connect(url: str, *, read_only: bool = False, busy_ms: int = 5000) -> Engine
     def begin(connection: Connection) -> None:
         raw = connection.connection.driver_connection
         assert isinstance(raw, sqlite3.Connection)
-        raw.execute(connection.get_execution_options().get("start", start))  # at every tick: SQLAlchemy would take longer than SQLite
+        raw.execute(connection.get_execution_options().get("start", start))  # runs at every tick: SQLAlchemy would take longer than SQLite
 
     return engine
 
 
 def choose_immutable_option(path: Path) -> str:
-    """What to add to the address of a store where its log is empty and the disk has no room for the index that every other reader needs."""
+    """An addition to the address for a store whose log is empty, on a disk without room for the index that readers need."""
     try:
         is_folded = path.with_name(f"{path.name}-wal").stat().st_size == 0
     except OSError:
@@ -97,7 +97,7 @@ def choose_immutable_option(path: Path) -> str:
 
 
 def prepare(url: str) -> None:
-    """Makes the folder, the file and its tables, or brings an older store up to date; several processes may ask at once."""
+    """Create the folder, the file and its tables, or migrate an older store. Several processes may call this at once."""
     path = path_from_url(url)
     try:
         private_files.make_private_folder(path.parent)
@@ -106,7 +106,7 @@ def prepare(url: str) -> None:
     with translate_errors(str(path)):
         if _is_ready(path):
             return
-        with _alone(path):
+        with _exclusive(path):
             if not _is_ready(path):
                 _set_up(url, path)
 
@@ -115,23 +115,23 @@ def _is_ready(path: Path) -> bool:
     if not path.exists() or path.stat().st_size == 0:
         return False
     with closing(sqlite3.connect(path, timeout=_LOCK_SECONDS)) as connection:
-        tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         if not tables:
             return False
         if "alembic_version" not in tables:
             raise StoreError(f"{path} is an SQLite file but not a Podium store: give another address")
-        revision = connection.execute("SELECT version_num FROM alembic_version").fetchone()
-        if revision is not None and revision[0] > SCHEMA_VERSION:
-            raise StoreError(f"the store {path} was written by a newer Podium (schema {revision[0]}, this one knows {SCHEMA_VERSION}): update Podium")
-        if revision is None or revision[0] != SCHEMA_VERSION:
+        (revision,) = connection.execute("SELECT (SELECT version_num FROM alembic_version)").fetchone()
+        if revision is not None and revision > SCHEMA_VERSION:
+            raise StoreError(f"the store {path} was written by a newer Podium (schema {revision}, this one knows {SCHEMA_VERSION}): update Podium")
+        if revision != SCHEMA_VERSION:
             return False
-        told = connection.execute("SELECT value FROM meta WHERE key = 'views'").fetchone()
-        return told is not None and told[0] == views.digest_views("sqlite")
+        (digest,) = connection.execute("SELECT (SELECT value FROM meta WHERE key = 'views')").fetchone()
+        return bool(digest == views.digest_views("sqlite"))
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """One process at a time, by an SQLite lock on a file beside the store: it ends with the process, whatever happens to it."""
+def _exclusive(path: Path) -> Iterator[None]:
+    """Admit one process at a time, by an SQLite lock on a file beside the store, which ends with its process."""
     private_files.make_private_file(path.with_name(f"{path.name}.setup"))
     with closing(sqlite3.connect(f"{path}.setup", timeout=_LOCK_SECONDS, isolation_level=None)) as lock:
         lock.execute("BEGIN EXCLUSIVE")
@@ -139,9 +139,9 @@ def _alone(path: Path) -> Iterator[None]:
 
 
 def _set_up(url: str, path: Path) -> None:
-    private_files.make_private_file(path)  # SQLite gives its log the mode of the store
+    private_files.make_private_file(path)  # SQLite gives its log the same file mode
     with closing(sqlite3.connect(path, timeout=_LOCK_SECONDS, isolation_level=None)) as connection:
-        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # takes only before the first table
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # works only before the first table
         connection.execute("PRAGMA journal_mode = WAL")
     engine = connect(url, busy_ms=int(_LOCK_SECONDS * 1000))
     with engine.begin() as connection:
@@ -153,8 +153,8 @@ def _set_up(url: str, path: Path) -> None:
 
 
 def migrate(connection: Connection) -> None:
-    """Brings the tables to HEAD inside the caller's transaction."""
-    from alembic import command  # noqa: PLC0415 - takes 0.3 s to load and is needed on the first start only
+    """Migrate the tables to SCHEMA_VERSION, inside the caller's transaction."""
+    from alembic import command  # noqa: PLC0415 - takes 0.3 s to load and is needed only on the first start
 
     config = build_configuration()
     config.attributes["connection"] = connection
@@ -162,7 +162,7 @@ def migrate(connection: Connection) -> None:
 
 
 def build_configuration() -> Config:
-    """Alembic's settings; there is no alembic.ini."""
+    """Alembic's configuration; there is no alembic.ini."""
     from alembic.config import Config  # noqa: PLC0415 - as above
 
     config = Config()

@@ -1,4 +1,4 @@
-"""What can go wrong with the store, each told in one line with its remedy."""
+"""Errors of the store, each with a one-line message and its remedy."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from sqlalchemy.exc import DBAPIError
 
 
 class StoreError(Exception):
-    """The store did not take or give what was asked; nothing was half-written."""
+    """The store could not be read or written. Nothing was written in part."""
 
 
 class LeaseLost(StoreError):
-    """Another engine holds the store now: this one must stop."""
+    """Another engine holds the store: this one must stop."""
 
 
 class StoreMoved(StoreError):
-    """The file of the store was deleted or replaced while it was open: nobody could see what is written to it from then on."""
+    """The file of the store was deleted or replaced while it was open: later writes would be invisible to everybody."""
 
 
 class NotStored(StoreError):
-    """What was asked for was there once and has been dropped by retention, or never was."""
+    """The requested data was pruned, or never existed."""
 
 
 MIN_FREE_BYTES = 131_072  # bytes: the index of SQLite's log and a small transaction
@@ -41,14 +41,14 @@ _REMEDIES = (
 
 
 def describe_error(store: str, error: sqlite3.Error) -> str:
-    """What happened to the store and what to do."""
-    said = str(error)
-    if "disk i/o error" in said.lower() and is_full(Path(store)):  # as SQLite says of the index of its log
-        said = "database or disk is full"
+    """The error and its remedy, in one line."""
+    message = str(error)
+    if "disk i/o error" in message.lower() and is_full(Path(store)):  # SQLite's message when the index of its log cannot grow
+        message = "database or disk is full"
     for sign, remedy in _REMEDIES:
-        if sign in said.lower():
+        if sign in message.lower():
             return f"the store {store} {remedy}"
-    return f"the store {store} failed: {said}"
+    return f"the store {store} failed: {message}"
 
 
 def is_full(store: Path) -> bool:
@@ -61,7 +61,7 @@ def is_full(store: Path) -> bool:
 
 @contextmanager
 def translate_errors(store: str) -> Iterator[None]:
-    """Turns every database error into StoreFailed."""
+    """Turn every database error into StoreError."""
     try:
         yield
     except DBAPIError as error:

@@ -1,4 +1,4 @@
-"""Looks for damage in a store: pages and indexes that SQLite finds at fault, and checkpoints that cannot be read."""
+"""Finds damage in a store: damaged pages and indexes, and checkpoints that cannot be read."""
 
 from __future__ import annotations
 
@@ -12,43 +12,44 @@ from engine.store import codec, database
 from engine.store.errors import NotStored, translate_errors
 from engine.store.read.history import TickHistory
 
-MAX_FAULTS = 100  # faults of pages that are told apart
+MAX_FAULTS = 100  # faults reported by SQLite, at most
 _OF_AN_INDEX = re.compile(r"(missing from|in|of|entry in) index (\S+)|^wrong # of entries in index (\S+)")
 
 
 @dataclass(frozen=True, slots=True)
 class Damage(Record):
-    """What is at fault in a store."""
+    """The damage found in a store."""
 
-    indexes: tuple[str, ...] = ()  # names of indexes that do not agree with their table; they can be built anew
-    pages: tuple[str, ...] = ()  # what SQLite says of anything else; it cannot be mended here
+    indexes: tuple[str, ...] = ()  # indexes that do not match their table; they can be rebuilt
+    pages: tuple[str, ...] = ()  # SQLite's messages on other faults, which cannot be repaired here
     checkpoints: tuple[tuple[int, int, str], ...] = ()  # session, tick, reason
 
     def describe(self) -> tuple[str, ...]:
-        """A sentence for each kind of damage."""
-        told = []
+        """A sentence per kind of damage."""
+        sentences = []
         if self.pages:
-            told.append(f"pages of the store are damaged ({len(self.pages)} faults, the first: {self.pages[0]})")
+            sentences.append(f"pages of the store are damaged ({len(self.pages)} faults, the first: {self.pages[0]})")
         if self.indexes:
-            told.append(f"damaged indexes: {', '.join(self.indexes)}")
+            sentences.append(f"damaged indexes: {', '.join(self.indexes)}")
         if self.checkpoints:
-            told.append(f"damaged checkpoints: of tick {', '.join(str(tick) for _, tick, _ in self.checkpoints)}")
-        return tuple(told)
+            sentences.append(f"damaged checkpoints: of tick {', '.join(str(tick) for _, tick, _ in self.checkpoints)}")
+        return tuple(sentences)
 
 
 def find_damage(url: str) -> Damage:
-    """Reads every page of a store; raises StoreFailed where it cannot be read at all."""
+    """Check every page of a store; raises StoreError where it cannot be read at all."""
     path = database.path_from_url(url)
     with translate_errors(str(path)), database.connect(url, read_only=True).begin() as connection:
-        faults = [str(row[0]) for row in connection.exec_driver_sql(f"PRAGMA integrity_check({MAX_FAULTS})") if row[0] != "ok"]
-    named = [_OF_AN_INDEX.search(fault) for fault in faults]
-    indexes = dict.fromkeys(found[2] or found[3] for found in named if found is not None)
-    pages = tuple(" ".join(fault.split()) for fault, found in zip(faults, named, strict=True) if found is None)
+        messages = connection.exec_driver_sql(f"PRAGMA integrity_check({MAX_FAULTS})").scalars()
+        faults = [str(message) for message in messages if message != "ok"]
+    matches = [_OF_AN_INDEX.search(fault) for fault in faults]
+    indexes = dict.fromkeys(match[2] or match[3] for match in matches if match is not None)
+    pages = tuple(" ".join(fault.split()) for fault, match in zip(faults, matches, strict=True) if match is None)
     return Damage(tuple(indexes), pages, _damaged_checkpoints(url))
 
 
 def rebuild_indexes(url: str) -> None:
-    """Builds every index anew from its table; raises StoreFailed."""
+    """Rebuild every index from its table; raises StoreError."""
     path = database.path_from_url(url)
     with translate_errors(str(path)), closing(sqlite3.connect(path, timeout=30.0, isolation_level=None)) as connection:
         connection.execute("REINDEX")
@@ -63,7 +64,7 @@ def _damaged_checkpoints(url: str) -> tuple[tuple[int, int, str], ...]:
             try:
                 history.read_checkpoint(tick, unread)
             except NotStored as error:
-                if isinstance(error.__cause__, codec.LayoutMismatch):  # whole, and of another version
+                if isinstance(error.__cause__, codec.LayoutMismatch):  # valid, but of another version
                     continue
                 raise
             damaged += [(session, tick, why) for why in unread.values()]

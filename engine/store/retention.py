@@ -1,31 +1,27 @@
-"""What is kept and what is dropped: whole blocks between checkpoints, oldest first, so that every decision kept can be replayed."""
+"""Retention: decides what is pruned. Whole blocks between checkpoints go, oldest first, so that every stored decision can be replayed."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
 
-import orjson
-
-from engine.domain.optimization import ActionResult
 from engine.domain.record import Record
-from engine.store import optimizer_retention
+from engine.store import maintenance
 from engine.store.connection import Store, fetch_value
+from engine.store.maintenance import measure_live_bytes, measure_size
 from engine.store.write import readings
 from engine.window import WINDOW_BARS
 
 DAY = 24 * 3600 * 10**9
-_ROWS_AT_ONCE = 500  # decisions deleted in one transaction: a few milliseconds
-_PAGES_AT_ONCE = 64
+ROWS_PER_TRANSACTION = 500  # rows deleted in one transaction: a few milliseconds
 _LOG_PAGES = 4000
-_INCIDENTS = 20_000  # faults of the data that are kept
-_FOLD_MS = 50
-_ROOM = 0.9  # of the limit is filled after pruning, at most
+_MAX_INCIDENTS = 20_000
+_FILL = 0.9  # share of the limit that may be in use after pruning, at most
 
 
 @dataclass(frozen=True, slots=True)
 class RetentionPolicy(Record):
-    """How much is kept: both limits hold where both are given."""
+    """How much of the history is stored. Both limits apply where both are given."""
 
     days: float | None = None  # by the wall clock
     bytes: int | None = None  # of the store's file with its log
@@ -33,219 +29,182 @@ class RetentionPolicy(Record):
 
 @dataclass(frozen=True, slots=True)
 class PruneResult(Record):
-    """What pruning did."""
+    """What was pruned."""
 
     ticks: int
     decisions: int
     first_kept: int | None  # tick
     bytes_before: int
     bytes_after: int
-    bytes_over: int  # bytes above the limit that cannot be dropped: the newest block stays whatever its size
+    bytes_over: int  # bytes above the limit that cannot be pruned: the newest block stays whatever its size
+
+
+@dataclass(frozen=True, slots=True)
+class TableRetention:
+    """Retention of a table's rows, by age and number."""
+
+    table: str
+    days: int
+    rows: int
+    condition: str = "1"  # of the rows that may be pruned
+
+
+TABLE_RETENTIONS = (
+    TableRetention("triggers", 90, 50_000),
+    TableRetention("trials", 730, 50_000),
+    TableRetention("commands", 730, 50_000, "status IN ('done', 'failed')"),
+)
 
 
 def prune_store(store: Store, now: int, policy: RetentionPolicy) -> PruneResult:
-    """Drops by age, then by size; what a crash interrupts the next call finishes."""
+    """Prune by age, then by size. A pruning that a crash interrupts is completed by the next call."""
     before = measure_size(store)
-    done = [_drop(store, block) for block in _too_old(store, now - int(policy.days * DAY))] if policy.days is not None else []
-    optimizer_retention.prune_optimizer_rows(store, now)
-    _forget_incidents(store)
+    pruned = [_drop(store, block) for block in _too_old(store, now - int(policy.days * DAY))] if policy.days is not None else []
+    prune_optimizer_rows(store, now)
+    _prune_incidents(store)
     if exceeds_limit(store, policy):
-        _fold(store)  # maybe it is only the log
+        maintenance.fold_log(store)  # the log alone may exceed the limit
     if policy.bytes is not None and exceeds_limit(store, policy):
         blocks = _blocks(store)
-        target = _target(policy.bytes, _live(store) // (len(blocks) + 1))
+        target = _target(policy.bytes, measure_live_bytes(store) // (len(blocks) + 1))
         for block in blocks:
-            if _live(store) <= target:
+            if measure_live_bytes(store) <= target:
                 break
-            done.append(_drop(store, block))
+            pruned.append(_drop(store, block))
         _shorten_readings(store, target)
-    if done:
-        drop_unused(store, find_unused(store))
-    if done or exceeds_limit(store, policy):
-        _give_back(store)
-        _fold(store)
+    if pruned:
+        maintenance.drop_obsolete(store, maintenance.find_unused(store))
+    if pruned or exceeds_limit(store, policy):
+        maintenance.return_free_pages(store)
+        maintenance.fold_log(store)
     after = measure_size(store)
     over = max(0, after - policy.bytes) if policy.bytes is not None else 0
-    return PruneResult(sum(ticks for ticks, _ in done), sum(decisions for _, decisions in done), _first(store), before, after, over)
+    return PruneResult(sum(ticks for ticks, _ in pruned), sum(decisions for _, decisions in pruned), _first(store), before, after, over)
 
 
 def prune_ahead(store: Store, now: int, policy: RetentionPolicy, before: int) -> int:
-    """Prunes where another block as large as the last would pass the limit; `before` was the size at its start. Gives the size now."""
-    here = measure_size(store)
-    growth = max(0, here - before)
-    if policy.bytes is None or here + growth <= policy.bytes:
-        return here
+    """Prune where another block as large as the last would exceed the limit; `before` is the size at the block's start. Return the size now."""
+    size = measure_size(store)
+    growth = max(0, size - before)
+    if policy.bytes is None or size + growth <= policy.bytes:
+        return size
     return prune_store(store, now, RetentionPolicy(policy.days, max(1, policy.bytes - growth))).bytes_after
 
 
-def exceeds_limit(store: Store, keep: RetentionPolicy) -> bool:
-    """The files are larger than they may be."""
-    return keep.bytes is not None and measure_size(store) > keep.bytes
+def exceeds_limit(store: Store, policy: RetentionPolicy) -> bool:
+    """Whether the files are larger than the policy permits."""
+    return policy.bytes is not None and measure_size(store) > policy.bytes
 
 
-def choose_log_pages(keep: RetentionPolicy | None) -> int:
-    """After how many pages the log is folded into the store: seldom, but a small store has a small log."""
-    if keep is None or keep.bytes is None:
+def choose_log_pages(policy: RetentionPolicy | None) -> int:
+    """Pages of the write-ahead log after which it is folded into the store: many, but few for a small store."""
+    if policy is None or policy.bytes is None:
         return _LOG_PAGES
-    return min(_LOG_PAGES, max(100, keep.bytes // 40 // 4096))
+    return min(_LOG_PAGES, max(100, policy.bytes // 40 // 4096))
+
+
+def prune_optimizer_rows(store: Store, now: int) -> int:
+    """Prune firings, trials, commands and judgements in small steps, so that a tick never waits long; return the number of rows."""
+    pruned = sum(_prune_table(store, retention, now) for retention in TABLE_RETENTIONS)
+    oldest = now - TABLE_RETENTIONS[1].days * DAY
+    with store.read() as connection:
+        has_old = fetch_value(connection, "SELECT count(*) FROM judgements WHERE at < ?", (oldest,))
+    if has_old:
+        with store.write() as connection:
+            pruned += connection.exec_driver_sql("DELETE FROM judgements WHERE at < ?", (oldest,)).rowcount
+    return pruned
+
+
+def _prune_table(store: Store, retention: TableRetention, now: int) -> int:
+    """Ids grow with time, so all rows below one id are pruned. After a clock was set back, a few more rows stay."""
+    table = retention.table
+    with store.read() as connection:
+        newest = int(fetch_value(connection, f"SELECT max(id) FROM {table}") or 0)
+        young = fetch_value(connection, f"SELECT min(id) FROM {table} WHERE at >= ?", (now - retention.days * DAY,))
+    floor = max(newest - retention.rows + 1, newest + 1 if young is None else int(young))
+    old, pruned = f"SELECT id FROM {table} WHERE id < ? AND {retention.condition} ORDER BY id LIMIT {ROWS_PER_TRANSACTION}", 0
+    while True:
+        with store.read() as connection:
+            left = fetch_value(connection, old, (floor,))
+        if left is None:
+            return pruned
+        with store.write() as connection:
+            pruned += connection.exec_driver_sql(f"DELETE FROM {table} WHERE id IN ({old})", (floor,)).rowcount
 
 
 def _target(limit: int, block: int) -> int:
-    """Where pruning stops: with room for another block."""
-    return max(limit // 2, min(int(_ROOM * limit), limit - block))
-
-
-def compact_store(store: Store) -> ActionResult:
-    """Checkpoint, planner's figures, free pages; the amount is what the files measure less."""
-    log_before, before = _log_size(store), measure_size(store)
-    free = int(store.pragma("PRAGMA freelist_count")[0][0])
-    _fold(store)
-    store.pragma("PRAGMA analysis_limit = 400")
-    store.pragma("PRAGMA optimize = 0x10002")
-    _give_back(store)
-    folded = _fold(store)
-    after = measure_size(store)
-    told = (
-        f"folded a log of {log_before:,} bytes into the store, gave back {free:,} free pages and renewed the planner's figures: "
-        f"{before:,} bytes before, {after:,} after"
-    )
-    return ActionResult(float(before - after), "bytes", told + ("" if folded else "; a reader kept the log from being cut"))
-
-
-def measure_size(store: Store) -> int:
-    """Bytes of the store's file and of its log."""
-    return store.path.stat().st_size + _log_size(store)
+    """The size at which pruning stops, with room for another block."""
+    return max(limit // 2, min(int(_FILL * limit), limit - block))
 
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """Ticks that go together: those after one checkpoint, up to and with the next one."""
+    """Ticks that are pruned together: those after one checkpoint, up to the next one inclusive."""
 
     start: int
     end: int
 
 
 def _blocks(store: Store) -> list[_Block]:
-    """The blocks there are, oldest first, without the newest, which is never dropped. A session begins a block of its own."""
+    """The blocks, oldest first, without the newest, which is never pruned. A session begins its own block."""
     with store.read() as connection:
         first, last = connection.exec_driver_sql("SELECT min(tick), max(tick) FROM ticks").one()
         if last is None:
             return []
-        bounds = {int(row[0]) for row in connection.exec_driver_sql("SELECT tick FROM checkpoints")}
-        bounds |= {int(row[0]) - 1 for row in connection.exec_driver_sql("SELECT min(first_tick) FROM runs GROUP BY session")}
+        bounds = {int(tick) for tick in connection.exec_driver_sql("SELECT tick FROM checkpoints").scalars()}
+        bounds |= {int(tick) - 1 for tick in connection.exec_driver_sql("SELECT min(first_tick) FROM runs GROUP BY session").scalars()}
     inner = sorted(bound for bound in bounds | {first - 1} if first - 1 <= bound < last)
     return [_Block(start + 1, end) for start, end in pairwise(inner)]
 
 
 def _too_old(store: Store, before: int) -> list[_Block]:
-    """The blocks of which every tick was decided before that time."""
+    """The blocks whose ticks were all decided before that time."""
     with store.read() as connection:
         young = fetch_value(connection, "SELECT tick FROM ticks WHERE wall >= ? ORDER BY wall LIMIT 1", (before,))
     return [block for block in _blocks(store) if young is None or block.end < young]
 
 
 def _drop(store: Store, block: _Block) -> tuple[int, int]:
-    """Deletes a block from its newest tick back, so that what a crash leaves of it can still be replayed; gives ticks and decisions."""
+    """Delete a block from its newest tick back, so that the rest can still be replayed after a crash; return ticks and decisions."""
     ticks = decisions = 0
     end = block.end
     with store.read() as connection:
-        symbols = int(fetch_value(connection, "SELECT count(*) FROM decisions WHERE tick = (SELECT max(tick) FROM ticks WHERE tick <= ?)", (end,)))
-    step = max(1, _ROWS_AT_ONCE // max(1, symbols))
+        newest = "(SELECT max(tick) FROM ticks WHERE tick <= ?)"
+        symbols = int(fetch_value(connection, f"SELECT count(*) FROM decisions WHERE tick = {newest}", (end,)))
+    step = max(1, ROWS_PER_TRANSACTION // max(1, symbols))
     while end >= block.start:
-        span = (max(block.start, end - step + 1), end)
+        start = max(block.start, end - step + 1)
         with store.write() as connection:
-            decisions += connection.exec_driver_sql("DELETE FROM decisions WHERE tick BETWEEN ? AND ?", span).rowcount
-            connection.exec_driver_sql("DELETE FROM fills WHERE tick BETWEEN ? AND ?", span)
-            ticks += connection.exec_driver_sql("DELETE FROM ticks WHERE tick BETWEEN ? AND ?", span).rowcount
-            if span[0] == block.start:  # the windows of the ticks that stay reach back into the slices of those that go
-                connection.exec_driver_sql("DELETE FROM slices WHERE tick <= ?", (block.end - WINDOW_BARS,))
+            decisions += connection.exec_driver_sql("DELETE FROM decisions WHERE tick BETWEEN ? AND ?", (start, end)).rowcount
+            connection.exec_driver_sql("DELETE FROM fills WHERE tick BETWEEN ? AND ?", (start, end))
+            ticks += connection.exec_driver_sql("DELETE FROM ticks WHERE tick BETWEEN ? AND ?", (start, end)).rowcount
+            if start == block.start:  # the windows of later ticks reach back into the snapshots of this block
+                connection.exec_driver_sql("DELETE FROM market_snapshots WHERE tick <= ?", (block.end - WINDOW_BARS,))
                 connection.exec_driver_sql("DELETE FROM checkpoints WHERE tick < ?", (block.end,))
-        end = span[0] - 1
+        end = start - 1
     return ticks, decisions
 
 
-@dataclass(frozen=True, slots=True)
-class UnusedData:
-    """What no kept tick has used, as of a tick."""
-
-    knobs: tuple[str, ...]  # digests
-    artifacts: tuple[int, ...]  # ids
-    tick: int
-
-
-def find_unused(store: Store) -> UnusedData:
-    """Knobs no kept tick was decided with, and models that served none and were there before the first: none can be used any more."""
-    with store.read_separately() as connection:
-        first, last, wall = connection.exec_driver_sql("SELECT tick, (SELECT max(tick) FROM ticks), wall FROM ticks ORDER BY tick LIMIT 1").one()
-        used = {str(row[0]) for row in connection.exec_driver_sql("SELECT DISTINCT knobs_digest FROM ticks")}
-        served = {name for row in connection.exec_driver_sql("SELECT DISTINCT serving FROM ticks") for name in orjson.loads(row[0]) if name}
-        knobs = tuple(str(row[0]) for row in connection.exec_driver_sql("SELECT digest FROM knobs") if row[0] not in used)
-        old = connection.exec_driver_sql("SELECT id, digest FROM artifacts WHERE serves_from < ? AND trained_at < ?", (first, wall)).fetchall()
-    return UnusedData(knobs, tuple(int(row[0]) for row in old if row[1] not in served), int(last))
-
-
-def drop_unused(store: Store, found: UnusedData) -> None:
-    """Drops it, but for knobs that a tick saved meanwhile has taken up again."""
-    with store.write() as connection:
-        for digest in found.knobs:
-            connection.exec_driver_sql(
-                "DELETE FROM knobs WHERE digest = ? AND NOT EXISTS (SELECT 1 FROM ticks WHERE tick > ? AND knobs_digest = knobs.digest)",
-                (digest, found.tick),
-            )
-        for number in found.artifacts:
-            connection.exec_driver_sql("DELETE FROM artifacts WHERE id = ?", (number,))
-
-
-def _forget_incidents(store: Store) -> None:
-    """The oldest of those that are over."""
+def _prune_incidents(store: Store) -> None:
+    """Delete the oldest of those that are over."""
     with store.write() as connection:
         connection.exec_driver_sql(
-            "DELETE FROM incidents WHERE until IS NOT NULL AND id <= (SELECT id FROM incidents ORDER BY id DESC LIMIT 1 OFFSET ?)", (_INCIDENTS,)
+            "DELETE FROM incidents WHERE until IS NOT NULL AND id <= (SELECT id FROM incidents ORDER BY id DESC LIMIT 1 OFFSET ?)",
+            (_MAX_INCIDENTS,),
         )
 
 
 def _shorten_readings(store: Store, limit: int) -> None:
-    """When decisions alone do not make the room: the older half of what is finer than hours, again and again."""
-    while _live(store) > limit:
+    """Where pruning decisions is not enough, delete the older half of the readings finer than hours, repeatedly."""
+    while measure_live_bytes(store) > limit:
         with store.read() as connection:
-            known, found = readings.list_series(connection), readings.find_minute_range(connection)
-        if found is None or found[0] == found[1]:
+            series, minutes = readings.list_series(connection), readings.find_minute_range(connection)
+        if minutes is None or minutes[0] == minutes[1]:
             return
-        for number in known:
+        first, last = minutes
+        for number in series:
             with store.write() as connection:
-                readings.drop_before(connection, number, found[0] + (found[1] - found[0]) // 2 + 1)
-
-
-def _live(store: Store) -> int:
-    """Bytes in use, free pages not counted."""
-    pages, free, each = (int(store.pragma(f"PRAGMA {name}")[0][0]) for name in ("page_count", "freelist_count", "page_size"))
-    return (pages - free) * each
-
-
-def _give_back(store: Store) -> None:
-    """Returns free pages to the file system, a few at a time."""
-    left = int(store.pragma("PRAGMA freelist_count")[0][0])
-    while left > 0:
-        store.pragma(f"PRAGMA incremental_vacuum({_PAGES_AT_ONCE})")
-        now = int(store.pragma("PRAGMA freelist_count")[0][0])
-        if now >= left:
-            return  # the file was made without incremental vacuum
-        left = now
-
-
-def _fold(store: Store) -> bool:
-    """Brings the log into the store and cuts it; False when a reader is in the way. Ticks wait meanwhile, so it gives up soon."""
-    with store.exclusive():
-        store.pragma(f"PRAGMA busy_timeout = {_FOLD_MS}")
-        try:
-            return not store.pragma("PRAGMA wal_checkpoint(TRUNCATE)")[0][0]
-        finally:
-            store.pragma(f"PRAGMA busy_timeout = {store.busy_ms}")
-
-
-def _log_size(store: Store) -> int:
-    log = store.path.with_name(store.path.name + "-wal")
-    return log.stat().st_size if log.exists() else 0
+                readings.drop_before(connection, number, first + (last - first) // 2 + 1)
 
 
 def _first(store: Store) -> int | None:

@@ -1,4 +1,4 @@
-"""The tables of the store, defined once; the migrations create them and the views stand on them."""
+"""The tables of the store. The migrations create them; the views are based on them."""
 
 from __future__ import annotations
 
@@ -41,29 +41,29 @@ SESSIONS = Table(
     "sessions", METADATA,
     _key("id", Tick), _whole("started_at"), _text("identity"), _text("feed"), _text("label"), _text("symbols"), _whole("interval_ns"),
     _text("models"), _text("horizons"), _text("regimes"),
-    _text("gates", null=True),  # [{name, sense, unit}], known from the first tick on, as are limits and columns
+    _text("gates", null=True),  # [{name, sense, unit}], known from the first tick on, like limits and columns
     _text("limits", null=True), _text("columns", null=True), _text("tick_size"), _text("settings"), _text("fingerprint"), _whole("simulated"),
 )  # fmt: skip
 
-# A session goes on over restarts, maybe with other settings or on another platform: each start is a run.
+# A session continues over restarts, maybe with other settings or on another platform: each start is a run.
 RUNS = Table(
     "runs", METADATA,
     _key("id", Tick), _session(), _whole("started_at"), _whole("first_tick"), _text("settings"), _text("fingerprint"),
     Index("ix_runs_session", "session"),
 )  # fmt: skip
 
-TRADING_CONFIGS = Table("knobs", METADATA, _key("digest", Text), _blob("data"))
+TRADING_CONFIGS = Table("trading_configs", METADATA, _key("digest", Text), _blob("data"))
 
 TICKS = Table(
     "ticks", METADATA,
     _key("tick", Tick), _session(), _whole("at"), _whole("wall"), _whole("warm"), _real("ms"), _text("digest"), _text("phase_digests"),
     _text("degraded"),  # [phase]
     _text("spans"),  # [[phase, start_ms, ms, fallback, error, thread]]
-    _real("equity"), _real("cash"), _real("naive"), _real("drawdown"), _real("gross"), _real("net"),
-    _text("mood"),  # {correlation, breadth, sentiment, stress}
+    _real("equity"), _real("cash"), _real("benchmark"), _real("drawdown"), _real("gross"), _real("net"),
+    _text("market_state"),  # {correlation, breadth, sentiment, stress}
     _text("verdict"), _text("weights"),  # [M][H]
     _text("skill"),  # {low: [H], estimate: [H]}
-    _text("spread_source"), _text("knobs_digest"), _text("events"),  # [[kind, subject, detail]]
+    _text("spread_source"), _text("config_digest"), _text("events"),  # [[kind, subject, detail]]
     _text("serving"),  # [digest or null]
     _text("instructions"),  # [[kind, subject, detail]]
     _blob("account"),  # Inputs.account, bit for bit
@@ -74,18 +74,18 @@ TICKS = Table(
     Index("ix_ticks_degraded", "tick", sqlite_where=text("degraded <> '[]'"), postgresql_where=text("degraded <> '[]'")),
 )  # fmt: skip
 
-MARKET_SNAPSHOTS = Table("slices", METADATA, _key("tick", Tick), _session(), _whole("at"), _blob("data"), _blob("row"))
+MARKET_SNAPSHOTS = Table("market_snapshots", METADATA, _key("tick", Tick), _session(), _whole("at"), _blob("data"), _blob("training_row"))
 
-# A row is about 1.2 kB, so this is a table with a rowid: without one, SQLite would put most of each row into an overflow page of its own.
+# A row has about 1.2 kB, so the table has a rowid: without one, SQLite would put most of each row into a separate overflow page.
 DECISIONS = Table(
     "decisions", METADATA,
     _key("tick", BigInteger()), _key("symbol", Text), Column("session", Integer, nullable=False), _whole("at"), _text("action"),
     _real("target"), _real("position"), _real("confidence"), _real("edge_bps"), _real("cost_bps"), _text("binding_gate", null=True),
     _whole("degraded"), _text("regime"), _whole("horizon"),  # bars
     _real("price"), _real("log_price"), _real("sigma_bps"), _real("spread_bps"), _real("fee_bps"), _real("impact_bps"), _text("execution"),
-    _real("flip_bps"), _real("delta"), _real("units"), _real("entry"), _real("mark"), _whole("fresh"),
+    _real("edge_to_flip_bps"), _real("delta"), _real("units"), _real("entry"), _real("mark"), _whole("fresh"),
     _text("forecast"),  # {mean, low, high, probability, scale: [H]}
-    _text("gates"),  # {value, limit, passed: [G]}, and names: [G] where the ladder is not the session's
+    _text("gates"),  # {value, limit, passed: [G]}, and names: [G] where the gates are not those of the session
     _text("votes"),  # {mean, trust: [M][H]}
     _text("limits"),  # [L + 1]
     _text("regimes"),  # [R]
@@ -106,7 +106,7 @@ FILLS = Table(
 
 CHECKPOINTS = Table("checkpoints", METADATA, _key("tick", Tick), _session(), _blob("data"))
 
-# The same bytes may come out of two trainings (a model with nothing to fit), under two versions.
+# Two trainings may give the same bytes (a model with nothing to fit) under two versions.
 ARTIFACTS = Table(
     "artifacts", METADATA,
     _key("id", Tick), _text("digest"), _text("model"), _text("version"), _whole("trained_from"), _whole("trained_to"), _whole("rows"),
@@ -122,16 +122,18 @@ SKILL = Table(
     sqlite_with_rowid=False,
 )  # fmt: skip
 
-# A fault of the data: since is the first bar close it was seen at, until the first without it, NULL while it lasts.
+# A data fault: `since` is the first bar close with it, `until` the first without it, NULL while it lasts.
 INCIDENTS = Table(
     "incidents", METADATA,
     _key("id", Tick), _session(), _text("kind"), _text("symbol"), _whole("since"), _whole("until", null=True), _text("detail"),
     Index("uq_incidents_session_kind_symbol_since", "session", "kind", "symbol", "since", unique=True),
 )  # fmt: skip
 
-LIQUIDITY_FORECAST = Table("outlook", METADATA, _key("measure", Text), _real("r2"), _real("low"), _real("high"), _whole("n"), _real("n_effective"))
+LIQUIDITY_FORECAST = Table(
+    "liquidity_forecast", METADATA, _key("measure", Text), _real("r2"), _real("low"), _real("high"), _whole("n"), _real("n_effective")
+)
 
-DECLINED = Table("regret", METADATA, _key("gate", Text), _whole("n"), _real("mean_bps"), _real("low"), _real("high"), _real("n_effective"))
+DECLINED = Table("declined", METADATA, _key("gate", Text), _whole("n"), _real("mean_bps"), _real("low"), _real("high"), _real("n_effective"))
 
 READINGS_RAW = Table(
     "readings_raw", METADATA,
@@ -140,7 +142,7 @@ READINGS_RAW = Table(
 )  # fmt: skip
 
 
-# What is read, by number: a rolled-up reading is then a third of the size.
+# Series of readings by number, which makes a rolled-up reading a third of the size.
 SERIES = Table(
     "series", METADATA, _key("id", Tick), _text("source"), _text("name"), _text("unit"), Index("uq_series_source_name", "source", "name", unique=True)
 )
@@ -173,9 +175,9 @@ TRIALS = Table(
     _text("unit", null=True), _real("before"), _real("after"), _real("effect"), _real("low"), _real("high"), _whole("windows", null=True),
     _text("verdict"), _whole("undone"), _real("amount"), _text("amount_unit", null=True), _text("detail", null=True),
     _text("by", null=True), _text("reason", null=True), _real("seconds"),
-    _text("also", null=True),  # {metric: [before, after]} of what must not suffer: decision latency, honest rate
-    _real("chance"),  # with which the action was run and not left out as a placebo
-    _text("compared", null=True),  # {before, after: s; starts: [ns]}: its windows, and when those it was compared with began
+    _text("guards", null=True),  # {metric: [before, after]} of what must not get worse: decision latency, clean-decision rate
+    _real("probability"),  # of running the action instead of leaving it out as a placebo
+    _text("comparison", null=True),  # {before, after: s; starts: [ns]}: its windows, and the starts of its control windows
     Index("ix_trials_at", "at"), Index("ix_trials_action_at", "action", "at"),
 )  # fmt: skip
 
@@ -183,26 +185,26 @@ ACTIONS = Table(
     "actions", METADATA,
     _key("action", Text), _text("kind"), _text("cures"), _text("mode"), _text("licence"), _text("about"),
     _text("why", null=True), _whole("licensed_at", null=True),  # of the licence
-    _text("cost", null=True), _whole("better", null=True),  # -1 where a fall of what it cures is a cure, +1 where a rise is
+    _text("cost", null=True), _whole("better", null=True),  # direction of improvement of the metric that it cures: -1 for a fall, +1 for a rise
 )  # fmt: skip
 
 TRIGGERS = Table(
     "triggers", METADATA,
     _key("id", Tick), _whole("at"), _text("rule"), _text("kind"), _text("metric"), _real("value"), _real("threshold"),
     _text("state"),  # fired, cleared, no data
-    _text("answer", null=True),  # what was done about it, or why nothing was
+    _text("answer", null=True),  # the response, or the reason for none
     Index("ix_triggers_at", "at"),
 )  # fmt: skip
 
-# Rules that were changed from the page; those of podium.toml and the defaults are not kept here.
+# Rules that were changed on the page or the command line; those of podium.toml and the defaults are not stored.
 RULES = Table("rules", METADATA, _key("name", Text), _text("data"), _whole("changed_at"), _text("by"), _text("reason"))
 
-# What all trials of an action on a metric, treated and placebo, say together.
+# The judgement of an action on a metric over all its trials, treated and placebo.
 JUDGEMENTS = Table(
     "judgements", METADATA,
     _key("action", Text), _key("metric", Text), _whole("at"), _text("unit"), _whole("treated"), _whole("placebos"),
     _real("effect"), _real("low"), _real("high"), _text("verdict"),
-    _real("latency"), _real("latency_low"), _real("latency_high"), _real("honest"), _real("honest_low"), _real("honest_high"),
+    _real("latency"), _real("latency_low"), _real("latency_high"), _real("clean"), _real("clean_low"), _real("clean_high"),
 )  # fmt: skip
 
 RECOVERIES = Table(
@@ -224,15 +226,15 @@ SILENCES = Table("silences", METADATA, _key("id", Tick), _whole("at"), _whole("u
 DELIVERIES = Table(
     "deliveries", METADATA,
     _key("id", Tick), _whole("alert"), _whole("at"), _text("kind"), _text("target"), _text("message"),
-    _text("status"),  # waiting, sent, joined (told in the message of another alert), failed
+    _text("status"),  # waiting, sent, joined (contained in the message of another alert), failed
     _whole("tries"), _whole("next_at", null=True), _whole("sent_at", null=True), _text("error", null=True),
     Index("ix_deliveries_status_next_at", "status", "next_at"), Index("uq_deliveries_alert_kind_target", "alert", "kind", "target", unique=True),
 )  # fmt: skip
 
 DRILLS = Table("drills", METADATA, _key("id", Tick), _whole("at"), _whole("passed"), _real("seconds"), _text("detail"))
 
-# Counts that only grow, however much of what they count has been dropped (store/totals.py).
-COUNTERS = Table("totals", METADATA, _key("kind", Text), _key("one", Text), _key("two", Text), _real("value"), sqlite_with_rowid=False)
+# Counts that only grow: pruning does not lower them (store/write/counters.py).
+COUNTERS = Table("counters", METADATA, _key("kind", Text), _key("name", Text), _key("detail", Text), _real("value"), sqlite_with_rowid=False)
 
 META = Table("meta", METADATA, _key("key", Text), _text("value"))
 

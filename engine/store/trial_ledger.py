@@ -1,4 +1,4 @@
-"""Every configuration that was backtested on this store: one line per distinct outcome, so that the best of many is not taken for luck of one."""
+"""The ledger of backtested configurations: one line per distinct outcome, for the correction of the Sharpe ratio for multiple trials."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ LEDGER_FILE = "trials.jsonl"
 
 
 class TrialLedger:
-    """The trials of one store, in the folder of its backtests. Lines are only ever added; one that cannot be read counts for nothing."""
+    """The trials of one store, in its folder of backtests. Lines are only appended; unreadable lines are ignored."""
 
     def __init__(self, folder: Path) -> None:
         self._file = folder / LEDGER_FILE
 
     def record(self, recording: str, digest: str, ratio: float | None) -> tuple[float | None, ...]:
-        """Adds a trial, unless the same decisions were tried before; the daily Sharpe ratio of every trial on this recording, None where it has none.
+        """Record a trial, unless its decisions were recorded before. Return the daily Sharpe ratio of every trial on this recording, or None.
 
-        Raises OSError where the file cannot be read or written, and FolderTaken where its folder holds another program's files.
+        Raises OSError where the file cannot be read or written, FolderTaken where its folder holds another program's files.
         """
         trials = self._trials(recording)
         if digest not in trials:
@@ -42,13 +42,13 @@ class TrialLedger:
         owned_folders.claim_folder(self._file.parent, BACKTESTS)
         descriptor = os.open(self._file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | private_files.NO_LINK, private_files.FILE_MODE)
         try:
-            os.write(descriptor, b"\n" + orjson.dumps(row) + b"\n")  # a line of its own, whatever a killed process left
+            os.write(descriptor, b"\n" + orjson.dumps(row) + b"\n")  # starts a new line, whatever a killed process left behind
         finally:
             os.close(descriptor)
 
 
 def _parse(line: bytes) -> tuple[str, str, float | None] | None:
-    """Recording, digest and daily Sharpe ratio; None where the line is not whole."""
+    """Recording, digest and daily Sharpe ratio; None for an incomplete line."""
     try:
         row = orjson.loads(line)
         recording, digest, ratio = row["recording"], row["digest"], row["sharpe_daily"]

@@ -1,4 +1,4 @@
-"""The views outside tools may rely on, as SQL; they are made anew whenever their text changes."""
+"""The SQL of the views that other tools may rely on. The views are recreated whenever their SQL changes."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ INTENT_SQL = f"""CASE WHEN coalesce(d.position, 0.0) = coalesce(d.target, 0.0) T
      WHEN abs(coalesce(d.position, 0.0)) <= {FLAT!r} OR d.position * d.target < 0.0 THEN 'open'
      WHEN abs(d.target) > abs(d.position) THEN 'add' ELSE 'cut' END"""
 
-# CROSS JOIN keeps SQLite to the order written, decisions first: the newest few then cost the same however many there are.
-# The outcome is the log return of the price over the decision's horizon, where the bar was there at both ends.
+# CROSS JOIN keeps the order of the tables, decisions first: the newest few then cost the same however many there are.
+# The outcome is the log return over the decision's horizon, where both ends have a bar.
 _DECISIONS = f"""
 SELECT d.tick, d.at, d.symbol, d.action, {INTENT_SQL} AS intent, d.target, d.position, d.confidence, d.edge_bps, d.cost_bps, d.binding_gate,
        d.degraded, d.regime,
@@ -58,7 +58,7 @@ _FILLS = "SELECT tick, at, symbol, side, size, price, mid, fee_bps, cost_bps FRO
 
 _POSITIONS = "SELECT tick, at, symbol, units AS size, entry, mark FROM decisions WHERE units <> 0"
 
-_EQUITY = "SELECT tick, at, equity, naive, drawdown FROM ticks"
+_EQUITY = "SELECT tick, at, equity, benchmark, drawdown FROM ticks"
 
 _REGIMES = """
 SELECT d.tick, d.at, d.symbol, json_extract(s.regimes, '$[' || r.key || ']') AS regime, r.value AS probability
@@ -69,7 +69,7 @@ CROSS JOIN json_each(d.regimes) r
 
 _SKILL = "SELECT scope, model, horizon, regime, r2, low, high, n, n_effective FROM skill"
 
-# The champion is the newest version that serves; one that waits for its tick is the challenger. Skill belongs to the champion's model.
+# The champion is the newest version that serves; a version that waits for its first tick is the challenger. Skill is that of the champion's model.
 _MODELS = """
 WITH last AS (SELECT coalesce(max(tick), -1) AS tick FROM ticks),
      now AS (SELECT coalesce(max(id), -1) AS session FROM sessions),
@@ -88,7 +88,7 @@ LEFT JOIN skill k ON r.role = 'champion' AND k.scope = 'model' AND k.model = r.m
     AND k.horizon = json_extract(s.horizons, '$[0]')
 """
 
-# The finest tier that covers each time: what was read as long as it is kept, means of ever longer buckets before that.
+# The finest tier that covers each time: raw readings as long as they are stored, means of longer and longer buckets before that.
 _READINGS = """
 SELECT at, source, name, value, unit FROM readings_raw
 UNION ALL
@@ -108,7 +108,7 @@ _COMPONENTS = "SELECT component, state, since, last_error FROM components"
 
 _TRIALS = 'SELECT id, at, action, "trigger", mode, placebo, metric, before, after, effect, low, high, verdict, undone FROM trials'
 
-# Only what a coin decided is counted: a person presses a button when a metric is high, and what is high falls by itself.
+# Only randomised runs count: a person runs an action when a metric is high, and a high metric tends to fall anyway.
 _ACTIONS = """
 SELECT a.action, a.kind, a.cures, a.mode, a.licence, count(t.id) AS trials,
        count(CASE WHEN t.verdict = 'helped' THEN 1 END) AS helped,
@@ -125,9 +125,9 @@ _ALERTS = "SELECT id, at, rule, severity, state, message, acked_by FROM alerts"
 
 _INCIDENTS = "SELECT id, kind, symbol, since, until, detail FROM incidents"
 
-_OUTLOOK = "SELECT measure, r2, low, high, n, n_effective FROM outlook"
+_LIQUIDITY_FORECAST = "SELECT measure, r2, low, high, n, n_effective FROM liquidity_forecast"
 
-_REGRET = "SELECT gate, n, mean_bps, low, high, n_effective FROM regret"
+_DECLINED = "SELECT gate, n, mean_bps, low, high, n_effective FROM declined"
 
 _COMMANDS = 'SELECT id, at, name, args, "by", reason, status, result FROM commands'
 
@@ -136,23 +136,23 @@ VIEWS: dict[str, dict[str, str]] = {  # by dialect
         "v_decisions": _DECISIONS, "v_gates": _GATES, "v_votes": _VOTES, "v_spans": _SPANS, "v_fills": _FILLS, "v_positions": _POSITIONS,
         "v_equity": _EQUITY, "v_regimes": _REGIMES, "v_skill": _SKILL, "v_models": _MODELS, "v_readings": _READINGS,
         "v_components": _COMPONENTS, "v_trials": _TRIALS, "v_actions": _ACTIONS, "v_alerts": _ALERTS, "v_commands": _COMMANDS,
-        "v_incidents": _INCIDENTS, "v_outlook": _OUTLOOK, "v_regret": _REGRET, "v_triggers": _TRIGGERS,
+        "v_incidents": _INCIDENTS, "v_liquidity_forecast": _LIQUIDITY_FORECAST, "v_declined": _DECLINED, "v_triggers": _TRIGGERS,
     },
 }  # fmt: skip
 
 
 def list_views() -> tuple[str, ...]:
-    """The views there are."""
+    """The names of the views."""
     return tuple(VIEWS["sqlite"])
 
 
 def digest_views(dialect: str) -> str:
-    """Changes whenever the text of a view does."""
+    """A digest that changes with the SQL of any view."""
     return hashlib.blake2b(repr(sorted(VIEWS[dialect].items())).encode(), digest_size=8).hexdigest()
 
 
 def recreate_views(connection: Connection) -> None:
-    """Replaces every view, inside the caller's transaction."""
+    """Recreate every view, inside the caller's transaction."""
     dialect = connection.dialect.name
     for name, body in VIEWS[dialect].items():
         connection.exec_driver_sql(f"DROP VIEW IF EXISTS {name}")

@@ -1,4 +1,4 @@
-"""Refuses requests that other machines, other sites or borrowed names make, and tells the browser how little an answer may do."""
+"""Refuses requests of other machines, other sites or foreign host names, and restricts what a browser does with an answer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pages.ui.base_url import CONTENT_SECURITY_POLICY, content_security_policy
 
-HEADERS = {  # of every answer; an answer's own policy goes before this one
+HEADERS = {  # of every answer; an answer's own policy takes precedence
     CONTENT_SECURITY_POLICY: content_security_policy(),
     "x-frame-options": "DENY",
     "x-content-type-options": "nosniff",
@@ -22,10 +22,10 @@ HEADERS = {  # of every answer; an answer's own policy goes before this one
 
 
 class Guard:
-    """Middleware: answers this machine only, under a loopback name or one of `hosts`, and browsers on Podium's own pages only.
+    """Middleware that answers this machine only, under a loopback name or one of `hosts`, and only Podium's own pages in browsers.
 
-    Without a login, all that keeps others out is where a request comes from. A foreign site reaches a server on this machine in two ways: a name of
-    its own that it lets point here (so Host is checked), and a request its page makes across origins (so Origin is).
+    Without a login, only the origin of a request keeps others out. A foreign site reaches a server on this machine in two ways: a host name of its
+    own that points here (so Host is checked), and a request across origins from its page (so Origin is checked).
     """
 
     def __init__(self, app: ASGIApp, hosts: Collection[str] = ()) -> None:
@@ -56,25 +56,25 @@ class Guard:
 
 
 def internal_error(request: Request, error: Exception) -> PlainTextResponse:  # noqa: ARG001 - as Starlette calls it
-    """The answer where a route failed, which no middleware sees; the error is logged by the server."""
+    """Answer for a route that failed, which no middleware sees; the server logs the error."""
     return PlainTextResponse("Internal Server Error\n", 500, HEADERS)
 
 
 def _refusal(scope: Scope, hosts: Collection[str]) -> str | None:
-    """Why a request is not answered, in one line; None where it is."""
+    """The reason why a request is refused, in one line; None where it is not."""
     headers = Headers(scope=scope)
     host, origins = headers.getlist("host"), headers.getlist("origin")
-    if not _came_inside(scope):
+    if not _is_from_loopback(scope):
         return "Podium has no login yet and answers this machine only."
     if len(host) > 1 or not all(_is_own_name(value, hosts) for value in host):
         return "Podium answers to 127.0.0.1, localhost and the names in server.allowedHosts of .streamlit/config.toml: open it by one of these."
     if any(not host or not _is_same_origin(value, host[0]) for value in origins):
-        return "Podium answers its own pages only, and this request was made by a page of another origin."
+        return "Podium answers its own pages only, and this request comes from a page of another origin."
     return None
 
 
-def _came_inside(scope: Scope) -> bool:
-    """Whether the connection came in at a loopback address (a name or a socket file is no address)."""
+def _is_from_loopback(scope: Scope) -> bool:
+    """Whether the connection arrived at a loopback address (a name or a socket file is no address)."""
     try:
         return ipaddress.ip_address((scope.get("server") or ("", None))[0]).is_loopback
     except ValueError:
@@ -100,7 +100,7 @@ def _is_same_origin(origin: str, host: str) -> bool:
 
 
 def _split(address: str) -> SplitResult | None:
-    """The parts of an address; None where it is none."""
+    """The parts of an address; None where it is malformed."""
     try:
         parts = urlsplit(address)
         _ = parts.port  # a number in range

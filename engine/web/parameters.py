@@ -1,12 +1,14 @@
-"""What is asked of a view, read from the words of an address; a word that cannot be used is told in one line with its remedy."""
+"""The parameters of a view, read from the query of an address; a refusal is one line with the value and the remedy."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from difflib import get_close_matches
+from typing import Annotated
 
+from msgspec import Struct
+
+from engine.schema import Reader, find_near, limits, parameters_of, read_value
 from engine.settings import SettingsError, parse_duration
 
 DEFAULT_LIMIT, MAX_LIMIT = 100, 1_000  # rows
@@ -18,45 +20,46 @@ class BadRequest(ValueError):
     """One line with the value and the remedy."""
 
 
-@dataclass(frozen=True, slots=True)
-class RowQuery:
-    """Which rows: the newest `limit` of one symbol, or of all, at or after `since` (ns UTC)."""
+class RowQuery(Struct, frozen=True, kw_only=True):
+    """The newest `limit` rows of one symbol, or of all, at or after `since`."""
 
-    symbol: str | None
-    since: int | None
-    limit: int
+    symbol: Annotated[str, limits(form="symbol", help="one symbol; all if left out")] | None = None
+    since: Annotated[int, limits(0, MAX_TIME, "ns", "rows at or after that time: 2024-01-31, 2h (ago) or ns since 1970", form="since")] | None = None
+    limit: Annotated[int, limits(1, MAX_LIMIT, "rows", "the newest rows, at most", form="limit")] = DEFAULT_LIMIT
+
+
+_SCHEMA = parameters_of(RowQuery)
 
 
 def parse_query(words: Sequence[tuple[str, str]], allowed: Sequence[str], now: int) -> RowQuery:
-    """`words` are the names and values of the address in its order; raises BadRequest."""
-    told: dict[str, str] = {}
+    """Read the names and values of an address, in its order; `allowed` are the parameters of its view. Raises BadRequest."""
+    given: dict[str, str] = {}
     for name, value in words:
         if name not in allowed:
-            near = get_close_matches(name, allowed, n=1)
-            known = f"did you mean {near[0]}?" if near else f"it takes {', '.join(allowed)}" if allowed else "it takes none"
+            near = find_near(name, allowed, cutoff=0.6)
+            known = f"did you mean {near}?" if near else f"it takes {', '.join(allowed) or 'none'}"
             raise BadRequest(f"there is no parameter {quote_value(name)}: {known}")
-        if name in told:
+        if name in given:
             raise BadRequest(f"{name} is given twice: give it once")
-        told[name] = value
-    if told.get("symbol") == "":
-        raise BadRequest("symbol is empty: give a symbol, or leave it away for all")
-    since = parse_since(told["since"], now) if "since" in told else None
-    return RowQuery(told.get("symbol"), since, _limit(told["limit"]) if "limit" in told else DEFAULT_LIMIT)
+        given[name] = value
+    readers: dict[str, Reader] = {"symbol": _read_symbol, "limit": _read_limit, "since": lambda _, text: parse_since(str(text), now)}
+    return RowQuery(**{name: read_value(_SCHEMA[name], name, value, readers) for name, value in given.items()})
 
 
 def parse_since(text: str, now: int) -> int:
-    """ns UTC of 2024-01-31, 2024-01-31T12:00Z, 2h (that long before `now`), or whole ns since 1970."""
-    at = _ns(text, now)
+    """Parse 2024-01-31, 2024-01-31T12:00Z, 2h (before `now`) or whole ns since 1970 as ns UTC; raises BadRequest."""
+    at = _parse_time(text, now)
     if at is None:
         raise BadRequest(
-            f"since={quote_value(text)} is not a time: write it as 2024-01-31, 2024-01-31T12:00Z, 2h (ago) or ns since 1970 (and + as %2B in an address)"
+            f"since={quote_value(text)} is not a time: write it as 2024-01-31, 2024-01-31T12:00Z, 2h (ago) or ns since 1970 "
+            "(and + as %2B in an address)"
         )
     if not 0 <= at <= MAX_TIME:
-        raise BadRequest(f"since={quote_value(text)} is not a time this can count: give one from 1970 to 2262")
+        raise BadRequest(f"since={quote_value(text)} is out of range: give a time from 1970 to 2262")
     return at
 
 
-def _ns(text: str, now: int) -> int | None:
+def _parse_time(text: str, now: int) -> int | None:
     if len(text) > 40 or not text.isascii():
         return None
     if text == "0" or (text.isdigit() and len(text) > 8):  # 20240131 is a date
@@ -66,19 +69,26 @@ def _ns(text: str, now: int) -> int | None:
     except SettingsError:
         pass
     try:
-        told = datetime.fromisoformat(text)
+        parsed = datetime.fromisoformat(text)
     except ValueError:
         return None
-    since = (told if told.tzinfo else told.replace(tzinfo=UTC)) - _EPOCH
+    since = (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)) - _EPOCH
     return since // timedelta(microseconds=1) * 1_000
 
 
-def _limit(text: str) -> int:
+def _read_symbol(name: str, value: object) -> str:
+    if value == "":
+        raise BadRequest(f"{name} is empty: give a symbol, or leave it out for all")
+    return str(value)
+
+
+def _read_limit(name: str, value: object) -> int:
+    text = str(value)
     if not (text.isascii() and text.isdigit() and len(text) <= 9 and 1 <= int(text) <= MAX_LIMIT):
-        raise BadRequest(f"limit={quote_value(text)} is not a whole number from 1 to {MAX_LIMIT}: give one, or leave it away for {DEFAULT_LIMIT}")
+        raise BadRequest(f"{name}={quote_value(text)} is not a whole number from 1 to {MAX_LIMIT}: give one, or leave it out for {DEFAULT_LIMIT}")
     return int(text)
 
 
 def quote_value(text: str) -> str:
-    """A word of the address as it may be told again: quoted, on one line, and no longer than needed."""
+    """Quote a value of the address for a message: on one line and no longer than needed."""
     return repr(text if len(text) <= 60 else text[:60] + "...")

@@ -1,4 +1,4 @@
-"""The server's addresses besides pages."""
+"""The addresses of the server besides its pages."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ALL_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
 def build_routes(address: Callable[[], str], clock: Clock) -> list[Route]:
-    """Every route; `address` tells the store's, once it is asked for the first time."""
+    """Build every route; `address` gives that of the store, on the first request."""
 
     @cache
     def metrics() -> StoreCollector:
@@ -31,7 +31,7 @@ def build_routes(address: Callable[[], str], clock: Clock) -> list[Route]:
         return Api(address(), clock)
 
     def healthz(request: Request) -> JSONResponse:
-        """200 while an engine holds the store and its ticks are not stalled, else 503; who holds it does not matter."""
+        """Answer 200 while an engine, of any process, holds the store and its ticks are not stalled; else 503."""
         del request
         try:
             vitals = read_health_inputs(address(), clock.now())
@@ -40,25 +40,28 @@ def build_routes(address: Callable[[], str], clock: Clock) -> list[Route]:
         health = judge_health(vitals)
         return JSONResponse(format_health(vitals, health), 200 if health.alive else 503)
 
-    def scraped(request: Request) -> Response:
+    def scrape(request: Request) -> Response:
         del request
         return Response(metrics().text(), media_type=CONTENT_TYPE)
 
-    def told(request: Request) -> Response:
+    def answer(request: Request) -> Response:
         return api().answer(request)
 
     return [
         Route("/healthz", healthz),
-        Route("/metrics", scraped),
-        *(Route(f"/api/v1/{name}", told) for name in ENDPOINTS),
+        Route("/metrics", scrape),
+        *(Route(f"/api/v1/{name}", answer) for name in ENDPOINTS),
         Route("/api/v1/commands", refuse_reserved, methods=["POST"]),
+        Route("/api/v1/market", refuse_reserved, methods=["POST"]),
+        Route("/api/v1/stream", refuse_reserved),
+        Route("/api/v1/openapi.json", refuse_reserved),
         Route("/api/{rest:path}", refuse_unknown, methods=ALL_METHODS),
     ]
 
 
 def refuse_reserved(request: Request) -> JSONResponse:
-    """For the addresses that are kept for a later stage."""
-    return JSONResponse({"error": f"{request.scope['path']} is not there yet: the address is kept for a later stage"}, 501)
+    """Answer 501 for an address that is reserved for a later version."""
+    return JSONResponse({"error": f"{request.scope['path']} is not there yet: the address is reserved for a later version"}, 501)
 
 
 def refuse_unknown(request: Request) -> JSONResponse:

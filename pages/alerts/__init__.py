@@ -1,1 +1,1 @@
-"""Alerts."""
+"""The page Alerts: open and past alerts, silences, targets and drills."""

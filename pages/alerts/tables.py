@@ -1,173 +1,129 @@
-"""Alerts, silences, targets, drills and recoveries in words and rows."""
+"""Tables and tiles of alerts, silences, targets, drills and recoveries."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
-
-import pandas as pd
 
 from engine import units
 from engine.alerting.rules import find_rule
 from engine.domain.alerting import ALL, Drill
 from engine.store.read.alerts import AlertOverview
 from engine.store.read.status import EngineStatus
-from pages.ui import ages, theme
+from pages.ui import ages, theme, tiles
+from pages.ui.command_table import WHEN, readable_name
+from pages.ui.forest_plot import iterate_rows
 from pages.ui.tables import Cell, Column, TableRow
 from pages.ui.widgets import Tile
 
-WHEN = "%m-%d %H:%M:%S"
 OPEN = (
-    Column("Alert", nowrap=True), Column("Severity"), Column("For", right=True), Column("What", full_width=True), Column("Acknowledged", full_width=True),
-    Column("Told", full_width=True),
+    Column("Alert", nowrap=True), Column("Severity"), Column("For", right=True), Column("Message", full_width=True),
+    Column("Acknowledged", full_width=True, term="acknowledgement"), Column("Notified", full_width=True),
 )  # fmt: skip
-PAST = (Column("Alert", nowrap=True), Column("Severity"), Column("Since", nowrap=True), Column("Lasted", right=True), Column("What", full_width=True))
-SILENCES = (Column("Rule"), Column("Until", nowrap=True), Column("Left", right=True), Column("By"), Column("Reason", full_width=True))
-TARGETS = (Column("Target, masked"), Column("Last message", nowrap=True), Column("State"), Column("Trouble", full_width=True))
-DRILLS = (Column("When", nowrap=True), Column("Came to"), Column("Took", right=True), Column("By"), Column("What was seen", full_width=True))
-RECOVERIES = (
-    Column("Part", nowrap=True), Column("Broke", nowrap=True), Column("Fault", full_width=True), Column("Came back", full_width=True),
-    Column("Tries", right=True),
-)  # fmt: skip
+PAST = (
+    Column("Alert", nowrap=True),
+    Column("Severity"),
+    Column("Since", nowrap=True),
+    Column("Lasted", right=True),
+    Column("Message", full_width=True),
+)
+SILENCES = (
+    Column("Rule", term="alert rule"),
+    Column("Until", nowrap=True),
+    Column("Left", right=True),
+    Column("By"),
+    Column("Reason", full_width=True),
+)
+TARGETS = (
+    Column("Target, masked", term="delivery target"),
+    Column("Last message", nowrap=True),
+    Column("Delivery"),
+    Column("Error", full_width=True),
+)
+DRILLS = (Column("Time", nowrap=True), Column("Result"), Column("Duration", right=True), Column("By"), Column("Checks", full_width=True))
 SEVERITIES = {"critical": theme.HARM, "warning": theme.WARNING, "info": theme.NEUTRAL}
 
 
-def build_alert_tiles(told: AlertOverview, status: EngineStatus, now: int) -> list[Tile]:
-    standing = told.open
-    quiet = int(standing["silenced"].notna().sum())
-    acked = int(standing["acked_by"].notna().sum())
+def build_alert_tiles(alerts: AlertOverview, status: EngineStatus, now: int) -> list[Tile]:
+    count = len(alerts.open)
+    silenced, acknowledged = (int(alerts.open[name].notna().sum()) for name in ("silenced", "acked_by"))
     names = delivery_targets(status)
+    waiting = f"{units.format_count(alerts.waiting, 'message')} waiting" if names else "nobody is notified; alerts are shown here only"
     return [
-        Tile("Open", str(len(standing)), f"{acked} acknowledged, {quiet} silenced", state="open" if len(standing) else "ok"),
-        Tile("Targets", str(len(names)) if names else "none set", f"{told.waiting} messages wait" if names else "nobody is told; they are only here"),
-        Tile("Last drill", *describe_drill(told.drills[0] if told.drills else None, now)),
+        Tile("Open", str(count), f"{acknowledged} acknowledged, {silenced} silenced", state="open" if count else "ok"),
+        Tile("Targets", str(len(names)) if names else "none set", waiting, term="delivery target"),
+        Tile("Last drill", *tiles.describe_drill(alerts.drills[0] if alerts.drills else None, now), term="drill"),
     ]
 
 
-def describe_drill(drill: Drill | None, now: int) -> tuple[str, str]:
-    """When kill switch, stop and alert path were last proven."""
-    if drill is None:
-        return "not proven yet", "kill switch, stop and alert path"
-    ago = f"{ages.ticking_age(drill.at, now)} ago"
-    failed = ", ".join(one.name for one in drill.checks if not one.passed)
-    return (f"failed {ago}", failed) if failed else (f"proven {ago}", "kill switch, stop and alert path")
-
-
-def list_open_alerts(told: AlertOverview, now: int) -> list[TableRow]:
+def list_open_alerts(alerts: AlertOverview, now: int) -> list[TableRow]:
     lines = []
-    for one in _each(told.open):
-        acked = f"by {one.acked_by}, {ages.ticking_age(int(one.acked_at), now)} ago" if isinstance(one.acked_by, str) else "no"
+    for row in iterate_rows(alerts.open):
+        is_acknowledged = isinstance(row.acked_by, str)
+        acknowledged = f"by {row.acked_by}, {ages.ticking_age(int(row.acked_at), now)} ago" if is_acknowledged else "no"
         cells = (
-            Cell(f"{one.id} {readable_rule(one.rule)}"), Cell(one.severity, SEVERITIES.get(one.severity, theme.NEUTRAL)),
-            ages.ticking_age(int(one.at), now), Cell(one.message, small=find_rule(one.rule).about), acked, _heard(one, now),
+            f"{row.id} {readable_name(row.rule)}", _severity(row.severity), ages.ticking_age(int(row.at), now),
+            Cell(row.message, small=find_rule(row.rule).about), acknowledged, _notified(row, now),
         )  # fmt: skip
-        lines.append(TableRow(str(one.id), cells, highlighted=one.severity == "critical" and not isinstance(one.acked_by, str)))
+        lines.append(TableRow(str(row.id), cells, highlighted=row.severity == "critical" and not is_acknowledged))
     return lines
 
 
-def list_past_alerts(told: AlertOverview) -> list[TableRow]:
+def list_past_alerts(alerts: AlertOverview) -> list[TableRow]:
     lines = []
-    for one in _each(told.past):
-        lasted = units.format_age((one.resolved_at - one.at) / units.SECOND) if units.is_known(one.resolved_at) else units.MISSING
-        cells = (
-            f"{one.id} {readable_rule(one.rule)}", Cell(one.severity, SEVERITIES.get(one.severity, theme.NEUTRAL)), units.format_time(int(one.at), WHEN), lasted,
-            one.message,
-        )  # fmt: skip
-        lines.append(TableRow(str(one.id), cells))
+    for row in iterate_rows(alerts.past):
+        lasted = units.format_age((row.resolved_at - row.at) / units.SECOND) if units.is_known(row.resolved_at) else units.MISSING
+        cells = (f"{row.id} {readable_name(row.rule)}", _severity(row.severity), units.format_time(int(row.at), WHEN), lasted, row.message)
+        lines.append(TableRow(str(row.id), cells))
     return lines
 
 
-def list_silences(told: AlertOverview, now: int) -> list[TableRow]:
-    return [
-        TableRow(
-            str(one.id),
-            (
-                "every rule" if one.rule == ALL else readable_rule(one.rule), units.format_time(int(one.until), WHEN),
-                ages.ticking_countdown(int(one.until), now), one.by, one.reason,
-            ),
-        )
-        for one in _each(told.silences)
-    ]  # fmt: skip
-
-
-def list_targets(told: AlertOverview, status: EngineStatus) -> list[TableRow]:
-    newest = {one.target: one for one in _each(told.targets)}
+def list_silences(alerts: AlertOverview, now: int) -> list[TableRow]:
     lines = []
-    for name in delivery_targets(status):
-        one = newest.get(name)
-        if one is None:
-            lines.append(TableRow(name, (name, "none yet", "nothing was sent to it", "none")))
-            continue
-        state = {"sent": "done", "waiting": "queued" if not one.tries else "failed"}.get(one.status, one.status)
-        words = {"done": "taken", "queued": "waits"}.get(state, f"not taken, {units.format_count(int(one.tries), 'try').replace('trys', 'tries')}")
-        at = one.sent_at if units.is_known(one.sent_at) else one.at
+    for row in iterate_rows(alerts.silences):
+        rule = "every rule" if row.rule == ALL else readable_name(row.rule)
         lines.append(
-            TableRow(
-                name,
-                (name, units.format_time(int(at), WHEN), Cell(words, theme.state_colour(state)), one.error if isinstance(one.error, str) else "none"),
-            )
+            TableRow(str(row.id), (rule, units.format_time(int(row.until), WHEN), ages.ticking_countdown(int(row.until), now), row.by, row.reason))
         )
     return lines
+
+
+def list_targets(alerts: AlertOverview, status: EngineStatus) -> list[TableRow]:
+    newest = {row.target: row for row in iterate_rows(alerts.targets)}
+    return [TableRow(name, (name, *_delivery(newest.get(name)))) for name in delivery_targets(status)]
 
 
 def delivery_targets(status: EngineStatus) -> tuple[str, ...]:
-    """Masked, as the engine has told."""
+    """Return the targets, masked, as the engine reports them."""
     return tuple(dict.fromkeys(name for key in ("alert targets", "escalation targets") for name in status.meta.get(key, "").split("\n") if name))
 
 
-def list_drills(told: tuple[Drill, ...]) -> list[TableRow]:
+def list_drills(shown: tuple[Drill, ...]) -> list[TableRow]:
     lines = []
-    for one in told:
-        word = "passed" if one.passed else "failed"
-        detail = "; ".join(f"{part.name} {'passed' if part.passed else 'FAILED'}: {part.detail}" for part in one.checks)
-        lines.append(
-            TableRow(
-                str(one.at),
-                (units.format_time(one.at, WHEN), Cell(word, theme.GOOD if one.passed else theme.HARM), f"{one.seconds:.1f} s", one.by, detail),
-            )
-        )
+    for drill in shown:
+        result = Cell("passed", theme.GOOD) if drill.passed else Cell("failed", theme.HARM)
+        checks = "; ".join(f"{proof.name} {'passed' if proof.passed else 'FAILED'}: {proof.detail}" for proof in drill.checks)
+        lines.append(TableRow(str(drill.at), (units.format_time(drill.at, WHEN), result, units.format_duration(drill.seconds), drill.by, checks)))
     return lines
 
 
-def list_recoveries(frame: pd.DataFrame, now: int) -> list[TableRow]:
-    """Each fault with how long it took to come back; one that lasts is marked."""
-    lines = []
-    for one in _each(frame):
-        lasting = not units.is_known(one.recovered_at)
-        if not lasting:
-            came = Cell(f"recovered by itself in {format_seconds((one.recovered_at - one.at) / units.SECOND)}", theme.GOOD, small=_text(one.how))
-        elif isinstance(one.how, str):
-            came = Cell(one.how, theme.NEUTRAL)
-            lasting = False
-        else:
-            came = Cell(f"not yet, for {ages.ticking_age(int(one.at), now)}", theme.WARNING)
-        lines.append(
-            TableRow(str(one.id), (one.component, units.format_time(int(one.at), WHEN), one.fault, came, f"{int(one.tries):,}"), highlighted=lasting)
-        )
-    return lines
+def _severity(severity: str) -> Cell:
+    return Cell(severity, SEVERITIES.get(severity, theme.NEUTRAL))
 
 
-def format_seconds(seconds: float) -> str:
-    """A short time to a tenth of a second."""
-    return f"{seconds:.1f} s" if seconds < 60 else units.format_age(seconds)
+def _delivery(row: Any | None) -> tuple[str, Cell | str, str]:
+    """Return time, state and error of the newest message to a target."""
+    if row is None:
+        return "none yet", "nothing sent to it", "none"
+    state = {"sent": "done", "waiting": "queued" if not row.tries else "failed"}.get(row.status, row.status)
+    words = {"done": "delivered", "queued": "waiting"}.get(state, f"not delivered, {units.format_count(int(row.tries), 'attempt')}")
+    at = row.sent_at if units.is_known(row.sent_at) else row.at
+    return units.format_time(int(at), WHEN), Cell(words, theme.state_colour(state)), row.error if isinstance(row.error, str) else "none"
 
 
-def readable_rule(name: str) -> str:
-    return name.replace("_", " ")
-
-
-def _heard(one: Any, now: int) -> str:
-    if units.is_known(one.silenced):
-        return f"silenced for {ages.ticking_countdown(int(one.silenced), now)} more"
-    if not units.is_known(one.told):
+def _notified(row: Any, now: int) -> str:
+    if units.is_known(row.silenced):
+        return f"silenced for another {ages.ticking_countdown(int(row.silenced), now)}"
+    if not units.is_known(row.notified_at):
         return "nobody yet"
-    sent = f"{ages.ticking_age(int(one.told), now)} ago" if one.told else "waits to be sent"
-    return sent + (", sent again as nobody acknowledged it" if units.is_known(one.escalated_at) else "")
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _each(frame: pd.DataFrame) -> Iterator[Any]:
-    return frame.itertuples(index=False)
+    sent = f"{ages.ticking_age(int(row.notified_at), now)} ago" if row.notified_at else "waiting to be sent"
+    return sent + (", escalated" if units.is_known(row.escalated_at) else "")

@@ -1,38 +1,36 @@
-"""The parts of the engine in words and rows: their state, their times, what fell back, and signs of life."""
+"""Tables and tiles of the page Components: states, times per phase, fallbacks, incidents, and the traces of every part."""
 
 from __future__ import annotations
-
-from collections.abc import Iterator
-from typing import Any
 
 import pandas as pd
 
 from engine import units
 from engine.store.read.components import CleanRate, LatencyStats, Liveness, PhaseLatency
 from engine.store.read.status import EngineStatus
-from pages.decisions import tables
 from pages.ui import ages, banners, theme, tiles, trading_rules
+from pages.ui.command_table import WHEN, readable_name
+from pages.ui.forest_plot import finite_or_none, iterate_rows
 from pages.ui.tables import Cell, Column, TableRow, render_table
+from pages.ui.trading_tables import link_to_decision
 from pages.ui.widgets import Tile
 
-WHEN = "%m-%d %H:%M:%S"
-DOES = {
-    "engine": "decides a tick at a time",
-    "feed": "brings bars, books and flow",
-    "trainer": "fits models in other processes",
-    "store": "keeps what was decided, and drops what is old",
+TASKS = {
+    "engine": "decides once per tick",
+    "feed": "delivers bars, books and flow",
+    "trainer": "fits models in worker processes",
+    "store": "stores decisions and prunes old ones",
     "probes": "read the machine",
     "optimizer": "keeps the machine healthy",
-    "alerts": "tells people what is wrong",
+    "alerts": "notify people of faults",
 }
-STATES = (Column("Part"), Column("State"), Column("For", right=True), Column("Last error"))
+STATES = (Column("Component"), Column("State"), Column("For", right=True), Column("Last error"))
 TIMES = (
-    Column("Phase", nowrap=True), Column("p50", right=True), Column("p99", right=True), Column("95 % interval of the p99", right=True, full_width=True),
-    Column("Longest", right=True), Column("Fell back", right=True), Column("Share of the phases' time", full_width=True),
-    Column("Median through time", full_width=True),
+    Column("Phase", nowrap=True), Column("p50", right=True), Column("p99", right=True), Column("95 % interval of p99", right=True, full_width=True),
+    Column("Longest", right=True), Column("Fallbacks", right=True), Column("Share of all phases", full_width=True),
+    Column("Median over time", full_width=True),
 )  # fmt: skip
-_COUNTS = (Column("Phase"), Column("Times", right=True), Column("Last at tick", right=True))
-_FALLEN = (Column("Tick", right=True), Column("When", nowrap=True), Column("Phase"), Column("Error", full_width=True))
+_COUNTS = (Column("Phase"), Column("Fallbacks", right=True), Column("Last tick", right=True))
+_FALLBACKS = (Column("Tick", right=True), Column("Time", nowrap=True), Column("Phase"), Column("Error", full_width=True))
 INCIDENTS = (
     Column("Kind", nowrap=True),
     Column("Symbol"),
@@ -40,100 +38,119 @@ INCIDENTS = (
     Column("Until", nowrap=True),
     Column("Detail", full_width=True),
 )
+RECOVERIES = (
+    Column("Component", nowrap=True), Column("Failed", nowrap=True), Column("Fault", full_width=True), Column("Recovery", full_width=True),
+    Column("Attempts", right=True),
+)  # fmt: skip
 
 
 def build_component_tiles(
-    status: EngineStatus, honest: CleanRate, told: LatencyStats | None, alive: Liveness, incidents: pd.DataFrame, now: int
+    status: EngineStatus, honest: CleanRate, latency: LatencyStats | None, liveness: Liveness, incidents: pd.DataFrame, now: int
 ) -> list[Tile]:
-    lasting = int(incidents["until"].isna().sum()) if len(incidents) else 0
+    open_count = int(incidents["until"].isna().sum()) if len(incidents) else 0
+    stale = units.format_percent(honest.stale / honest.decisions, 2) if honest.decisions else units.NOT_ENOUGH
     return [
         tiles.build_clean_rate_tile(honest),
-        Tile("Data's age", "no tick yet" if status.last is None else ages.ticking_age(status.last.wall, now), _age(status, alive)),
+        Tile("Data age", "no tick yet" if status.last is None else ages.ticking_age(status.last.wall, now), _fresh_symbols(status, liveness)),
+        Tile("Stale bars", stale, f"{honest.stale:,} of the last {honest.decisions:,} live decisions"),
+        tiles.build_tick_p99_tile(latency),
         Tile(
-            "Stale bars",
-            units.format_percent(honest.stale / honest.decisions, 2) if honest.decisions else units.NOT_ENOUGH,
-            f"{honest.stale:,} of the last {honest.decisions:,} live decisions",
+            "Incidents",
+            f"{open_count} open" if open_count else "none open",
+            f"{len(incidents) - open_count} past",
+            state="open" if open_count else "ok",
         ),
-        tiles.build_tick_p99_tile(told),
-        Tile("Incidents", f"{lasting} open" if lasting else "none open", f"{len(incidents) - lasting} past", state="open" if lasting else "ok"),
         Tile("Alerts", f"{status.alerts} open" if status.alerts else "none open", "listed on Alerts", state="open" if status.alerts else "ok"),
-        Tile("Commands waiting", f"{alive.commands_waiting}", "for the engine to take them up"),
+        Tile("Commands waiting", f"{liveness.commands_waiting}", "for the engine"),
     ]
 
 
 def list_states(status: EngineStatus, now: int) -> list[TableRow]:
-    """Each part as it last said of itself; of an engine that is gone nothing is said to be well."""
-    living = banners.judge_status(status, now).alive
+    """Return each component with the state it last reported; when the engine is gone, every component counts as down."""
+    alive = banners.judge_status(status, now).alive
     lines = []
     for name, state, since, error in status.components:
-        gone = not living and state != "down"
-        shown = (
-            Cell("down", theme.state_colour("down"), small=f"said {state} when it was last heard of")
-            if gone
-            else Cell(state, theme.state_colour(state))
-        )
-        lines.append(TableRow(name, (Cell(name, small=DOES.get(name, "")), shown, ages.ticking_age(since, now), error or "none")))
+        lost = not alive and state != "down"
+        cell = Cell("down", theme.state_colour("down"), small=f"last reported {state}") if lost else Cell(state, theme.state_colour(state))
+        lines.append(TableRow(name, (Cell(name, small=TASKS.get(name, "")), cell, ages.ticking_age(since, now), error or "none")))
     return lines
 
 
-def list_phase_times(told: LatencyStats) -> list[TableRow]:
-    return [_times(one, whole=place == 0) for place, one in enumerate(told.phases)]
+def list_phase_times(latency: LatencyStats) -> list[TableRow]:
+    return [_phase_time(phase, is_total=place == 0) for place, phase in enumerate(latency.phases)]
 
 
 def render_fallback_counts(frame: pd.DataFrame) -> str:
-    """How often each phase fell back; each leads to the degraded decisions."""
+    """Return the number of fallbacks per phase; each row opens the degraded decisions."""
     lines = [
-        TableRow(str(one.phase), (Cell(str(one.phase), theme.WARNING), f"{one.n:,}", f"{one.tick:,}"), "/decisions?degraded=yes")
-        for one in _each(frame)
+        TableRow(str(row.phase), (Cell(str(row.phase), theme.WARNING), f"{row.n:,}", f"{row.tick:,}"), "/decisions?degraded=yes")
+        for row in iterate_rows(frame)
     ]
-    return render_table(_COUNTS, lines, label="How often each phase fell back", cards=False, empty="no phase has fallen back")
+    return render_table(_COUNTS, lines, label="Fallbacks by phase", cards=False, empty="no phase has fallen back")
 
 
 def render_fallbacks(frame: pd.DataFrame) -> str:
-    """The newest fallbacks; each leads to its decisions."""
+    """Return the newest fallbacks; each row opens its decision."""
     lines = []
-    for one in _each(frame):
-        link = tables.link_to_decision(int(one.tick), str(one.symbol)) if isinstance(one.symbol, str) else None
-        cells = (f"{one.tick:,}", units.format_time(int(one.wall), WHEN), Cell(str(one.phase), theme.WARNING), _text(one.error, "no error told"))
-        lines.append(TableRow(f"{one.tick} {one.phase}", cells, link))
-    return render_table(_FALLEN, lines, label="Phases that fell back, newest first", empty="no phase has fallen back")
+    for row in iterate_rows(frame):
+        link = link_to_decision(int(row.tick), str(row.symbol)) if isinstance(row.symbol, str) else None
+        error = row.error if isinstance(row.error, str) and row.error else "no error recorded"
+        cells = (f"{row.tick:,}", units.format_time(int(row.wall), WHEN), Cell(str(row.phase), theme.WARNING), error)
+        lines.append(TableRow(f"{row.tick} {row.phase}", cells, link))
+    return render_table(_FALLBACKS, lines, label="Fallbacks, newest first", empty="no phase has fallen back")
 
 
 def list_incidents(frame: pd.DataFrame) -> list[TableRow]:
     lines = []
-    for one in _each(frame):
-        lasting = not units.is_known(one.until)
-        until = Cell("lasting", theme.state_colour("open")) if lasting else units.format_time(int(one.until), WHEN)
-        cells = (
-            one.kind.replace("_", " "),
-            "all" if one.symbol in {"*", ""} else one.symbol,
-            units.format_time(int(one.since), WHEN),
-            until,
-            one.detail,
-        )
-        lines.append(TableRow(str(one.id), cells, highlighted=lasting))
+    for row in iterate_rows(frame):
+        is_open = not units.is_known(row.until)
+        until = Cell("open", theme.state_colour("open")) if is_open else units.format_time(int(row.until), WHEN)
+        symbol = "all" if row.symbol in {"*", ""} else row.symbol
+        cells = (readable_name(row.kind), symbol, units.format_time(int(row.since), WHEN), until, row.detail)
+        lines.append(TableRow(str(row.id), cells, highlighted=is_open))
     return lines
 
 
-def list_jobs(status: EngineStatus, alive: Liveness, now: int) -> list[TableRow]:
-    """What the scheduler runs, by the traces it leaves."""
-    pace = banners.tick_interval(status)
-    told = (
-        (f"Ticks, every {pace:g} s" if pace else "Ticks", None if status.last is None else status.last.wall),
+def list_recoveries(frame: pd.DataFrame, now: int) -> list[TableRow]:
+    """Return each fault with its time to recovery; faults that last are marked."""
+    lines = []
+    for row in iterate_rows(frame):
+        is_open = False
+        if units.is_known(row.recovered_at):
+            duration = units.format_duration((row.recovered_at - row.at) / units.SECOND)
+            recovery = Cell(f"recovered without a person in {duration}", theme.GOOD, small=row.how if isinstance(row.how, str) else "")
+        elif isinstance(row.how, str):
+            recovery = Cell(row.how, theme.NEUTRAL)
+        else:
+            is_open = True
+            recovery = Cell(f"not yet, for {ages.ticking_age(int(row.at), now)}", theme.WARNING)
+        lines.append(
+            TableRow(
+                str(row.id), (row.component, units.format_time(int(row.at), WHEN), row.fault, recovery, f"{int(row.tries):,}"), highlighted=is_open
+            )
+        )
+    return lines
+
+
+def list_jobs(status: EngineStatus, liveness: Liveness, now: int) -> list[TableRow]:
+    """Return the scheduler's jobs with the newest trace of each in the store."""
+    interval = banners.tick_interval(status)
+    traces = (
+        (f"Ticks, every {interval:g} s" if interval else "Ticks", None if status.last is None else status.last.wall),
         ("Heartbeat", status.beat),
-        ("Probes", alive.readings),
-        ("State of the parts", alive.heartbeat),
+        ("Probes", liveness.readings),
+        ("Component states", liveness.heartbeat),
     )
-    return [TableRow(name, (name, "never" if at is None else f"{ages.ticking_age(at, now)} ago")) for name, at in told]
+    return [TableRow(name, (name, "never" if at is None else f"{ages.ticking_age(at, now)} ago")) for name, at in traces]
 
 
-def list_feed(status: EngineStatus, alive: Liveness) -> list[TableRow]:
+def list_feed(status: EngineStatus, liveness: Liveness) -> list[TableRow]:
     if status.session is None or status.last is None:
         return []
-    stale = alive.stale_now
+    stale = liveness.stale_now
     pairs = (
         ("Feed", status.session.label),
-        ("Symbols", f"{len(status.session.symbols)}, bars of {units.format_bar_length(status.session.interval)}"),
+        ("Symbols", f"{len(status.session.symbols)}, {units.format_bar_length(status.session.interval)} bars"),
         ("Newest bar", f"{units.format_time(status.last.at)} UTC, market time"),
         ("Without a bar now", ", ".join(stale[:8]) + (f" and {len(stale) - 8} more" if len(stale) > 8 else "") if stale else "none"),
         ("Spread from", trading_rules.describe_spread_sources(status.last.spread_sources)),
@@ -142,71 +159,61 @@ def list_feed(status: EngineStatus, alive: Liveness) -> list[TableRow]:
 
 
 def describe_recording(status: EngineStatus) -> list[str]:
-    """What was not read of the recording that is played, and what is not known of it, as sentences."""
+    """Return, as sentences, what was not read from the recording and what is unknown about it."""
     return [f"{line[:1].upper()}{line[1:]}." for line in status.meta.get("recording", "").splitlines()]
 
 
-def list_store(status: EngineStatus, alive: Liveness, readings: pd.DataFrame) -> list[TableRow]:
+def list_store(status: EngineStatus, liveness: Liveness, readings: pd.DataFrame) -> list[TableRow]:
     size = readings[readings["name"] == "store_bytes"]["value"].tolist() if len(readings) else []
-    limit = None if status.session is None else status.session.settings.get("retention_bytes")
-    kept = units.MISSING if alive.first_tick is None or status.last is None else f"{alive.first_tick:,} to {status.last.tick:,}"
+    limit = finite_or_none(None if status.session is None else status.session.settings.get("retention_bytes"))
+    ticks = units.MISSING if liveness.first_tick is None or status.last is None else f"{liveness.first_tick:,} to {status.last.tick:,}"
     pairs = (
         ("Size", units.format_bytes(size[0] if size else None, missing=units.NOT_MEASURED)),
-        ("Kept up to", units.format_bytes(float(limit)) if units.is_known(limit) and limit is not None else "no limit"),
-        ("Ticks kept", kept),
-        ("Newest checkpoint", units.MISSING if alive.checkpoint is None else f"tick {alive.checkpoint:,}"),
+        ("Size limit", "none" if limit is None else units.format_bytes(limit)),
+        ("Stored ticks", ticks),
+        ("Newest checkpoint", units.MISSING if liveness.checkpoint is None else f"tick {liveness.checkpoint:,}"),
         ("Written by", status.holder or "no engine now"),
     )
     return [TableRow(name, (name, value)) for name, value in pairs]
 
 
-def list_training(alive: Liveness, told: LatencyStats | None, now: int) -> list[TableRow]:
-    events = {} if told is None else {kind: n for kind, n, _ in told.events}
-    n = 0 if told is None else told.phases[0].n
-    if alive.trained is None:
+def list_training(liveness: Liveness, latency: LatencyStats | None, now: int) -> list[TableRow]:
+    events = {} if latency is None else {kind: n for kind, n, _ in latency.events}
+    ticks = 0 if latency is None else latency.phases[0].n
+    if liveness.trained is None:
         newest = [("Newest model", "none trained yet")]
     else:
-        at, version, seconds, rows, serves = alive.trained
+        at, version, seconds, rows, serves_from = liveness.trained
         newest = [
             ("Newest model", f"{version}, {ages.ticking_age(at, now)} ago"),
-            ("It took", f"{units.format_ms(None if seconds is None else seconds * 1000)} on {rows:,} rows"),
-            ("It serves from", f"tick {serves:,}"),
+            ("Training time", f"{units.format_duration(seconds)} on {rows:,} rows"),
+            ("Serves from", f"tick {serves_from:,}"),
         ]
+    adopted, late, failed = (events.get(kind, 0) for kind in ("model_adopted", "training_late", "training_failed"))
     pairs = (
         *newest,
-        ("Waiting to serve", units.format_count(alive.models_waiting, "model")),
-        (
-            f"In the last {n:,} ticks",
-            f"{events.get('model_adopted', 0)} adopted, {events.get('training_late', 0)} late, {events.get('training_failed', 0)} failed",
-        ),
+        ("Waiting to serve", units.format_count(liveness.models_waiting, "model")),
+        (f"In the last {ticks:,} ticks", f"{adopted} adopted, {late} late, {failed} failed"),
     )
     return [TableRow(name, (name, value)) for name, value in pairs]
 
 
-def _age(status: EngineStatus, alive: Liveness) -> str:
+def _fresh_symbols(status: EngineStatus, liveness: Liveness) -> str:
     if status.session is None or status.last is None:
         return ""
-    return f"since the last tick; {len(status.session.symbols) - len(alive.stale_now)} of {len(status.session.symbols)} symbols had a bar"
+    symbols = len(status.session.symbols)
+    return f"since the last tick; {symbols - len(liveness.stale_now)} of {symbols} symbols had a bar"
 
 
-def _times(one: PhaseLatency, *, whole: bool) -> TableRow:
-    band = units.NOT_ENOUGH if one.low is None or one.high is None else f"{units.format_number(one.low, 2)}..{units.format_ms(one.high)}"
+def _phase_time(phase: PhaseLatency, *, is_total: bool) -> TableRow:
     cells = (
-        one.name,
-        units.format_ms(one.p50),
-        units.format_ms(one.p99),
-        band,
-        units.format_ms(one.longest),
-        Cell(f"{one.fallbacks:,} of {one.n:,}", theme.WARNING if one.fallbacks else None),
-        "" if whole else Cell(units.format_percent(one.share), theme.UP, bar=one.share),
-        Cell("", trend=one.trend),
+        phase.name,
+        units.format_ms(phase.p50),
+        units.format_ms(phase.p99),
+        units.format_reading_interval(phase.low, phase.high, "ms"),
+        units.format_ms(phase.longest),
+        Cell(f"{phase.fallbacks:,} of {phase.n:,}", theme.WARNING if phase.fallbacks else None),
+        "" if is_total else Cell(units.format_percent(phase.share), theme.UP, bar=phase.share),
+        Cell("", trend=phase.trend),
     )
-    return TableRow(one.name, cells, highlighted=whole)
-
-
-def _text(value: object, missing: str) -> str:
-    return value if isinstance(value, str) and value else missing
-
-
-def _each(frame: pd.DataFrame) -> Iterator[Any]:
-    return frame.itertuples(index=False)
+    return TableRow(phase.name, cells, highlighted=is_total)

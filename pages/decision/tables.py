@@ -1,4 +1,4 @@
-"""The figures of one decision: its head, its tiles, its costs, the market it met, and what came of it."""
+"""The header, tiles and tables of one decision."""
 
 from __future__ import annotations
 
@@ -6,135 +6,194 @@ from html import escape
 
 from engine import units
 from engine.explain import describe_fault
-from engine.store.read.decision import DecisionDetails, GateResult
+from engine.store.read.decision import DecisionDetails
 from pages.decision import text
 from pages.ui import tables, theme
-from pages.ui.tables import Cell, TableRow
+from pages.ui.tables import Cell, Column, TableRow, number_columns, text_columns
+from pages.ui.trading_tables import list_fill_cells
 from pages.ui.widgets import Tile
 
+GATE_COLUMNS = (Column("Gate"), *number_columns("Value", "Limit", "Margin"), Column("Verdict", term="gate verdict"))
+VOTE_COLUMNS = (*text_columns("Model", "Version"), *number_columns("Horizon", "Forecast", "Trust", "Weight"))
+OUTCOME_COLUMNS = (Column("Horizon"), *number_columns("Price move", "In trade direction"))
 
-def render_header(told: DecisionDetails, *, following: bool = False) -> str:
-    newest = '<span class="pd-muted">the newest, followed as ticks come</span>' if following else ""
-    warm = '<span class="pd-muted">decided in the warm-up</span>' if told.warm else ""
-    broken = "".join(tables.render_chip(f"{phase} fell back", theme.WARNING) for phase in told.degraded)
+
+def render_header(decision: DecisionDetails, *, following: bool = False) -> str:
+    """Return the head of the page: symbol, action, intent, tick and times."""
+    newest = '<span class="pd-muted">newest, updated with every tick</span>' if following else ""
+    warm = '<span class="pd-muted">warm-up decision</span>' if decision.warm else ""
+    fallbacks = "".join(tables.render_chip(f"{phase}: fallback", theme.WARNING) for phase in decision.degraded)
     return (
-        f'<div class="pd"><div class="pd-head" style="margin-top:.2rem"><span style="font-size:1.3rem;font-weight:650">{escape(told.symbol)}</span>'
-        f'<span style="font-size:1.15rem;font-weight:600">{tables.render_chip(told.action)}</span>{_intent(told)}'
-        f"<span>tick <b>{told.tick:,}</b></span><span>market {units.format_time(told.at)} UTC</span>"
-        f'<span class="pd-muted">decided {units.format_time(told.wall)} UTC in {units.format_ms(told.ms)}</span>{newest}{warm}{broken}</div></div>'
+        '<div class="pd"><div class="pd-head" style="margin-top:.2rem">'
+        f'<span style="font-size:1.3rem;font-weight:650">{escape(decision.symbol)}</span>'
+        f'<span style="font-size:1.15rem;font-weight:600">{tables.render_chip(decision.action)}</span>{_intent(decision)}'
+        f"<span>tick <b>{decision.tick:,}</b></span><span>market {units.format_time(decision.at)} UTC</span>"
+        f'<span class="pd-muted">decided {units.format_time(decision.wall)} UTC in {units.format_ms(decision.ms)}</span>'
+        f"{newest}{warm}{fallbacks}</div></div>"
     )
 
 
-def _intent(told: DecisionDetails) -> str:
-    return "" if told.action == "hold" else f"<span>to {escape(told.intent)}</span>"
-
-
-def build_decision_tiles(told: DecisionDetails) -> list[Tile]:
-    expected = next((one for one in told.forecast if one.horizon == told.horizon), None)
-    band = units.NOT_ENOUGH if expected is None else units.format_interval(expected.low_bps, expected.high_bps, 1, "bps")
-    binding = next((rung for rung in told.gates if rung.name == told.binding_gate), None)
-    place = told.session.horizons.index(told.horizon) if told.horizon in told.session.horizons else None
-    low, estimate = (_at(told.skill.get(name), place) for name in ("low", "estimate"))
+def build_decision_tiles(decision: DecisionDetails) -> list[Tile]:
+    """Build the tiles: binding gate or reason, expected move, cost, target, probability, skill and edge to flip."""
+    expected = next((forecast for forecast in decision.forecast if forecast.horizon == decision.horizon), None)
+    interval = units.NOT_ENOUGH if expected is None else units.format_interval(expected.low_bps, expected.high_bps, 1, "bps")
+    binding = next((gate for gate in decision.gates if gate.name == decision.binding_gate), None)
+    column = decision.session.horizons.index(decision.horizon) if decision.horizon in decision.session.horizons else None
+    low, estimate = (_value_at(decision.skill.get(name), column) for name in ("low", "estimate"))
     return [
         Tile(
             "Intent and reason" if binding is None else "Binding gate",
-            f"{told.intent}: {text.describe_reason(told)}",
-            "Binding gate: none" if binding is None else describe_binding_gate(binding),
+            f"{decision.intent}: {text.describe_reason(decision)}",
+            "Binding gate: none" if binding is None else text.describe_binding_gate(binding),
         ),
         Tile(
-            f"Expected move, {units.format_count(told.horizon, 'bar')}",
-            units.format_bps(told.edge_bps, signed=True, missing=units.NOT_ENOUGH),
-            f"90 %: {band}",
+            f"Expected move, {units.format_count(decision.horizon, 'bar')}",
+            units.format_bps(decision.edge_bps, signed=True, missing=units.NOT_ENOUGH),
+            f"90 %: {interval}",
         ),
         Tile(
-            "Round trip costs",
-            units.format_bps(told.cost_bps),
-            f"edge over cost {units.format_bps(_less(told.edge_bps, told.cost_bps), signed=True)}",
+            "Round-trip cost",
+            units.format_bps(decision.cost_bps),
+            f"edge above cost {units.format_bps(_excess(decision.edge_bps, decision.cost_bps), signed=True)}",
         ),
-        Tile("Target", units.format_percent(told.target, signed=True), f"held {units.format_percent(told.position, signed=True)} of equity before"),
-        Tile("P(direction)", units.format_percent(told.confidence), f"cross-check: {told.verdict}"),
+        Tile(
+            "Target",
+            units.format_percent(decision.target, signed=True),
+            f"of equity; position before {units.format_percent(decision.position, signed=True)}",
+        ),
+        Tile("P(direction)", units.format_percent(decision.confidence), f"cross-check: {decision.verdict}"),
         Tile(
             "Proven skill (R²)",
             units.format_percent(low, 2, missing=units.NOT_ENOUGH),
             f"lower bound; estimate {units.format_percent(estimate, 2, missing=units.NOT_ENOUGH)}",
         ),
-        Tile("Would have flipped at", units.format_bps(told.edge_to_flip_bps, signed=True, missing="no change would"), describe_flip(told)),
+        Tile("Edge to flip", units.format_bps(decision.edge_to_flip_bps, signed=True, missing="none"), text.describe_flip(decision)),
     ]
 
 
-def describe_binding_gate(rung: GateResult) -> str:
-    """The fault of the data that shut the gate, else by how much it failed."""
-    if rung.fault is not None:
-        return describe_fault(rung.fault, rung.value)
-    return f"{rung.name}: margin {units.format_quantity(rung.margin)} {rung.unit}" if rung.unit else f"gate {rung.name}"
-
-
-def describe_flip(told: DecisionDetails) -> str:
-    """What the smallest change that flips the decision means."""
-    if told.edge_to_flip_bps is None:
-        return "of the expected move alone"
-    return "smallest change of the expected move, other gates passed"
-
-
-def list_costs(told: DecisionDetails) -> list[TableRow]:
-    half = None if told.spread_bps is None else told.spread_bps / 2
-    one_way = None if half is None or told.fee_bps is None or told.impact_bps is None else half + told.fee_bps + told.impact_bps
-    told_lines = (
-        ("Fee, one way", units.format_bps(told.fee_bps)),
-        (f"Half the spread ({told.spread_source})", units.format_bps(half)),
-        ("Impact, one way, of the largest order", units.format_bps(told.impact_bps)),
-        ("One way in all", units.format_bps(one_way)),
-        ("Round trip", units.format_bps(told.cost_bps)),
-        ("Expected move", units.format_bps(told.edge_bps, signed=True)),
-        ("Execution", told.execution),
-    )
-    return [TableRow(name, (name, value), highlighted=name == "Round trip") for name, value in told_lines]
-
-
-def list_outcomes(told: DecisionDetails) -> list[TableRow]:
-    sign = {"buy": 1.0, "sell": -1.0}.get(told.action)
-    lines = []
-    for one in told.outcomes:
-        move = one.reason if one.bps is None else units.format_bps(one.bps, signed=True)
-        colour = None if one.bps is None else theme.UP if one.bps > 0 else theme.DOWN
-        acted = "held" if sign is None else units.MISSING if one.bps is None else units.format_bps(sign * one.bps, signed=True)
-        lines.append(
-            TableRow(str(one.horizon), (units.format_count(one.horizon, "bar"), Cell(move, colour), acted), highlighted=one.horizon == told.horizon)
+def list_gates(decision: DecisionDetails) -> list[TableRow]:
+    """List every gate with value, limit, margin and verdict."""
+    rows = []
+    for gate in decision.gates:
+        sense = gate.sense.replace("<=", "≤").replace(">=", "≥")
+        verdict = "binding" if gate.name == decision.binding_gate else "pass" if gate.passed else "fail"
+        cells = (
+            gate.name,
+            Cell(units.format_quantity(gate.value), small=gate.fault or "") if gate.unit else "",
+            f"{sense} {units.format_quantity(gate.limit)} {gate.unit}" if gate.unit else "",
+            f"{units.format_quantity(gate.margin)} {gate.unit}" if gate.unit else "",
+            Cell(verdict, theme.state_colour(verdict)),
         )
-    return lines
+        rows.append(TableRow(gate.name, cells, highlighted=verdict == "binding"))
+    return rows
 
 
-def list_market_state(told: DecisionDetails) -> list[TableRow]:
-    regimes = ", ".join(f"{name} {units.format_percent(share, 0)}" for name, share in told.regimes)
+def list_votes(decision: DecisionDetails) -> list[TableRow]:
+    """List the forecast of every model, then of the ensemble, by horizon."""
+    rows = [
+        TableRow(
+            f"{vote.model} {vote.horizon}",
+            (
+                vote.model,
+                vote.version or "not trained yet",
+                units.format_count(vote.horizon, "bar"),
+                units.format_bps(vote.bps, signed=True, missing="not active"),
+                units.format_number(vote.trust, 2),
+                units.format_number(vote.weight, 3),
+            ),
+        )
+        for vote in decision.votes
+    ]
+    for ensemble in decision.forecast:
+        interval = units.format_interval(ensemble.low_bps, ensemble.high_bps, 1)
+        rows.append(
+            TableRow(
+                f"ensemble {ensemble.horizon}",
+                (
+                    Cell("ensemble", theme.UP),
+                    f"P(rise) {units.format_percent(ensemble.probability)}",
+                    units.format_count(ensemble.horizon, "bar"),
+                    Cell(units.format_bps(ensemble.bps, signed=True), small=f"90 %: {interval}"),
+                    "",
+                    "",
+                ),
+                highlighted=ensemble.horizon == decision.horizon,
+            )
+        )
+    return rows
+
+
+def list_costs(decision: DecisionDetails) -> list[TableRow]:
+    """List the costs of trading, one way and round trip."""
+    half = None if decision.spread_bps is None else decision.spread_bps / 2
+    one_way = None if half is None or decision.fee_bps is None or decision.impact_bps is None else half + decision.fee_bps + decision.impact_bps
+    rows = (
+        ("Fee", units.format_bps(decision.fee_bps)),
+        (f"Half-spread ({decision.spread_source})", units.format_bps(half)),
+        ("Impact of the largest order", units.format_bps(decision.impact_bps)),
+        ("Total, one way", units.format_bps(one_way)),
+        ("Round trip", units.format_bps(decision.cost_bps)),
+        ("Expected move", units.format_bps(decision.edge_bps, signed=True)),
+        ("Execution", decision.execution),
+    )
+    return [TableRow(name, (name, value), highlighted=name == "Round trip") for name, value in rows]
+
+
+def list_outcomes(decision: DecisionDetails) -> list[TableRow]:
+    """List the price move after each horizon, and its sign in the direction of the trade."""
+    sign = {"buy": 1.0, "sell": -1.0}.get(decision.action)
+    rows = []
+    for outcome in decision.outcomes:
+        move = outcome.reason if outcome.bps is None else units.format_bps(outcome.bps, signed=True)
+        colour = None if outcome.bps is None else theme.UP if outcome.bps > 0 else theme.DOWN
+        traded = "no trade" if sign is None else units.MISSING if outcome.bps is None else units.format_bps(sign * outcome.bps, signed=True)
+        rows.append(
+            TableRow(
+                str(outcome.horizon),
+                (units.format_count(outcome.horizon, "bar"), Cell(move, colour), traded),
+                highlighted=outcome.horizon == decision.horizon,
+            )
+        )
+    return rows
+
+
+def list_market_state(decision: DecisionDetails) -> list[TableRow]:
+    """List regime, price, spread and book at the tick."""
+    regimes = ", ".join(f"{name} {units.format_percent(share, 0)}" for name, share in decision.regimes)
     pairs = [
-        ("Regime", told.regime),
+        ("Regime", decision.regime),
         ("Probabilities", regimes),
-        ("Price", units.format_price(told.price)),
-        ("Volatility of a bar", units.format_bps(told.sigma_bps)),
-        ("Spread", units.format_bps(told.spread_bps)),
-        ("Book imbalance", units.format_number(told.micro.get("imbalance"), 2, signed=True)),
-        ("Flow pressure", units.format_number(told.micro.get("pressure"), 2, signed=True)),
-        ("Depth, money", units.format_money(told.micro.get("depth"))),
-        ("Bar", next((describe_fault(rung.fault, rung.value) for rung in told.gates if rung.fault), "fresh" if told.fresh else "missing or stale")),
+        ("Price", units.format_price(decision.price)),
+        ("Volatility per bar", units.format_bps(decision.sigma_bps)),
+        ("Spread", units.format_bps(decision.spread_bps)),
+        ("Book imbalance", units.format_number(decision.micro.get("imbalance"), 2, signed=True)),
+        ("Flow pressure", units.format_number(decision.micro.get("pressure"), 2, signed=True)),
+        ("Depth, money", units.format_money(decision.micro.get("depth"))),
+        (
+            "Bar",
+            next(
+                (describe_fault(gate.fault, gate.value) for gate in decision.gates if gate.fault), "fresh" if decision.fresh else "missing or stale"
+            ),
+        ),
     ]
     return [TableRow(name, (name, value)) for name, value in pairs if value]
 
 
-def list_machine_state(told: DecisionDetails) -> list[TableRow]:
-    """What the machine was like; a container's figure stands where there is one, and what was not known is left out."""
-    known = {name: value for name, value in told.machine.items() if value is not None}
+def list_machine_state(decision: DecisionDetails) -> list[TableRow]:
+    """List the readings of the machine; the container's where there is one, and only known ones."""
+    known = {name: value for name, value in decision.machine.items() if value is not None}
     limited = "container" if "container.memory_percent" in known else "host"
     shown = (
         ("CPU, host", "host.cpu_percent", "%"),
-        ("CPU, this process", "process.cpu_percent", "%"),
-        ("Throttled", "container.cpu_throttled_percent", "%"),
-        (f"Memory of the {limited}", f"{limited}.memory_percent", "%"),
-        ("Memory of this process", "process.rss_bytes", "bytes"),
-        ("Waited for a CPU", "host.cpu_pressure_percent", "%"),
-        ("Waited for memory", "host.memory_pressure_percent", "%"),
-        ("Waited for a disk", "host.io_pressure_percent", "%"),
-        ("Paused for garbage", "process.gc_pause_ms", "ms"),
-        ("Since the tick before", "engine.data_age_ms", "ms"),
+        ("CPU, process", "process.cpu_percent", "%"),
+        ("CPU throttled", "container.cpu_throttled_percent", "%"),
+        (f"Memory, {limited}", f"{limited}.memory_percent", "%"),
+        ("Memory, process", "process.rss_bytes", "bytes"),
+        ("CPU pressure", "host.cpu_pressure_percent", "%"),
+        ("Memory pressure", "host.memory_pressure_percent", "%"),
+        ("I/O pressure", "host.io_pressure_percent", "%"),
+        ("GC pause", "process.gc_pause_ms", "ms"),
+        ("Data age", "engine.data_age_ms", "ms"),
         ("Threads", "process.threads", "count"),
     )
     return [
@@ -144,9 +203,18 @@ def list_machine_state(told: DecisionDetails) -> list[TableRow]:
     ]
 
 
-def _less(edge: float | None, price: float | None) -> float | None:
-    return None if edge is None or price is None else abs(edge) - price
+def list_order_fills(decision: DecisionDetails) -> list[TableRow]:
+    """List the fills of the decision's order."""
+    return [TableRow(str(place), list_fill_cells(fill)) for place, fill in enumerate(decision.fills)]
 
 
-def _at(values: list[float | None] | None, place: int | None) -> float | None:
+def _intent(decision: DecisionDetails) -> str:
+    return "" if decision.action == "hold" else f"<span>intent: {escape(decision.intent)}</span>"
+
+
+def _excess(edge: float | None, cost: float | None) -> float | None:
+    return None if edge is None or cost is None else abs(edge) - cost
+
+
+def _value_at(values: list[float | None] | None, place: int | None) -> float | None:
     return values[place] if values and place is not None and place < len(values) else None

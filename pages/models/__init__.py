@@ -1,1 +1,1 @@
-"""Models."""
+"""The page Models: skill, weights, votes, calibration and versions of the models."""

@@ -1,4 +1,4 @@
-"""The tables and tiles of Models."""
+"""Tables, tiles and sentences of the page Models."""
 
 from __future__ import annotations
 
@@ -7,79 +7,79 @@ from typing import Any
 import pandas as pd
 
 from engine import units
+from engine.domain.evidence import Agreement
 from engine.domain.intents import phrase_gate
-from engine.domain.succession import Agreement
 from engine.store.read.models import CalibrationReport, HorizonCalibration, ObservedShare
 from engine.store.read.status import EngineStatus, SessionInfo
 from pages.models import charts
-from pages.ui import ages, theme
-from pages.ui import skill as ui_skill
+from pages.ui import ages, command_table, reliability_chart, skill, theme
 from pages.ui.forest_plot import finite_or_none, iterate_rows, to_percent
 from pages.ui.tables import Cell, Column, TableRow, render_table
 from pages.ui.widgets import Tile
 
 WHEN = "%m-%d %H:%M"
-FULL_SIZE = 0.9995  # of the proven size, from which on it counts as all of it
+FULL_SIZE = 0.9995  # of the proven size, from which it counts as full
 SKILL = (
     Column("Model", nowrap=True), Column("Horizon", right=True), Column("Regime"), Column("R²", right=True), Column("95 % interval", right=True),
     Column("n", right=True), Column("Effective n", right=True),
 )  # fmt: skip
 VERSIONS = (
-    Column("Version", nowrap=True), Column("Role"), Column("Age", right=True), Column("Learned from bars", right=True, full_width=True),
-    Column("Rows", right=True),
-    Column("Trained in", right=True), Column("Serves from", right=True), Column("Agreement", right=True, full_width=True),
-    Column("Skill now (R²)", right=True, full_width=True),
+    Column("Version", nowrap=True), Column("Role"), Column("Age", right=True), Column("Training bars", right=True, full_width=True),
+    Column("Rows", right=True), Column("Training time", right=True), Column("Serves from", right=True),
+    Column("Agreement", right=True, full_width=True, term="agreement of a version"),
+    Column("Skill (R²)", right=True, full_width=True),
     Column("Digest", nowrap=True),
 )  # fmt: skip
 DECLINED = (
-    Column("Gate", nowrap=True), Column("Verdict"), Column("A declined trade, bps", right=True), Column("95 % interval", right=True),
+    Column("Gate", nowrap=True), Column("Verdict", term="declined-trade P&L"), Column("Declined-trade P&L, bps", right=True),
+    Column("95 % interval", right=True),
     Column("n", right=True), Column("Effective n", right=True),
 )  # fmt: skip
 VOTES = (
     Column("Symbol", nowrap=True), Column("Ensemble, bps", right=True), Column("Highest", right=True, full_width=True),
     Column("Lowest", right=True, full_width=True),
-    Column("Apart, bps", right=True), Column("Same side", right=True),
+    Column("Dispersion, bps", right=True), Column("Majority", right=True),
 )  # fmt: skip
-CHECKS = (Column("Check", nowrap=True), Column("Figure", right=True), Column("95 % interval", right=True, full_width=True), Column("n", right=True))
+CHECKS = (Column("Measure", nowrap=True), Column("Value", right=True), Column("95 % interval", right=True, full_width=True), Column("n", right=True))
 
 
 def build_model_tiles(
-    status: EngineStatus, skill: pd.DataFrame, votes: pd.DataFrame, versions: pd.DataFrame, checked: CalibrationReport | None, horizon: int
+    status: EngineStatus, skill_rows: pd.DataFrame, votes: pd.DataFrame, versions: pd.DataFrame, calibration: CalibrationReport | None, horizon: int
 ) -> list[Tile]:
     session = status.session
     if session is None:
         return []
     serving = versions[versions["role"] == "champion"]
-    now = [one for one in measure_dispersion(votes, horizon) if one.majority is not None]
-    agreed = f"{sum(one.majority == 1.0 for one in now)} of {len(now)} symbols" if now else units.NOT_ENOUGH
-    told = next((one for one in checked.horizons if one.horizon == horizon), None) if checked is not None else None
+    majorities = [symbol.majority for symbol in measure_dispersion(votes, horizon) if symbol.majority is not None]
+    agreed = f"{majorities.count(1.0)} of {len(majorities)} symbols" if majorities else units.NOT_ENOUGH
+    part = None if calibration is None else next((part for part in calibration.horizons if part.horizon == horizon), None)
     return [
         Tile("Models serving", f"{len(serving)} of {len(session.models)}", "none is trained yet" if serving.empty else _newest(serving)),
-        *ui_skill.build_skill_tiles(skill, horizon),
-        Tile("All on one side", agreed, f"of the models heard now, {units.format_count(horizon, 'bar')} ahead"),
-        _brier(told),
-        _covered(told, 0.8),
-        _covered(told, 0.9),
+        *skill.build_skill_tiles(skill_rows, horizon),
+        Tile("Full agreement", agreed, f"all active models on one side, {units.format_count(horizon, 'bar')} ahead", term="majority"),
+        _brier(part),
+        _coverage(part, 0.8),
+        _coverage(part, 0.9),
     ]
 
 
 class Dispersion:
-    """How far the models are apart on one symbol now."""
+    """The dispersion of the models' forecasts for one symbol."""
 
-    __slots__ = ("deviation", "ensemble", "active", "high", "low", "majority", "symbol")
+    __slots__ = ("active", "deviation", "ensemble", "high", "low", "majority", "symbol")
 
-    def __init__(self, symbol: str, part: pd.DataFrame) -> None:
-        whole, told = part[part["model"] == charts.ENSEMBLE], part[(part["model"] != charts.ENSEMBLE) & part["bps"].notna()]
+    def __init__(self, symbol: str, votes: pd.DataFrame) -> None:
+        ensemble = votes[votes["model"] == charts.ENSEMBLE]
+        active = votes[(votes["model"] != charts.ENSEMBLE) & votes["bps"].notna()].sort_values("bps")
+        models, forecasts = active["model"].tolist(), active["bps"].tolist()
         self.symbol = symbol
-        self.ensemble, self.deviation = (
-            (None, None) if whole.empty else (finite_or_none(whole["bps"].iloc[0]), finite_or_none(whole["disagreement"].iloc[0]))
-        )
-        self.active = len(told)
-        ordered = told.sort_values("bps")
-        self.low = None if told.empty else (str(ordered["model"].iloc[0]), float(ordered["bps"].iloc[0]))
-        self.high = None if told.empty else (str(ordered["model"].iloc[-1]), float(ordered["bps"].iloc[-1]))
-        up = int((told["bps"] > 0).sum())
-        self.majority = max(up, len(told) - up) / len(told) if len(told) > 1 else None  # share of the larger side
+        self.ensemble = None if ensemble.empty else finite_or_none(ensemble["bps"].iloc[0])
+        self.deviation = None if ensemble.empty else finite_or_none(ensemble["disagreement"].iloc[0])
+        self.active = len(active)
+        self.low = (str(models[0]), float(forecasts[0])) if models else None
+        self.high = (str(models[-1]), float(forecasts[-1])) if models else None
+        up = sum(forecast > 0 for forecast in forecasts)
+        self.majority = max(up, len(active) - up) / len(active) if len(active) > 1 else None  # share of the larger side
 
 
 def measure_dispersion(votes: pd.DataFrame, horizon: int) -> list[Dispersion]:
@@ -88,76 +88,86 @@ def measure_dispersion(votes: pd.DataFrame, horizon: int) -> list[Dispersion]:
 
 
 def list_dispersion(votes: pd.DataFrame, horizon: int) -> list[TableRow]:
-    """A row a symbol, those first on which the models are furthest apart."""
-    lines = []
-    for one in sorted(measure_dispersion(votes, horizon), key=lambda one: -(one.deviation or 0.0)):
-        cells = (
-            one.symbol, units.format_number(one.ensemble, 1, signed=True), _extreme(one.high), _extreme(one.low), units.format_number(one.deviation, 1),
-            Cell(units.format_percent(one.majority, 0, missing=units.NOT_ENOUGH), small=f"of {one.active}"),
-        )  # fmt: skip
-        lines.append(TableRow(one.symbol, cells))
-    return lines
+    """Return a row per symbol, the largest dispersion first."""
+    return [
+        TableRow(
+            symbol.symbol,
+            (
+                symbol.symbol, units.format_number(symbol.ensemble, 1, signed=True), _extreme(symbol.high), _extreme(symbol.low),
+                units.format_number(symbol.deviation, 1),
+                Cell(units.format_percent(symbol.majority, 0, missing=units.NOT_ENOUGH), small=f"of {symbol.active}"),
+            ),
+        )
+        for symbol in sorted(measure_dispersion(votes, horizon), key=lambda symbol: -(symbol.deviation or 0.0))
+    ]  # fmt: skip
 
 
-def describe_selection(told: CalibrationReport) -> str:
-    """Whether models are silenced, and what that has been worth."""
-    if told.silencing is None:
-        return f"All models are heard: {units.NOT_ENOUGH} on what silencing any would be worth."
-    r2, low, high, n = told.silencing
-    who = "Models predicted to do harm are silenced, as that has paid" if low > 0 else "All models are heard, as silencing any is not proved to pay"
-    return f"{who}: {units.format_percent(r2, 3, signed=True)} of R² ({units.format_interval(100.0 * low, 100.0 * high, 3, '%')}, n={n:,}) over all horizons."
+def describe_selection(calibration: CalibrationReport) -> str:
+    """Describe whether models are excluded, and the measured benefit of that."""
+    if calibration.selection_gain is None:
+        return f"All models are active: {units.NOT_ENOUGH} on the benefit of excluding any."
+    r2, low, high, n = calibration.selection_gain
+    verdict = "Models predicted to harm are excluded: that has paid" if low > 0 else "All models are active: excluding any has no proven benefit"
+    band = units.format_interval(100.0 * low, 100.0 * high, 3)
+    return f"{verdict}, {units.format_percent(r2, 3, signed=True)} of R² ({band}, n={n:,}) over all horizons."
 
 
 def list_skill(frame: pd.DataFrame) -> list[TableRow]:
     lines = []
-    for one in iterate_rows(frame):
-        band = units.format_interval(to_percent(one.low), to_percent(one.high), 2, "%")
+    for row in iterate_rows(frame):
+        band = units.format_interval(to_percent(row.low), to_percent(row.high), 2, "%")
         cells = (
-            one.model, units.format_count(int(one.horizon), "bar"), f"{one.regime}, recent" if one.scope == "recent" else one.regime,
-            units.format_percent(finite_or_none(one.r2), 2, signed=True, missing=units.NOT_ENOUGH),
-            "" if band == units.NOT_ENOUGH else band, f"{int(one.n):,}", units.format_number(finite_or_none(one.n_effective)),
+            row.model, units.format_count(int(row.horizon), "bar"), f"{row.regime}, recent" if row.scope == "recent" else row.regime,
+            units.format_percent(finite_or_none(row.r2), 2, signed=True, missing=units.NOT_ENOUGH),
+            "" if band == units.NOT_ENOUGH else band, f"{int(row.n):,}", units.format_number(finite_or_none(row.n_effective)),
         )  # fmt: skip
-        lines.append(
-            TableRow(f"{one.scope} {one.model} {one.horizon} {one.regime}", cells, highlighted=one.regime == "all" and one.model == charts.ENSEMBLE)
-        )
+        is_total = row.regime == "all" and row.model == charts.ENSEMBLE
+        lines.append(TableRow(f"{row.scope} {row.model} {row.horizon} {row.regime}", cells, highlighted=is_total))
     return lines
 
 
-def describe_succession(frame: pd.DataFrame, compared: dict[int, Agreement], inherited: float | None, session: SessionInfo) -> str:
-    """How far the versions that serve agree with those whose skill is proven, and what size that leaves them."""
+def describe_retraining(command: pd.Series) -> str:
+    """Describe the newest retraining that was requested, with its result."""
+    result = command_table.describe_result(command["result"]) or "waiting for the engine"
+    reason = command["reason"] or "no reason given"
+    return f"Last retraining requested {units.format_time(int(command['at']))} UTC by {command['by']}: {reason}. Result: {result}."
+
+
+def describe_succession(frame: pd.DataFrame, agreements: dict[int, Agreement], inherited: float | None, session: SessionInfo) -> str:
+    """Describe the agreement of the serving versions with those whose skill is proven, and the size they may use."""
     starts = [int(start) for start in frame.loc[frame["role"] == "champion", "serves_from"]]
-    found = next((compared[start] for start in sorted(starts, reverse=True) if start in compared), None)
-    if found is None:
+    newest = next((agreements[start] for start in sorted(starts, reverse=True) if start in agreements), None)
+    if newest is None:
         return ""
-    figures = ", ".join(
+    values = ", ".join(
         f"{units.format_number(finite_or_none(value), 2, missing=units.NOT_ENOUGH)} over {units.format_count(horizon, 'bar')}"
-        for value, horizon in zip(found.with_record.tolist(), session.horizons, strict=False)
+        for value, horizon in zip(newest.with_record.tolist(), session.horizons, strict=False)
     )
-    what = f"Agreement of the ensemble with the versions whose record sizes positions: {figures}, on {found.rows:,} rows"
+    what = f"Agreement with the versions whose skill is proven: {values}, on {newest.rows:,} rows"
     if inherited is None:
-        return f"{what}; no skill is proven now, so there is no size to inherit."
+        return f"{what}. No skill is proven now, so there is no size to inherit."
     if inherited >= FULL_SIZE:
-        return f"{what}; it serves at full size."
-    return f"{what}; its size is reduced to {units.format_percent(inherited, 0)} until its own record allows more."
+        return f"{what}. The new versions serve at full size."
+    return f"{what}. Their size is reduced to {units.format_percent(inherited, 0)} until their own record allows more."
 
 
 def list_versions(
-    frame: pd.DataFrame, told: pd.DataFrame, session: SessionInfo, tick: int, now: int, compared: dict[int, Agreement] | None = None
+    frame: pd.DataFrame, skill: pd.DataFrame, session: SessionInfo, tick: int, now: int, agreements: dict[int, Agreement] | None = None
 ) -> list[TableRow]:
-    """Every version that is kept, with what its model's forecasts came to; that figure belongs to the model, so only what serves has it."""
+    """Return a row per version; skill belongs to the model, so only the serving version shows it."""
     first = session.horizons[0]
-    whole = told[(told["regime"] == "all") & (told["horizon"] == first)].set_index("model") if len(told) else told
+    totals = skill[(skill["regime"] == "all") & (skill["horizon"] == first)].set_index("model") if len(skill) else skill
     lines = []
-    for one in iterate_rows(frame):
-        serves = one.role == "champion" and one.model in getattr(whole, "index", ())
+    for row in iterate_rows(frame):
+        serves = row.role == "champion" and row.model in getattr(totals, "index", ())
         cells = (
-            Cell(one.version, charts.model_colour(one.model, session.models)), Cell(one.role, theme.state_colour(one.role)),
-            ages.ticking_age(int(one.trained_at), now), f"{int(one.trained_from):,} to {int(one.trained_to):,}", f"{int(one.rows):,}",
-            units.format_ms(one.seconds * 1e3) if units.is_known(one.seconds) else units.MISSING, _serves(one, tick),
-            _agreement((compared or {}).get(int(one.serves_from)), str(one.version)),
-            _figure(whole.loc[one.model]) if serves else "", one.digest[:12],
+            Cell(row.version, charts.model_colour(row.model, session.models)), Cell(row.role, theme.state_colour(row.role)),
+            ages.ticking_age(int(row.trained_at), now), f"{int(row.trained_from):,} to {int(row.trained_to):,}", f"{int(row.rows):,}",
+            units.format_duration(finite_or_none(row.seconds)), _serves_from(row, tick),
+            _agreement((agreements or {}).get(int(row.serves_from)), str(row.version)),
+            _skill(totals.loc[row.model]) if serves else "", row.digest[:12],
         )  # fmt: skip
-        lines.append(TableRow(str(one.id), cells))
+        lines.append(TableRow(str(row.id), cells))
     return lines
 
 
@@ -167,61 +177,44 @@ def render_versions(lines: list[TableRow]) -> str:
 
 def list_declined_trades(frame: pd.DataFrame) -> list[TableRow]:
     lines = []
-    for one in iterate_rows(frame):
-        word, colour = charts.judge_gate(one.low, one.high)
-        band = units.format_interval(finite_or_none(one.low), finite_or_none(one.high), 1, "bps")
+    for row in iterate_rows(frame):
+        word, colour = charts.judge_gate(row.low, row.high)
+        band = units.format_interval(finite_or_none(row.low), finite_or_none(row.high), 1, "bps")
         cells = (
-            phrase_gate(one.gate), Cell(word, colour), units.format_number(finite_or_none(one.mean_bps), 1, signed=True), "" if band == units.NOT_ENOUGH else band,
-            f"{int(one.n):,}", units.format_number(finite_or_none(one.n_effective)),
+            phrase_gate(row.gate), Cell(word, colour), units.format_number(finite_or_none(row.mean_bps), 1, signed=True),
+            "" if band == units.NOT_ENOUGH else band, f"{int(row.n):,}", units.format_number(finite_or_none(row.n_effective)),
         )  # fmt: skip
-        lines.append(TableRow(one.gate, cells))
+        lines.append(TableRow(row.gate, cells))
     return lines
 
 
-def list_calibration(told: HorizonCalibration) -> list[TableRow]:
-    """Brier score, coverage and sharpness, each with what it rests on."""
+def list_calibration(part: HorizonCalibration) -> list[TableRow]:
+    """Return Brier score, reliability, coverage and sharpness, each with its interval and n."""
+    n = f"{part.n:,}"
+    band = units.format_interval(part.brier_low, part.brier_high, 4)
     lines = [
-        TableRow(
-            "brier",
-            (
-                "Brier score",
-                units.format_number(told.brier, 4, missing=units.NOT_ENOUGH),
-                units.format_interval(told.brier_low, told.brier_high, 4),
-                f"{told.n:,}",
-            ),
-        ),
-        TableRow(
-            "naive", ("Brier score of always saying 50 %", units.format_number(told.brier_naive, 4, missing=units.NOT_ENOUGH), "", f"{told.n:,}")
-        ),
+        TableRow("brier", ("Brier score", units.format_number(part.brier, 4, missing=units.NOT_ENOUGH), band, n)),
+        TableRow("naive", ("Brier score of always saying 50 %", units.format_number(part.brier_naive, 4, missing=units.NOT_ENOUGH), "", n)),
     ]
-    for part in told.bins:
-        one = part.observed
-        share = units.format_percent(one.share) if one.n >= charts.MIN_ROWS else units.NOT_ENOUGH
-        lines.append(TableRow(f"bin {part.stated}", (f"said {units.format_percent(part.stated)}, rose", share, _band(one), f"{one.n:,}")))
-    for level, regime, one in told.coverage:
-        where = "" if regime == "all" else f", {regime}"
-        share = units.format_percent(one.share, missing=units.NOT_ENOUGH)
+    for bin_ in part.bins:
+        observed = bin_.observed
+        share = units.format_percent(observed.share) if observed.n >= reliability_chart.MIN_ROWS else units.NOT_ENOUGH
         lines.append(
-            TableRow(
-                f"{level} {regime}",
-                (f"{units.format_percent(level, 0)} interval held{where}", share, _band(one), f"{one.n:,}"),
-                highlighted=regime == "all",
-            )
+            TableRow(f"bin {bin_.stated}", (f"stated {units.format_percent(bin_.stated)}, rose", share, _interval(observed), f"{observed.n:,}"))
         )
-    for level, gain in told.winkler_gain:
-        figure = units.format_percent(gain, signed=True, missing=units.NOT_ENOUGH)
-        lines.append(
-            TableRow(
-                f"winkler {level}",
-                (f"{units.format_percent(level, 0)} interval, Winkler score", figure, "better than intervals of constant width", ""),
-            )
-        )
+    for level, regime, covered in part.coverage:
+        name = f"{units.format_percent(level, 0)} interval coverage" + ("" if regime == "all" else f", {regime}")
+        share = units.format_percent(covered.share, missing=units.NOT_ENOUGH)
+        lines.append(TableRow(f"{level} {regime}", (name, share, _interval(covered), f"{covered.n:,}"), highlighted=regime == "all"))
+    for level, gain in part.winkler_gain:
+        name, share = f"{units.format_percent(level, 0)} interval, Winkler score", units.format_percent(gain, signed=True, missing=units.NOT_ENOUGH)
+        lines.append(TableRow(f"winkler {level}", (name, share, "better than intervals of constant width", "")))
     return lines
 
 
-def _band(one: ObservedShare) -> str:
-    band = units.format_interval(to_percent(one.low), to_percent(one.high), 1, "%")
-    return "" if band == units.NOT_ENOUGH and one.share is None else band
+def _interval(share: ObservedShare) -> str:
+    band = units.format_interval(to_percent(share.low), to_percent(share.high), 1, "%")
+    return "" if band == units.NOT_ENOUGH and share.share is None else band
 
 
 def _newest(serving: pd.DataFrame) -> str:
@@ -229,46 +222,48 @@ def _newest(serving: pd.DataFrame) -> str:
     return f"newest {newest['version']}, serving from tick {int(newest['serves_from']):,}"
 
 
-def _brier(told: HorizonCalibration | None) -> Tile:
-    if told is None or told.brier is None:
-        return Tile("Brier score", units.NOT_ENOUGH, "needs a checkpoint with forecasts that came due")
+def _brier(part: HorizonCalibration | None) -> Tile:
+    if part is None or part.brier is None:
+        return Tile("Brier score", units.NOT_ENOUGH, "no checkpoint with scored forecasts yet")
+    band = units.format_interval(part.brier_low, part.brier_high, 4)
     return Tile(
-        "Brier score",
-        units.format_number(told.brier, 4),
-        f"95 %: {units.format_interval(told.brier_low, told.brier_high, 4)}, n={told.n:,}; always 50 %: {units.format_number(told.brier_naive, 4)}",
+        "Brier score", units.format_number(part.brier, 4), f"95 %: {band}, n={part.n:,}; always 50 %: {units.format_number(part.brier_naive, 4)}"
     )
 
 
-def _covered(told: HorizonCalibration | None, level: float) -> Tile:
-    label = f"{units.format_percent(level, 0)} interval held"
-    one = next((share for at, regime, share in told.coverage if at == level and regime == "all"), None) if told is not None else None
-    if one is None or one.share is None:
-        return Tile(label, units.NOT_ENOUGH, "of what came due")
+def _coverage(part: HorizonCalibration | None, level: float) -> Tile:
+    label = f"Coverage, {units.format_percent(level, 0)} interval"
+    share = None if part is None else next((share for at, regime, share in part.coverage if at == level and regime == "all"), None)
+    if share is None or share.share is None:
+        return Tile(label, units.NOT_ENOUGH, "no scored forecast yet")
     return Tile(
-        label, units.format_percent(one.share), f"95 %: {units.format_interval(to_percent(one.low), to_percent(one.high), 1, '%')}, n={one.n:,}"
+        label,
+        units.format_percent(share.share),
+        f"95 %: {units.format_interval(to_percent(share.low), to_percent(share.high), 1, '%')}, n={share.n:,}",
     )
 
 
-def _serves(one: Any, tick: int) -> str:
-    left = int(one.serves_from) - tick
-    return f"tick {int(one.serves_from):,}" + (f", in {units.format_count(left, 'bar')}" if one.role == "challenger" else "")
+def _serves_from(row: Any, tick: int) -> str:
+    left = int(row.serves_from) - tick
+    return f"tick {int(row.serves_from):,}" + (f", in {units.format_count(left, 'bar')}" if row.role == "challenger" else "")
 
 
-def _agreement(found: Agreement | None, version: str) -> Cell:
-    """The lowest over the horizons; a first version has none to agree with."""
-    values = [value for name, each_horizon in found.models if name == version for value in each_horizon.tolist()] if found is not None else []
-    if found is None or not values:
+def _agreement(agreement: Agreement | None, version: str) -> Cell:
+    """Return the lowest agreement over the horizons; a first version has nothing to agree with."""
+    values = [] if agreement is None else [value for name, by_horizon in agreement.models if name == version for value in by_horizon.tolist()]
+    if agreement is None or not values:
         return Cell(units.MISSING)
-    lowest = min(values, key=lambda value: -2.0 if value != value else value)  # noqa: PLR0124 what is not known comes first
-    return Cell(units.format_number(finite_or_none(lowest), 2, signed=True, missing=units.NOT_ENOUGH), small=f"{found.rows:,} rows")
+    lowest = min(values, key=lambda value: -2.0 if value != value else value)  # noqa: PLR0124 an unknown value comes first
+    return Cell(units.format_number(finite_or_none(lowest), 2, signed=True, missing=units.NOT_ENOUGH), small=f"{agreement.rows:,} rows")
 
 
-def _figure(one: pd.Series) -> Cell:
-    if finite_or_none(one["r2"]) is None:
-        return Cell(units.NOT_ENOUGH, small=f"n={int(one['n']):,}")
-    band = units.format_interval(to_percent(one["low"]), to_percent(one["high"]), 2, "%")
-    return Cell(units.format_percent(finite_or_none(one["r2"]), 2, signed=True), small=f"{band}, n={int(one['n']):,}")
+def _skill(row: pd.Series) -> Cell:
+    n = f"n={int(row['n']):,}"
+    if finite_or_none(row["r2"]) is None:
+        return Cell(units.NOT_ENOUGH, small=n)
+    band = units.format_interval(to_percent(row["low"]), to_percent(row["high"]), 2, "%")
+    return Cell(units.format_percent(finite_or_none(row["r2"]), 2, signed=True), small=f"{band}, {n}")
 
 
-def _extreme(one: tuple[str, float] | None) -> Cell:
-    return Cell(units.MISSING) if one is None else Cell(units.format_number(one[1], 1, signed=True), small=one[0])
+def _extreme(vote: tuple[str, float] | None) -> Cell:
+    return Cell(units.MISSING) if vote is None else Cell(units.format_number(vote[1], 1, signed=True), small=vote[0])

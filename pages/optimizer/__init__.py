@@ -1,1 +1,1 @@
-"""Optimizer."""
+"""The page Optimizer: rules, actions, trials and measured savings."""

@@ -1,8 +1,7 @@
-"""Rules on the page: the list with where each comes from, and a form that shows what a change would have done before it is made."""
+"""The view Rules: a form that previews a change on stored readings before it applies it, and the table of rules."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -11,25 +10,26 @@ import streamlit as st
 
 from engine import units
 from engine.domain.rules import ERROR, PERFORMANCE, SCHEDULE, THRESHOLD, Rule, RulePreview
-from engine.optimizer.default_rules import DEFAULT_RULES
 from engine.optimizer.rule_schema import parse_rule, serialise_rule
-from pages.optimizer import charts, rule_table
+from pages.optimizer import charts, rules
 from pages.optimizer.preview import run_preview
-from pages.optimizer.rule_table import DEFAULT, FILE, HERE, RuleSource
-from pages.ui import cache, command_table, commands, live, optimizer_cache, params, theme, widgets
+from pages.optimizer.rules import FILE, HERE, RuleSource
+from pages.optimizer.text import metric_label
+from pages.ui import cache, commands, live, params, theme, widgets
+from pages.ui.command_table import NO_REASON, readable_name
 
-LISTED = 12  # times of a preview that are named
+LISTED = 12  # firing times listed in a preview
 _FIELDS = {  # word of the rule: label, help
-    "recovery": ("Clears at", "The trouble ends at this level; empty: at the level itself"),
-    "hold": ("For", "Beyond the level for so long before it fires, and back for so long before it clears: 30s, 5m, 1h"),
-    "cooldown": ("Quiet after a firing", "Doubles with each firing that comes soon after the last: 5m, 1h"),
-    "missing": ("No data after", "Without a sample for so long the rule says so and neither fires nor clears"),
-    "span": ("Over", "The time the mean, the growth or one block is taken over"),
-    "baseline": ("Blocks that are the usual", "The newest blocks that a new one is compared with, at most"),
-    "every": ("Blocks between false alarms", "On average at least so many"),
-    "cron": ("When (minute hour day month weekday, UTC)", "Such as 30 3 * * *"),
+    "recovery": ("Clears at", "The rule clears at this level; empty: at the level itself"),
+    "hold": ("For", "Time beyond the level before the rule fires, and time back before it clears: 30s, 5m, 1h"),
+    "cooldown": ("Cooldown", "Doubles with each firing soon after the last: 5m, 1h"),
+    "missing": ("No data after", "Time without a sample after which the rule reports no data and neither fires nor clears"),
+    "span": ("Over", "Time over which the mean, the growth or one block is taken"),
+    "baseline": ("Baseline blocks", "Largest number of newest blocks that a new block is compared with"),
+    "every": ("Blocks per false alarm", "Smallest average number of blocks between two false alarms"),
+    "cron": ("Schedule (minute hour day month weekday, UTC)", "Such as 30 3 * * *"),
 }
-_OF_KIND = {
+_FIELDS_OF_KIND = {
     THRESHOLD: ("recovery", "hold", "cooldown", "missing"),
     ERROR: ("recovery", "hold", "cooldown", "missing", "span"),
     PERFORMANCE: ("span", "baseline", "every", "cooldown", "missing"),
@@ -38,161 +38,135 @@ _OF_KIND = {
 _SPANS = ("hold", "cooldown", "missing", "span")
 
 
-def merge_rules(from_file: Sequence[Rule], changed: pd.DataFrame, known: Sequence[str]) -> list[RuleSource]:
-    """Every rule in force: the defaults, what podium.toml says, and what was changed here, each over the one before."""
-    found: dict[str, RuleSource] = {rule.name: RuleSource(rule, DEFAULT, rule) for rule in DEFAULT_RULES}
-    for rule in from_file:
-        found[rule.name] = RuleSource(rule, FILE, rule)
-    for one in changed.to_dict("records"):
-        told = json.loads(str(one["data"]))
-        by = (str(one["by"]), str(one["reason"]), int(one["changed_at"]))
-        _lay(found, str(one["name"]), told, known, by)
-    return list(found.values())
-
-
-def show_rules(found: Sequence[RuleSource], states: Mapping[str, str]) -> None:
-    """The list; the form above is drawn again once its rule has become another one."""
+def show_rules(sources: Sequence[RuleSource], states: Mapping[str, str]) -> None:
+    """Show the table; the page runs again when the rule in the form above has changed."""
     name, digest = st.session_state.get("rule_in_form", ("", ""))
-    if any(one.rule.name == name and one.rule.digest() != digest for one in found):
+    if any(source.rule.name == name and source.rule.digest() != digest for source in sources):
         st.rerun()
-    widgets.show_heading("Rules", "what is watched, what makes a rule fire, and which actions may answer")
-    widgets.show_table(
-        rule_table.RULES, rule_table.list_rules(found, dict(states), cache.current_time()), label="Rules in force and where each comes from"
-    )
+    widgets.show_heading("Rules", "the metric each one watches, when it fires, and the actions that may respond", term="rule")
+    rows = rules.list_rules(sources, states, cache.current_time())
+    widgets.show_table(rules.COLUMNS, rows, label="Rules in force and their sources")
 
 
-def show_rule_form(found: Sequence[RuleSource], known: Sequence[str]) -> None:
-    """Edits one rule; nothing that was typed is lost by a mistake, and nothing is applied that was not asked for."""
-    rules = {one.rule.name: one for one in found}
-    widgets.show_heading("Change a rule", "look first at what it would have done in the last day, then apply it")
-    name = params.select_one("Rule", list(rules), name="rule", width=320)
-    one = rules[name]
-    st.session_state["rule_in_form"] = (name, one.rule.digest())
-    widgets.show_note(f"{one.rule.about} Metric: {one.rule.metric or 'none, it goes by the clock'}. {_from(one)}")
+def show_rule_form(sources: Sequence[RuleSource], actions: Sequence[str]) -> None:
+    """Show a form for one rule; an invalid value stays in its field, and only Apply changes the rule."""
+    by_name = {source.rule.name: source for source in sources}
+    widgets.show_heading("Change a rule", "preview its firings in the last day, then apply it")
+    name = params.select_one("Rule", list(by_name), name="rule", width=320)
+    source = by_name[name]
+    st.session_state["rule_in_form"] = (name, source.rule.digest())
+    widgets.show_note(f"{source.rule.about} Metric: {source.rule.metric or 'none, it follows a schedule'}. {_describe_source(source)}")
     with st.form(f"rule_{name}", border=True, enter_to_submit=False):
-        words = _fields(one.rule, known)
-        reason = st.text_input(
-            f"Reason, at most {commands.MAX_REASON} letters", key=f"reason_{name}", placeholder="why", max_chars=commands.MAX_REASON
-        )
+        words = _show_fields(source.rule, actions)
+        reason = st.text_input(commands.REASON, key=f"reason_{name}", placeholder="why", max_chars=commands.MAX_REASON)
         with st.container(horizontal=True, key=f"rule_buttons_{name}"):
-            look = st.form_submit_button("Preview", icon=":material/query_stats:", help="When it would have fired in the last day")
-            apply = st.form_submit_button("Apply", type="primary", icon=":material/check:")
-            reset = st.form_submit_button("Reset", icon=":material/undo:", help="Takes back what was changed here")
-    if reset and one.source != HERE:
-        st.session_state["answer"] = (f"{command_table.readable_name(name)} was not changed here", theme.WARNING, "Not reset.")
-    elif reset:
+            is_preview = st.form_submit_button("Preview", icon=":material/query_stats:", help="Show when it would have fired in the last day")
+            is_apply = st.form_submit_button("Apply", type="primary", icon=":material/check:")
+            is_reset = st.form_submit_button("Reset", icon=":material/undo:", help="Undo the change made on this page")
+    if is_reset and source.source != HERE:
+        st.session_state["answer"] = (f"{readable_name(name)} was not changed here", theme.WARNING, "Not reset.")
+    elif is_reset:
         commands.submit_with_reason("rule", {"name": name, "reset": "true"}, reason)
-    elif look or apply:
-        _heed(one, words, reason, known, apply=apply)
+    elif is_preview or is_apply:
+        _preview_or_apply(source, words, reason, actions, is_apply=is_apply)
     commands.show_answer("rule")
     with widgets.keyed_container("rule_preview"):
-        _shown(name)
+        _show_preview(name)
 
 
-def _lay(found: dict[str, RuleSource], name: str, words: Mapping[str, object], known: Sequence[str], by: tuple[str, str, int]) -> None:
-    """A rule with what was said of it in its place; what cannot be read changes nothing, as in the engine."""
-    before = found.get(name)
-    try:
-        rule = parse_rule(name, words, before.rule if before else None, (*known, *(before.rule.candidates if before else ())))
-    except ValueError:
-        return
-    found[name] = RuleSource(rule, HERE, before.rule if before else None, *by)
+def _describe_source(source: RuleSource) -> str:
+    if source.source == HERE:
+        return f"Changed here by {source.by}: {source.reason or NO_REASON}."
+    return "Source: podium.toml." if source.source == FILE else "Source: default."
 
 
-def _from(one: RuleSource) -> str:
-    if one.source != HERE:
-        return f"As {'podium.toml says' if one.source == FILE else 'by default'}."
-    return f"Changed here by {one.by}: {one.reason or 'no reason given'}."
-
-
-def _fields(rule: Rule, known: Sequence[str]) -> dict[str, str]:
-    """What the form holds, in the words of a command."""
-    told = serialise_rule(rule)
+def _show_fields(rule: Rule, actions: Sequence[str]) -> dict[str, str]:
+    """Show the fields of the rule and return their values in the words of a command."""
+    current = serialise_rule(rule)
     words: dict[str, str] = {}
-    own = f"{rule.name}_{rule.digest()[:8]}"  # another rule of that name has fields of its own
+    suffix = f"{rule.name}_{rule.digest()[:8]}"  # new keys for a changed rule
     with st.container(horizontal=True, vertical_alignment="bottom", key=f"fields_{rule.name}"):
         if rule.kind in {THRESHOLD, ERROR}:
-            side = st.selectbox("Fires", ["above", "below"], index=0 if rule.above else 1, key=f"side_{own}", width=110)
-            unit = rule_table.metric_unit(rule.metric)
-            label = f"Level{'' if unit == 'count' else f', {unit}'}{' an hour' if rule.growth else ''}"
-            words[str(side)] = st.text_input(label, told["above" if rule.above else "below"], key=f"level_{own}", width=150)
-        for word in (*_OF_KIND[rule.kind], *(("span",) if rule.growth else ())):
+            side = st.selectbox("Fires", ["above", "below"], index=0 if rule.above else 1, key=f"side_{suffix}", width=110)
+            unit = rules.metric_unit(rule.metric)
+            label = f"Level{'' if unit == 'count' else f', {unit}'}{' per hour' if rule.growth else ''}"
+            words[str(side)] = st.text_input(label, current["above" if rule.above else "below"], key=f"level_{suffix}", width=150)
+        for word in (*_FIELDS_OF_KIND[rule.kind], *(("span",) if rule.growth else ())):
             label, about = _FIELDS[word]
-            value = rule_table.format_span_input(float(told[word])) if word in _SPANS else told.get(word, "")
+            value = rules.format_span_input(float(current[word])) if word in _SPANS else current.get(word, "")
             width = 260 if word in {"cron", "every", "baseline"} else 160
-            words[word] = st.text_input(label, value, key=f"{word}_{own}", help=about, width=width, max_chars=120)
-    calls = st.multiselect(
-        "May call", list(dict.fromkeys((*known, *rule.candidates))), list(rule.candidates), key=f"calls_{own}", format_func=command_table.readable_name,
-        placeholder="nothing: it only tells",
+            words[word] = st.text_input(label, value, key=f"{word}_{suffix}", help=about, width=width, max_chars=120)
+    candidates = st.multiselect(
+        "Actions", list(dict.fromkeys((*actions, *rule.candidates))), list(rule.candidates), key=f"calls_{suffix}", format_func=readable_name,
+        placeholder="none, reports only",
     )  # fmt: skip
-    words["actions"] = ",".join(calls)
-    words["enabled"] = "true" if st.toggle("On", rule.enabled, key=f"on_{own}") else "false"
+    words["actions"] = ",".join(candidates)
+    words["enabled"] = "true" if st.toggle("On", rule.enabled, key=f"on_{suffix}") else "false"
     words = {word: value.strip() for word, value in words.items()}
     return words | ({"recovery": words["recovery"] or "none"} if "recovery" in words else {})
 
 
-def _heed(one: RuleSource, words: dict[str, str], reason: str, known: Sequence[str], *, apply: bool) -> None:
-    """Previews, or applies; a value that cannot be is told in one line and stays in its field."""
+def _preview_or_apply(source: RuleSource, words: dict[str, str], reason: str, actions: Sequence[str], *, is_apply: bool) -> None:
+    """Preview or apply the form; an invalid value is reported in one line."""
     st.session_state.pop("rule_preview", None)
     try:
-        rule = parse_rule(one.rule.name, words, one.rule, (*known, *one.rule.candidates))
+        rule = parse_rule(source.rule.name, words, source.rule, (*actions, *source.rule.candidates))
     except ValueError as error:
-        st.session_state["answer"] = (str(error), theme.HARM, "Not applied." if apply else "No preview.")
+        st.session_state["answer"] = (str(error), theme.HARM, "Not applied." if is_apply else "No preview.")
         return
-    said = {word: value for word, value in serialise_rule(rule).items() if value != serialise_rule(one.rule).get(word)}
-    if apply and not said:
+    before = serialise_rule(source.rule)
+    changes = {word: value for word, value in serialise_rule(rule).items() if value != before.get(word)}
+    if is_apply and not changes:
         st.session_state["answer"] = ("nothing was changed in the form", theme.WARNING, "Not applied.")
-    elif apply:
-        commands.submit_with_reason("rule", {"name": rule.name, **said}, reason)
+    elif is_apply:
+        commands.submit_with_reason("rule", {"name": rule.name, **changes}, reason)
     else:
-        _look(one.rule, rule)
+        _store_preview(source.rule, rule)
 
 
-def _look(before: Rule, rule: Rule) -> None:
-    """Keeps what the rule, as it is and as it would be, did on the last day."""
+def _store_preview(before: Rule, rule: Rule) -> None:
+    """Store for this session when the rule, before and after the change, would have fired in the last day."""
     until = cache.current_time()
     if rule.kind == SCHEDULE:
-        at = np.arange(until - optimizer_cache.DAY, until, 60 * units.SECOND, dtype=np.int64)
-        kept = pd.DataFrame({"at": at, "value": np.full(len(at), np.nan)})
+        at = np.arange(until - cache.DAY, until, 60 * units.SECOND, dtype=np.int64)
+        readings = pd.DataFrame({"at": at, "value": np.full(len(at), np.nan)})
     else:
-        kept = optimizer_cache.fetch_metric_history(rule.metric, until)
-    times, values = kept["at"].to_numpy(dtype=np.int64), kept["value"].to_numpy(dtype=np.float64)
+        readings = cache.fetch_metric_history(rule.metric, until)
+    times, values = readings["at"].to_numpy(dtype=np.int64), readings["value"].to_numpy(dtype=np.float64)
     try:
-        told = (run_preview(before, times, values), run_preview(rule, times, values)) if len(kept) else None
+        previews = (run_preview(before, times, values), run_preview(rule, times, values)) if len(readings) else None
     except OSError as error:
         st.session_state["answer"] = (str(error), theme.HARM, "No preview.")
         return
-    st.session_state["rule_preview"] = (rule, told, kept)
+    st.session_state["rule_preview"] = (rule, previews, readings)
 
 
-def _shown(name: str) -> None:
-    """The preview that was asked for last, of this rule."""
-    held = st.session_state.get("rule_preview")
-    if held is None or held[0].name != name:
+def _show_preview(name: str) -> None:
+    """Show the stored preview if it is of this rule."""
+    stored = st.session_state.get("rule_preview")
+    if stored is None or stored[0].name != name:
         return
-    rule, told, kept = held
-    if told is None:
-        widgets.show_empty(f"{units.NOT_ENOUGH}: no reading of {rule.metric} is kept of the last day")
+    rule, previews, readings = stored
+    if previews is None:
+        widgets.show_empty(f"{units.NOT_ENOUGH}: no reading of {rule.metric} is stored for the last day")
         return
-    before, after = told
-    text = f"{_times(after, rule)}. As it is now: {_count(before)}."
-    widgets.show_html(f'<div class="pd">{widgets.render_notice(text, word="Preview.", colour=theme.UP)}</div>')
+    before, after = previews
+    text = f"{_describe_preview(after, rule)}. Unchanged: {_count_firings(before)}."
+    widgets.show_notice(text, word="Preview.", colour=theme.UP)
     if rule.kind == SCHEDULE:
         return
     level = rule.level if not rule.growth else None
     recovery = (rule.level if rule.recovery is None else rule.recovery) if level is not None else None
-    drawn = charts.plot_rule_preview(kept, after.times.tolist(), unit=rule_table.metric_unit(rule.metric), level=level, recovery=recovery)
-    live.show_chart(
-        drawn, key="rule_preview_chart", label=f"{command_table.metric_label(rule.metric)} of the last day, and when the rule would have fired"
-    )
+    drawn = charts.plot_rule_preview(readings, after.times.tolist(), unit=rules.metric_unit(rule.metric), level=level, recovery=recovery)
+    live.show_chart(drawn, key="rule_preview_chart", label=f"{metric_label(rule.metric)} of the last day, with the firings of the changed rule")
 
 
-def _times(told: RulePreview, rule: Rule) -> str:
-    n = f"{told.samples:,} samples of {units.format_age(told.span)}" if rule.kind != SCHEDULE else "the last day"
-    moments = ", ".join(units.format_time(int(at), "%m-%d %H:%M:%S") for at in told.times[-LISTED:])
-    more = f", the last {LISTED}" if told.count > LISTED else ""
-    return f"Would have fired {_count(told)} in {n}" + (f"{more}: {moments} UTC" if moments else "")
+def _describe_preview(preview: RulePreview, rule: Rule) -> str:
+    span = f"{units.format_count(preview.samples, 'sample')} of {units.format_age(preview.span)}" if rule.kind != SCHEDULE else "the last day"
+    times = ", ".join(units.format_time(int(at), "%m-%d %H:%M:%S") for at in preview.times[-LISTED:])
+    more = f", the last {LISTED}" if preview.count > LISTED else ""
+    return f"Would have fired {_count_firings(preview)} in {span}" + (f"{more}: {times} UTC" if times else "")
 
 
-def _count(told: RulePreview) -> str:
-    return "once" if told.count == 1 else f"{told.count:,} times" if told.count else "never"
+def _count_firings(preview: RulePreview) -> str:
+    return "once" if preview.count == 1 else f"{preview.count:,} times" if preview.count else "never"

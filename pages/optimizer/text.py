@@ -1,4 +1,4 @@
-"""One trial in words and tiles: what it did by itself, and apart from that what became of its metric."""
+"""Trials in words and tiles: the measured effect on the metric, and separately what the action did directly."""
 
 from __future__ import annotations
 
@@ -8,87 +8,101 @@ from engine import units
 from engine.domain.optimization import MANUAL, describe_verdict
 from engine.store.read.optimizer import TrialDetails
 from engine.store.read.reader import SqlValue
-from pages.ui.command_table import format_direct_effect, format_metric, metric_label, readable_name
+from pages.ui.command_table import NO_REASON, readable_name
+from pages.ui.forest_plot import finite_or_none
 from pages.ui.widgets import Tile
 
-ALIGNED = "Change from the mean before the run, by seconds from it. Grey: the windows it is compared with."
+ALIGNED = "Change from the mean before the run, by seconds from the run. Grey: control windows."
 
 
-def describe_trial(told: TrialDetails) -> str:
-    """The trial in a few sentences, the verdict first; the direct effect stands apart from the causal one, last."""
-    row = told.row
-    unit, verdict = str(row["unit"] or ""), str(row["verdict"])
-    by_itself = f"By itself: {row['detail'] or format_direct_effect(row['amount'], row['amount_unit'])}."
+def metric_label(name: str) -> str:
+    """Return a reading's name in words: "process.rss_bytes" is "process RSS"."""
+    words = readable_name(name.replace(".", " "))
+    return next((words.removesuffix(unit) for unit in (" bytes", " percent", " ms") if words.endswith(unit)), words)
+
+
+def format_metric(value: object, unit: str) -> str:
+    return units.format_reading(finite_or_none(value), unit)
+
+
+def format_direct_effect(amount: object, unit: object) -> str:
+    return units.format_reading(finite_or_none(amount), str(unit), units.NOT_MEASURED)
+
+
+def format_metric_interval(low: object, high: object, unit: str) -> str:
+    interval = units.format_reading_interval(finite_or_none(low), finite_or_none(high), unit)
+    return f"interval: {interval}" if interval == units.NOT_ENOUGH else interval
+
+
+def describe_trial(trial: TrialDetails) -> str:
+    """Describe a trial in a few sentences: the verdict first, the direct effect last."""
+    row = trial.row
+    unit, metric = str(row["unit"] or ""), metric_label(str(row["metric"]))
+    change = f"went from {format_metric(row['before'], unit)} to {format_metric(row['after'], unit)}"
     if row["placebo"]:
-        return f"Nothing was done: {metric_label(str(row['metric']))} went from {format_metric(row['before'], unit)} to {format_metric(row['after'], unit)}."
+        return f"Control window: {readable_name(str(row['action']))} withheld. {_capitalized(metric)} {change}."
+    direct = f"Direct effect: {row['detail'] or format_direct_effect(row['amount'], row['amount_unit'])}."
     if not units.is_known(row["effect"]):
-        return f"Effect on {metric_label(str(row['metric']))}: {units.NOT_ENOUGH}. {by_itself}"
+        return f"{units.NOT_ENOUGH.capitalize()} on {metric}. {direct}"
+    windows = int(row["windows"] or 0)
+    value, low, high = (finite_or_none(row[name]) for name in ("effect", "low", "high"))
+    effect = units.format_estimate(value, low, high, unit)
     if row["mode"] == MANUAL:
-        return f"{_indication(row, unit)} {by_itself}"
-    against = f"against {int(row['windows'] or 0)} windows in which nothing was done"
-    if not units.is_known(row["low"]) or not units.is_known(row["high"]):
-        return f"Effect on {metric_label(str(row['metric']))}: {format_metric(row['effect'], unit)}, interval: {units.NOT_ENOUGH}, {against}. {by_itself}"
-    band = f"{format_metric(row['low'], unit)} to {format_metric(row['high'], unit)}, 95 %"
-    return (
-        f"{verdict.capitalize()}. Effect on {metric_label(str(row['metric']))}: {format_metric(row['effect'], unit)} ({band}) {against}. {by_itself}"
-    )
+        verdict = describe_verdict(str(row["verdict"])).capitalize()
+        idle = units.format_count(windows, "idle window")
+        indication = f"{effect} against {idle} at a comparable level. An indication: the run was not randomised"
+        return f"{verdict}. {_capitalized(metric)} {change}: {indication}. {direct}"
+    control = units.format_count(windows, "control window")
+    return f"{str(row['verdict']).capitalize()}. Effect on {metric}: {effect}, 95 % interval, against {control}. {direct}"
 
 
-def _indication(row: dict[str, SqlValue], unit: str) -> str:
-    """How the metric went after a run by hand, with no claim about the cause."""
-    went = f"{metric_label(str(row['metric'])).capitalize()} went from {format_metric(row['before'], unit)} to {format_metric(row['after'], unit)}"
-    windows = f"{int(row['windows'] or 0)} windows that began at a comparable level with nothing done"
-    if not units.is_known(row["low"]) or not units.is_known(row["high"]):
-        return f"{went}. Compared with {windows}: {units.NOT_ENOUGH}."
-    band = f"{format_metric(row['low'], unit)} to {format_metric(row['high'], unit)}, 95 %"
-    verdict = describe_verdict(str(row["verdict"])).capitalize()
-    return f"{verdict}. {went}: {format_metric(row['effect'], unit)} ({band}) from where {windows} went. An indication: no coin decided this run."
-
-
-def build_trial_tiles(told: TrialDetails) -> list[Tile]:
-    row = told.row
-    unit = str(row["unit"] or "")
-    placebo = bool(row["placebo"])
-    band = (
-        f"{format_metric(row['low'], unit)} .. {format_metric(row['high'], unit)}"
-        if units.is_known(row["low"]) and units.is_known(row["high"])
-        else "no interval"
-    )
-    effect = format_metric(row["effect"], unit) if units.is_known(row["effect"]) else units.NOT_ENOUGH
-    what = Tile("Action", readable_name(str(row["action"])), "placebo: not run" if placebo else _who(row))
-    went = Tile(
-        metric_label(str(row["metric"] or "metric")),
-        f"{format_metric(row['before'], unit)} \N{RIGHTWARDS ARROW} {format_metric(row['after'], unit)}",
-        "before, after",
-    )
-    if placebo:
-        return [what, went, *_also(row["also"])]
-    by_hand, verdict = row["mode"] == MANUAL, str(row["verdict"])
-    shown = [
-        Tile("Indication", describe_verdict(verdict), "by hand: no coin decided it")
-        if by_hand
-        else Tile("Verdict", verdict, "taken back" if row["undone"] else "", state=verdict),
-        Tile("Against comparable windows" if by_hand else "Effect, 95 %", effect, f"{band}, n={int(row['windows'] or 0)} windows"),
-        what,
-        went,
-        Tile("By itself", format_direct_effect(row["amount"], row["amount_unit"]), f"took {units.format_ms(float(row['seconds'] or 0.0) * 1000)}"),
+def build_trial_tiles(trial: TrialDetails) -> list[Tile]:
+    row = trial.row
+    unit, is_control, is_manual = str(row["unit"] or ""), bool(row["placebo"]), row["mode"] == MANUAL
+    action = Tile("Action", readable_name(str(row["action"])), "withheld by chance" if is_control else _origin(row), term="optimizer action")
+    change = Tile(metric_label(str(row["metric"] or "metric")), _arrow(row["before"], row["after"], unit), "before, after")
+    guards = _guard_tiles(row["guards"])
+    if is_control:
+        return [action, change, *guards]
+    verdict, windows = str(row["verdict"]), int(row["windows"] or 0)
+    return [
+        Tile("Indication", describe_verdict(verdict), "not randomised", term="manual run")
+        if is_manual
+        else Tile("Verdict", verdict, "undone" if row["undone"] else "", state=verdict),
+        Tile(
+            "Against idle windows" if is_manual else "Effect, 95 %",
+            format_metric(row["effect"], unit) if units.is_known(row["effect"]) else units.NOT_ENOUGH,
+            f"{format_metric_interval(row['low'], row['high'], unit)}, n={windows} windows",
+            term="idle window" if is_manual else "effect",
+        ),
+        action,
+        change,
+        Tile("Direct effect", format_direct_effect(row["amount"], row["amount_unit"]), f"took {units.format_duration(float(row['seconds'] or 0.0))}"),
+        *guards,
     ]
-    return [*shown, *_also(row["also"])]
 
 
-def _who(row: dict[str, int | float | str | None]) -> str:
+def _capitalized(words: str) -> str:
+    return words[:1].upper() + words[1:]
+
+
+def _origin(row: dict[str, SqlValue]) -> str:
     if row["mode"] == MANUAL:
-        return f"by {row['by']}: {row['reason'] or 'no reason given'}"
+        return f"by {row['by']}: {row['reason'] or NO_REASON}"
     return f"rule {readable_name(str(row['trigger']))}, {row['mode']}"
 
 
-def _also(kept: object) -> list[Tile]:
-    """What must not suffer, before and after."""
-    told = json.loads(kept) if isinstance(kept, str) and kept else {}
+def _arrow(before: object, after: object, unit: str) -> str:
+    return f"{format_metric(before, unit)} \N{RIGHTWARDS ARROW} {format_metric(after, unit)}"
+
+
+def _guard_tiles(stored: object) -> list[Tile]:
+    """Return guard metrics before and after."""
+    guards = json.loads(stored) if isinstance(stored, str) and stored else {}
     shown = []
-    for name, pair in list(told.items())[:4] if isinstance(told, dict) else []:
+    for name, pair in list(guards.items())[:4] if isinstance(guards, dict) else []:
         if isinstance(pair, list) and len(pair) == 2:
             unit = "ms" if str(name).endswith("_ms") else "%" if str(name).endswith("_percent") else "count"
-            before, after = (format_metric(value, unit) for value in pair)
-            shown.append(Tile(metric_label(str(name)), f"{before} \N{RIGHTWARDS ARROW} {after}", "before, after"))
+            before, after = pair
+            shown.append(Tile(metric_label(str(name)), _arrow(before, after, unit), "before, after", term="guard metric"))
     return shown

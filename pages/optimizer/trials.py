@@ -1,4 +1,4 @@
-"""Trials on the page: the list, and the one that was chosen with the readings round it."""
+"""The view History: the list of trials, and the chosen trial with the readings around it."""
 
 from __future__ import annotations
 
@@ -6,72 +6,70 @@ import pandas as pd
 import streamlit as st
 
 from engine.store.read.optimizer import TrialDetails
-from pages.optimizer import charts, text
-from pages.ui import command_table, live, optimizer_cache, params, tables, widgets
+from pages.optimizer import charts, tables, text
+from pages.ui import cache, live, params, widgets
+from pages.ui.tables import render_table
 
 TRIALS = 200
-KINDS = ("treated", "placebo", "by hand")
+KINDS = {"treated": "treated", "control": "placebo", "manual": "by hand"}  # shown: as the store reads it
 
 
 def show_trials(actions: pd.DataFrame) -> None:
-    """Trials that fit the filters; the chosen one on top."""
+    """Show the trials that match the filters, below the chosen one."""
     with st.container(horizontal=True, vertical_alignment="bottom", key="trial_filters"):
-        kind = params.select_or_all("Trials", KINDS, name="kind", width=160)
+        kind = params.select_or_all("Trials", list(KINDS), name="kind", width=160)
         action = params.select_or_all("Action", actions["action"].tolist(), name="action", width=220)
-    st.fragment(_listed, run_every=3)(kind, action)
+    st.fragment(_show_list, run_every=3)(kind, action)
 
 
 def read_chosen_trial() -> int | None:
-    """The trial the address asks for."""
-    asked = st.query_params.get("trial", "")
-    return int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 16 else None
+    """Return the number of the trial in the address."""
+    number = st.query_params.get("trial", "")
+    return int(number) if number.isascii() and number.isdigit() and len(number) < 16 else None
 
 
-def _listed(kind: str | None, action: str | None) -> None:
+def _show_list(kind: str | None, action: str | None) -> None:
     with widgets.reading_store():
         number = read_chosen_trial()
         if number is not None:
-            _one(number)
-        told = optimizer_cache.fetch_trials(limit=TRIALS, kind=kind or "all", action=action)
-        widgets.show_heading("History", f"the newest {len(told)}; choose one to see the readings round it" if len(told) else "")
-        if told.empty:
-            widgets.show_empty("no trial fits these filters" if kind or action else "no run has been measured yet")
+            _show_trial(number)
+        frame = cache.fetch_trials(limit=TRIALS, kind=KINDS[kind] if kind else "all", action=action)
+        widgets.show_heading("History", f"the newest {len(frame)}; choose one to see the readings around it" if len(frame) else "", term="trial")
+        if frame.empty:
+            widgets.show_empty("no trial matches these filters" if kind or action else "no run has been measured yet")
             return
-        live.show_live_table(
-            tables.render_table(command_table.TRIALS, command_table.list_trials(told, chosen=number), label="Runs and what they did"),
-            key="trials",
-            height=520,
-        )
+        rows = tables.list_trials(frame, chosen=number)
+        live.show_live_table(render_table(tables.TRIALS, rows, label="Trials and their effects"), key="trials", height=520)
 
 
-def _one(number: int) -> None:
-    told = optimizer_cache.fetch_trial(number)
-    if told is None:
-        widgets.show_empty(f"no trial {number} is kept")
+def _show_trial(number: int) -> None:
+    trial = cache.fetch_trial(number)
+    if trial is None:
+        widgets.show_empty(f"trial {number} is not stored")
         return
-    widgets.show_heading(f"Trial {number}", charts.trial_title(told))
-    widgets.show_tiles(text.build_trial_tiles(told))
-    widgets.show_text(text.describe_trial(told))
+    widgets.show_heading(f"Trial {number}", charts.trial_title(trial), term="trial")
+    widgets.show_tiles(text.build_trial_tiles(trial))
+    widgets.show_text(text.describe_trial(trial))
     left, right = st.columns(2, gap="medium")
     with left:
-        _aligned(told)
+        _show_aligned(trial)
     with right:
-        _around(told)
+        _show_surroundings(trial)
 
 
-def _aligned(told: TrialDetails) -> None:
+def _show_aligned(trial: TrialDetails) -> None:
     widgets.show_note(text.ALIGNED)
-    drawn = charts.plot_aligned(told)
+    drawn = charts.plot_aligned(trial)
     if drawn is None:
-        widgets.show_empty("its samples are no longer kept one by one: readings are, for 2 h")
+        widgets.show_empty("its single samples are gone: they are stored for 2 h")
     else:
-        live.show_chart(drawn, key="trial_aligned", label=f"What came of {charts.trial_title(told)}, against windows with nothing done")
+        live.show_chart(drawn, key="trial_aligned", label=f"Effect of {charts.trial_title(trial)} against control windows")
 
 
-def _around(told: TrialDetails) -> None:
-    widgets.show_note("The readings round it. Shaded: its windows before and after; grey: placebo windows.")
-    drawn = charts.plot_surroundings(told)
+def _show_surroundings(trial: TrialDetails) -> None:
+    widgets.show_note("Readings around the trial. Shaded: its windows before and after; grey: control windows.")
+    drawn = charts.plot_surroundings(trial)
     if drawn is None:
-        widgets.show_empty("no readings of its metric are kept of that time")
+        widgets.show_empty("no readings of its metric are stored for that time")
     else:
-        live.show_chart(drawn, key="trial_around", label=f"Readings round {charts.trial_title(told)}")
+        live.show_chart(drawn, key="trial_around", label=f"Readings around {charts.trial_title(trial)}")

@@ -1,71 +1,110 @@
-"""How orders are filled, by kind, and the orders that stand over, as rows of tables."""
+"""The tiles of the account, and the tables of positions, orders and fills."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from engine import units
-from pages.ui import theme
-from pages.ui.tables import Cell, Column, TableRow, render_table
+from engine.store.read.status import EngineStatus
+from pages.ui import skill, theme, tiles, trading_rules
+from pages.ui.forest_plot import iterate_rows
+from pages.ui.tables import Cell, Column, TableRow, number_columns, render_table, text_columns
+from pages.ui.trading_tables import FILL_COLUMNS, link_to_decision, list_fill_cells
+from pages.ui.widgets import Tile
 
-WORDS = {
-    "passive": "rests at the touch, then takes",
-    "aggressive": "takes at once",
-    "slice": "an equal part of each coming bar's book",
-}
-_KINDS = (
-    Column("Kind of order"),
-    Column("Orders over", right=True),
-    Column("Filled", right=True),
-    Column("Unfilled", right=True),
-    Column("Cost against taking at once, bps", right=True),
-    Column("95 % interval", right=True),
-    Column("Compared", right=True),
+ORDER_TYPES = {"passive": "rests at the touch, then takes", "aggressive": "takes at once", "slice": "equal parts over the next bars"}
+_POSITIONS = (*text_columns("Symbol", "Side"), *number_columns("Size", "Entry", "Mark", "Value", "Unrealised P&L", "Share of equity", "Target"))
+_EXECUTION = (
+    Column("Order type"),
+    *number_columns("Orders ended", "Filled", "Unfilled", "Cost against aggressive, bps", "95 % interval", "n"),
     Column("Recommended"),
 )
-_WORKING = (
-    Column("Symbol"),
-    Column("Side"),
-    Column("Kind of order"),
-    Column("Left", right=True),
-    Column("Asked", right=True),
-    Column("Limit", right=True),
-    Column("Bars so far", right=True),
-)
+_WORKING = (*text_columns("Symbol", "Side", "Order type"), *number_columns("Remaining", "Requested", "Limit price", "Age, bars"))
+
+
+def build_account_tiles(status: EngineStatus) -> list[Tile]:
+    """Build the tiles of the account: equity, cash, benchmark, drawdown, carry and exposure."""
+    last, session = status.last, status.session
+    if last is None or session is None:
+        return []
+    capital = session.settings.get("capital")
+    return [
+        Tile(
+            "Equity",
+            units.format_money(last.equity),
+            f"{units.format_percent(tiles.compute_gain(last.equity, capital), 2, signed=True)} since the start, after costs, {skill.WARM}",
+        ),
+        Tile("Cash", units.format_money(last.cash), f"started with {units.format_money(capital)}"),
+        Tile(
+            "Benchmark",
+            units.format_percent(tiles.compute_gain(last.benchmark, capital), 2, signed=True),
+            f"{units.format_money(last.benchmark)}; equal-weight buy and hold, without costs",
+        ),
+        tiles.build_drawdown_tile(last),
+        Tile("Borrow and funding", *trading_rules.describe_carry(last.borrow, last.funding)),
+        Tile("Gross exposure", units.format_percent(last.gross), "of equity: long plus short"),
+        Tile("Net exposure", units.format_percent(last.net, signed=True), "of equity: long minus short"),
+    ]
+
+
+def render_positions(frame: pd.DataFrame) -> str:
+    rows = []
+    for position in iterate_rows(frame):
+        side = "long" if position.units > 0 else "short"
+        gain = (position.mark - position.entry) * position.units
+        cells = (
+            position.symbol,
+            Cell(side, theme.state_colour(side)),
+            units.format_quantity(position.units),
+            units.format_price(position.entry),
+            units.format_price(position.mark),
+            units.format_money(position.units * position.mark),
+            units.format_money(gain, signed=True),
+            units.format_percent(position.position, signed=True),
+            units.format_percent(position.target, signed=True),
+        )
+        rows.append(TableRow(f"{position.tick} {position.symbol}", cells, link_to_decision(position.tick, position.symbol)))
+    return render_table(_POSITIONS, rows, label="Positions", empty="no open positions")
+
+
+def render_fills(frame: pd.DataFrame) -> str:
+    rows = [
+        TableRow(
+            f"{fill.id}|{fill.tick - 1} {fill.symbol}",
+            (f"{fill.tick:,}", fill.symbol, *list_fill_cells(fill)),
+            link_to_decision(fill.tick - 1, fill.symbol),
+        )
+        for fill in iterate_rows(frame)
+    ]
+    return render_table((Column("Tick", right=True), Column("Symbol"), *FILL_COLUMNS), rows, label="Fills", empty="no fills yet")
 
 
 def render_execution(rows: Sequence[Mapping[str, Any]]) -> str:
-    """A row a kind of order; what taking at once costs is what the others are compared with."""
+    """Return one row per order type; aggressive orders are the baseline of the others."""
     lines = []
     for row in rows:
-        taken = row["kind"] == "aggressive"
-        cost = "the comparison" if taken else units.format_number(row["shortfall_bps"], 2, signed=True, missing=units.NOT_ENOUGH)
+        is_baseline = row["kind"] == "aggressive"
+        cost = "baseline" if is_baseline else units.format_number(row["shortfall_bps"], 2, signed=True, missing=units.NOT_ENOUGH)
         cells = (
-            Cell(row["kind"], small=WORDS[row["kind"]]),
+            Cell(row["kind"], small=ORDER_TYPES[row["kind"]]),
             f"{row['orders']:,}",
             Cell(units.format_percent(row["filled"], missing="none yet"), small=_filled_interval(row)),
             units.format_percent(row["unfilled"], missing="none yet"),
             cost,
-            "" if taken else units.format_interval(row["low"], row["high"], 2),
-            "" if taken else f"{row['n']:,}",
-            "where it applies" if row["offered"] else "no: proven to cost more",
+            "" if is_baseline else units.format_interval(row["low"], row["high"], 2),
+            "" if is_baseline else f"{row['n']:,}",
+            "yes" if row["offered"] else "no: proven to cost more",
         )
         lines.append(TableRow(row["kind"], cells))
-    return render_table(_KINDS, lines, label="How orders were filled")
-
-
-def _filled_interval(row: Mapping[str, Any]) -> str:
-    low, high = row.get("filled_low"), row.get("filled_high")
-    return "" if low is None or high is None else units.format_interval(100.0 * low, 100.0 * high, 1, "%")
+    return render_table(_EXECUTION, lines, label="Execution quality by order type")
 
 
 def render_working_orders(frame: pd.DataFrame) -> str:
-    lines = []
-    each: Iterator[Any] = frame.itertuples(index=False)
-    for order in each:
+    rows = []
+    for order in iterate_rows(frame):
         cells = (
             order.symbol,
             Cell(order.side, theme.state_colour(order.side)),
@@ -75,5 +114,10 @@ def render_working_orders(frame: pd.DataFrame) -> str:
             units.format_price(order.limit) if order.kind == "passive" else "",
             f"{order.bars}",
         )
-        lines.append(TableRow(f"{order.symbol}", cells))
-    return render_table(_WORKING, lines, label="Orders at work", empty="no order is at work")
+        rows.append(TableRow(f"{order.symbol}", cells))
+    return render_table(_WORKING, rows, label="Working orders", empty="no working orders")
+
+
+def _filled_interval(row: Mapping[str, Any]) -> str:
+    low, high = row.get("filled_low"), row.get("filled_high")
+    return "" if low is None or high is None else units.format_interval(100.0 * low, 100.0 * high, 1, "%")

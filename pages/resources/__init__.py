@@ -1,1 +1,1 @@
-"""Resources."""
+"""The page Resources: readings of the machine and of the engine."""

@@ -1,4 +1,4 @@
-"""What the page Resources shows: its tiles, whose limits hold, and which small charts there are on this machine."""
+"""Tiles, limits and chart panels of the page Resources, as far as this machine has the readings."""
 
 from __future__ import annotations
 
@@ -11,70 +11,67 @@ from pages.ui import ages, tiles
 from pages.ui.widgets import Tile
 
 RANGES = {"15 min": 900, "1 h": 3_600, "6 h": 21_600, "1 d": 86_400, "7 d": 604_800, "30 d": 2_592_000, "1 y": 31_536_000}
-REFRESH = {"15 min": 5, "1 h": 10, "6 h": 30}  # s between two looks; any longer range is looked at once a minute
-KINDS = ("cpu", "memory", "io")
-OWNERS = {"host": "the host's, no container limit is lower", "container": "the container's (cgroup v2)"}
+REFRESH = {"15 min": 5, "1 h": 10, "6 h": 30}  # s between two refreshes; longer ranges refresh once per minute
+KINDS = {"cpu": "CPU", "memory": "memory", "io": "disk"}  # of pressure
+OWNERS = {"host": "set by the host; no container limit is lower", "container": "set by the container (cgroup v2)"}
 
 
 def refresh_seconds(span: str) -> int:
-    """Seconds after which a range is drawn again: a point of a long one takes longer to change than that."""
+    """Return the seconds between refreshes of a range; a point of a longer range takes longer to change."""
     return REFRESH.get(span, 60)
 
 
 def build_resource_tiles(now: pd.DataFrame, clock: int) -> list[Tile]:
     load, available, free = (tiles.get_reading(now, "host", name) for name in ("load_1m", "memory_available_bytes", "disk_free_bytes"))
-    waited = ", ".join(f"{kind} {tiles.format_reading(now, 'host', f'{kind}_pressure_percent')}" for kind in KINDS)
-    told = tiles.get_reading(now, "host", "cpu_pressure_percent") is not None
+    has_pressure = tiles.get_reading(now, "host", "cpu_pressure_percent") is not None
+    pressure = tiles.format_reading(now, "host", "cpu_pressure_percent") if has_pressure else "not available"
+    by_kind = ", ".join(f"{KINDS[kind]} {tiles.format_reading(now, 'host', f'{kind}_pressure_percent')}" for kind in KINDS)
     return [
         Tile("CPU, host", tiles.format_reading(now, "host", "cpu_percent"), f"load {units.format_number(load, 2)} over 1 min"),
         Tile("CPU, this process", tiles.format_reading(now, "process", "cpu_percent"), "100 % is one processor"),
         Tile("Memory", tiles.format_reading(now, *tiles.choose_memory_reading(now)), f"{units.format_bytes(available)} available on the host"),
         Tile("Disk free", units.format_bytes(free, missing=units.NOT_MEASURED), f"{tiles.format_reading(now, 'host', 'disk_percent')} used"),
-        Tile(
-            "Waited, last 10 s",
-            tiles.format_reading(now, "host", "cpu_pressure_percent") if told else "not told",
-            waited if told else "no PSI in this kernel",
-        ),
+        Tile("Pressure, last 10 s", pressure, by_kind if has_pressure else "no PSI in this kernel"),
         Tile("Open files", tiles.format_reading(now, "process", "open_files"), f"{tiles.format_reading(now, 'process', 'threads')} threads"),
         Tile("Readings", f"{ages.ticking_age(int(now['at'].max()), clock)} old", f"{len(now)} in each sample"),
     ]
 
 
 def describe_limits(now: pd.DataFrame) -> str:
-    """Whose limits hold, and whether there is a graphics card."""
+    """Describe the limits of memory and processors with their owner, and name the graphics cards."""
     memory, cpu = tiles.get_reading(now, None, "memory_limit_bytes"), tiles.get_reading(now, None, "cpu_limit")
     cards = _cards(now)
-    card = f"Graphics cards read: {', '.join(cards)}." if cards else "No GPU found."
+    gpu = f"Graphics cards: {', '.join(cards)}." if cards else "No GPU found."
     if memory is None or cpu is None:
-        return f"Limits: not measured yet. {card}"
-    whose, cores = OWNERS.get(tiles.get_reading_source(now, "memory_limit_bytes"), ""), OWNERS.get(tiles.get_reading_source(now, "cpu_limit"), "")
-    return f"Memory limit {units.format_bytes(memory)}: {whose}. Processor limit {units.format_number(cpu, 1)}: {cores}. {card}"
+        return f"Limits: {units.NOT_MEASURED}. {gpu}"
+    memory_owner, cpu_owner = (OWNERS.get(tiles.get_reading_source(now, name), "") for name in ("memory_limit_bytes", "cpu_limit"))
+    return f"Memory limit {units.format_bytes(memory)}, {memory_owner}. Processor limit {units.format_number(cpu, 1)}, {cpu_owner}. {gpu}"
 
 
 def describe_resolution(seconds: int) -> str:
-    """What a point of the lines is."""
-    step = resources.choose_step(seconds)
-    return f"A point is the mean of {units.format_age(step)}, the band its lowest and highest reading. Times in UTC; drag to zoom, double click to go back."
+    """Describe the resolution of the lines."""
+    step = units.format_age(resources.choose_step(seconds))
+    return f"Each point is the mean of {step}, the band its lowest and highest reading. Times in UTC; drag to zoom, double-click to reset."
 
 
 def build_panels(now: pd.DataFrame) -> list[ReadingPanel]:
-    """The small charts, without those this machine cannot have."""
-    there = set(zip(now["source"], now["name"], strict=True))
-    container = [ReadingSeries("container", "cpu_percent", "container")] if ("container", "cpu_percent") in there else []
-    whose = "container" if ("container", "memory_used_bytes") in there else "host"
+    """Return the chart panels, without those for which this machine has no readings."""
+    available = set(zip(now["source"], now["name"], strict=True))
+    container = [ReadingSeries("container", "cpu_percent", "container")] if ("container", "cpu_percent") in available else []
+    owner = "container" if ("container", "memory_used_bytes") in available else "host"
     limit = tiles.get_reading_source(now, "memory_limit_bytes")
     return [
         ReadingPanel(
             "CPU",
             (ReadingSeries("host", "cpu_percent", "host", band=True), ReadingSeries("process", "cpu_percent", "this process", band=True), *container),
         ),
-        *_pressure(there),
+        *_pressure(available),
         ReadingPanel(
             "Memory",
             (
-                ReadingSeries(whose, "memory_used_bytes", f"used, {whose}", band=True),
+                ReadingSeries(owner, "memory_used_bytes", f"used, {owner}", band=True),
                 ReadingSeries("process", "rss_bytes", "this process", band=True),
-                ReadingSeries(limit, "memory_limit_bytes", f"limit, {limit}'s"),
+                ReadingSeries(limit, "memory_limit_bytes", f"limit, {limit}"),
             ),
         ),
         ReadingPanel("Disk space", (ReadingSeries("host", "disk_percent", "in use", band=True),)),
@@ -87,13 +84,16 @@ def build_panels(now: pd.DataFrame) -> list[ReadingPanel]:
             (ReadingSeries("host", "network_in_bytes_per_s", "in", band=True), ReadingSeries("host", "network_out_bytes_per_s", "out", band=True)),
         ),
         *_graphics(now),
-        ReadingPanel("Tick, last 500", (ReadingSeries("engine", "tick_p50_ms", "p50"), ReadingSeries("engine", "tick_p99_ms", "p99", band=True))),
+        ReadingPanel(
+            "Time per tick, last 500", (ReadingSeries("engine", "tick_p50_ms", "p50"), ReadingSeries("engine", "tick_p99_ms", "p99", band=True))
+        ),
         ReadingPanel("Throughput", (ReadingSeries("engine", "decisions_per_s", "decisions", band=True),)),
         ReadingPanel(
-            "Errors, fallbacks", (ReadingSeries("engine", "errors_last_minute", "errors a minute"), ReadingSeries("engine", "fallbacks", "fell back"))
+            "Errors and fallbacks",
+            (ReadingSeries("engine", "errors_last_minute", "errors per minute"), ReadingSeries("engine", "fallbacks", "fallbacks")),
         ),
         ReadingPanel("Data age", (ReadingSeries("engine", "data_age_ms", "since the last tick", band=True),)),
-        ReadingPanel("Threads, files", (ReadingSeries("process", "threads", "threads"), ReadingSeries("process", "open_files", "open files"))),
+        ReadingPanel("Threads and files", (ReadingSeries("process", "threads", "threads"), ReadingSeries("process", "open_files", "open files"))),
         ReadingPanel(
             "Store",
             (
@@ -104,17 +104,19 @@ def build_panels(now: pd.DataFrame) -> list[ReadingPanel]:
         ),
         ReadingPanel(
             "Pauses",
-            (ReadingSeries("process", "gc_pause_ms_per_s", "garbage, a second", band=True), ReadingSeries("engine", "store_write_ms", "a write")),
+            (
+                ReadingSeries("process", "gc_pause_ms_per_s", "garbage collection per second", band=True),
+                ReadingSeries("engine", "store_write_ms", "store write"),
+            ),
         ),
     ]
 
 
-def _pressure(there: set[tuple[str, str]]) -> list[ReadingPanel]:
-    told = [kind for kind in KINDS if ("host", f"{kind}_pressure_percent") in there]
-    names = {"cpu": "CPU", "memory": "memory", "io": "disk"}
+def _pressure(available: set[tuple[str, str]]) -> list[ReadingPanel]:
+    kinds = [kind for kind in KINDS if ("host", f"{kind}_pressure_percent") in available]
     return (
-        [ReadingPanel("Waited for", tuple(ReadingSeries("host", f"{kind}_pressure_percent", names[kind], band=True) for kind in told))]
-        if told
+        [ReadingPanel("Pressure", tuple(ReadingSeries("host", f"{kind}_pressure_percent", KINDS[kind], band=True) for kind in kinds))]
+        if kinds
         else []
     )
 
@@ -124,7 +126,7 @@ def _cards(now: pd.DataFrame) -> list[str]:
 
 
 def _graphics(now: pd.DataFrame) -> list[ReadingPanel]:
-    """Use, memory and heat of every card; nothing without one."""
+    """Return panels of the use and memory of every graphics card; none without one."""
     cards = _cards(now)
     if not cards:
         return []

@@ -1,4 +1,4 @@
-"""Whether the engine is well, from the store: the state word, the banners and the words for them."""
+"""The engine's health as read from the store: its state word and the banners across the top of every page."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from engine.health import (
 from engine.store.read.status import EngineStatus
 from pages.ui import ages, theme, widgets
 
-STALE_BARS = 10  # paces without a tick before the data count as stale
+STALE_BARS = 10  # tick intervals without a tick after which the data count as stale
 MIN_STALE_SECONDS = 30.0  # s
-STEP_SHOWN = 600.0  # s for which a step of the clock is told on every page
+STEP_SHOWN = 600.0  # s for which a step of the clock is shown on every page
 
 
 @dataclass(frozen=True, slots=True)
 class Banner:
-    """One line across the top, with its word, colour and how far it has come."""
+    """One line across the top with its word, colour and progress."""
 
     word: str
     text: str
@@ -37,7 +37,7 @@ class Banner:
 
 
 def judge_status(status: EngineStatus, now: int) -> Health:
-    """The engine's state by the same judgement as /healthz."""
+    """Judge the engine's state in the same way as /healthz."""
     return judge_health(
         HealthInputs(
             now=now,
@@ -46,7 +46,7 @@ def judge_status(status: EngineStatus, now: int) -> Health:
             tick_interval_seconds=tick_interval(status),
             tick=None if status.last is None else status.last.tick,
             decided_at=None if status.last is None else status.last.wall,
-            components=tuple(ComponentState(*one) for one in status.components),
+            components=tuple(ComponentState(*component) for component in status.components),
             ticks_counted=0,
             ticks_clean=0,
             open_alerts=status.alerts,
@@ -58,57 +58,55 @@ def judge_status(status: EngineStatus, now: int) -> Health:
     )
 
 
-def health_word(told: Health) -> str:
-    return "ok" if told.state == "healthy" else told.state
+def health_word(verdict: Health) -> str:
+    return "ok" if verdict.state == "healthy" else verdict.state
 
 
 def tick_interval(status: EngineStatus) -> float:
-    """Seconds of wall time between ticks as set; 0 where it goes as fast as it can."""
+    """Return the configured seconds between ticks; 0 for as fast as possible."""
     return 0.0 if status.session is None else float(status.session.settings.get("tick_interval_seconds") or 0.0)
 
 
-def build_banners(status: EngineStatus, told: Health, now: int) -> list[Banner]:
-    """Only what matters now, the gravest first."""
+def build_banners(status: EngineStatus, verdict: Health, now: int) -> list[Banner]:
+    """Return the banners that matter now, the gravest first."""
     shown: list[Banner] = []
-    if not told.alive:
-        shown.append(Banner("Engine down.", _since(status, told, now), theme.HARM))
-    elif told.state == "degraded":
-        shown.append(Banner("Degraded.", "; ".join(told.reasons), theme.WARNING))
+    if not verdict.alive:
+        shown.append(Banner("Engine down.", _since(status, verdict, now), theme.HARM))
+    elif verdict.state == "degraded":
+        shown.append(Banner("Degraded.", "; ".join(verdict.reasons), theme.WARNING))
     if status.is_full:
-        shown.append(Banner("Disk full.", "The store cannot be written. Free space on its disk; the engine then goes on by itself", theme.HARM))
+        shown.append(Banner("Disk full.", "The store cannot be written. Free space on its disk; the engine then resumes", theme.HARM))
     if status.alerts:
-        shown.append(Banner("Alerts open:", f"{status.alerts}; they are listed on Alerts", theme.WARNING))
+        shown.append(Banner(f"{units.format_count(status.alerts, 'open alert')}.", "Listed on Alerts", theme.WARNING))
     if status.last is not None and status.last.paused:
-        shown.append(
-            Banner("Paused.", "Decisions go on and every one holds; nothing is opened or closed until it is resumed on Control", theme.WARNING)
-        )
+        shown.append(Banner("Paused.", "Every decision holds; nothing is opened or closed until Resume on Control", theme.WARNING))
     if status.last is not None and status.last.flattening:
         shown.append(Banner("Flattening.", "Positions are being closed and nothing is opened", theme.WARNING))
-    shown += _stepped(status, now) + _stale(status, told, now) + _warming(status)
+    shown += _stepped(status, now) + _stale(status, verdict, now) + _warming(status)
     if status.session is not None and status.session.simulated:
         shown.append(Banner("Simulated market.", _simulated(status), theme.UP))
     return shown
 
 
 def render_banners(shown: list[Banner]) -> str:
-    """A strip of one height whatever is in it: the gravest banner's text and the words of the others, all of it in full under the pointer."""
+    """Return a strip of fixed height: the gravest banner's text and the words of the others; hovering or focus shows all of them in full."""
     notices = [widgets.render_notice(banner.text, word=banner.word, colour=banner.colour, progress=banner.progress) for banner in shown]
     inside = "".join(notices) or '<div class="pd-quiet pd-muted">Nothing needs attention</div>'
-    return f'<div class="pd-strip" tabindex="0" role="group" aria-label="What matters now"><div>{inside}</div></div>'
+    return f'<div class="pd-strip" tabindex="0" role="group" aria-label="Notices"><div>{inside}</div></div>'
 
 
-def _since(status: EngineStatus, told: Health, now: int) -> str:
+def _since(status: EngineStatus, verdict: Health, now: int) -> str:
     if status.beat is None:
         stopped = next((since for name, state, since, _ in status.components if name == "engine" and state == "down"), None)
         if stopped is None:
             return "No engine runs on this store; start one with make run"
         ago = ages.ticking_age(stopped, now)
-        return f"It was stopped at {units.format_time(stopped)} UTC, {ago} ago; what is shown is what it left. Start it with make run"
-    reason = told.reasons[0][:1].upper() + told.reasons[0][1:]
+        return f"It was stopped at {units.format_time(stopped)} UTC, {ago} ago. The pages show the last stored state. Start it with make run"
+    reason = verdict.reasons[0][:1].upper() + verdict.reasons[0][1:]
     if is_in_future(status.beat, now):
-        return f"{reason}. What is shown is what it left"
+        return f"{reason}. The pages show the last stored state"
     ago = ages.ticking_age(status.beat, now)
-    return f"{reason}; last heartbeat {units.format_time(status.beat)} UTC, {ago} ago. What is shown is what it left"
+    return f"{reason}; last heartbeat {units.format_time(status.beat)} UTC, {ago} ago. The pages show the last stored state"
 
 
 def _stepped(status: EngineStatus, now: int) -> list[Banner]:
@@ -116,12 +114,12 @@ def _stepped(status: EngineStatus, now: int) -> list[Banner]:
     if step is None:
         return []
     words = describe_clock_step(step)
-    text = f"{words[:1].upper()}{words[1:]}. Times from before {units.format_time(step.at)} UTC are by the clock as it was; deciding goes on"
+    text = f"{words[:1].upper()}{words[1:]}. Times before {units.format_time(step.at)} UTC are from the old clock; decisions continue"
     return [Banner("Clock set.", text, theme.WARNING)]
 
 
-def _stale(status: EngineStatus, told: Health, now: int) -> list[Banner]:
-    if status.last is None or not told.alive:
+def _stale(status: EngineStatus, verdict: Health, now: int) -> list[Banner]:
+    if status.last is None or not verdict.alive:
         return []
     step = parse_clock_step(status.meta.get(CLOCK_STEP_KEY))
     times = (discard_future_time(status.last.wall, now), None if step is None else discard_future_time(step.at, now))
@@ -133,12 +131,12 @@ def _stale(status: EngineStatus, told: Health, now: int) -> list[Banner]:
 
 
 def current_signal(status: EngineStatus) -> float | None:
-    """The simulated market's signal in force: as last switched, else as set."""
+    """Return the simulated market's current signal: the last switch, else the setting."""
     if status.session is None:
         return None
     switches = json.loads(status.meta.get(f"signal switches of session {status.session.id}", "[]"))
-    told = switches[-1][0] if switches else status.session.settings.get("sim_signal")
-    return None if told is None else float(told)
+    value = switches[-1][0] if switches else status.session.settings.get("sim_signal")
+    return None if value is None else float(value)
 
 
 def _warming(status: EngineStatus) -> list[Banner]:
@@ -146,14 +144,14 @@ def _warming(status: EngineStatus) -> list[Banner]:
     total = 0 if session is None else int(session.settings.get("warmup_bars") or 0)
     if last is None or last.warmup_ticks is None or last.warmup_ticks >= total:
         return []
-    text = f"{last.warmup_ticks:,} of {total:,} bars of history decided at full speed, so that there is evidence to judge by; then a bar at a time"
+    text = f"{last.warmup_ticks:,} of {total:,} bars of history decided at full speed, so that evidence exists before the first live bar"
     return [Banner("Warming up.", text, theme.UP, last.warmup_ticks / total)]
 
 
 def _simulated(status: EngineStatus) -> str:
-    told = current_signal(status)
-    if told is None:
+    current = current_signal(status)
+    if current is None:
         return "Prices are generated, not real"
-    if told == 0:
+    if current == 0:
         return "Prices are generated, not real; nothing in them can be predicted (signal 0)"
-    return f"Prices are generated, not real, with a known signal: the best one-bar forecast would reach an R² of {units.format_percent(told)}"
+    return f"Prices are generated, not real, with a known signal: the best one-bar forecast would reach an R² of {units.format_percent(current)}"

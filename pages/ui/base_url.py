@@ -1,4 +1,4 @@
-"""Tells the browser where the server is, so that a deep link does not look for it under the page's own address first."""
+"""Adds the server's address and a content security policy to the app's HTML, so that a deep link finds the server at once."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ INLINE_SCRIPT = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
 
 
 def content_security_policy(*inline_scripts: bytes) -> str:
-    """What a page may load: this server's own files, and these scripts that stand in the page itself.
+    """Return the policy of a page: it may load this server's files and run these inline scripts.
 
-    Streamlit imports the code of components from blobs and styles elements in place; it needs neither eval nor another origin.
+    Streamlit imports the code of components from blobs and sets inline styles; it needs neither eval nor another origin.
     """
     hashes = [f"'sha256-{b64encode(hashlib.sha256(script).digest()).decode()}'" for script in inline_scripts]
     return "; ".join((
@@ -26,7 +26,7 @@ def content_security_policy(*inline_scripts: bytes) -> str:
 
 
 class BaseUrlMiddleware:
-    """Middleware that adds one line to the app's HTML, and a policy that lets its own scripts run; everything else passes through untouched."""
+    """Middleware that adds one line to the app's HTML and a policy that allows its own scripts; everything else passes unchanged."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -35,21 +35,21 @@ class BaseUrlMiddleware:
         if scope["type"] != "http" or scope["method"] != "GET" or not _may_be_page(scope["path"]):
             await self._app(scope, receive, send)
             return
-        plain = [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]  # to be read, it must not come compressed
-        held: list[Message] = []
+        plain = [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]  # uncompressed, to be edited
+        messages: list[Message] = []
 
-        async def tell(message: Message) -> None:
+        async def edit(message: Message) -> None:
             if message["type"] == "http.response.start" and _is_html(message):
-                held.append(message)
-            elif held and message["type"] == "http.response.body":
-                held.append(message)
+                messages.append(message)
+            elif messages and message["type"] == "http.response.body":
+                messages.append(message)
                 if not message.get("more_body"):
-                    await _send_changed(held, send)
-                    held.clear()
+                    await _send_edited(messages, send)
+                    messages.clear()
             else:
                 await send(message)
 
-        await self._app({**scope, "headers": plain}, receive, tell)
+        await self._app({**scope, "headers": plain}, receive, edit)
 
 
 def _may_be_page(path: str) -> bool:
@@ -61,10 +61,10 @@ def _is_html(message: Message) -> bool:
     return headers.get(b"content-type", b"").startswith(b"text/html") and b"content-encoding" not in headers
 
 
-async def _send_changed(held: list[Message], send: Send) -> None:
-    body = b"".join(message.get("body", b"") for message in held[1:]).replace(b"<head>", BASE_URL_SCRIPT, 1)
-    headers = [(name, value) for name, value in held[0]["headers"] if name not in {b"content-length", b"etag", b"last-modified"}]
+async def _send_edited(messages: list[Message], send: Send) -> None:
+    body = b"".join(message.get("body", b"") for message in messages[1:]).replace(b"<head>", BASE_URL_SCRIPT, 1)
+    headers = [(name, value) for name, value in messages[0]["headers"] if name not in {b"content-length", b"etag", b"last-modified"}]
     policy = content_security_policy(*INLINE_SCRIPT.findall(body))
-    ours = ((b"content-length", str(len(body)).encode()), (CONTENT_SECURITY_POLICY.encode(), policy.encode()))
-    await send({**held[0], "headers": [*headers, *ours]})
+    added = ((b"content-length", str(len(body)).encode()), (CONTENT_SECURITY_POLICY.encode(), policy.encode()))
+    await send({**messages[0], "headers": [*headers, *added]})
     await send({"type": "http.response.body", "body": body})

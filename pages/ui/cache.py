@@ -1,32 +1,52 @@
-"""The pages' only way to the store: reads kept as long as the store's version stands, and commands handed to the inbox."""
+"""The pages' only way to read the store: every query goes through here, and its result is cached for as long as it holds.
+
+A result is cached until the store's version changes, for a few ticks, or for some seconds; the rest is read each time.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import cache
-from typing import Any
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import pandas as pd
 import streamlit as st
 
+from engine.domain.alerting import Drill
+from engine.domain.evidence import Agreement
+from engine.report.savings import SavingsSummary
 from engine.service.clock import WallClock
-from engine.store.read import components, decision, decisions, market, resources, timeline
-from engine.store.read import status as read_status
+from engine.store import backtest_files, database
+from engine.store.backtest_files import StoredBacktest
+from engine.store.read import alerts, components, decision, decisions, market, models, optimizer, portfolio, resources, savings, timeline
+from engine.store.read import status as status_reader
+from engine.store.read.alerts import AlertOverview
 from engine.store.read.components import CleanRate, LatencyStats, Liveness
 from engine.store.read.decision import DecisionDetails
 from engine.store.read.decisions import DecisionFilter, GateCounts
 from engine.store.read.live_ticks import TickCounts
 from engine.store.read.market import MarketHistory
+from engine.store.read.models import CalibrationReport
+from engine.store.read.optimizer import TrialDetails
 from engine.store.read.reader import Reader
 from engine.store.read.status import EngineStatus
 
 SECOND = 1_000_000_000
-FRESH_SECONDS = 0.4  # s for which the version and the state are not asked again, outside `together`
+DAY = 86_400 * SECOND
+FRESH_SECONDS = 0.4  # s for which version and status are not read again outside a snapshot
+TICKS_PER_REFRESH = 5  # for what changes little from tick to tick
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+# The store and its snapshot
 
 
 def use_store(url: str) -> None:
-    """The store this browser's pages read; the frame says so at every run."""
+    """Set the store that this browser session reads; the frame does so at every run."""
     st.session_state["store_url"] = url
 
 
@@ -35,7 +55,7 @@ def store_url() -> str:
 
 
 def current_time() -> int:
-    """ns UTC."""
+    """Return the wall clock, ns UTC."""
     return WallClock().now()
 
 
@@ -44,103 +64,153 @@ def get_reader() -> Reader:
 
 
 def read_snapshot() -> AbstractContextManager[None]:
-    """What is read inside is of one moment of the store, so that no two parts of what is drawn are of two ticks."""
+    """Read everything inside from one snapshot of the store, so that no two parts of a page show different ticks."""
     return get_reader().snapshot()
 
 
 def store_version() -> str:
-    """Changes with everything a page might show; raises StoreUnreadable, so ask it first."""
-    told: str = get_reader().once(read_status.read_version) if get_reader().in_snapshot else _version(store_url())
-    return told
+    """Return a string that changes with everything a page may show; raises StoreUnreadable."""
+    version: str = get_reader().once(status_reader.read_version) if get_reader().in_snapshot else _version(store_url())
+    return version
 
 
 def fetch_status() -> EngineStatus:
-    told: EngineStatus = get_reader().once(read_status.read_status) if get_reader().in_snapshot else _status(store_url())
-    return told
+    status: EngineStatus = get_reader().once(status_reader.read_status) if get_reader().in_snapshot else _status(store_url())
+    return status
+
+
+# Decisions, account and market
 
 
 def fetch_config(status: EngineStatus) -> dict[str, Any]:
-    """The knobs the newest tick was decided with; {} before the first."""
-    return {} if status.last is None else fetch_config_of(status.last.knobs_digest)
+    """Return the trading configuration of the newest tick by name; {} before the first."""
+    return {} if status.last is None else fetch_config_of(status.last.config_digest)
 
 
 def fetch_config_of(digest: str) -> dict[str, Any]:
-    """The knobs of this digest by name; {} where they are not kept."""
-    told: dict[str, Any] = _kept(store_url(), "", "knobs", (digest,))
-    return told
+    """Return the trading configuration of this digest by name; {} where it is not stored."""
+    return _until("", decisions.read_trading_config, digest)
 
 
 def fetch_decisions(wanted: DecisionFilter, *, limit: int) -> tuple[pd.DataFrame, int | None]:
-    """The newest decisions that fit, and the oldest tick looked at where the search was cut short."""
-    told: tuple[pd.DataFrame, int | None] = _kept(store_url(), store_version(), "latest", (wanted, limit))
-    return told
+    """Return the newest decisions that fit, and the oldest tick searched where the search was cut short."""
+    return _per_version(decisions.read_latest_decisions, wanted, limit=limit)
 
 
 def fetch_binding_gates() -> GateCounts:
-    told: GateCounts = _kept(store_url(), store_version(), "bound", ())
-    return told
+    return _per_version(_count_binding_gates)
 
 
 def fetch_session_ticks() -> TickCounts:
-    told: TickCounts = _kept(store_url(), store_version(), "session_ticks", ())
-    return told
+    return _per_version(decisions.read_session_ticks)
 
 
 def fetch_decision(tick: int, symbol: str) -> DecisionDetails | None:
-    told: DecisionDetails | None = _kept(store_url(), store_version(), "decision", (tick, symbol))
-    return told
+    return _per_version(decision.read_decision, tick, symbol)
 
 
 def fetch_gate_strip(ticks: int) -> pd.DataFrame:
-    return _frame("strip", ticks)
+    return _per_version(decisions.read_gate_strip, ticks)
 
 
 def fetch_equity() -> pd.DataFrame:
-    return _frame("equity")
-
-
-def fetch_skill() -> pd.DataFrame:
-    return _frame("skill")
+    return _per_version(portfolio.read_equity)
 
 
 def fetch_positions() -> pd.DataFrame:
-    return _frame("positions")
+    return _per_version(portfolio.read_positions)
 
 
 def fetch_fills(*, limit: int) -> pd.DataFrame:
-    return _frame("fills", limit)
+    return _per_version(portfolio.read_fills, limit=limit)
 
 
 def fetch_execution() -> list[dict[str, Any]]:
-    told: list[dict[str, Any]] = _kept(store_url(), store_version(), "execution", ())
-    return told
+    return _per_version(portfolio.read_execution)
 
 
 def fetch_working_orders() -> pd.DataFrame:
-    return _frame("working")
+    return _per_version(portfolio.read_working_orders)
 
 
 def fetch_market(symbol: str) -> MarketHistory | None:
-    told: MarketHistory | None = _kept(store_url(), store_version(), "market", (symbol,))
-    return told
+    return _per_version(market.read_market, symbol)
 
 
 def fetch_liquidity_forecasts() -> pd.DataFrame:
-    return _frame("outlook")
+    return _per_version(market.read_liquidity_forecast)
 
 
 def fetch_marks() -> pd.DataFrame:
-    return _frame("marks")
+    return _per_version(timeline.read_timeline)
+
+
+# Models and backtests
+
+
+def fetch_skill() -> pd.DataFrame:
+    return _per_version(decisions.read_skill)
+
+
+def fetch_votes() -> pd.DataFrame:
+    return _per_version(models.read_votes)
+
+
+def fetch_weights() -> pd.DataFrame:
+    return _until(_tick_group(), models.read_weights)
+
+
+def fetch_model_agreement(place: int) -> pd.DataFrame:
+    """Return how often two models point the same way, at the horizon at this place."""
+    return _until(_tick_group(), models.read_model_agreement, place)
+
+
+def fetch_versions(limit: int) -> pd.DataFrame:
+    return _per_version(models.read_versions, limit=limit)
+
+
+def fetch_version_agreement(versions: pd.DataFrame) -> dict[int, Agreement]:
+    """Return the agreement of these versions with the versions of record at their adoption, by the tick they serve from."""
+    starts = tuple(sorted({int(start) for start in versions["serves_from"]}))
+    return _until(_tick_group(), timeline.read_agreements, starts)
+
+
+def fetch_inherited_share() -> float | None:
+    """Return the share of the proven size that the serving versions may use; None where no skill is proven."""
+    return _per_version(timeline.read_inherited_share)
+
+
+def fetch_declined_trades() -> pd.DataFrame:
+    return _per_version(models.read_declined)
+
+
+def fetch_calibration() -> CalibrationReport | None:
+    """Return the calibration as of the newest checkpoint, which comes every 100 ticks; None before the first."""
+    tick = models.find_newest_checkpoint(get_reader())
+    return None if tick is None else _until("", models.read_calibration, tick)
+
+
+def backtest_folder(status: EngineStatus) -> Path:
+    """Return the engine's folder of backtests: as stored by the engine, by default beside the store."""
+    folder = status.meta.get("backtests")
+    return Path(folder) if folder else backtest_files.backtest_folder(database.path_from_url(store_url()).parent)
+
+
+def fetch_backtests(folder: Path) -> tuple[tuple[StoredBacktest, ...], tuple[str, ...]]:
+    """Return the stored backtests, newest first, and a line for each file that cannot be read."""
+    backtests: tuple[tuple[StoredBacktest, ...], tuple[str, ...]] = _backtests(str(folder), backtest_files.read_folder_version(folder))
+    return backtests
+
+
+# Components and readings
 
 
 def fetch_latency() -> LatencyStats | None:
-    told: LatencyStats | None = _kept(store_url(), store_version(), "latency", ())
-    return told
+    return _per_version(components.read_latency)
 
 
 def fetch_clean_rate() -> CleanRate:
-    told: CleanRate = _kept(store_url(), store_version(), "honest", ())
-    return told
+    return _per_version(_read_clean_rate)
 
 
 def fetch_liveness() -> Liveness:
@@ -148,48 +218,137 @@ def fetch_liveness() -> Liveness:
 
 
 def fetch_incidents(*, limit: int) -> pd.DataFrame:
-    return _frame("incidents", limit)
+    return _per_version(components.read_incidents, limit=limit)
 
 
 def fetch_fallbacks(*, limit: int) -> pd.DataFrame:
-    return _frame("fallbacks", limit)
+    return _per_version(components.read_fallbacks, limit=limit)
 
 
 def fetch_fallback_counts() -> pd.DataFrame:
-    return _frame("fallback_counts")
+    return _per_version(_count_fallbacks)
 
 
 def fetch_readings() -> pd.DataFrame:
-    """The newest sample of every reading of the machine."""
+    """Return the newest sample of every reading."""
     return resources.read_current(get_reader())
 
 
 def fetch_reading_series(wanted: Sequence[tuple[str, str]], seconds: int, points: int = resources.MAX_POINTS) -> pd.DataFrame:
-    """Readings of the last `seconds`, in fewer points for a small line; asked for anew when another point is due, or a part of a long one."""
-    since, until = _span(seconds, points)
-    told: pd.DataFrame = _kept(store_url(), "", "lines", (tuple(wanted), since, until, points))
-    return told
+    """Return readings of the last `seconds` in at most so many points; read again when the next point is due."""
+    since, until = _time_span(seconds, points)
+    return _until("", resources.read_series, tuple(wanted), since, until, points)
 
 
 def fetch_events(seconds: int) -> pd.DataFrame:
-    """What was done and what went wrong in the last `seconds`."""
-    told: pd.DataFrame = _kept(store_url(), "", "happened", _span(seconds))
-    return told
+    """Return the trades, optimizations and incidents of the last `seconds`."""
+    return _until("", resources.read_events, *_time_span(seconds))
 
 
-def _span(seconds: int, points: int = resources.MAX_POINTS) -> tuple[int, int]:
-    """From and until, ns UTC: the last `seconds`, moving in steps, of which longer spans have longer ones."""
-    step = max(2, min(resources.choose_step(seconds, points), 300))
-    until = (current_time() // (step * SECOND) + 1) * step * SECOND
-    return until - seconds * SECOND, until
+# Optimizer, alerts and commands
+
+
+def fetch_rule_states() -> pd.DataFrame:
+    """Return the newest state of every rule."""
+    return optimizer.read_firings(get_reader())
+
+
+def fetch_pending_approvals() -> pd.DataFrame:
+    return optimizer.read_questions(get_reader(), current_time())
+
+
+def fetch_running_trials() -> pd.DataFrame:
+    return optimizer.read_running_trials(get_reader())
+
+
+def fetch_actions() -> pd.DataFrame:
+    return _for_seconds(optimizer.read_actions)
+
+
+def fetch_trials(*, limit: int, kind: str, action: str | None) -> pd.DataFrame:
+    return optimizer.read_trials(get_reader(), limit=limit, kind=kind, action=action)
+
+
+def fetch_trial(number: int) -> TrialDetails | None:
+    return _for_seconds(optimizer.read_trial, number)
+
+
+def fetch_savings() -> SavingsSummary:
+    summary: SavingsSummary = _savings(store_url())
+    return summary
+
+
+def fetch_metric_history(metric: str, until: int) -> pd.DataFrame:
+    """Return the metric's readings of the day before `until`, ns UTC."""
+    return optimizer.read_metric_history(get_reader(), metric, until - DAY, until)
+
+
+def fetch_rule_overrides() -> pd.DataFrame:
+    return optimizer.read_changed_rules(get_reader())
+
+
+def fetch_alerts(*, past: int) -> AlertOverview:
+    return alerts.read_alerts(get_reader(), current_time(), past=past)
+
+
+def fetch_last_drill() -> Drill | None:
+    return alerts.read_last_drill(get_reader())
+
+
+def fetch_recoveries(*, limit: int) -> pd.DataFrame:
+    return alerts.read_recoveries(get_reader(), limit=limit)
 
 
 def fetch_commands(*, limit: int, name: str | None = None) -> pd.DataFrame:
     return resources.read_commands(get_reader(), limit=limit, name=name)
 
 
-def fetch_last_training() -> tuple[int, float | None, int, str] | None:
-    return resources.read_last_training(get_reader())
+# The cache itself
+
+
+def _per_version(query: Callable[Concatenate[Reader, P], T], *args: P.args, **options: P.kwargs) -> T:
+    """Cache the result until the store's version changes."""
+    return _until(store_version(), query, *args, **options)
+
+
+def _until(key: str, query: Callable[Concatenate[Reader, P], T], *args: P.args, **options: P.kwargs) -> T:
+    """Cache the result until the key changes."""
+    result: T = _result(store_url(), key, _name(query), args, options, query)
+    return result
+
+
+def _for_seconds(query: Callable[Concatenate[Reader, P], T], *args: P.args, **options: P.kwargs) -> T:
+    """Cache the result for three seconds."""
+    result: T = _brief_result(store_url(), _name(query), args, options, query)
+    return result
+
+
+def _name(query: Callable[..., object]) -> str:
+    return f"{query.__module__}.{query.__qualname__}"
+
+
+def _tick_group() -> str:
+    last = fetch_status().last
+    return "" if last is None else f"every {TICKS_PER_REFRESH}: {last.tick // TICKS_PER_REFRESH}"
+
+
+def _time_span(seconds: int, points: int = resources.MAX_POINTS) -> tuple[int, int]:
+    """Return start and end, ns UTC, of the last `seconds`; they move in steps, longer ones for longer spans."""
+    step = max(2, min(resources.choose_step(seconds, points), 300))
+    until = (current_time() // (step * SECOND) + 1) * step * SECOND
+    return until - seconds * SECOND, until
+
+
+def _count_binding_gates(reader: Reader) -> GateCounts:
+    return decisions.count_binding_gates(reader, current_time())
+
+
+def _read_clean_rate(reader: Reader) -> CleanRate:
+    return components.read_clean_rate(reader, current_time())
+
+
+def _count_fallbacks(reader: Reader) -> pd.DataFrame:
+    return components.count_fallbacks(reader, current_time())
 
 
 @cache
@@ -199,45 +358,29 @@ def _reader(address: str) -> Reader:
 
 @st.cache_data(ttl=FRESH_SECONDS, max_entries=16, show_spinner=False)
 def _version(address: str) -> str:
-    return read_status.read_version(_reader(address))
+    return status_reader.read_version(_reader(address))
 
 
 @st.cache_data(ttl=FRESH_SECONDS, max_entries=16, show_spinner=False)
 def _status(address: str) -> EngineStatus:
-    return read_status.read_status(_reader(address))
+    return status_reader.read_status(_reader(address))
 
 
-def _frame(query: str, *arguments: object) -> pd.DataFrame:
-    told: pd.DataFrame = _kept(store_url(), store_version(), query, arguments)
-    return told
+@st.cache_data(max_entries=152, ttl=300, show_spinner=False)
+def _result(address: str, key: str, name: str, args: tuple[Any, ...], options: dict[str, Any], _query: Callable[..., Any]) -> Any:  # noqa: ARG001 of the key
+    return _query(_reader(address), *args, **options)
 
 
-@st.cache_data(max_entries=128, ttl=300, show_spinner=False)
-def _kept(address: str, kept_for: str, query: str, arguments: tuple[Any, ...]) -> Any:  # noqa: ARG001 a new version is a new key
-    return QUERIES[query](_reader(address), *arguments)
+@st.cache_data(max_entries=32, ttl=3, show_spinner=False)
+def _brief_result(address: str, name: str, args: tuple[Any, ...], options: dict[str, Any], _query: Callable[..., Any]) -> Any:  # noqa: ARG001 of the key
+    return _query(_reader(address), *args, **options)
 
 
-QUERIES: dict[str, Callable[..., Any]] = {
-    "latest": lambda reader, wanted, limit: decisions.read_latest_decisions(reader, wanted, limit=limit),
-    "bound": lambda reader: decisions.count_binding_gates(reader, current_time()),
-    "session_ticks": decisions.read_session_ticks,
-    "decision": decision.read_decision,
-    "strip": decisions.read_gate_strip,
-    "equity": decisions.read_equity,
-    "skill": decisions.read_skill,
-    "positions": decisions.read_positions,
-    "fills": lambda reader, limit: decisions.read_fills(reader, limit=limit),
-    "execution": decisions.read_execution,
-    "working": decisions.read_working_orders,
-    "lines": resources.read_series,
-    "happened": resources.read_events,
-    "knobs": decisions.read_trading_config,
-    "market": market.read_market,
-    "outlook": market.read_liquidity_forecast,
-    "marks": timeline.read_timeline,
-    "latency": components.read_latency,
-    "honest": lambda reader: components.read_clean_rate(reader, current_time()),
-    "incidents": lambda reader, limit: components.read_incidents(reader, limit=limit),
-    "fallbacks": lambda reader, limit: components.read_fallbacks(reader, limit=limit),
-    "fallback_counts": lambda reader: components.count_fallbacks(reader, current_time()),
-}
+@st.cache_data(max_entries=4, ttl=15, show_spinner=False)
+def _savings(address: str) -> SavingsSummary:
+    return savings.read_savings(_reader(address))
+
+
+@st.cache_data(max_entries=2, show_spinner=False)
+def _backtests(folder: str, version: int) -> tuple[tuple[StoredBacktest, ...], tuple[str, ...]]:  # noqa: ARG001 of the key
+    return backtest_files.read_backtests(Path(folder))

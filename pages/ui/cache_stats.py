@@ -1,4 +1,4 @@
-"""What the pages keep in this process of what they have read, counted and emptied for the engine's clear_caches."""
+"""The size of the pages' cache in this process, and a way to clear it for the engine's clear_caches; usable before the server runs."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from streamlit.runtime.caching import get_data_cache_stats_provider
 
 
 def measure_cache() -> tuple[int, int]:
-    """Results kept by st.cache_data in all its functions, counted together by function, and their bytes."""
-    told = get_data_cache_stats_provider().get_stats()
-    each = list(chain.from_iterable(told.values()) if isinstance(told, dict) else told)
-    return len(each), sum(stat.byte_length for stat in each)
+    """Return the number of functions with cached results, and the bytes of all results."""
+    stats = get_data_cache_stats_provider().get_stats()
+    entries = list(chain.from_iterable(stats.values()) if isinstance(stats, dict) else stats)
+    return len(entries), sum(stat.byte_length for stat in entries)
 
 
 def clear_cache() -> None:
-    """Forgets them; the next visitor's read fills them again."""
+    """Clear all results; the next read fills the cache again."""
     st.cache_data.clear()

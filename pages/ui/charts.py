@@ -1,4 +1,4 @@
-"""A chart as plain data for Plotly in the browser: ten times cheaper to make than a checked figure, and made every few seconds."""
+"""Charts as plain data for Plotly in the browser: ten times cheaper than validated figures, and built every few seconds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NO_FILL = "rgba(0,0,0,0)"
 
 @dataclass(slots=True)
 class Figure:
-    """Traces and layout by Plotly's own names. NaN and None are gaps."""
+    """Traces and layout under Plotly's names; NaN and None are gaps."""
 
     height: int
     layout: dict[str, Any]
@@ -26,24 +26,24 @@ class Figure:
         self.data.append({"type": kind, **trace})
 
     def add_note(self, text: str, *, size: int = 11, **place: Any) -> None:
-        """Words in the chart."""
+        """Add text to the chart."""
         self.layout["annotations"].append({"text": text, "showarrow": False, "font": {"size": size, "color": theme.TEXT}, **place})
 
-    def set_axis(self, name: str, **told: Any) -> None:
-        """Sets an axis ("xaxis", "yaxis2" ...), made in the house style when it is new."""
-        self.layout.setdefault(name, _axis()).update(told)
+    def set_axis(self, name: str, **options: Any) -> None:
+        """Set options of an axis ("xaxis", "yaxis2" ...); a new axis starts in the house style."""
+        self.layout.setdefault(name, _axis()).update(options)
 
     def to_json(self) -> str:
         return orjson.dumps({"data": self.data, "layout": self.layout}, option=orjson.OPT_SERIALIZE_NUMPY).decode()
 
 
 def escape_text(text: object) -> str:
-    """Text as a chart shows it: Plotly reads every name, note and hover as HTML of a few tags, links among them."""
+    """Escape text for a chart: Plotly interprets names, notes and hovers as HTML, including links."""
     return escape(" ".join(str(text).split()), quote=False)
 
 
 def new_figure(*, height: int, left: int = 8, right: int = 12, top: int = 8, bottom: int = 28) -> Figure:
-    """An empty chart in the house style."""
+    """Return an empty chart in the house style."""
     return Figure(
         height,
         {
@@ -66,7 +66,7 @@ def new_figure(*, height: int, left: int = 8, right: int = 12, top: int = 8, bot
 
 
 def category_axis(names: list[str]) -> Axis:
-    """An axis of names, the first on top."""
+    """Return an axis of categories with the first on top."""
     return {
         "type": "category", "categoryorder": "array", "categoryarray": names[::-1], "range": [-0.6, len(names) - 0.4], "showgrid": False,
         "fixedrange": True, "tickfont": {"color": theme.TEXT, "size": 12}, "ticklabelstandoff": 6,

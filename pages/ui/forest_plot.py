@@ -1,4 +1,4 @@
-"""Estimates side by side: a dot, its interval and its n, a row a thing, a colour a series; and lines named at their ends."""
+"""Forest plots: estimates with intervals, a row per subject and a colour per series; and labels at the ends of lines."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from pages.ui.charts import NO_FILL, Figure, escape_text, new_figure
 Number = float | None
 Series = tuple[str, str]  # its name and its colour
 HOVER_TEMPLATE = "%{hovertext}<extra></extra>"
-ROW, LANE = 20, 11  # pixels of a row by itself, and of each series in it
-MAX_REACH = 4.0  # intervals that reach this many times further than most are cut at the edge
+ROW, LANE = 20, 11  # px of a row, and of each series in it
+MAX_REACH = 4.0  # intervals longer than this many times the median are cut at the edge
 
 
 @dataclass(frozen=True, slots=True)
 class IntervalEstimate:
-    """One figure with its interval; None where there is not enough data."""
+    """One estimate with its interval; None where there is not enough data."""
 
     row: str
     series: str
@@ -30,28 +30,28 @@ class IntervalEstimate:
     low: Number
     high: Number
     n: int
-    colour: str | None = None  # instead of its series'
-    hover_note: str = ""  # words in the hover
+    colour: str | None = None  # overrides the colour of the series
+    hover_note: str = ""  # added to the hover
 
 
 def finite_or_none(value: object) -> Number:
-    """A figure of a frame or a report; None for what is missing."""
+    """Return a finite number as float; None for anything else."""
     return float(value) if isinstance(value, int | float) and units.is_known(float(value)) else None
 
 
 def to_percent(value: object) -> Number:
-    """A share as a figure in percent."""
-    told = finite_or_none(value)
-    return None if told is None else told * 100
+    """Return a share in percent; None for what is not a finite number."""
+    share = finite_or_none(value)
+    return None if share is None else share * 100
 
 
 def iterate_rows(frame: pd.DataFrame) -> Iterator[Any]:
-    """The rows of a frame by name of the column."""
+    """Iterate over the rows of a frame; columns are attributes."""
     return frame.itertuples(index=False)
 
 
 def plot_intervals(
-    told: Sequence[IntervalEstimate],
+    estimates: Sequence[IntervalEstimate],
     rows: Sequence[str],
     series: Sequence[Series],
     *,
@@ -60,23 +60,24 @@ def plot_intervals(
     marks: Sequence[float] = (0.0,),
     height: int | None = None,
 ) -> Figure:
-    """Dots with intervals; `marks` are values to compare with, drawn as lines. A row without any estimate says so."""
+    """Plot dots with intervals; `marks` are reference values drawn as lines. A row without any estimate says so."""
     drawn = new_figure(height=height or 58 + len(rows) * (ROW + LANE * len(series)), top=24 if len(series) > 1 else 8, bottom=30)
-    low, high = _reach(told, marks)
+    low, high = _axis_range(estimates, marks)
     for value in marks:
         drawn.layout["shapes"].append(
             {"type": "line", "x0": value, "x1": value, "yref": "paper", "y0": 0, "y1": 1, "line": {"color": theme.MUTED, "width": 1}}
         )
     for lane, (name, colour) in enumerate(series):
         shift = (lane - (len(series) - 1) / 2) * LANE / (ROW + LANE * len(series))
-        there = [one for one in told if one.series == name and one.value is not None]
-        _dots(drawn, there, [rows.index(one.row) + shift for one in there], colour, unit=unit, digits=digits)
-    for place, row in enumerate(rows):
-        if not any(one.value is not None for one in told if one.row == row):
-            most = max((one.n for one in told if one.row == row), default=0)
-            drawn.add_note(f"{units.NOT_ENOUGH}, n={most:,}", x=0.5, xref="paper", y=place, font={"size": 11, "color": theme.MUTED})
+        points = [point for point in estimates if point.series == name and point.value is not None]
+        _add_dots(drawn, points, [rows.index(point.row) + shift for point in points], colour, unit=unit, digits=digits)
+    for position, row in enumerate(rows):
+        points = [point for point in estimates if point.row == row]
+        if all(point.value is None for point in points):
+            most = max((point.n for point in points), default=0)
+            drawn.add_note(f"{units.NOT_ENOUGH}, n={most:,}", x=0.5, xref="paper", y=position, font={"size": 11, "color": theme.MUTED})
     if len(series) > 1:
-        add_legend(drawn, [(_told(name, [one for one in told if one.series == name]), colour) for name, colour in series])
+        add_legend(drawn, [(_series_label(name, [point for point in estimates if point.series == name]), colour) for name, colour in series])
     drawn.set_axis("yaxis", tickvals=list(range(len(rows))), ticktext=[escape_text(row) for row in rows], range=[len(rows) - 0.5, -0.5],
                fixedrange=True, showgrid=True, tickfont={"color": theme.TEXT, "size": 12}, ticklabelstandoff=6)  # fmt: skip
     drawn.set_axis("xaxis", ticksuffix=f" {unit}", range=[low, high], nticks=7)
@@ -84,71 +85,76 @@ def plot_intervals(
 
 
 def add_legend(drawn: Figure, series: Sequence[Series]) -> None:
-    """The names of the series above the chart, each after its colour."""
-    words = "   ".join(
+    """Add the names of the series above the chart, each after its colour."""
+    names = "   ".join(
         f'<span style="color:{colour}">●</span> {escape_text(name)}' if colour != theme.TEXT else f"● {escape_text(name)}" for name, colour in series
     )
-    drawn.add_note(words, x=0, xref="paper", y=1, yref="paper", xanchor="left", yanchor="bottom", yshift=4, align="left")
+    drawn.add_note(names, x=0, xref="paper", y=1, yref="paper", xanchor="left", yanchor="bottom", yshift=4, align="left")
 
 
 def label_line_ends(drawn: Figure, *, digits: int = 2, unit: str = "%", least: float = 0.075, lines: bool = False) -> None:
-    """Names lines at their right ends, pushed apart where they would meet; `least` is the share of the height a name needs; `lines` puts
-    the figure below the name."""
+    """Label lines at their right ends, spaced so that labels do not overlap.
+
+    `least` is the share of the chart's height that a label needs; `lines` puts the value below the name.
+    """
     values = [value for trace in drawn.data for value in trace["y"] if value is not None]
     ends = sorted((trace["y"][-1], trace["name"], trace["line"]["color"]) for trace in drawn.data if trace["y"] and trace["y"][-1] is not None)
     if not ends:
         return
     low, high = min(values), max(values)
     gap = ((high - low) or 1.0) * least
-    places: list[float] = []
+    positions: list[float] = []
     for value, _, _ in ends:
-        places.append(max(value, places[-1] + gap) if places else value)
-    over = max(0.0, places[-1] - max(high, low + gap * (len(ends) - 1)))
-    for place, (value, name, colour) in zip(places, ends, strict=True):
+        positions.append(max(value, positions[-1] + gap) if positions else value)
+    excess = max(0.0, positions[-1] - max(high, low + gap * (len(ends) - 1)))
+    for position, (value, name, colour) in zip(positions, ends, strict=True):
         text = f'<span style="color:{colour}">●</span> {name}{"<br>" if lines else " "}{units.format_number(value, digits, unit)}'
-        drawn.add_note(text, x=1, xref="paper", y=place - over, xanchor="left", xshift=6, align="left")
+        drawn.add_note(text, x=1, xref="paper", y=position - excess, xanchor="left", xshift=6, align="left")
 
 
-def _told(name: str, part: Sequence[IntervalEstimate]) -> str:
-    """A series' name, and that nothing could be estimated of it where that is so."""
-    return name if any(one.value is not None for one in part) else f"{name}: {units.NOT_ENOUGH}"
+def _series_label(name: str, points: Sequence[IntervalEstimate]) -> str:
+    """Return a series' name, with "not enough data" where it has no estimate."""
+    return name if any(point.value is not None for point in points) else f"{name}: {units.NOT_ENOUGH}"
 
 
-def _dots(drawn: Figure, there: Sequence[IntervalEstimate], places: Sequence[float], colour: str, *, unit: str, digits: int) -> None:
-    colours = [one.colour or colour for one in there]
-    for one, place, own in zip(there, places, colours, strict=True):
-        if one.low is not None and one.high is not None:
-            drawn.add_trace("scatter", x=[one.low, one.high], y=[place, place], mode="lines", line={"color": own, "width": 2}, hoverinfo="skip")
-    known = [one.low is not None and one.high is not None for one in there]
-    marker = {
-        "size": 8,
-        "color": [own if sure else NO_FILL for own, sure in zip(colours, known, strict=True)],
-        "line": {"color": colours, "width": 1.5},
-    }
-    hover = [_hover(one, unit, digits) for one in there]
+def _add_dots(drawn: Figure, points: Sequence[IntervalEstimate], positions: Sequence[float], colour: str, *, unit: str, digits: int) -> None:
+    """Add dots with their intervals; a dot without an interval is hollow."""
+    colours = [point.colour or colour for point in points]
+    fills = []
+    for point, position, own in zip(points, positions, colours, strict=True):
+        has_interval = point.low is not None and point.high is not None
+        fills.append(own if has_interval else NO_FILL)
+        if has_interval:
+            drawn.add_trace(
+                "scatter", x=[point.low, point.high], y=[position, position], mode="lines", line={"color": own, "width": 2}, hoverinfo="skip"
+            )
+    marker = {"size": 8, "color": fills, "line": {"color": colours, "width": 1.5}}
+    hover = [_hover(point, unit, digits) for point in points]
     drawn.add_trace(
-        "scatter", x=[one.value for one in there], y=list(places), mode="markers", marker=marker, hovertext=hover, hovertemplate=HOVER_TEMPLATE
+        "scatter",
+        x=[point.value for point in points],
+        y=list(positions),
+        mode="markers",
+        marker=marker,
+        hovertext=hover,
+        hovertemplate=HOVER_TEMPLATE,
     )
 
 
-def _hover(one: IntervalEstimate, unit: str, digits: int) -> str:
-    more = f"<br>{escape_text(one.hover_note)}" if one.hover_note else ""
-    band = units.format_interval(one.low, one.high, digits, unit)
-    value = units.format_number(one.value, digits, unit, signed=True)
-    return f"<b>{escape_text(one.row)}</b> {escape_text(one.series)}<br>{value}<br>95 %: {band}<br>n={one.n:,}{more}"
+def _hover(point: IntervalEstimate, unit: str, digits: int) -> str:
+    more = f"<br>{escape_text(point.hover_note)}" if point.hover_note else ""
+    value = units.format_number(point.value, digits, unit, signed=True)
+    band = units.format_interval(point.low, point.high, digits, unit)
+    return f"<b>{escape_text(point.row)}</b> {escape_text(point.series)}<br>{value}<br>95 %: {band}<br>n={point.n:,}{more}"
 
 
-def _reach(told: Sequence[IntervalEstimate], marks: Sequence[float]) -> tuple[float, float]:
-    """The span to show: every dot, and intervals up to a few times what most of them reach."""
-    dots = [one.value for one in told if one.value is not None]
-    wide = [
-        max(abs(one.low - one.value), abs(one.high - one.value))
-        for one in told
-        if one.value is not None and one.low is not None and one.high is not None
-    ]
-    most = MAX_REACH * statistics.median(wide) if wide else 0.0
-    ends = [end for one in told if one.value is not None for end in (one.low, one.high) if end is not None and abs(end - one.value) <= most]
-    values = [*marks, *dots, *ends]
+def _axis_range(estimates: Sequence[IntervalEstimate], marks: Sequence[float]) -> tuple[float, float]:
+    """Return the range of the axis: every dot, and intervals up to a multiple of the median length."""
+    points = [(point.value, point.low, point.high) for point in estimates if point.value is not None]
+    lengths = [max(abs(low - value), abs(high - value)) for value, low, high in points if low is not None and high is not None]
+    longest = MAX_REACH * statistics.median(lengths) if lengths else 0.0
+    ends = [end for value, low, high in points for end in (low, high) if end is not None and abs(end - value) <= longest]
+    values = [*marks, *(value for value, _, _ in points), *ends]
     low, high = min(values, default=-1.0), max(values, default=1.0)
     room = 0.06 * ((high - low) or 1.0)
     return low - room, high + room

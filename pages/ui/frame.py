@@ -1,4 +1,4 @@
-"""What stands round every page: the theme, the navigation, the line that says how the engine is, and the banners."""
+"""The frame of every page: theme, navigation, the line with the engine's state, and banners."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _WORDS = {"locked": "Store locked.", "corrupt": "Store damaged."}
 
 
 def run_page(store_url: str) -> None:
-    """Draws the app: called by the script at every run."""
+    """Run the chosen page in its frame; the script calls this at every run."""
     st.set_page_config(page_title="Podium", page_icon=str(Path(__file__).parent / "icon.svg"), layout="wide", initial_sidebar_state="auto")
     st.html(f"<style>{theme.load_css()}</style>")
     st.logo(str(Path(__file__).parent / "podium.svg"), size="large")
@@ -34,32 +34,31 @@ def run_page(store_url: str) -> None:
 
 @st.fragment(run_every=REFRESH)
 def show_header(title: str) -> None:
-    """The page's name, the engine's state, and what must not be overlooked."""
+    """Show the page's name, the engine's state and the banners."""
     live.run_clock(cache.current_time(), REFRESH)
     try:
         status = cache.fetch_status()
     except StoreUnreadable as error:
         word = {"missing": "starting", "locked": "degraded"}.get(error.kind, "down")
-        shown = [] if error.kind == "missing" else [banners.Banner(_WORDS.get(error.kind, "Store unreadable."), _lasting(), theme.HARM)]
+        shown = [] if error.kind == "missing" else [banners.Banner(_WORDS.get(error.kind, "Store unreadable."), _unreadable_for(), theme.HARM)]
         head = f'<div class="pd-head"><h1>{escape(title)}</h1><span class="pd-right">{tables.render_chip(word)}</span></div>'
         widgets.show_html(f'<div class="pd">{head}{banners.render_banners(shown)}</div>')
         return
     st.session_state.pop("unreadable_since", None)
     now = cache.current_time()
-    told = banners.judge_status(status, now)
-    shown = banners.build_banners(status, told, now)
+    verdict = banners.judge_status(status, now)
+    shown = banners.build_banners(status, verdict, now)
     facts = "".join(f"<span>{fact}</span>" for fact in _facts(status, now))
-    state = tables.render_chip(banners.health_word(told))
-    widgets.show_html(
-        f'<div class="pd"><div class="pd-head"><h1>{escape(title)}</h1><span class="pd-right">{state}</span>{facts}</div>{banners.render_banners(shown)}</div>'
-    )
+    state = tables.render_chip(banners.health_word(verdict))
+    line = f'<div class="pd-head"><h1>{escape(title)}</h1><span class="pd-right">{state}</span>{facts}</div>'
+    widgets.show_html(f'<div class="pd">{line}{banners.render_banners(shown)}</div>')
 
 
-def _lasting() -> str:
-    """For how long this browser has not been able to read the store."""
+def _unreadable_for() -> str:
+    """Return how long this browser session has been unable to read the store."""
     now = cache.current_time()
     since = st.session_state.setdefault("unreadable_since", now)
-    return f"For {ages.ticking_age(since, now)}; it is read again every {REFRESH:g} s"
+    return f"For {ages.ticking_age(since, now)}; the page retries every {REFRESH:g} s"
 
 
 def _facts(status: EngineStatus, now: int) -> list[str]:
@@ -77,5 +76,5 @@ def _facts(status: EngineStatus, now: int) -> list[str]:
 
 
 def open_page(page: str, **query: str) -> None:
-    """Leads to a page from a page's own script."""
+    """Open another page from a page's script."""
     st.switch_page(str(ROOT / "pages" / page), query_params=query)

@@ -1,4 +1,4 @@
-"""The live chart and the live table: components whose nodes are kept, so a refresh loses no zoom, scroll, focus or place."""
+"""Live charts, tables and the clock: components whose DOM nodes persist, so a refresh keeps zoom, scroll position and focus."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ HERE = Path(__file__).parent
 
 
 def show_chart(figure: Figure, *, key: str, label: str, clickable: bool = False, stamp: str = "") -> None:
-    """Draws a figure; where it is clickable, a point whose customdata is "tick SYMBOL" leads to that decision.
+    """Show a figure; in a clickable one, a point whose customdata is "tick SYMBOL" opens that decision.
 
-    `stamp` names what it is of, for the rows that are to change together with it.
+    `stamp` identifies its content, for tables that must change in the same frame.
     """
     _chart()(
         key=key,
@@ -34,15 +34,15 @@ def show_chart(figure: Figure, *, key: str, label: str, clickable: bool = False,
 
 
 def run_clock(now: int, every: float) -> None:
-    """Counts the ages on the page from now on, ns UTC, and greys the page where the next refreshes, `every` seconds, do not come."""
+    """Update the ages on the page from `now`, ns UTC, and grey the page when no refresh arrives within `every` seconds."""
     _clock()(key="podium_clock", data={"now": now // units.MS, "every": every})
 
 
 def show_live_table(html: str, *, key: str, height: int | None = None, reserved: int | None = None, label: str = "Table", after: str = "") -> None:
-    """Draws a table made by `tables.html`, whose rows may be links, or other markup.
+    """Show a table from `tables.html`, whose rows may be links, or other markup.
 
-    `height` is the most it takes, in pixels. `reserved` rows are taken whether there are that many or not, and more of them are scrolled to:
-    a list that changes with every tick then moves nothing that stands below it. `after` is the stamp of a chart that it changes together with.
+    `height` is its largest height in pixels. `reserved` fixes its height to that many rows, and longer tables scroll, so that a list which
+    changes with every tick moves nothing below it. `after` is the stamp of the chart that it changes together with.
     """
     _rows()(key=key, data={"html": ages.render_ages(html), "height": height, "reserved": reserved, "label": label, "after": after})
 

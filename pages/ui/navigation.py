@@ -1,4 +1,4 @@
-"""The pages' addresses, and the answer at an address that is none of them."""
+"""The pages with their addresses, and the response at an unknown address."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ PAGES = (  # file, title, address, icon
 )
 _KNOWN = frozenset(f"/{address or ''}" for _, _, address, _ in PAGES)
 _NO_PAGES = ("/_stcore/", "/api/", "/app/static/", "/component/", "/media/", "/static/")  # files may be HTML there
-_LONGEST = 120  # letters of an address that are repeated
+_MAX_PATH = 120  # characters of an unknown address shown
 _HTML = """<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>No such page - Podium</title>
 <style>:root{{color-scheme:light dark}}
 body{{font:16px/1.5 system-ui,sans-serif;max-width:40rem;margin:12vh auto;padding:0 1.2rem;overflow-wrap:anywhere}}
 h1{{font-size:1.4rem}}li{{margin:.15rem 0}}</style></head>
-<body><h1>There is no page {asked}</h1><p>These are the pages:</p><ul>{links}</ul></body></html>"""
+<body><h1>There is no page {path}</h1><p>These are the pages:</p><ul>{links}</ul></body></html>"""
 
 
 class NotFoundMiddleware:
-    """Middleware that answers 404, with the list of pages, where Streamlit would open its first page or a blank one."""
+    """Middleware that responds with 404 and the list of pages where Streamlit would open its first page or a blank one."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -56,9 +56,9 @@ class NotFoundMiddleware:
 
 
 def _no_such_page(path: str) -> HTMLResponse:
-    asked = escape(path if len(path) <= _LONGEST else path[:_LONGEST] + "\N{HORIZONTAL ELLIPSIS}")
+    shown = escape(path if len(path) <= _MAX_PATH else path[:_MAX_PATH] + "\N{HORIZONTAL ELLIPSIS}")
     links = "".join(f'<li><a href="/{address or ""}">{title}</a></li>' for _, title, address, _ in PAGES)
-    return HTMLResponse(_HTML.format(asked=asked, links=links), 404)
+    return HTMLResponse(_HTML.format(path=shown, links=links), 404)
 
 
 def _is_html(message: Message) -> bool:

@@ -1,4 +1,4 @@
-"""Choices that live in the page's address, so that a view can be kept, sent and reached by a link."""
+"""Filters stored in the page's address, so that a view can be bookmarked, sent and linked to."""
 
 from __future__ import annotations
 
@@ -10,47 +10,47 @@ ALL = "all"
 
 
 def select_or_all(label: str, options: Sequence[str], *, name: str, width: int) -> str | None:
-    """One of the options, or None for all; the address says which."""
+    """Show a select box and return one of the options, or None for all; the address holds the choice."""
     shown = [ALL, *options]
-    key = _follow(name, _named(shown, name))
-    told = st.selectbox(label, shown, key=key, width=width, on_change=_kept, args=(name, key))
-    return None if told in {None, ALL} else str(told)
+    key = _set_widget(name, _read_address(shown, name))
+    choice = st.selectbox(label, shown, key=key, width=width, on_change=_store_choice, args=(name, key))
+    return None if choice in {None, ALL} else str(choice)
 
 
 def select_one(label: str, options: Sequence[str], *, name: str, width: int) -> str:
-    """One of the options; the address says which, the first where it names none of them."""
-    key = _follow(name, _named(options, name))
-    return str(st.selectbox(label, options, key=key, width=width, on_change=_kept, args=(name, key)))
+    """Show a select box and return one of the options; the address holds the choice, by default the first option."""
+    key = _set_widget(name, _read_address(options, name))
+    return str(st.selectbox(label, options, key=key, width=width, on_change=_store_choice, args=(name, key)))
 
 
 def find_unknown(options: Sequence[str], *, name: str) -> str | None:
-    """What the address asks for under this name, where that is not to be had."""
-    asked = st.query_params.get(name)
-    return asked[:40] if asked is not None and asked not in {ALL, *options} else None
+    """Return the value of this name in the address if it is none of the options, else None."""
+    value = st.query_params.get(name)
+    return value[:40] if value is not None and value not in {ALL, *options} else None
 
 
 def show_toggle(label: str, *, name: str) -> bool:
-    """On where the address says so."""
-    key = _follow(name, st.query_params.get(name) == "yes")
-    return bool(st.toggle(label, key=key, on_change=_kept, args=(name, key)))
+    """Show a toggle and return whether it is on; the address holds its state."""
+    key = _set_widget(name, st.query_params.get(name) == "yes")
+    return bool(st.toggle(label, key=key, on_change=_store_choice, args=(name, key)))
 
 
-def _named(options: Sequence[str], name: str) -> str:
-    """The option that the address names, else the first."""
-    asked = st.query_params.get(name)
-    return asked if asked is not None and asked in options else options[0]
+def _read_address(options: Sequence[str], name: str) -> str:
+    """Return the option named in the address, else the first."""
+    value = st.query_params.get(name)
+    return value if value is not None and value in options else options[0]
 
 
-def _follow(name: str, value: str | bool) -> str:
-    """The key of a widget that has this value: the browser's back and forward change the address, and the widget must not remember another."""
+def _set_widget(name: str, value: str | bool) -> str:
+    """Set the widget to this value and return its key: the browser's back and forward change the address, which overrides the widget's memory."""
     key = f"choice_{name}"
     st.session_state[key] = value
     return key
 
 
-def _kept(name: str, key: str) -> None:
-    told = st.session_state[key]
-    if told in {None, ALL, False}:
+def _store_choice(name: str, key: str) -> None:
+    choice = st.session_state[key]
+    if choice in {None, ALL, False}:
         st.query_params.pop(name, None)
     else:
-        st.query_params[name] = "yes" if told is True else str(told)
+        st.query_params[name] = "yes" if choice is True else str(choice)

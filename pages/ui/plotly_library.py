@@ -1,4 +1,4 @@
-"""Serves Plotly's browser library out of the installed package, under a name that changes with its content."""
+"""Serves Plotly's browser library from the installed package, under a name that changes with its content."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 FOLDER = "/plotly/"
-MISSING = f"{FOLDER}missing.js"  # nothing is served here: the chart says what to do
+MISSING = f"{FOLDER}missing.js"  # a 404, after which the chart shows the remedy
 FOREVER = "public, max-age=31536000, immutable"  # another version of the library has another name
 
 
 def library_file() -> Path | None:
-    """The library in the installed package; None where it is not installed whole."""
+    """Return the library in the installed package; None where the package is incomplete."""
     package = find_spec("plotly")
     path = Path(package.origin).parent / "package_data" / "plotly.min.js" if package is not None and package.origin else None
     return path if path is not None and path.is_file() else None
@@ -26,13 +26,13 @@ def library_file() -> Path | None:
 
 @cache
 def library_address() -> str:
-    """Where the browser finds the library on this server."""
+    """Return the library's address on this server."""
     path = library_file()
     return MISSING if path is None else f"{FOLDER}plotly-{hashlib.blake2b(path.read_bytes(), digest_size=10).hexdigest()}.min.js"
 
 
 def library_route() -> Route:
-    """The library's route; any other name in its folder is not found."""
+    """Return the library's route; any other name in its folder is a 404."""
     return Route(f"{FOLDER}{{name}}", _serve)
 
 
@@ -48,5 +48,5 @@ def _serve(request: Request) -> Response:
 
 @cache
 def _compressed(path: Path) -> bytes:
-    """Compressed once for as long as the server lives."""
+    """Compress the library once per process."""
     return gzip.compress(path.read_bytes(), 6, mtime=0)

@@ -1,4 +1,4 @@
-"""Skill in words and tiles: whether it is proven now, what it was lately, and what it is over the whole session."""
+"""Skill in words and tiles: whether it is proven now, recent skill, and skill over the whole session."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ WARM = "warm-up included"
 
 @dataclass(frozen=True, slots=True)
 class SkillVerdict:
-    """Whether skill is proven, and the horizon (bars) that is best proven, or was; the shortest where none is."""
+    """Whether skill is proven, and the horizon (bars) of the best proof, now or before; the shortest where there is none."""
 
     state: str  # as engine.explain has it
     horizon: int
-    bound: float | None  # of R2 at that horizon, that sizes rest on
+    bound: float | None  # lower bound of R2 at that horizon, on which sizes rest
 
 
 def judge_current_skill(status: EngineStatus, skill: pd.DataFrame) -> SkillVerdict | None:
-    """None before the first tick."""
+    """Return the verdict on skill now; None before the first tick."""
     if status.last is None or status.session is None or not status.session.horizons:
         return None
     horizons = status.session.horizons
@@ -37,36 +37,36 @@ def judge_current_skill(status: EngineStatus, skill: pd.DataFrame) -> SkillVerdi
     return SkillVerdict(state, horizons[place], bounds[place])
 
 
-def render_skill_banner(told: SkillVerdict, cross_check: str) -> str:
-    """The verdict on the engine's skill, as a banner that always takes the same room."""
-    bars = units.format_count(told.horizon, "bar")
+def render_skill_banner(current: SkillVerdict, cross_check: str) -> str:
+    """Return the verdict as a banner of constant height."""
+    bars = units.format_count(current.horizon, "bar")
     word, text, colour = {
         PROVEN: (
             "Skill is proven.",
-            f"At {bars} the lower bound of R² is {units.format_percent(told.bound, 2, signed=True)}. Sizes follow it.",
+            f"At {bars} the lower bound of R² is {units.format_percent(current.bound, 2, signed=True)}. Position sizes follow it.",
             theme.GOOD,
         ),
-        LAPSED: ("Skill has gone.", f"Lately the forecasts at {bars} are not proven any more. Nothing is opened until they are.", theme.HARM),
-        NOT_PROVEN: ("Skill is not proven yet.", "Nothing is opened until it is.", theme.NEUTRAL),
-    }.get(told.state, ("Skill is not known.", "The newest tick could not measure it. Nothing is opened.", theme.WARNING))
+        LAPSED: ("Skill is lost.", f"Recent forecasts at {bars} are no longer proven. No position is opened until they are.", theme.HARM),
+        NOT_PROVEN: ("Skill is not proven yet.", "No position is opened until it is.", theme.NEUTRAL),
+    }.get(current.state, ("Skill is unknown.", "The newest tick could not measure it. No position is opened.", theme.WARNING))
     doubt = "" if cross_check == "reliable" else f" Cross-check: {cross_check}."
     return f'<div class="pd pd-verdict">{render_notice(text + doubt, word=word, colour=colour)}</div>'
 
 
 def build_skill_tiles(skill: pd.DataFrame, horizon: int, halflife: float | None = None) -> list[Tile]:
-    """The ensemble's R2 out of sample, lately and over the whole session, each with its interval and n."""
+    """Build the tiles of the ensemble's R2 out of sample, recent and over the whole session, with interval and n."""
     memory = "" if halflife is None else f", half-life {halflife:,.0f} ticks"
     bars = units.format_count(horizon, "bar")
     return [
-        _tile(skill, "recent", horizon, f"Skill lately (R², {bars})", memory),
-        _tile(skill, "ensemble", horizon, f"Skill, session (R², {bars})", f", {WARM}"),
+        _tile(skill, "recent", horizon, f"Recent skill (R², {bars})", memory),
+        _tile(skill, "ensemble", horizon, f"Session skill (R², {bars})", f", {WARM}"),
     ]
 
 
 def _tile(skill: pd.DataFrame, scope: str, horizon: int, label: str, more: str) -> Tile:
     n = _figure(skill, scope, horizon, "n")
     if n is None:
-        return Tile(label, units.NOT_MEASURED, "no forecast has come due")
+        return Tile(label, units.NOT_MEASURED, "no forecast has fallen due")
     r2, low, high = (_figure(skill, scope, horizon, name) for name in ("r2", "low", "high"))
     if r2 is None or low is None or high is None:
         return Tile(label, units.NOT_ENOUGH, f"n={int(n):,}{more}")

@@ -1,4 +1,4 @@
-"""A small line of values, for tiles and tables."""
+"""Sparklines: small lines of values for tiles and tables."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from pages.ui import theme
 
 
 def render_sparkline(values: Sequence[float | None]) -> str:
-    """The values in their own scale; gaps stay gaps; "" where there are fewer than two."""
-    there = [value for value in values if value is not None and value == value]  # noqa: PLR0124 NaN is not itself
-    if len(there) < 2:
+    """Return an SVG of the values on their own scale, with gaps as gaps; "" for fewer than two values."""
+    finite = [value for value in values if value is not None and value == value]  # noqa: PLR0124 NaN is not itself
+    if len(finite) < 2:
         return ""
-    low, span = min(there), (max(there) - min(there)) or 1.0
+    low, span = min(finite), (max(finite) - min(finite)) or 1.0
     width = 100 / (len(values) - 1)
     path, pen = [], "M"
-    for place, value in enumerate(values):
+    for position, value in enumerate(values):
         if value is None or value != value:  # noqa: PLR0124
             pen = "M"
             continue
-        path.append(f"{pen}{place * width:.1f} {23 - 20 * (value - low) / span:.1f}")
+        path.append(f"{pen}{position * width:.1f} {23 - 20 * (value - low) / span:.1f}")
         pen = "L"
     return (
         '<svg viewBox="0 0 100 26" preserveAspectRatio="none" aria-hidden="true">'

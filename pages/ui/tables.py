@@ -1,4 +1,4 @@
-"""Tables as HTML: real text with labels, a column's unit in its head, cards on a phone."""
+"""Tables as HTML: real text with labels, units and tooltips in the column heads, cards on a phone."""
 
 from __future__ import annotations
 
@@ -6,23 +6,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from pages.ui import sparkline, theme
+from pages.ui import glossary, sparkline, theme
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column's head; figures are set to the right."""
+    """A column's head; numbers are aligned right. Its tooltip is the glossary's sentence for `term`, or for the label."""
 
     label: str
     right: bool = False
     full_width: bool = False  # takes the whole width of a card
     nowrap: bool = False
-    wrap: bool = False  # a figure that may take several lines
+    wrap: bool = False  # a number that may take several lines
+    term: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """Text, with a colour mark before it, smaller words after it, a bar for a share of 0..1, or a small line of values."""
+    """Text with a colour mark before it, smaller words after it, a bar for a share from 0 to 1, or a sparkline of values."""
 
     text: str
     colour: str | None = None
@@ -33,7 +34,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class TableRow:
-    """A row with its identity; `link` is where it leads."""
+    """A row with its identity; `link` is the address it opens."""
 
     id: str
     cells: tuple[Cell | str, ...]
@@ -41,11 +42,25 @@ class TableRow:
     highlighted: bool = False
 
 
+def text_columns(*labels: str) -> tuple[Column, ...]:
+    """Return plain columns of text."""
+    return tuple(Column(label) for label in labels)
+
+
+def number_columns(*labels: str) -> tuple[Column, ...]:
+    """Return columns of numbers, aligned right."""
+    return tuple(Column(label, right=True) for label in labels)
+
+
+PAIR_COLUMNS = (Column("", nowrap=True), Column("", right=True, wrap=True))
+FIGURE_COLUMNS = (Column(""), Column("", right=True))
+
+
 def render_table(columns: Sequence[Column], lines: Sequence[TableRow], *, label: str, cards: bool = True, empty: str = "") -> str:
-    """Return the table; `empty` stands in place of the rows where there are none."""
-    cells = "".join(f'<th scope="col" class="{_classes(column)}">{escape(column.label)}</th>' for column in columns)
+    """Return the table as HTML; `empty` is shown when there are no rows."""
+    cells = "".join(_head(column) for column in columns)
     head = f"<thead><tr>{cells}</tr></thead>" if any(column.label for column in columns) else ""
-    body = "".join(_line(columns, line) for line in lines)
+    body = "".join(_row(columns, line) for line in lines)
     if not lines and empty:
         body = f'<tr class="pd-none"><td colspan="{len(columns)}">{escape(empty)}</td></tr>'
     kind = "pd-cards" if cards else ""
@@ -53,32 +68,51 @@ def render_table(columns: Sequence[Column], lines: Sequence[TableRow], *, label:
 
 
 def render_chip(word: str, colour: str | None = None) -> str:
-    """A state word with its colour beside it, never the colour alone."""
+    """Return a state word after its colour mark; the colour never stands alone."""
     return f'<span class="pd-chip"><span class="pd-dot" style="background:{colour or theme.state_colour(word)}"></span>{escape(word)}</span>'
 
 
-def _line(columns: Sequence[Column], line: TableRow) -> str:
+def render_tooltip(term: str) -> str:
+    """Return the title attribute with the glossary's sentence for a term or label, "" where it has none."""
+    definition = glossary.find_definition(term)
+    return f' title="{escape(definition)}"' if definition else ""
+
+
+def _head(column: Column) -> str:
+    return f'<th scope="col" class="{_classes(column)}"{render_tooltip(column.term or column.label)}>{escape(column.label)}</th>'
+
+
+def _row(columns: Sequence[Column], line: TableRow) -> str:
     cells = "".join(
-        f'<td class="{_classes(column)}" data-label="{escape(column.label)}">{_cell(cell, line.link if place == 0 else None)}</td>'
-        for place, (column, cell) in enumerate(zip(columns, line.cells, strict=True))
+        f'<td class="{_classes(column)}" data-label="{escape(column.label)}"{_label_tooltip(column, cell, position)}>'
+        f"{_cell(cell, line.link if position == 0 else None)}</td>"
+        for position, (column, cell) in enumerate(zip(columns, line.cells, strict=True))
     )
-    kind = (' class="mark"' if line.highlighted else "") + (" data-link" if line.link else "")
-    return f'<tr data-id="{escape(line.id)}"{kind}>{cells}</tr>'
+    attributes = (' class="mark"' if line.highlighted else "") + (" data-link" if line.link else "")
+    return f'<tr data-id="{escape(line.id)}"{attributes}>{cells}</tr>'
+
+
+def _label_tooltip(column: Column, cell: Cell | str, position: int) -> str:
+    """Return the tooltip of a cell that labels its row: the first one, below an empty head."""
+    if position or column.label:
+        return ""
+    return render_tooltip(cell if isinstance(cell, str) else cell.text)
 
 
 def _cell(cell: Cell | str, link: str | None) -> str:
-    told = Cell(cell) if isinstance(cell, str) else cell
-    text = escape(told.text)
-    if told.colour and told.bar is None:
-        text = f'<span class="pd-chip"><span class="pd-dot" style="background:{told.colour}"></span>{text}</span>'
-    if told.bar is not None:
-        bar = f'<span class="pd-bar"><i style="width:{min(1.0, max(0.0, told.bar)) * 100:.1f}%;background:{told.colour or theme.UP}"></i></span>'
+    content = Cell(cell) if isinstance(cell, str) else cell
+    text = escape(content.text)
+    if content.colour and content.bar is None:
+        text = f'<span class="pd-chip"><span class="pd-dot" style="background:{content.colour}"></span>{text}</span>'
+    if content.bar is not None:
+        width = min(1.0, max(0.0, content.bar)) * 100
+        bar = f'<span class="pd-bar"><i style="width:{width:.1f}%;background:{content.colour or theme.UP}"></i></span>'
         text = f'<span class="pd-barred">{bar}{text}</span>' if text else bar
     if link:
         text = f'<a href="{escape(link)}" target="_self">{text}</a>'
-    if told.trend:
-        text = f'<span class="pd-trend">{sparkline.render_sparkline(told.trend)}</span>{text}'
-    return text + (f" <small>{escape(told.small)}</small>" if told.small else "")
+    if content.trend:
+        text = f'<span class="pd-trend">{sparkline.render_sparkline(content.trend)}</span>{text}'
+    return text + (f" <small>{escape(content.small)}</small>" if content.small else "")
 
 
 def _classes(column: Column) -> str:

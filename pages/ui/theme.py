@@ -21,9 +21,9 @@ CATEGORIES = (
     "#6B7280",
 )  # Okabe-Ito; its black and yellow bent to show on both grounds
 
-LANES = (UP, "#56B4E9", "#CC79A7", "#7A5195", NEUTRAL)  # threads; amber is for what fell back
+LANES = (UP, "#56B4E9", "#CC79A7", "#7A5195", NEUTRAL)  # threads; amber marks a fallback
 
-# Stand-ins, replaced in the browser by the colours of the theme, so that one figure serves light and dark.
+# Placeholders that the browser replaces by the colours of the theme, so that one figure serves light and dark.
 TEXT = "#010101"
 MUTED = "#020202"
 GRID = "#030303"
@@ -67,7 +67,7 @@ STATES = {
     "challenger": UP,
 }
 
-# Quiet, so that what was bought or sold stands out of the mosaic.
+# Muted, so that buys and sells stand out.
 GATES = (
     "#8FA6BF",
     "#C9AE7C",
@@ -91,22 +91,22 @@ FREE = "#D0D5DB"  # held although no gate failed
 
 
 def state_colour(word: str) -> str:
-    """The colour of a state word; neutral for a word without one."""
+    """Return the colour of a state word; neutral for a word without one."""
     return STATES.get(word, NEUTRAL)
 
 
 def gate_colour(position: int) -> str:
-    """The colour of the gate at this place of the ladder, wherever it is shown."""
+    """Return the colour of the gate at this position of the ladder, the same on every page."""
     return GATES[position % len(GATES)]
 
 
 def regime_colour(name: str, position: int) -> str:
-    """A regime's colour; by its place where it has none of its own."""
+    """Return a regime's colour; by its position where the name has none."""
     return REGIMES.get(name, category_colour(position))
 
 
 def with_alpha(colour: str, share: float = 0.16) -> str:
-    """A colour that lets the ground through."""
+    """Return a translucent version of a colour."""
     return f"rgba({int(colour[1:3], 16)},{int(colour[3:5], 16)},{int(colour[5:7], 16)},{share:g})"
 
 

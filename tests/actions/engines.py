@@ -1,4 +1,4 @@
-"""A real engine on a store of its own, for actions to be run on."""
+"""A real engine on a store of its own, to run actions on."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from engine.service.bootstrap import build_service, open_configured_feed
 from engine.service.caches import ClearableCache
 from engine.service.clock import WallClock
 from engine.service.lease import Lease
 from engine.service.scheduler import JobScheduler
 from engine.service.service import EngineService
-from engine.service.supervisor import open_configured_feed
 from engine.settings import Settings
 
 
@@ -24,7 +24,7 @@ def desk(home: Path, *, clock: WallClock | None = None, caches: tuple[ClearableC
     home.mkdir(parents=True, exist_ok=True)
     clock, lease = clock or WallClock(), Lease(settings.database_url)
     assert lease.acquire(clock.now(), clock.tick())
-    made = EngineService(settings, open_configured_feed(settings), clock, lease.holder_id, caches=caches)
+    made = build_service(settings, open_configured_feed(settings), clock, lease.holder_id, caches=caches)
     made.schedule_jobs(JobScheduler(clock))
     try:
         yield made

@@ -1,4 +1,4 @@
-"""Folders full of what an action must not follow, move or delete, and a way to see that nothing has changed."""
+"""Folders full of entries that an action must not follow, move or delete, and a way to check that nothing has changed."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ PLAIN = b"2026-01-01 INFO all is well with the engine and its models\n" * 2_000 
 
 def world(folder: Path) -> dict[str, tuple[int, int, bytes | str]]:
     """Every entry below a folder with its mode, links and content, nothing followed."""
-    found: dict[str, tuple[int, int, bytes | str]] = {}
+    entries: dict[str, tuple[int, int, bytes | str]] = {}
     for parent, folders, files in os.walk(folder):
         for name in folders + files:
             path = os.path.join(parent, name)  # noqa: PTH118 a hostile name may be no sound Path
-            told = os.lstat(path)
+            status = os.lstat(path)
             content: bytes | str = ""
-            if stat.S_ISLNK(told.st_mode):
+            if stat.S_ISLNK(status.st_mode):
                 content = os.readlink(path)  # noqa: PTH115
-            elif stat.S_ISREG(told.st_mode):
+            elif stat.S_ISREG(status.st_mode):
                 content = Path(path).read_bytes()
-            found[path] = (told.st_mode, told.st_nlink, content)
-    return found
+            entries[path] = (status.st_mode, status.st_nlink, content)
+    return entries
 
 
 def aged(path: Path, content: bytes = PLAIN, at: float = OLD) -> Path:

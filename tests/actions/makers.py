@@ -1,4 +1,4 @@
-"""Makes the room an action is given and levers over plain values."""
+"""Makes the context of an action, and actuators over plain values."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from engine.domain.optimization import (
     UnusedArtifacts,
 )
 from engine.files.owned_folders import TEMPORARY
-from engine.optimizer.runtime.no_engine import NullActuators
 from engine.optimizer.runtime.temporary_override import TemporaryOverride
+from tests.actions.null_actuators import NullActuators
 
 NOW = 1_700_000_000 * 1_000_000_000  # ns UTC
 T = TypeVar("T")
@@ -32,18 +32,24 @@ def nothing_tuned() -> ActionResult:
     raise AssertionError("the store is not this action's")
 
 
-def room(
+def make_context(
     home: Path,
     *,
     dry_run: bool = False,
     tune_store: Callable[[], ActionResult] = nothing_tuned,
-    told: list[tuple[float, str]] | None = None,
+    progress_log: list[tuple[float, str]] | None = None,
     now: int = NOW,
-    levers: Actuators | None = None,
+    actuators: Actuators | None = None,
 ) -> ActionContext:
-    said = [] if told is None else told
+    progress_log = [] if progress_log is None else progress_log
     return ActionContext(
-        home, home / TEMPORARY.name, tune_store, lambda progress, word: said.append((progress, word)), dry_run, now, levers or NullActuators()
+        home,
+        home / TEMPORARY.name,
+        tune_store,
+        lambda progress, word: progress_log.append((progress, word)),
+        dry_run,
+        now,
+        actuators or NullActuators(),
     )
 
 

@@ -1,4 +1,4 @@
-"""What holds for every action there is."""
+"""Rules that hold for every action."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ import pytest
 from engine.domain.optimization import Action, ActionResult
 from engine.files.owned_folders import TEMPORARY
 from engine.optimizer.runtime.experiment import ActionError, load_actions, run_action
-from engine.optimizer.runtime.no_engine import NullActuators
 from engine.probes.engine import EngineProbe
 from engine.probes.probes import Probes
 from engine.service.clock import WallClock
 from tests.actions.engines import desk
 from tests.actions.hostile import HOSTILE, around, rotated, world
-from tests.actions.makers import Plain, room
+from tests.actions.makers import Plain, make_context
 from tests.optimizer.test_experiment import World
 
 EVERY = tuple(load_actions().values())
@@ -79,65 +78,65 @@ def test_it_says_what_it_is_and_cures_a_reading_that_there_is(action: Action, tm
 def test_a_dry_run_does_nothing_and_says_what_it_would_do(action: Action, idle: bool, tmp_path: Path) -> None:
     if not idle:
         rotated(tmp_path / "logs")
-    levers, before = Plain(idle=idle), world(tmp_path)
-    values = dict(levers.values)
-    measured = action.run(room(tmp_path, dry_run=True, levers=levers))
+    actuators, before = Plain(idle=idle), world(tmp_path)
+    values = dict(actuators.values)
+    measured = action.run(make_context(tmp_path, dry_run=True, actuators=actuators))
     assert (measured.done, measured.amount) == (False, 0.0)
     assert one_line(measured)
     assert world(tmp_path) == before
-    assert (levers.values, levers.moved) == (values, [])
-    said = "nothing" if idle or action.name in OWN else "dry run: would"
+    assert (actuators.values, actuators.moved) == (values, [])
+    opening = "nothing" if idle or action.name in OWN else "dry run: would"
     if not (action.name == "delete_temp" and not idle):
-        assert measured.detail.startswith((said, "dry run: "))
+        assert measured.detail.startswith((opening, "dry run: "))
 
 
 @pytest.mark.parametrize("action", [action for action in EVERY if action.name not in OWN], ids=lambda action: action.name)
 def test_without_its_condition_it_declines_and_leaves_no_trace(action: Action, tmp_path: Path) -> None:
-    levers, before = Plain(idle=True), world(tmp_path)
-    values = dict(levers.values)
-    measured = action.run(room(tmp_path, levers=levers))
+    actuators, before = Plain(idle=True), world(tmp_path)
+    values = dict(actuators.values)
+    measured = action.run(make_context(tmp_path, actuators=actuators))
     assert (measured.done, measured.amount) == (False, 0.0)
     assert measured.detail.startswith("nothing ")
     assert one_line(measured)
-    assert (world(tmp_path), levers.values, levers.moved) == (before, values, [])
+    assert (world(tmp_path), actuators.values, actuators.moved) == (before, values, [])
 
 
 @pytest.mark.parametrize("action", KNOBS, ids=lambda action: action.name)
 def test_undo_restores_what_was_turn_by_turn_and_then_declines(action: Action, tmp_path: Path) -> None:
     assert action.undo is not None
-    levers = Plain()
-    seen = [dict(levers.values)]
-    while action.run(room(tmp_path, levers=levers)).done:
-        seen.append(dict(levers.values))
+    actuators = Plain()
+    seen = [dict(actuators.values)]
+    while action.run(make_context(tmp_path, actuators=actuators)).done:
+        seen.append(dict(actuators.values))
     assert 1 < len(seen) < 5
     for earlier in reversed(seen[:-1]):
-        assert not action.undo(room(tmp_path, levers=levers, dry_run=True)).done
-        measured = action.undo(room(tmp_path, levers=levers))
+        assert not action.undo(make_context(tmp_path, actuators=actuators, dry_run=True)).done
+        measured = action.undo(make_context(tmp_path, actuators=actuators))
         assert measured.done
-        assert measured.detail.startswith("taken back: ")
-        assert levers.values == earlier
-    measured = action.undo(room(tmp_path, levers=levers))
+        assert measured.detail.startswith("reverted: ")
+        assert actuators.values == earlier
+    measured = action.undo(make_context(tmp_path, actuators=actuators))
     assert not measured.done
-    assert measured.detail.startswith("nothing to take back")
+    assert measured.detail.startswith("nothing to revert")
 
 
 @pytest.mark.parametrize("action", KNOBS, ids=lambda action: action.name)
-def test_what_was_turned_goes_back_by_itself_after_half_an_hour(action: Action, tmp_path: Path) -> None:
-    levers = Plain()
-    usual = dict(levers.values)
-    assert action.run(room(tmp_path, levers=levers)).done
-    dials = (levers.threads, levers.resting_models, levers.polling, levers.batches)
-    levers.seconds = 1_799.0
+def test_an_override_expires_after_half_an_hour(action: Action, tmp_path: Path) -> None:
+    actuators = Plain()
+    usual = dict(actuators.values)
+    assert action.run(make_context(tmp_path, actuators=actuators)).done
+    dials = (actuators.threads, actuators.resting_models, actuators.polling, actuators.batches)
+    actuators.seconds = 1_799.0
     assert [dial.expire() for dial in dials] == [None] * 4
-    assert levers.values != usual
-    levers.seconds = 1_800.0
+    assert actuators.values != usual
+    actuators.seconds = 1_800.0
     assert sum(dial.expire() is not None for dial in dials) == 1
-    assert levers.values == usual
+    assert actuators.values == usual
     assert [dial.revert() for dial in dials] == [None] * 4
 
 
 @pytest.mark.parametrize(
-    "action", [action for action in EVERY if action.name in {"compress_logs", "delete_temp", "trim_cache"}], ids=lambda one: one.name
+    "action", [action for action in EVERY if action.name in {"compress_logs", "delete_temp", "trim_cache"}], ids=lambda action: action.name
 )
 def test_a_folder_of_its_own_that_is_a_link_is_refused_in_one_line(action: Action, tmp_path: Path) -> None:
     victim, home = tmp_path / "outside", tmp_path / "home"
@@ -146,9 +145,9 @@ def test_a_folder_of_its_own_that_is_a_link_is_refused_in_one_line(action: Actio
     before = world(victim)
     for name in ("logs", TEMPORARY.name, "backtests"):
         (home / name).symlink_to(victim)
-    with pytest.raises((OSError, ValueError), match="cannot be") as told:
-        action.run(room(home, levers=Plain()))
-    assert str(told.value).isprintable()
+    with pytest.raises((OSError, ValueError), match="cannot be") as raised:
+        action.run(make_context(home, actuators=Plain()))
+    assert str(raised.value).isprintable()
     assert world(victim) == before
 
 
@@ -161,18 +160,20 @@ def test_none_touches_anything_outside_this_process_and_its_folder_whatever_lies
         around(outside, home)
         before = {path: entry for path, entry in world(outside).items() if not path.startswith(str(home))}
         assert len(before) > 10
-        kept = {path for path in world(home) if not path.startswith(f"{home}/podium.db")}
+        files = {path for path in world(home) if not path.startswith(f"{home}/podium.db")}
         for action in EVERY:
-            told: list[tuple[float, str]] = []
-            measured = action.run(room(home, levers=made.actuators, tune_store=made._writer.tune, told=told, now=WallClock().now()))
+            progress_log: list[tuple[float, str]] = []
+            measured = action.run(
+                make_context(home, actuators=made.actuators, tune_store=made._writer.tune, progress_log=progress_log, now=WallClock().now())
+            )
             assert one_line(measured), action.name
-            assert all(0.0 <= progress <= 1.0 for progress, _ in told)
+            assert all(0.0 <= progress <= 1.0 for progress, _ in progress_log)
             if action.undo is not None:
-                assert one_line(action.undo(room(home, levers=made.actuators)))
+                assert one_line(action.undo(make_context(home, actuators=made.actuators)))
         after = {path: entry for path, entry in world(outside).items() if not path.startswith(str(home))}
         assert after == before
-        gone = kept - set(world(home))
-        assert gone == {
+        deleted = files - set(world(home))
+        assert deleted == {
             f"{home}/logs/podium.log.1", f"{home}/logs/podium.log.2", f"{home}/backtests/20200101-000000-7.draft",
             f"{home}/{TEMPORARY.name}/rows-0123456789abcdef",
         }  # fmt: skip
@@ -183,15 +184,12 @@ def test_none_touches_anything_outside_this_process_and_its_folder_whatever_lies
 
 
 @pytest.mark.parametrize(
-    "action", [action for action in EVERY if action.name not in {*OWN, "delete_temp", "compress_logs"}], ids=lambda one: one.name
+    "action", [action for action in EVERY if action.name not in {*OWN, "delete_temp", "compress_logs"}], ids=lambda action: action.name
 )
 def test_a_lever_that_fails_ends_in_one_line(action: Action, tmp_path: Path) -> None:
     """Every lever raises, as where no engine runs."""
     world = World()
-    with pytest.raises(ActionError) as said:
-        run_action(
-            action.name, dry_run=False, writer=world, past=world, probes=world, home=tmp_path, clock=world, stop=world, tell=world.tell,
-            levers=NullActuators(), known={action.name: action},
-        )  # fmt: skip
-    assert str(said.value) == f"{action.name} failed: no engine runs here: there is nothing to turn"
+    with pytest.raises(ActionError) as raised:
+        run_action(action.name, world.parts(tmp_path), dry_run=False, report_progress=world.tell, known={action.name: action})
+    assert str(raised.value) == f"{action.name} failed: no engine runs here: there is nothing to change"
     assert world.trials == []

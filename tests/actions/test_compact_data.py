@@ -1,4 +1,4 @@
-"""Compacting: blocks of memory that are half empty or outlived go, and what is decided stays the same to the bit."""
+"""Compacting: blocks of memory that are half empty or outdated shrink, and decisions stay the same bit for bit."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from engine.feeds.simulated import SimulatedFeed
 from engine.service.windows import BUFFER_WINDOWS, COMPACT_BARS, MarketWindow, TrainingRows
 from engine.window import WINDOW_BARS
 from tests.actions.engines import desk
-from tests.actions.makers import room
+from tests.actions.makers import make_context
 from tests.feeds.recordings import BAR, MINUTE, START, write
 
 OUTLIVED = """
@@ -28,24 +28,24 @@ from pathlib import Path
 from types import SimpleNamespace
 import numpy as np
 from engine.actions.compact_data import ACTION
-from engine.domain.optimization import Block
-from engine.feeds.recorded import Recorded
-from tests.actions.makers import Plain, room
-feed = Recorded(sys.argv[1])
+from engine.domain.optimization import MemoryBlock
+from engine.feeds.recorded import RecordedFeed
+from tests.actions.makers import Plain, make_context
+feed = RecordedFeed(sys.argv[1])
 bars = feed.slices(None)
 for _ in range(int(0.9 * len(feed))):
     last = next(bars)
 at = last.at
 del bars, last
 class Real(Plain):
-    def blocks(self):
+    def memory_blocks(self):
         return (feed.played(at),)
-    def compact(self):
-        held = self.blocks()
+    def compact_memory(self):
+        held = self.memory_blocks()
         feed.forget(at)
         return held
-measured = ACTION.do(room(Path("."), levers=Real()))
-again = ACTION.do(room(Path("."), levers=Real()))
+measured = ACTION.run(make_context(Path("."), actuators=Real()))
+again = ACTION.run(make_context(Path("."), actuators=Real()))
 print(int(measured.amount), measured.done, again.done, feed.played(at).held)
 print(measured.detail)
 """
@@ -74,10 +74,10 @@ def test_bars_that_were_played_leave_the_memory_and_the_next_run_declines(tmp_pa
     assert (ran, again) == ("True", "False")
     assert int(freed) > 5_000_000, detail
     assert int(left) < 2_000_000
-    assert detail.startswith("let go of 90,000 rows of the recording (")
+    assert detail.startswith("freed 90,000 rows of the recording (")
 
 
-def test_a_recording_plays_on_after_forgetting_as_though_nothing_had_gone(tmp_path: Path) -> None:
+def test_a_recording_plays_on_unchanged_after_its_played_bars_are_freed(tmp_path: Path) -> None:
     whole, short = (RecordedFeed(recording(tmp_path / name, 500)) for name in ("a", "b"))
     times = [bar.at for bar in whole.slices(None)]
     at = times[199]
@@ -150,7 +150,7 @@ def test_a_decision_is_the_same_to_the_bit_whatever_was_compacted_cleared_and_re
         for tick in range(12):
             if tick in {3, 7}:
                 for action in (ACTION, CLEAR, RESIZE):
-                    measured = action.run(room(tmp_path, levers=tuned.actuators))
+                    measured = action.run(make_context(tmp_path, actuators=tuned.actuators))
                     if tick == 3 and action is ACTION:
                         assert measured.done, measured.detail
                         assert "rows of the window" in measured.detail

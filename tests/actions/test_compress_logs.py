@@ -1,4 +1,4 @@
-"""Compressing logs: what the rotation has put away, whole or not at all, on a disk that may be full."""
+"""Compressing logs: rotated files, completely or not at all, on a disk that may be full."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from engine.files.owned_folders import TEMPORARY
 from engine.service.clock import WallClock
 from engine.service.logging import LOG, close_log, open_log
 from tests.actions.hostile import OLD, PLAIN, aged, rotated, world
-from tests.actions.makers import NOW, room
+from tests.actions.makers import NOW, make_context
 
 LIMITED = """
 import resource, signal, sys
 from pathlib import Path
 from engine.actions.compress_logs import ACTION
-from tests.actions.makers import room
+from tests.actions.makers import make_context
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (4_000, 4_000))
 try:
-    print(ACTION.do(room(Path(sys.argv[1]))))
+    print(ACTION.run(make_context(Path(sys.argv[1]))))
 except OSError as error:
     print("failed:", error)
 """
@@ -37,9 +37,9 @@ dd if=/dev/zero of="$1/filler" bs=4k 2>/dev/null
 "$3" -c 'import sys
 from pathlib import Path
 from engine.actions.compress_logs import ACTION
-from tests.actions.makers import room
+from tests.actions.makers import make_context
 try:
-    print(ACTION.do(room(Path(sys.argv[1]))))
+    print(ACTION.run(make_context(Path(sys.argv[1]))))
 except OSError as error:
     print("failed:", error)' "$1"
 ls "$1/logs"; cat "$1"/logs/*.log | cksum
@@ -63,8 +63,8 @@ def test_a_log_that_has_grown_for_real_shrinks_and_no_byte_is_lost(tmp_path: Pat
         assert len(away) == 3
         content = {path.name: path.read_bytes() for path in away}
         before = sum(path.stat().st_size for path in logs.iterdir())
-        assert not ACTION.run(room(tmp_path, now=WallClock().now())).done  # just written
-        measured = ACTION.run(room(tmp_path, now=WallClock().now() + int((IDLE_SECONDS + 1) * 1e9)))
+        assert not ACTION.run(make_context(tmp_path, now=WallClock().now())).done  # just written
+        measured = ACTION.run(make_context(tmp_path, now=WallClock().now() + int((IDLE_SECONDS + 1) * 1e9)))
         assert measured.detail.startswith("compressed 3 log files, ")
         after = sum(path.stat().st_size for path in logs.iterdir())
         assert measured.amount == pytest.approx(before - after, abs=3 * 8_192)
@@ -86,8 +86,8 @@ def test_the_log_being_written_small_ones_and_names_of_others_are_left(tmp_path:
     aged(logs / "podium.log.2", at=NOW / 1e9 - IDLE_SECONDS + 1)
     aged(logs / "inner/podium.log.3")
     before = world(tmp_path)
-    measured = ACTION.run(room(tmp_path))
-    assert measured.detail == "nothing to compress: no log file has been put away"
+    measured = ACTION.run(make_context(tmp_path))
+    assert measured.detail == "nothing to compress: there is no rotated log file"
     assert world(tmp_path) == before
 
 
@@ -95,7 +95,7 @@ def test_what_a_kill_left_is_finished_by_the_next_run(tmp_path: Path) -> None:
     """Taken out of the rotation and half-written: the original is still there."""
     aged(tmp_path / "logs/podium-5-6.log", PLAIN + b"the end")
     aged(tmp_path / "logs/podium-5-6.log.zst.part", b"half")
-    assert ACTION.run(room(tmp_path)).detail.startswith("compressed 1 log file, ")
+    assert ACTION.run(make_context(tmp_path)).detail.startswith("compressed 1 log file, ")
     assert [path.name for path in (tmp_path / "logs").glob("podium*")] == ["podium-5-6.log.zst"]
     assert unpacked(tmp_path / "logs/podium-5-6.log.zst") == PLAIN + b"the end"
     assert (tmp_path / "logs/podium-5-6.log.zst").stat().st_mtime == OLD
@@ -105,8 +105,8 @@ def test_an_archive_is_never_written_over(tmp_path: Path) -> None:
     aged(tmp_path / "logs/podium-5-6.log", PLAIN)
     aged(tmp_path / "logs/podium-5-6.log.zst", b"another")
     before = world(tmp_path)
-    with pytest.raises(OSError, match=r"no log file was compressed and none was lost; 1 could not be: .* is there already"):
-        ACTION.run(room(tmp_path))
+    with pytest.raises(OSError, match=r"no log file was compressed, and none was lost; 1 failed: .* already exists"):
+        ACTION.run(make_context(tmp_path))
     assert world(tmp_path) == before
 
 
@@ -135,7 +135,7 @@ def test_a_full_disk_ends_in_one_line_and_loses_nothing(tmp_path: Path) -> None:
     if done.returncode == 77 or "unshare" in done.stderr:
         pytest.skip("no file system may be mounted here")
     lines = done.stdout.splitlines()
-    assert lines[0].startswith("failed: no log file was compressed and none was lost; 1 could not be: podium.log.1: No space left on device")
+    assert lines[0].startswith("failed: no log file was compressed, and none was lost; 1 failed: podium.log.1: No space left on device")
     assert sum(name.startswith("podium") for name in lines) == 3
     assert not [name for name in lines if name.endswith((".part", ".zst"))]
 
@@ -150,15 +150,15 @@ def test_a_folder_that_may_not_be_written_ends_in_one_line(tmp_path: Path) -> No
         rotated(home / "logs")
         home.chmod(0o755)
         before = world(home)
-        with unprivileged(), pytest.raises(OSError, match=r"none was lost; 2 could not be: podium.log.1: Permission denied"):
-            ACTION.run(room(home))
+        with unprivileged(), pytest.raises(OSError, match=r"none was lost; 2 failed: podium.log.1: Permission denied"):
+            ACTION.run(make_context(home))
         assert world(home) == before
 
 
 def test_temp_files_are_not_its_business_nor_logs_that_of_delete_temp(tmp_path: Path) -> None:
     rotated(tmp_path / "logs")
     left = aged(tmp_path / TEMPORARY.name / "podium.log.1")
-    DELETE_TEMP.run(room(tmp_path))
+    DELETE_TEMP.run(make_context(tmp_path))
     assert (tmp_path / "logs/podium.log.1").exists()
-    ACTION.run(room(tmp_path))
+    ACTION.run(make_context(tmp_path))
     assert left.exists()

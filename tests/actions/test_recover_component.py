@@ -1,4 +1,4 @@
-"""Recovering: a component of a real engine is broken, and works again after the action; one that cannot be mended stops no other."""
+"""Recovering: a broken component of a real engine works again after the action; one that stays broken stops no other."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from pathlib import Path
 from engine.actions.recover_component import ACTION
 from engine.domain.optimization import ActionResult
 from tests.actions.engines import desk
-from tests.actions.makers import Plain, room
+from tests.actions.makers import Plain, make_context
 
 
 class Broken(Plain):
     """Two components that fail, of which one cannot be mended."""
 
-    def failing(self) -> tuple[str, ...]:
+    def failing_components(self) -> tuple[str, ...]:
         return ("feed", "trainer")
 
-    def recover(self, component: str) -> ActionResult:
+    def recover_component(self, component: str) -> ActionResult:
         if component == "feed":
             raise OSError("no route\nto host")
         return ActionResult(1.0, "components", "trainer: its worker was started again")
@@ -25,7 +25,7 @@ class Broken(Plain):
 def test_where_everything_works_it_declines(tmp_path: Path) -> None:
     with desk(tmp_path) as made:
         made._step()
-        measured = ACTION.run(room(tmp_path, levers=made.actuators))
+        measured = ACTION.run(make_context(tmp_path, actuators=made.actuators))
         assert (measured.done, measured.detail) == (False, "nothing to recover: every component works")
 
 
@@ -57,27 +57,27 @@ def test_a_job_that_failed_until_it_rested_is_tried_at_once_and_works_again(tmp_
         broken.clear()
         run()
         assert made.components.state("probes") == "degraded"  # still resting
-        measured = ACTION.run(room(tmp_path, levers=made.actuators))
+        measured = ACTION.run(make_context(tmp_path, actuators=made.actuators))
         assert measured.done, measured.detail
         assert (measured.amount, measured.unit) == (1.0, "components")
         assert "tried at once" in measured.detail
         run()
         assert made.components.state("probes") == "ok"
         assert made.actuators.failing_components() == ()
-        assert not ACTION.run(room(tmp_path, levers=made.actuators)).done
+        assert not ACTION.run(make_context(tmp_path, actuators=made.actuators)).done
 
 
-def test_one_that_cannot_be_mended_is_told_and_stops_no_other(tmp_path: Path) -> None:
-    measured = ACTION.run(room(tmp_path, levers=Broken()))
+def test_a_component_that_cannot_be_recovered_is_named_and_stops_no_other(tmp_path: Path) -> None:
+    measured = ACTION.run(make_context(tmp_path, actuators=Broken()))
     assert (measured.done, measured.amount) == (True, 1.0)
     assert measured.detail == "trainer: its worker was started again; feed: no route to host"
 
 
 def test_where_nothing_could_be_done_it_declines_and_says_why(tmp_path: Path) -> None:
     class Hopeless(Broken):
-        def failing(self) -> tuple[str, ...]:
+        def failing_components(self) -> tuple[str, ...]:
             return ("feed",)
 
-    measured = ACTION.run(room(tmp_path, levers=Hopeless()))
+    measured = ACTION.run(make_context(tmp_path, actuators=Hopeless()))
     assert (measured.done, measured.amount) == (False, 0.0)
-    assert measured.detail == "nothing could be recovered: feed: no route to host"
+    assert measured.detail == "no component was recovered: feed: no route to host"

@@ -1,4 +1,4 @@
-"""Trimming: models that nothing needs any more, archives beyond their number, drafts that a kill left."""
+"""Trimming: obsolete models, archives beyond their number, abandoned drafts."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from engine.service.service import EngineService
 from engine.store.read.history import TickHistory
 from tests.actions.engines import desk
 from tests.actions.hostile import aged
-from tests.actions.makers import NOW, Plain, room
+from tests.actions.makers import NOW, Plain, make_context
 
 
 def artifact(number: int, model: str = "ridge", *, serves_from: int = 0) -> Artifact:
     return Artifact(f"{number:032x}", model, f"{model}-{number}", bytes(10_000), 0, number, 100, 0.1, ("a",), serves_from)
 
 
-def kept(made: EngineService, home: Path) -> list[str]:
+def stored_models(made: EngineService, home: Path) -> list[str]:
     from engine.store.database import connect
 
     with connect(f"sqlite:///{home}/podium.db", read_only=True).begin() as connection:
@@ -36,15 +36,15 @@ def test_versions_nothing_needs_go_and_those_that_served_or_are_new_stay(tmp_pat
             made._writer.save_artifact(artifact(100 + number, "neural"), made._session, NOW)
         with made._writer.write() as connection:  # the first ridge served the tick that is kept
             connection.exec_driver_sql("UPDATE ticks SET serving = ?", (f'["{0:032x}", null]',))
-        dry = ACTION.run(room(tmp_path, dry_run=True, levers=made.actuators))
-        assert "would drop 0 files, 0 bytes; 9 versions of models" in dry.detail
-        measured = ACTION.run(room(tmp_path, levers=made.actuators))
+        dry = ACTION.run(make_context(tmp_path, dry_run=True, actuators=made.actuators))
+        assert "would drop 0 files, 0 B; 9 versions of models" in dry.detail
+        measured = ACTION.run(make_context(tmp_path, actuators=made.actuators))
         assert measured.amount == 90_000
         newest = [f"{model}-{base + number}" for number in range(8 - KEEP_VERSIONS, 8) for model, base in (("ridge", 0), ("neural", 100))]
-        assert kept(made, tmp_path) == ["ridge-0", *newest]
-        again = ACTION.run(room(tmp_path, levers=made.actuators))
+        assert stored_models(made, tmp_path) == ["ridge-0", *newest]
+        again = ACTION.run(make_context(tmp_path, actuators=made.actuators))
         assert not again.done
-        assert again.detail.startswith("nothing to trim: every model kept is needed")
+        assert again.detail.startswith("nothing to trim: every model is needed")
 
 
 def test_a_model_that_is_to_serve_later_stays_however_many_are_newer(tmp_path: Path) -> None:
@@ -52,19 +52,19 @@ def test_a_model_that_is_to_serve_later_stays_however_many_are_newer(tmp_path: P
         assert made._step() is not None
         for number in range(6):
             made._writer.save_artifact(artifact(number, serves_from=50), made._session, NOW)
-        assert not ACTION.run(room(tmp_path, levers=made.actuators)).done
-        assert len(kept(made, tmp_path)) == 6
+        assert not ACTION.run(make_context(tmp_path, actuators=made.actuators)).done
+        assert len(stored_models(made, tmp_path)) == 6
 
 
-def test_knobs_of_no_kept_tick_go_and_every_tick_can_still_be_decided_again(tmp_path: Path) -> None:
+def test_configurations_of_no_stored_tick_go_and_every_tick_can_still_be_replayed(tmp_path: Path) -> None:
     with desk(tmp_path) as made:
         for margin in (1.0, 2.0):
-            made._engine.knobs = replace(made._engine.knobs, edge_margin=margin)
+            made._engine.config = replace(made._engine.config, edge_margin=margin)
             assert made._step() is not None
         with made._writer.write() as connection:
-            connection.exec_driver_sql("INSERT INTO knobs VALUES ('ffff', ?)", (bytes(500),))
-        measured = ACTION.run(room(tmp_path, levers=made.actuators))
-        assert "1 sets of knobs, 500 bytes of the store" in measured.detail
+            connection.exec_driver_sql("INSERT INTO trading_configs VALUES ('ffff', ?)", (bytes(500),))
+        measured = ACTION.run(make_context(tmp_path, actuators=made.actuators))
+        assert "1 sets of knobs, 500 B of the store" in measured.detail
         history = TickHistory(f"sqlite:///{tmp_path}/podium.db")
         assert [replay_tick(history, tick).identical for tick in (0, 1)] == [True, True]
         history.close()
@@ -75,7 +75,7 @@ def test_archives_beyond_their_number_and_drafts_of_a_day_go_oldest_first(tmp_pa
     left = aged(tmp_path / "logs/podium-9-9.log.zst.part", at=NOW / 1e9 - trim_cache.DRAFT_SECONDS - 1)
     draft, young = aged(tmp_path / "backtests/20260101-000000-1.draft"), aged(tmp_path / "backtests/.20260101-000000-2.out", at=NOW / 1e9 - 3_600)
     report = aged(tmp_path / "backtests/20260101-000000-1.json")
-    measured = ACTION.run(room(tmp_path, levers=Plain(idle=True)))
+    measured = ACTION.run(make_context(tmp_path, actuators=Plain(idle=True)))
     assert measured.detail.startswith("dropped 5 files, ")
     assert [path.exists() for path in archives] == [True] * KEEP_ARCHIVES + [False] * 3
     assert [path.exists() for path in (left, draft, young, report)] == [False, False, True, True]
@@ -88,5 +88,5 @@ def test_archives_beyond_their_bytes_go_too(tmp_path: Path) -> None:
         with sparse.open("r+b") as file:
             file.truncate(trim_cache.KEEP_ARCHIVE_BYTES // 3)
         os.utime(sparse, (NOW / 1e9 - number, NOW / 1e9 - number))
-    assert ACTION.run(room(tmp_path, levers=Plain(idle=True))).detail.startswith("dropped 1 file, ")
+    assert ACTION.run(make_context(tmp_path, actuators=Plain(idle=True))).detail.startswith("dropped 1 file, ")
     assert not (tmp_path / "logs/podium-3-1.log.zst").exists()

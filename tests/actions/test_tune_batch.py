@@ -1,4 +1,4 @@
-"""Larger batches where the store is slow: on a real store that is held back at every step of its transactions."""
+"""Larger batches on a real store whose transactions are slowed down at every step."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from engine.service.clock import WallClock
 from engine.service.service import EngineService
 from engine.store import maintenance
 from tests.actions.engines import desk
-from tests.actions.makers import Plain, room
+from tests.actions.makers import Plain, make_context
 
 
 class Ahead(WallClock):
@@ -56,11 +56,11 @@ def test_on_a_throttled_store_a_minute_of_readings_takes_fewer_transactions_and_
     clock = Ahead()
     with desk(tmp_path, clock=clock) as made:
         assert made.actuators.commit_ms() < SLOW_COMMIT_MS
-        assert not ACTION.run(room(tmp_path, levers=made.actuators)).done  # a store that is quick
+        assert not ACTION.run(make_context(tmp_path, actuators=made.actuators)).done  # a store that is quick
         throttle(made)
         count, slow = minute(made, clock)
         assert made.actuators.commit_ms() >= SLOW_COMMIT_MS
-        measured = ACTION.run(room(tmp_path, levers=made.actuators))
+        measured = ACTION.run(make_context(tmp_path, actuators=made.actuators))
         assert measured.done, measured.detail
         fewer, quicker = minute(made, clock)
         assert count - fewer == pytest.approx(measured.amount, abs=1)
@@ -69,22 +69,22 @@ def test_on_a_throttled_store_a_minute_of_readings_takes_fewer_transactions_and_
         pages, cache = maintenance.read_batch_sizes(made._writer.store)
         assert (pages, cache) == (min(LARGEST.wal_pages, 4 * 4_000), 2 * 32 * 2**20)
         assert ACTION.undo is not None
-        assert ACTION.undo(room(tmp_path, levers=made.actuators)).done
+        assert ACTION.undo(make_context(tmp_path, actuators=made.actuators)).done
         assert maintenance.read_batch_sizes(made._writer.store) == (4_000, 32 * 2**20)
         assert minute(made, clock)[0] == pytest.approx(count, abs=1)
 
 
-def test_with_too_few_transactions_nothing_is_said(tmp_path: Path) -> None:
-    assert ACTION.run(room(tmp_path, levers=Plain(transaction_ms=float("nan")))).detail.startswith("nothing to tune: too few transactions")
+def test_with_too_few_transactions_it_declines(tmp_path: Path) -> None:
+    assert ACTION.run(make_context(tmp_path, actuators=Plain(transaction_ms=float("nan")))).detail.startswith("nothing to tune: too few transactions")
 
 
 def test_batches_grow_to_their_bounds_and_no_further(tmp_path: Path) -> None:
-    levers = Plain()
+    actuators = Plain()
     runs = 0
-    while ACTION.run(room(tmp_path, levers=levers)).done:
+    while ACTION.run(make_context(tmp_path, actuators=actuators)).done:
         runs += 1
         assert runs < 10
-    assert levers.batches.current() == LARGEST
+    assert actuators.batches.current() == LARGEST
 
 
 @pytest.mark.parametrize(

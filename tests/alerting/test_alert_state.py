@@ -1,4 +1,4 @@
-"""An alert is raised and resolved only by what lasts: flapping, missing looks and clocks that jump do neither."""
+"""An alert is raised and resolved only by lasting states: flapping, missing checks and clock jumps do neither."""
 
 from __future__ import annotations
 

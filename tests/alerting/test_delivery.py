@@ -1,4 +1,4 @@
-"""Messages reach a real receiver over HTTP at least once and in full, whatever it does, and their addresses are shown nowhere."""
+"""Messages reach a real receiver over HTTP at least once and complete, whatever it does, and addresses are shown nowhere."""
 
 from __future__ import annotations
 
@@ -44,28 +44,28 @@ class Receiver:
 
 
 @contextmanager
-def receiver(told: Receiver) -> Iterator[Receiver]:
+def receiver(webhook: Receiver) -> Iterator[Receiver]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            if told.hang is not None:
-                told.hang.wait(30.0)
+            if webhook.hang is not None:
+                webhook.hang.wait(30.0)
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            if told.answer == 200:
-                told.got.append(body)
-            self.send_response(told.answer)
+            if webhook.answer == 200:
+                webhook.got.append(body)
+            self.send_response(webhook.answer)
             self.end_headers()
 
         def log_message(self, *args: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", told.port), Handler) as server, ThreadPoolExecutor(1) as beside:
-        told.port = server.server_port
+    with ThreadingHTTPServer(("127.0.0.1", webhook.port), Handler) as server, ThreadPoolExecutor(1) as beside:
+        webhook.port = server.server_port
         serving = beside.submit(server.serve_forever, 0.05)
         try:
-            yield told
+            yield webhook
         finally:
-            if told.hang is not None:
-                told.hang.set()
+            if webhook.hang is not None:
+                webhook.hang.set()
             server.shutdown()
             serving.result()
 
@@ -91,12 +91,12 @@ def state(store: Store) -> list[tuple[Any, ...]]:
 
 
 def test_a_receiver_that_is_down_then_up_gets_every_message_once(store: Store) -> None:
-    clock, told = StoppedClock(), Receiver()
-    with receiver(told):
+    clock, webhook = StoppedClock(), Receiver()
+    with receiver(webhook):
         pass  # its port is free again
     queued(store, clock, 1, 2)
     queued(store, clock, 1)  # the same again
-    first = Dispatcher(store, {"t": told.url}, SenderProcess(), clock)
+    first = Dispatcher(store, {"t": webhook.url}, SenderProcess(), clock)
     first.send_due()
     assert [(status, tries) for status, tries, _ in state(store)] == [("waiting", 1), ("waiting", 1)]
     assert first.errors["t"]
@@ -104,41 +104,41 @@ def test_a_receiver_that_is_down_then_up_gets_every_message_once(store: Store) -
     first.send_due()
     assert [tries for _, tries, _ in state(store)] == [1, 1]  # not before its time
     clock.seconds += BACKOFF.initial_seconds * 2
-    again = Dispatcher(store, {"t": told.url}, SenderProcess(), clock)  # as after a restart
-    with receiver(told):
+    again = Dispatcher(store, {"t": webhook.url}, SenderProcess(), clock)  # as after a restart
+    with receiver(webhook):
         again.send_due()
         clock.seconds += 600.0
         again.send_due()
     assert [(status, tries, error) for status, tries, error in state(store)] == [("sent", 2, None)] * 2
-    assert [body["title"] for body in told.got] == ["Podium critical: no decision"] * 2
+    assert [body["title"] for body in webhook.got] == ["Podium critical: no decision"] * 2
     assert again.errors == {}
     queued(store, clock, 1, 2)  # what was sent is not queued again
     assert [status for status, *_ in state(store)] == ["sent"] * 2
 
 
 def test_an_answer_of_500_is_no_delivery_and_words_arrive_as_they_are(store: Store) -> None:
-    clock, told = StoppedClock(), Receiver(answer=500)
+    clock, webhook = StoppedClock(), Receiver(answer=500)
     queued(store, clock, 1, text=f"Podium warning: odd\n{HOSTILE}")
-    with receiver(told):
-        one = Dispatcher(store, {"t": told.url}, SenderProcess(), clock)
-        one.send_due()
+    with receiver(webhook):
+        dispatcher = Dispatcher(store, {"t": webhook.url}, SenderProcess(), clock)
+        dispatcher.send_due()
         ((status, tries, error),) = state(store)
         assert (status, tries) == ("waiting", 1)
         assert "500" in error
         assert SECRET not in error
-        told.answer = 200
-        assert one.retry_now() == "1 message tried at once"
-        one.send_due()
-    (body,) = told.got
+        webhook.answer = 200
+        assert dispatcher.retry_now() == "1 message tried at once"
+        dispatcher.send_due()
+    (body,) = webhook.got
     assert body["message"] == HOSTILE
     assert state(store)[0][0] == "sent"
 
 
 def test_a_receiver_that_hangs_is_given_up_for_now_and_ended(store: Store) -> None:
-    clock, told = StoppedClock(), Receiver(hang=Event())
+    clock, webhook = StoppedClock(), Receiver(hang=Event())
     queued(store, clock, 1)
-    with receiver(told):
-        Dispatcher(store, {"t": told.url}, SenderProcess(timeout=1.5), clock).send_due()
+    with receiver(webhook):
+        Dispatcher(store, {"t": webhook.url}, SenderProcess(timeout=1.5), clock).send_due()
     assert state(store) == [("waiting", 1, "no answer within 1.5 s")]
 
 
@@ -171,13 +171,13 @@ class Slow:
 def test_pauses_grow_up_to_their_limit_and_one_target_does_not_hold_up_another(store: Store) -> None:
     clock, sender = StoppedClock(), Slow()
     queued(store, clock, 1, target="bad")
-    one = Dispatcher(store, {"bad": "a://b"}, sender, clock)
+    dispatcher = Dispatcher(store, {"bad": "a://b"}, sender, clock)
     sender.error = "refused"
     tries = []
     for second in range(0, 7_200, 5):
         clock.seconds = float(second)
         before = len(sender.sent)
-        one.send_due()
+        dispatcher.send_due()
         tries += [second] if len(sender.sent) > before else []
     assert 10 < len(tries) < 25
     assert max(after - before for before, after in pairwise(tries)) <= BACKOFF.max_seconds * 1.2 + 5
@@ -200,12 +200,12 @@ def test_what_was_sent_but_could_not_be_noted_is_sent_again_and_never_lost(store
                 raise StoreError("locked")
             return store.write()
 
-    ledger = Broken()
-    one = Dispatcher(ledger, {"t": "a://b"}, sender, clock)
+    failing = Broken()
+    dispatcher = Dispatcher(failing, {"t": "a://b"}, sender, clock)  # type: ignore[arg-type]
     with pytest.raises(StoreError):
-        one.send_due()
-    ledger.broken = False
-    one.send_due()
+        dispatcher.send_due()
+    failing.broken = False
+    dispatcher.send_due()
     assert len(sender.sent) == 2
     assert state(store)[0][0] == "sent"
 
@@ -214,11 +214,11 @@ def test_what_waits_for_a_target_that_is_set_no_more_or_for_a_week_is_given_up(s
     clock = StoppedClock()
     queued(store, clock, 1, target="gone")
     queued(store, clock, 1, target="t")
-    one = Dispatcher(store, {"t": "a://b"}, Slow(), clock)
-    one.give_up_stale()
+    dispatcher = Dispatcher(store, {"t": "a://b"}, Slow(), clock)
+    dispatcher.give_up_stale()
     assert [status for status, *_ in state(store)] == ["failed", "waiting"]
     clock.seconds += GIVE_UP_DAYS * DAY / 1e9 + 1
-    one.give_up_stale()
+    dispatcher.give_up_stale()
     assert [status for status, *_ in state(store)] == ["failed", "failed"]
 
 
@@ -229,4 +229,4 @@ def test_a_message_that_was_put_off_by_a_clock_that_ran_ahead_is_not_kept_back(s
         alerts.postpone_deliveries(connection, [1], clock.now() + 4 * 3_600 * 10**9, "refused")
         alerts.postpone_deliveries(connection, [2], clock.now() + MAX_PAUSE, "refused")
         due = alerts.find_due_deliveries(connection, "t", clock.now(), 20, MAX_PAUSE)
-    assert [one.id for one in due] == [3, 1]
+    assert [delivery.id for delivery in due] == [3, 1]

@@ -1,4 +1,4 @@
-"""Who is told what: one message for what belongs together, none for what is silenced, acknowledged or follows from another."""
+"""Messages: one for alerts of a group, none for an alert that is silenced, acknowledged or follows from another."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def silence(rule: str) -> Silence:
 
 
 def test_alerts_of_a_group_share_a_message_that_begins_with_the_cause() -> None:
-    told = [alert(1, "data stale"), alert(2, "feed failing"), alert(3, "no decision"), alert(4, "disk nearly full")]
-    engine, disk = compose_opened(told, frozenset(), (), NOW)
+    alerts = [alert(1, "data stale"), alert(2, "feed failing"), alert(3, "no decision"), alert(4, "disk nearly full")]
+    engine, disk = compose_opened(alerts, frozenset(), (), NOW)
     assert engine.alerts == (3, 1, 2)
     assert engine.text.startswith("Podium critical: no decision and 2 more\n")
     assert "feed failing" in engine.text
@@ -33,9 +33,9 @@ def test_alerts_of_a_group_share_a_message_that_begins_with_the_cause() -> None:
 
 
 def test_what_follows_from_a_cause_that_was_told_is_not_told_apart_until_the_cause_is_over() -> None:
-    told = [alert(3, "no decision"), alert(5, "data stale")]
-    assert compose_opened(told, frozenset({3}), (), NOW) == ()
-    assert [message.alerts for message in compose_opened(told[1:], frozenset(), (), NOW)] == [(5,)]
+    alerts = [alert(3, "no decision"), alert(5, "data stale")]
+    assert compose_opened(alerts, frozenset({3}), (), NOW) == ()
+    assert [message.alerts for message in compose_opened(alerts[1:], frozenset(), (), NOW)] == [(5,)]
 
 
 def test_an_alert_waits_a_little_for_others_and_for_its_own_duration() -> None:
@@ -46,29 +46,29 @@ def test_an_alert_waits_a_little_for_others_and_for_its_own_duration() -> None:
 
 @pytest.mark.parametrize("rule", ["disk nearly full", "all"])
 def test_what_is_silenced_is_not_told_and_is_told_when_the_silence_ends(rule: str) -> None:
-    told = [alert(1, "disk nearly full")]
-    assert compose_opened(told, frozenset(), (silence(rule),), NOW) == ()
-    assert compose_opened(told, frozenset(), (silence(rule),), NOW + MINUTE)
-    assert compose_opened(told, frozenset(), (silence("no decision"),), NOW)
+    alerts = [alert(1, "disk nearly full")]
+    assert compose_opened(alerts, frozenset(), (silence(rule),), NOW) == ()
+    assert compose_opened(alerts, frozenset(), (silence(rule),), NOW + MINUTE)
+    assert compose_opened(alerts, frozenset(), (silence("no decision"),), NOW)
 
 
 def test_what_was_told_or_acknowledged_is_not_told_again() -> None:
-    one = alert(1, "disk nearly full")
-    assert compose_opened([one], frozenset({1}), (), NOW) == ()
-    assert compose_opened([replace(one, acked_by="ada")], frozenset(), (), NOW) == ()
+    overdue = alert(1, "disk nearly full")
+    assert compose_opened([overdue], frozenset({1}), (), NOW) == ()
+    assert compose_opened([replace(overdue, acked_by="ada")], frozenset(), (), NOW) == ()
 
 
 def test_a_critical_alert_that_nobody_acknowledges_is_escalated_once() -> None:
-    one, mild = alert(1, "no decision", age=1_800.0), alert(2, "data stale", age=1_800.0)
-    told = {1: NOW - 15 * MINUTE, 2: NOW - 15 * MINUTE}
-    (message,) = compose_escalated([one, mild], told, (), 15.0, NOW)
+    critical, mild = alert(1, "no decision", age=1_800.0), alert(2, "data stale", age=1_800.0)
+    notified_at = {1: NOW - 15 * MINUTE, 2: NOW - 15 * MINUTE}
+    (message,) = compose_escalated([critical, mild], notified_at, (), 15.0, NOW)
     assert message.alerts == (1,)
     assert message.text.startswith("Podium not acknowledged: no decision")
-    assert compose_escalated([one], told, (), 15.1, NOW) == ()
-    assert compose_escalated([replace(one, acked_by="ada")], told, (), 15.0, NOW) == ()
-    assert compose_escalated([replace(one, escalated_at=NOW)], told, (), 15.0, NOW) == ()
-    assert compose_escalated([one], told, (silence("all"),), 15.0, NOW) == ()
-    assert compose_escalated([one], {}, (), 15.0, NOW) == ()
+    assert compose_escalated([critical], notified_at, (), 15.1, NOW) == ()
+    assert compose_escalated([replace(critical, acked_by="ada")], notified_at, (), 15.0, NOW) == ()
+    assert compose_escalated([replace(critical, escalated_at=NOW)], notified_at, (), 15.0, NOW) == ()
+    assert compose_escalated([critical], notified_at, (silence("all"),), 15.0, NOW) == ()
+    assert compose_escalated([critical], {}, (), 15.0, NOW) == ()
 
 
 def test_what_is_over_is_told_with_how_long_it_lasted() -> None:

@@ -1,4 +1,4 @@
-"""Every default rule is broken by what it is for, is well without it, and says nothing of what is not known."""
+"""Every default rule is violated by its condition, holds without it, and is inconclusive about unknown values."""
 
 from __future__ import annotations
 
@@ -16,41 +16,41 @@ WELL = AlertInputs(
 )  # fmt: skip
 WRONG = {
     "no decision": {"progress": EngineProgress(3_600.0, 10.1, 2.0)},
-    "clean rate low": {"honest": 494},
-    "data stale": {"fresh": 0},
+    "clean rate low": {"clean_ticks": 494},
+    "data stale": {"fresh_symbols": 0},
     "incident open": {"incidents": ("halt BTC",)},
     "training overdue": {"ticks_since_training": 1_001},
     "store over its limit": {"store_bytes": 2 * 10**9 + 1},
     "store file lost": {"store_moved": "the file of the store /x/podium.db was deleted; what it held was put back"},
     "disk nearly full": {"disk_used": 0.91},
     "disk full": {"disk_used": 0.98},
-    "drawdown limit hit": {"shut": (("drawdown", 15.2, 15.0),)},
-    "daily loss limit hit": {"shut": (("daily loss", 3.1, 3.0),)},
+    "drawdown limit hit": {"failed_gates": (("drawdown", 15.2, 15.0),)},
+    "daily loss limit hit": {"failed_gates": (("daily loss", 3.1, 3.0),)},
     "optimizer harmed": {"harmed": ("delete_temp is quarantined",)},
     "drill failed": {"failed_drill": "stop: it went on"},
 }
 
 
 def broken(facts: AlertInputs, standing: frozenset[str] = frozenset()) -> set[str]:
-    return {sight.rule for sight in evaluate_rules(facts, standing) if sight.firing}
+    return {observation.rule for observation in evaluate_rules(facts, standing) if observation.firing}
 
 
 def test_an_engine_that_is_well_breaks_no_rule() -> None:
     assert broken(WELL) == set()
-    assert {sight.rule for sight in evaluate_rules(WELL, frozenset())} == set(WRONG) == set(CHECKS)
+    assert {observation.rule for observation in evaluate_rules(WELL, frozenset())} == set(WRONG) == set(CHECKS)
 
 
 @pytest.mark.parametrize("name", WRONG)
 def test_each_rule_is_broken_by_what_it_is_for(name: str) -> None:
     facts = replace(WELL, **WRONG[name])  # type: ignore[arg-type]
-    (sight,) = [one for one in evaluate_rules(facts, frozenset()) if one.rule == name]
-    assert sight.firing
-    assert sight.message
+    (observation,) = [observation for observation in evaluate_rules(facts, frozenset()) if observation.rule == name]
+    assert observation.firing
+    assert observation.message
     assert name in broken(facts) <= {name, "disk nearly full"}
 
 
 def test_what_is_not_known_breaks_nothing_and_clears_nothing() -> None:
-    sights = {sight.rule: sight.firing for sight in evaluate_rules(AlertInputs(NOW), frozenset())}
+    sights = {observation.rule: observation.firing for observation in evaluate_rules(AlertInputs(NOW), frozenset())}
     assert not any(sights.values())
     for name in ("no decision", "clean rate low", "data stale", "training overdue", "disk nearly full", "drawdown limit hit"):
         assert sights[name] is None
@@ -80,8 +80,10 @@ def test_a_level_to_recover_is_another_than_the_one_to_raise() -> None:
     ],
 )
 def test_silence_is_an_alert_only_where_nothing_explains_it(progress: EngineProgress, wrong: bool | None) -> None:
-    (sight,) = [one for one in evaluate_rules(replace(WELL, progress=progress), frozenset()) if one.rule == "no decision"]
-    assert sight.firing == wrong
+    (observation,) = [
+        observation for observation in evaluate_rules(replace(WELL, progress=progress), frozenset()) if observation.rule == "no decision"
+    ]
+    assert observation.firing == wrong
 
 
 def test_a_recording_that_has_ended_is_silent_for_good() -> None:
@@ -100,13 +102,15 @@ def test_what_a_person_asked_for_is_no_alert(gate: str) -> None:
 
 def test_data_are_stale_where_a_fault_shuts_the_gate_of_one_symbol_among_many() -> None:
     faulty = replace(WELL, fresh_symbols=6, faulty_symbols=("BRAVO: stale feed: 14 bars repeat exactly", "ECHO: gap in the data: 3 bars missing"))
-    (sight,) = [one for one in evaluate_rules(faulty, frozenset()) if one.rule == "data stale"]
-    assert sight.firing
-    assert sight.message.endswith("for 2 of 8 symbols: BRAVO: stale feed: 14 bars repeat exactly; ECHO: gap in the data: 3 bars missing")
+    (observation,) = [observation for observation in evaluate_rules(faulty, frozenset()) if observation.rule == "data stale"]
+    assert observation.firing
+    assert observation.message.endswith("for 2 of 8 symbols: BRAVO: stale feed: 14 bars repeat exactly; ECHO: gap in the data: 3 bars missing")
     assert broken(replace(faulty, is_warmup=True)) == set()
     assert broken(replace(WELL, fresh_symbols=5)) == set()  # thin symbols without a bar
     many = replace(WELL, faulty_symbols=tuple(f"S{number}: gap" for number in range(7)))
-    assert next(one for one in evaluate_rules(many, frozenset()) if one.rule == "data stale").message.endswith("S3: gap and 3 more")
+    assert next(observation for observation in evaluate_rules(many, frozenset()) if observation.rule == "data stale").message.endswith(
+        "S3: gap and 3 more"
+    )
 
 
 def test_warming_up_on_history_alarms_nobody() -> None:

@@ -88,7 +88,7 @@ class Habit:
             trader.order(tick, told * forecast.scale[self.column])
 
     def train(self, engine: Engine, until: int) -> None:
-        rows = engine.rows.training_set(until, engine.knobs.horizons, ROWS)
+        rows = engine.rows.training_set(until, engine.config.horizons, ROWS)
         y = rows.y[:, self.column]
         known = np.isfinite(y)
         self.booster = lightgbm.train(DEFAULTS, lightgbm.Dataset(rows.x[known], label=y[known]), num_boost_round=100)
@@ -107,7 +107,7 @@ def run(folder: Path, since: str, until: str) -> list[str]:
 def _lines(feed: Feed, workers: WorkerPool) -> list[str]:
     settings = Settings(home="", database_url="", train_rows=ROWS, capital=CAPITAL)
     engine = Engine(settings, feed, WallClock(), training_pool=workers)
-    symbols, knobs = len(feed.info.symbols), engine.knobs
+    symbols, knobs = len(feed.info.symbols), engine.config
     process_memory.configure_memory()
 
     def trader(about: str, *, threshold: bool) -> Trader:

@@ -79,7 +79,7 @@ def run(about: str, feed: Feed) -> None:
     workers = WorkerPool(2)
     try:
         engine = Engine(Settings(home="", database_url="", train_rows=ROWS), feed, WallClock(), training_pool=workers)
-        rules, came = Rules(len(engine.catalog.names), engine.knobs.horizons), Came()
+        rules, came = Rules(len(engine.catalog.names), engine.config.horizons), Came()
         process_memory.configure_memory()
         kept = 0
         while True:

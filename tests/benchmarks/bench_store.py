@@ -69,7 +69,7 @@ def reading(url: str, symbols: int, ticks: int) -> None:
     history = TickHistory(url)
     session = history.latest_session()
     assert session is not None
-    history.slices(session.id, max(0, ticks - 400), ticks)
+    history.snapshots(session.id, max(0, ticks - 400), ticks)
     history.ticks_after(ticks - 100, session.id, ticks)
     print(f"  {'what a replay reads':<34} {(perf_counter() - start) * 1e3:8.2f} ms")
 

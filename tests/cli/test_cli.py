@@ -17,7 +17,8 @@ import pytest
 
 from engine.__main__ import main
 from engine.cli.export import escape_formulas
-from engine.service.supervisor import Supervisor, open_configured_feed
+from engine.service.bootstrap import open_configured_feed
+from engine.service.supervisor import Supervisor
 from engine.service.training import select_models
 from engine.settings import Settings
 from engine.store.inbox import Inbox
@@ -66,9 +67,14 @@ def test_every_command_of_the_contract_is_there(capsys: pytest.CaptureFixture[st
         ("bactest x", "did you mean backtest?"),
         ("--nope", "unrecognized arguments: --nope"),
         ("record out", "record is not there yet"),
-        ("report --day 2024-01-01", "the store has nothing of 2024-01-01: it has ticks from "),
+        ("copy-store sqlite:///a sqlite:///b", "copy-store is not there yet: the name is reserved for a later version"),
+        ("user add ann --role viewer", "user is not there yet"),
+        ("run --exchange binance", "--exchange is not there yet"),
+        ("backtest simulated --changes 3000:flip", "--changes is not there yet"),
+        ("backtest simulated --evolution off", "--evolution is not there yet"),
+        ("report --day 2024-01-01", "the store has no rows of 2024-01-01: it has ticks from "),
         ("report --day 2024-13-01", "--day '2024-13-01' is not a day: write it as 2024-01-31, yesterday or today"),
-        ("report --day 2999-01-01", "--day 2999-01-01 is still to come: give a day up to today"),
+        ("report --day 2999-01-01", "--day 2999-01-01 is in the future: give a day up to today"),
         ("report --day 1969-12-31", "is before 1970"),
         ("report --out day.pdf", "--out day.pdf: give a file that ends in .html or .md"),
         ("report --out /nowhere/day.md", "the folder /nowhere is not there"),
@@ -85,7 +91,7 @@ def test_every_command_of_the_contract_is_there(capsys: pytest.CaptureFixture[st
         ("backtest simulated --signal 2", "'2' is not a number from 0 to 0.5"),
         ("backtest simulated --signal nan", "'nan' is not a number"),
         ("backtest simulated --bars -5", "--bars"),
-        ("backtest simulated --interval 5x", "'5x' is not a span of time"),
+        ("backtest simulated --interval 5x", "'5x' is not a duration"),
         ("backtest simulated --from 2024-13-01", "is not a time"),
         ("backtest simulated --from 2024-02-01 --to 2024-01-01", "not later"),
         ("backtest simulated --to 2023-01-01", "its first closes at 2024-01-01 00:01:00 UTC"),
@@ -99,7 +105,7 @@ def test_every_command_of_the_contract_is_there(capsys: pytest.CaptureFixture[st
         ("backup /nowhere/copy.db", "/nowhere/copy.db cannot be written (No such file or directory)"),
         ("backup copy.db --store sqlite:////nowhere/x.db", "there is no store at /nowhere/x.db"),
         ("export nonsense", "there is no view 'nonsense'"),
-        ("export regret --since 2h", "has no time"),
+        ("export declined --since 2h", "has no time"),
         ("export decisions --format xml", "invalid choice: 'xml'"),
         ("export decisions --format parquet", "give --out FILE"),
         ("export decisions --out /nowhere/x.csv", "the folder /nowhere is not there"),
@@ -129,10 +135,10 @@ def test_a_wrong_use_is_one_line_and_exit_64(home: Path, capsys: pytest.CaptureF
     [
         ("lot = -1", "lot is -1: make it a number of at least 0"),
         ("spot = 1", "spot is 1: make it true or false"),
-        ("borrow_rate = 12.0", "borrow_rate is 12.0: make it a number from 0 to 10, a fraction a year: 0.05 is 5 %"),
+        ("borrow_rate = 12.0", "borrow_rate is 12.0: make it a number from 0 to 10, a fraction per year: 0.05 is 5 %"),
         ("funding_rate = [0.0001]", "a series over time is not supported"),
         ("min_notional_usd = 5", "there is no 'min_notional_usd': it is min_notional"),
-        ("fee_bps = 2\nmaker_fee_bps = 3", "maker_fee_bps is 3, above fee_bps of 2: exchange them"),
+        ("fee_bps = 2\nmaker_fee_bps = 3", "maker_fee_bps is 3, above fee_bps of 2: swap them"),
     ],
 )
 def test_trading_rules_that_cannot_be_meant_are_one_line_and_exit_64(
@@ -221,7 +227,7 @@ def test_status_tells_a_stopped_engine_with_exit_2(home: Path, capsys: pytest.Ca
     assert told["reasons"][0] == "no engine runs on this store"
     assert told["last_tick"] == 39
     assert main(["status"]) == 2
-    assert "honest rate" in capsys.readouterr().out
+    assert "clean rate" in capsys.readouterr().out
 
 
 def test_status_without_a_store_is_down(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -241,7 +247,7 @@ def test_a_command_nobody_obeys_is_told_so(home: Path, capsys: pytest.CaptureFix
     assert main(["command", "pause", "--wait", "0.2", "--by", "ann", "--reason", "a test"]) == 1
     out, err = capsys.readouterr()
     assert json.loads(out)["status"] == "queued"
-    assert "is the engine running?" in err
+    assert "it is carried out as soon as an engine runs" in err
 
 
 def test_doctor_goes_through_the_machine_line_by_line(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -282,11 +288,11 @@ def test_a_short_backtest_gives_the_contracts_object_and_the_same_digest_twice(h
     assert json.loads(capsys.readouterr().out)["digest"] == first["digest"]
     assert set(first) >= {
         "recording", "symbols", "ticks", "decisions", "wall_seconds", "decisions_per_second", "digest", "phase_ms", "tick_ms", "actions", "fallbacks",
-        "clean_rate", "binding_gates", "skill", "calibration", "volatility", "micro", "portfolio", "regret", "training", "peak_rss_mb",
+        "clean_rate", "binding_gates", "skill", "calibration", "volatility", "micro", "portfolio", "declined", "training", "peak_rss_mb",
     }  # fmt: skip
     assert (first["ticks"], first["decisions"]) == (60, 120)
     assert main([*line[:-1]]) == 0
-    assert "what bound the decisions that were declined" in capsys.readouterr().out
+    assert "decisions by the gate that declined them" in capsys.readouterr().out
 
 
 def ran(*words: str, home: Path) -> subprocess.CompletedProcess[str]:
@@ -295,7 +301,7 @@ def ran(*words: str, home: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_an_error_nobody_foresaw_is_one_line_and_its_traceback_is_in_the_log(tmp_path: Path) -> None:
-    code = "import sys; from engine.__main__ import tell_a_bug; sys.excepthook = tell_a_bug; [][1]"
+    code = "import sys; from engine.__main__ import report_crash; sys.excepthook = report_crash; [][1]"
     env = {**os.environ, "PODIUM_HOME": str(tmp_path)}
     told = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, timeout=600, check=False)
     assert told.returncode == 70

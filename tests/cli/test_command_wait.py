@@ -86,9 +86,9 @@ def test_what_is_not_over_is_told_with_the_reason_and_how_to_look_it_up() -> Non
         raise LOCKED
 
     dead = told("queued", lambda: HealthInputs(START, None, None, 2.0, 7, START, (), 7, 7, 0))
-    assert dead.startswith("still waiting: command 3 was submitted and is queued after 5 s: no engine runs on this store, and it is carried out when")
-    assert "the tick in hand takes long, as while it waits for a training" in told("queued", lambda: ALIVE)
-    assert "is running after 5 s: the engine carries it out" in told("running", lambda: ALIVE)
+    assert dead.startswith("still waiting: command 3 was submitted and is queued after 5 s: no engine runs on this store, and it is carried out")
+    assert "the current tick takes long, for instance while it waits for a training" in told("queued", lambda: ALIVE)
+    assert "is running after 5 s: the engine is carrying it out" in told("running", lambda: ALIVE)
     assert str(LOCKED) in told("queued", locked)
     assert "is unknown after 5 s, as last read: the store is locked" in told("queued", lambda: ALIVE, "the store is locked")
     for text in (dead, told("queued", lambda: ALIVE), told("running", lambda: ALIVE)):

@@ -42,7 +42,7 @@ def test_rows_and_files_that_were_left_out_are_in_the_json_and_in_one_line(recor
     assert report["left_out"] == {"B": "Bars.csv: rename it to bars.csv"}
     assert lines == [
         "podium: of 107 rows 1 duplicate rows dropped; 1 faulty rows left out; 1 bars without volume, on which nothing is opened; "
-        "1 trades whose side is not known; not read: B (Bars.csv: rename it to bars.csv)"
+        "1 trades of unknown side; not read: B (Bars.csv: rename it to bars.csv)"
     ]
 
 
@@ -61,7 +61,7 @@ def test_counts_over_several_symbols_say_whose_they_are(recording: Path, capsys:
 @pytest.mark.parametrize(
     ("volume", "words"),
     [
-        ("nan", "the volume of A is not known: volume features are blank, impact is that of an order as large as a bar's volume, and no order fills"),
+        ("nan", "the volume of A is unknown: volume features are blank, impact is that of an order of a whole bar's volume, and no order fills"),
         ("0", "the volume of A is 0 in every bar, so nothing can be traded"),
     ],
 )

@@ -25,7 +25,7 @@ LINES = (
     ["run", "--seed", DIGITS],
     ["run", "--ticks", DIGITS],
     ["run", "--interval", f"{DIGITS}m"],
-    ["run", "--pace", DIGITS],
+    ["run", "--tick-interval", DIGITS],
     ["run", "--feed", LONG],
     ["run", f"--{LONG}"],
     ["backtest", LONG],

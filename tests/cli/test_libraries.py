@@ -86,6 +86,6 @@ def test_a_fault_of_podiums_own_is_no_library() -> None:
 
 
 def test_what_is_missing_is_refused_before_anything_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(libraries, "SELDOM", ("no_library_of_this_name",))
+    monkeypatch.setattr(libraries, "RARELY_USED_LIBRARIES", ("no_library_of_this_name",))
     with pytest.raises(LibraryError, match="the library no_library_of_this_name is missing: pip install -r requirements"):
         libraries.require_libraries(dashboard=False)

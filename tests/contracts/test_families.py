@@ -1,4 +1,4 @@
-"""What every family of features promises, whichever are there."""
+"""The contract of every feature family."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ def test_there_are_enough_columns_in_enough_families_and_names_are_unique() -> N
 
 
 @EVERY
-def test_it_can_be_taken_out_and_the_others_say_the_same(family: FeatureFamily) -> None:
+def test_removing_a_family_leaves_the_others_unchanged(family: FeatureFamily) -> None:
     at = moment()
-    kept = tuple(one for one in FAMILIES if one is not family)
+    remaining = tuple(single for single in FAMILIES if single is not family)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        whole, less = (features.build_features(at.inputs, replace(at.catalog, families=families)) for families in (FAMILIES, kept))
+        whole, less = (features.build_features(at.inputs, replace(at.catalog, families=families)) for families in (FAMILIES, remaining))
     places = [whole.columns.index(column) for column in less.columns]
     assert len(less.columns) == len(whole.columns) - len(family.columns)
     assert less.values.tobytes() == np.ascontiguousarray(whole.values[:, places]).tobytes()
@@ -77,17 +77,17 @@ def test_what_comes_later_changes_nothing(family: FeatureFamily) -> None:
     feed = lesson().feed
     first, second = MarketWindow(feed.info), MarketWindow(feed.info)
     account = moment().inputs.account
-    kept: list[tuple[Inputs, Floats]] = []
+    remaining: list[tuple[Inputs, Floats]] = []
     for tick, bar in enumerate(lesson().bars[:706]):
         changed = bar if tick <= 700 else _shaken(bar, tick)
         first.append(bar)
         second.append(changed)
         if tick >= 694:
-            one, other = (window.build_inputs(tick, account, KNOBS, ()) for window in (first, second))
-            rows = built(family, Moment(one, moment().state, moment().catalog)), built(family, Moment(other, moment().state, moment().catalog))
+            single, other = (window.build_inputs(tick, account, KNOBS, ()) for window in (first, second))
+            rows = built(family, Moment(single, moment().state, moment().catalog)), built(family, Moment(other, moment().state, moment().catalog))
             assert (rows[0].tobytes() == rows[1].tobytes()) == (tick <= 700 or family.name == "calendar"), tick
-            kept.append((other, rows[1]))
-    for inputs, row in kept:
+            remaining.append((other, rows[1]))
+    for inputs, row in remaining:
         assert built(family, Moment(inputs, moment().state, moment().catalog)).tobytes() == row.tobytes()
 
 
@@ -115,9 +115,14 @@ def test_symbols_do_not_hang_together_but_where_they_are_compared(family: Featur
     inputs = moment().inputs
     alone = []
     for symbol in range(8):
-        one = slice(symbol, symbol + 1)
+        single = slice(symbol, symbol + 1)
         view = build_view(
-            Bars(*sliced(inputs.bars, one)), Books(*sliced(inputs.books, one)), OrderFlow(*sliced(inputs.flow, one)), inputs.at, inputs.interval, 60.0
+            Bars(*sliced(inputs.bars, single)),
+            Books(*sliced(inputs.books, single)),
+            OrderFlow(*sliced(inputs.flow, single)),
+            inputs.at,
+            inputs.interval,
+            60.0,
         )
         alone.append(family.build(view)[0])
     np.testing.assert_allclose(np.stack(alone), built(family, moment()), rtol=1e-9, atol=1e-12)
@@ -129,9 +134,9 @@ def test_symbols_with_enough_history_have_every_column_they_must(seed: int, miss
     """Whatever bars are missing or broken, as long as some come in at the end."""
     draw = np.random.default_rng(seed)
     bars = walk_bars(5, 300, seed, volatility=10.0 ** draw.uniform(-5, -1))
-    gone = (draw.random((5, 300)) < missing) | (np.arange(300) < 300 - length)
-    gone[:, -1] = False
-    bars = Bars(*(np.where(gone, broken, part) for part in sliced(bars, slice(None))))
+    absent = (draw.random((5, 300)) < missing) | (np.arange(300) < 300 - length)
+    absent[:, -1] = False
+    bars = Bars(*(np.where(absent, broken, part) for part in sliced(bars, slice(None))))
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         view = build_view(bars, no_books(5), no_flow(5), START, 10**9, 60.0)
         usable = (view.known >= 40) & np.isfinite(view.sigma)

@@ -1,4 +1,4 @@
-"""What every model promises, whichever are there."""
+"""The contract of every model."""
 
 from __future__ import annotations
 
@@ -63,14 +63,14 @@ def test_its_bytes_are_no_pickle(model: Model) -> None:
 
 
 @EVERY
-def test_what_is_loaded_predicts_a_row_for_every_symbol(model: Model) -> None:
+def test_a_loaded_model_predicts_every_symbol(model: Model) -> None:
     fitted = model.load(model.fit(rows(), 7))
-    told = model.predict(fitted, live(9))
-    assert told.shape == (3, 9)
-    assert np.isfinite(told).all()
+    forecasts = model.predict(fitted, live(9))
+    assert forecasts.shape == (3, 9)
+    assert np.isfinite(forecasts).all()
     assert np.asarray(model.predict(fitted, live(1))).shape == (3, 1)
     again = model.predict(model.load(model.fit(rows(), 7)), live(9))
-    assert np.asarray(told).tobytes() == np.asarray(again).tobytes()
+    assert np.asarray(forecasts).tobytes() == np.asarray(again).tobytes()
 
 
 @EVERY
@@ -92,17 +92,17 @@ def test_few_rows_are_survived(model: Model, count: int) -> None:
 @EVERY
 def test_a_target_nowhere_known_is_survived(model: Model) -> None:
     unknown = replace(rows(), y=np.full_like(rows().y, np.nan))
-    told = model.predict(model.load(model.fit(unknown, 7)), live(2))
-    np.testing.assert_allclose(told, 0.0, atol=1e-12)
+    forecasts = model.predict(model.load(model.fit(unknown, 7)), live(2))
+    np.testing.assert_allclose(forecasts, 0.0, atol=1e-12)
 
 
 @EVERY
-def test_it_finds_what_can_be_found_and_little_where_there_is_nothing(model: Model) -> None:
+def test_it_finds_a_signal_and_little_where_there_is_none(model: Model) -> None:
     many = rows(6_000)
     fresh = rows(3_000, seed=8)
-    told = model.predict(model.load(model.fit(many, 7)), fresh.x.astype(np.float64))[0]
+    forecasts = model.predict(model.load(model.fit(many, 7)), fresh.x.astype(np.float64))[0]
     y = 0.3 * np.nan_to_num(fresh.x[:, 0]) + 0.2 * np.sin(np.nan_to_num(fresh.x[:, 1]))
-    assert np.corrcoef(told, y)[0, 1] > 0.2
+    assert np.corrcoef(forecasts, y)[0, 1] > 0.2
     noise = replace(many, y=np.where(np.isfinite(many.y), np.random.default_rng(1).normal(size=many.y.shape), np.nan))
     assert model.predict(model.load(model.fit(noise, 7)), fresh.x.astype(np.float64))[0].std() < 0.35
 
@@ -110,16 +110,16 @@ def test_it_finds_what_can_be_found_and_little_where_there_is_nothing(model: Mod
 @EVERY
 def test_bytes_that_are_not_its_own_are_refused_in_one_line(model: Model) -> None:
     artifact = training.fit_model(model.name, rows(), 7, 12)
-    with pytest.raises(ValueError, match="is corrupt") as told:
+    with pytest.raises(ValueError, match="is corrupt") as forecasts:
         training.load_model(replace(artifact, data=artifact.data[:-1]))
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(forecasts.value)
 
 
 @EVERY
 @pytest.mark.parametrize("spoiled", ["nothing", "words", "half", "another's", "an empty list"])
-def test_load_refuses_what_is_no_model_of_its_kind_in_one_line(model: Model, spoiled: str) -> None:
+def test_load_refuses_other_bytes_in_one_line(model: Model, spoiled: str) -> None:
     whole = model.fit(rows(300), 7)
-    other = next(one for one in MODELS if one.name != model.name and (one.name == "lightgbm") != (model.name == "lightgbm"))
+    other = next(running for running in MODELS if running.name != model.name and (running.name == "lightgbm") != (model.name == "lightgbm"))
     data = {
         "nothing": b"",
         "words": b"no model",
@@ -127,9 +127,9 @@ def test_load_refuses_what_is_no_model_of_its_kind_in_one_line(model: Model, spo
         "another's": other.fit(rows(300), 7),
         "an empty list": b'["tree"]',
     }
-    with pytest.raises(ValueError, match=r"these .* bytes") as told:
+    with pytest.raises(ValueError, match=r"these .* bytes") as forecasts:
         model.load(data[spoiled])
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(forecasts.value)
 
 
 @EVERY
@@ -151,7 +151,7 @@ def test_the_number_of_threads_changes_no_bit(model: Model) -> None:
 
 
 @EVERY
-def test_what_a_model_relies_on_is_measured(model: Model) -> None:
+def test_a_models_reliance_on_columns_is_measured(model: Model) -> None:
     draw = np.random.default_rng(5)
     y = 0.8 * np.nan_to_num(rows(3_000).x[:, :1]) + draw.normal(size=(3_000, 3))
     hollow = np.where(np.arange(12) == 4, np.nan, rows(3_000).x).astype(np.float32)
@@ -174,11 +174,13 @@ def test_forecasts_of_two_models_are_not_one_forecast() -> None:
 
 def ensemble_r2(names: tuple[str, ...]) -> tuple[str, float]:
     """The digest of a run's decisions and the ensemble's R2 at one bar with these models."""
-    one = engine(simulated(480), models=names, knobs=replace(KNOBS, first_training=250, retrain_every=1_000))
-    digests = [tick.decisions_digest for tick in play(one)]
-    found = next(row for row in skill.skill_table(one.state, one.knobs.horizons) if (row.model, row.horizon, row.regime) == ("ensemble", 1, "all"))
-    assert found.r2 is not None
-    return digests[-1], found.r2
+    running = engine(simulated(480), models=names, trading=replace(KNOBS, first_training=250, retrain_every=1_000))
+    digests = [tick.decisions_digest for tick in play(running)]
+    ensemble_row = next(
+        row for row in skill.skill_table(running.state, running.config.horizons) if (row.model, row.horizon, row.regime) == ("ensemble", 1, "all")
+    )
+    assert ensemble_row.r2 is not None
+    return digests[-1], ensemble_row.r2
 
 
 @pytest.mark.slow

@@ -22,11 +22,11 @@ SETTLED = 4  # ticks after the warm-up until every page has heard that it is ove
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    found = next((path for path in map(shutil.which, NAMES) if path), None)
-    if found is None:  # with CI=true a failure
+    browser_path = next((path for path in map(shutil.which, NAMES) if path), None)
+    if browser_path is None:  # with CI=true a failure
         pytest.skip("the browser tests need Chromium: install it (Debian: apt-get install chromium) or give its path in CHROMIUM")
     with sync_playwright() as play:
-        chromium = play.chromium.launch(executable_path=found, args=FLAGS)
+        chromium = play.chromium.launch(executable_path=browser_path, args=FLAGS)
         yield chromium
         chromium.close()
 
@@ -64,6 +64,6 @@ def visit(browser: Browser) -> Iterator[Callable[..., Visitor]]:
         return visitor
 
     yield open_window
-    for one in opened:
-        one.context.close()
-    assert [complaint for one in opened for complaint in one.complaints] == []
+    for visitor_ in opened:
+        visitor_.context.close()
+    assert [complaint for visitor_ in opened for complaint in visitor_.complaints] == []

@@ -35,9 +35,11 @@ class Served:
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = home.with_name(f"{home.name}-{name}.out")
         plain = {key: value for key, value in os.environ.items() if not key.startswith("PODIUM_")}
-        told = {"PODIUM_HOME": str(home), "PODIUM_PORT": str(self.port), "STREAMLIT_SERVER_PORT": str(self.port), **settings}
+        variables = {"PODIUM_HOME": str(home), "PODIUM_PORT": str(self.port), "STREAMLIT_SERVER_PORT": str(self.port), **settings}
         with self.log.open("w", encoding="utf-8") as out:
-            self.process = subprocess.Popen([sys.executable, "-m", *words.split()], cwd=root, stdout=out, stderr=subprocess.STDOUT, env=plain | told)
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", *words.split()], cwd=root, stdout=out, stderr=subprocess.STDOUT, env=plain | variables
+            )
 
     def health(self) -> tuple[int, str]:
         """The code and the JSON text of /healthz; 0 where nothing answers."""
@@ -52,15 +54,15 @@ class Served:
 
     def answers(self, code: int) -> str:
         """Waits until /healthz answers with the code; gives its text."""
-        told: list[str] = []
+        variables: list[str] = []
 
         def come() -> bool:
             status, text = self.health()
-            told.append(text)
+            variables.append(text)
             return status == code
 
         self.wait(come, f"/healthz to answer {code}")
-        return told[-1]
+        return variables[-1]
 
     def ask(self, sql: str) -> list[Any]:
         """Rows of the store."""

@@ -90,9 +90,9 @@ def test_ages_go_on_by_the_servers_clock_whatever_the_browsers_says(window: Wind
 
 def test_an_age_is_in_the_words_of_the_server(window: Window) -> None:
     seconds = [0, 59, 60, 119, 120, 3_599, 3_600, 7_199, 86_399, 86_400, 172_799, 172_800, 900_000]
-    window.show(*(age(one).replace(units.format_age(one), "?") for one in seconds))
+    window.show(*(age(second).replace(units.format_age(second), "?") for second in seconds))
     window.contact(0)
-    assert window.shown() == [units.format_age(one) for one in seconds]
+    assert window.shown() == [units.format_age(second) for second in seconds]
 
 
 def test_without_contact_for_three_refreshes_the_page_greys_and_says_since_when_until_it_is_back(window: Window) -> None:

@@ -43,7 +43,7 @@ def on_control(visit: Visit, server: Served, reason: str) -> Visitor:
 
 def listed(visitor: Visitor, *texts: str) -> None:
     """The newest command of the list tells all of these."""
-    newest = visitor.fresh('table[aria-label="Commands given"] tbody tr').first
+    newest = visitor.fresh('table[aria-label="Commands sent"] tbody tr').first
     for text in texts:
         expect(newest).to_contain_text(text, timeout=MS)
 
@@ -120,21 +120,21 @@ def test_an_optimization_by_hand_tells_what_it_measured(server: Served, visit: V
     server.wait(lambda: server.ask(LAST)[0][4] == "done", "the run to be over")
     name, args, by, reason, status, result = server.ask(LAST)[0]
     assert (name, json.loads(args), by, reason, status) == ("optimize", {"action": "collect_garbage"}, "dashboard", "how much does it hold", "done")
-    told = json.loads(result)
-    assert told["unit"] == "bytes"
-    assert told["amount"] is not None
-    assert told["comparison"] in {"better than usual", "as usual", "worse than usual", "not enough data"}
-    verdict = describe_verdict(told["verdict"])
-    expect(visitor.banner(f"{verdict.capitalize()}.")).to_contain_text(told["detail"], timeout=MS)
-    visitor.chart("What came of collect garbage")
+    measured = json.loads(result)
+    assert measured["unit"] == "bytes"
+    assert measured["amount"] is not None
+    assert measured["comparison"] in {"better than usual", "as usual", "worse than usual", "not enough data"}
+    verdict = describe_verdict(measured["verdict"])
+    expect(visitor.banner(f"{verdict.capitalize()}.")).to_contain_text(measured["detail"], timeout=MS)
+    visitor.chart("Effect of collect garbage")
     visitor.page.get_by_text("History", exact=True).click()
-    row = visitor.fresh(f'table[aria-label="Runs and what they did"] tr[data-id="{told["trial"]}"]')
+    row = visitor.fresh(f'table[aria-label="Trials and their effects"] tr[data-id="{measured["trial"]}"]')
     for text in ("collect garbage", "dashboard", "how much does it hold", verdict):
         expect(row).to_contain_text(text, timeout=MS)
     row.locator("td").nth(3).click()
-    visitor.sees(f"Trial {told['trial']}")
-    assert visitor.query() == {"view": "History", "trial": str(told["trial"])}
-    visitor.chart("Readings round collect garbage")
+    visitor.sees(f"Trial {measured['trial']}")
+    assert visitor.query() == {"view": "History", "trial": str(measured["trial"])}
+    visitor.chart("Readings around collect garbage")
     expect(row).to_have_class("mark", timeout=MS)
     assert visitor.boxes() == []
 
@@ -213,7 +213,7 @@ def test_an_engine_that_is_gone_is_told_on_every_page_and_by_the_health(viewer: 
         visitor = visit(idle.url)
         for path in ("/", "/decisions", "/decision", "/market", "/portfolio", "/components", "/resources", "/optimizer", "/control"):
             visitor.go(path)
-            expect(visitor.banner("Engine down.")).to_contain_text("What is shown is what it left", ignore_case=True, timeout=MS)
+            expect(visitor.banner("Engine down.")).to_contain_text("The pages show the last stored state", ignore_case=True, timeout=MS)
             expect(visitor.page.locator(".pd-chip").first).to_have_text("down")
             expect(visitor.page.locator("table:visible, .podium-chart .main-svg, .pd-words").first).to_be_visible(timeout=MS)
             assert visitor.boxes() == [], path

@@ -61,5 +61,5 @@ def test_streamlit_run_listens_on_this_machine_only(plain: Served) -> None:
 
 
 def test_a_port_that_came_too_late_is_named_with_its_remedy(plain: Served) -> None:
-    said = [line for line in plain.log.read_text(encoding="utf-8").splitlines() if line.startswith("podium: ")]
-    assert said == [f"podium: the port of PODIUM_PORT or podium.toml, 8599, is not used: streamlit run took {plain.port}; add --server.port 8599"]
+    messages = [line for line in plain.log.read_text(encoding="utf-8").splitlines() if line.startswith("podium: ")]
+    assert messages == [f"podium: the port of PODIUM_PORT or podium.toml, 8599, is not used: streamlit run took {plain.port}; add --server.port 8599"]

@@ -25,8 +25,8 @@ def ask(visitor: Visitor, bars: int, why: str) -> None:
     visitor.press("Run")
 
 
-def kept(visitor: Visitor) -> Locator:
-    return visitor.page.locator('table[aria-label="Backtests that are kept"] tbody tr')
+def stored_backtests(visitor: Visitor) -> Locator:
+    return visitor.page.locator('table[aria-label="Stored backtests"] tbody tr')
 
 
 def put_away(visitor: Visitor) -> Locator:
@@ -40,20 +40,20 @@ def files(server: Served) -> list[str]:
 def test_a_backtest_is_run_opened_compared_and_put_away(server: Served, visit: Visit) -> None:
     visitor = visit(server.url)
     visitor.go("/backtests")
-    visitor.sees("no backtest is kept yet")
+    visitor.sees("no backtest is stored yet")
     visitor.page.get_by_text("Train models").click()
     ask(visitor, 300, "a first look")
     expect(visitor.banner("Done.")).to_contain_text("600 decisions", timeout=MS)
-    expect(kept(visitor)).to_have_count(1, timeout=MS)
-    expect(kept(visitor)).to_contain_text("a first look")
+    expect(stored_backtests(visitor)).to_have_count(1, timeout=MS)
+    expect(stored_backtests(visitor)).to_contain_text("a first look")
     equity = visitor.chart("Equity of the runs")
     mark = visitor.keep(equity)
     ask(visitor, 400, "and another")
-    expect(kept(visitor)).to_have_count(2, timeout=MS)
+    expect(stored_backtests(visitor)).to_have_count(2, timeout=MS)
     assert visitor.is_kept(equity, mark)
-    names = [str(kept(visitor).nth(place).get_attribute("data-id")) for place in (0, 1)]
+    names = [str(stored_backtests(visitor).nth(place).get_attribute("data-id")) for place in (0, 1)]
     visitor.go(f"/backtests?runs={','.join(names)}")
-    visitor.sees("Side by side")
+    visitor.sees("Comparison")
     heads = visitor.page.locator('table[aria-label="The figures of the runs"] th')
     expect(heads).to_have_text(["", "A", "B"], timeout=MS)
     expect(visitor.page.locator('[data-testid="stMultiSelect"] [data-tag]')).to_have_count(2, timeout=MS)
@@ -67,7 +67,7 @@ def test_a_backtest_is_run_opened_compared_and_put_away(server: Served, visit: V
     assert files(server) == sorted(f"{name}.json" for name in names)
     visitor.press("Delete")
     visitor.press("Delete for good")
-    visitor.sees("no backtest is kept yet")
+    visitor.sees("no backtest is stored yet")
     assert files(server) == []
 
 
@@ -97,7 +97,7 @@ def test_a_hostile_path_is_refused_and_is_text(server: Served, visit: Visit) -> 
 def test_models_tell_what_each_says_and_are_trained_again_for_a_reason(server: Served, visit: Visit) -> None:
     visitor = visit(server.url)
     visitor.go("/models?horizon=3+bars")
-    visitor.sees("Skill, session (R², 3 bars)")
+    visitor.sees("Session skill (R², 3 bars)")
     skill = visitor.chart("Skill of every model")
     mark = visitor.keep(skill)
     visitor.page.get_by_label("Reason").fill("see what it learns")
@@ -112,7 +112,7 @@ def test_models_tell_what_each_says_and_are_trained_again_for_a_reason(server: S
 def test_nothing_is_wider_than_a_phone(server: Served, visit: Visit, path: str) -> None:
     visitor = visit(server.url, width=390, height=844)
     visitor.go(path)
-    visitor.sees("Models" if path == "/models" else "Run one")
+    visitor.sees("Models" if path == "/models" else "Run a backtest")
     visitor.page.wait_for_timeout(2_000)
     visitor.fits()
     assert visitor.boxes() == []

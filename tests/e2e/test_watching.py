@@ -14,7 +14,7 @@ from tests.e2e.visitor import MS, TITLES, Visitor
 
 pytestmark = pytest.mark.browser
 Visit = Callable[..., Visitor]
-STRIP = "The gate that bound"
+STRIP = "Binding gate of each"
 RANGE = "node => node._fullLayout.xaxis.range.map(Number)"
 CELL = """
 (node, symbol) => {
@@ -109,7 +109,7 @@ def test_filters_focus_and_place_are_kept_while_rows_arrive_and_a_row_opens_its_
     assert abs(after["y"] - top["y"]) < 3
     assert visitor.page.evaluate("document.activeElement.closest('tr')?.dataset.id") == id_
     assert visitor.page.get_by_role("combobox", name="Symbol").input_value() == "DELTA"
-    assert all(ENDS_DELTA.search(str(one)) for one in rows.evaluate_all("rows => rows.map(row => row.dataset.id)"))
+    assert all(ENDS_DELTA.search(str(row_id)) for row_id in rows.evaluate_all("rows => rows.map(row => row.dataset.id)"))
     row.locator("td").nth(2).click()
     visitor.is_on("Decision")
     visitor.page.wait_for_url("**/decision?*")
@@ -119,7 +119,7 @@ def test_filters_focus_and_place_are_kept_while_rows_arrive_and_a_row_opens_its_
 def test_a_gate_of_the_overview_leads_to_the_decisions_it_bound(watched: Served, visit: Visit) -> None:
     visitor = visit(watched.url)
     visitor.go("/")
-    visitor.page.locator('tr[data-id="edge over cost"] a').click()
+    visitor.page.locator('tr[data-id="edge above cost"] a').click()
     visitor.is_on("Decisions")
     expect(visitor.page.get_by_role("combobox", name="Binding gate")).to_have_value("edge above cost", timeout=MS)
     assert visitor.query() == {"gate": "edge above cost"}
@@ -129,7 +129,7 @@ def test_a_gate_of_the_overview_leads_to_the_decisions_it_bound(watched: Served,
 
 
 def test_a_decision_tells_its_reasons_and_replays_identical(watched: Served, visit: Visit) -> None:
-    bound = "SELECT tick, symbol, binding_gate FROM decisions WHERE binding_gate = 'edge over cost' AND tick > 640 ORDER BY tick LIMIT 1"
+    bound = "SELECT tick, symbol, binding_gate FROM decisions WHERE binding_gate = 'edge above cost' AND tick > 640 ORDER BY tick LIMIT 1"
     tick, symbol, gate = watched.ask(bound)[0]
     visitor = visit(watched.url)
     visitor.go(f"/decision?tick={tick}&symbol={symbol}")
@@ -142,10 +142,10 @@ def test_a_decision_tells_its_reasons_and_replays_identical(watched: Served, vis
     assert visitor.chart("Start and length").locator(".ytick").count() == 10
     models = watched.ask("SELECT json_array_length(models) FROM sessions")[0][0]
     assert visitor.chart("Forecast of every model").locator(".ytick").count() == models + 1
-    assert visitor.chart("Size wanted").locator(".ytick").count() >= 8
-    visitor.page.get_by_text("The ladder as a table").click()
+    assert visitor.chart("Desired size").locator(".ytick").count() >= 8
+    visitor.page.get_by_text("Gates as a table").click()
     expect(visitor.page.locator('table[aria-label^="Every gate"] tr.mark')).to_contain_text(gate, timeout=MS)
-    visitor.page.get_by_text("The votes as a table").click()
+    visitor.page.get_by_text("Votes as a table").click()
     expect(visitor.page.locator('table[aria-label^="Forecast, trust"] tbody tr')).to_have_count(3 * (models + 1), timeout=MS)
     visitor.press("Replay this tick")
     expect(visitor.banner("Identical.")).to_contain_text(f"tick {tick}: identical", timeout=2 * MS)
@@ -177,7 +177,7 @@ def test_the_newest_decision_is_followed_without_anything_moving_until_one_is_he
 
 def test_links_that_lead_nowhere_say_so_in_a_line(watched: Served, visit: Visit) -> None:
     visitor = visit(watched.url)
-    for query, told in (
+    for query, message in (
         ("tick=99999999&symbol=ALFA", "no decision of ALFA at tick 99,999,999 is kept"),
         ("tick=5&symbol=NOSUCH", "no decision of NOSUCH at tick 5 is kept"),
         ("symbol=NOSUCH", "no decision of NOSUCH"),
@@ -190,7 +190,7 @@ def test_links_that_lead_nowhere_say_so_in_a_line(watched: Served, visit: Visit)
         ("tick=5&symbol=%00", "at tick 5 is kept"),
     ):
         visitor.go(f"/decision?{query}")
-        visitor.sees(told)
+        visitor.sees(message)
         assert visitor.boxes() == [], query
     for path in (f"/decisions?symbol={quote(HOSTILE)}&gate={quote(HOSTILE)}&action=x", f"/resources?range={quote(HOSTILE)}", f"/?x={quote(HOSTILE)}"):
         visitor.go(path)

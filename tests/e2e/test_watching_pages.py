@@ -108,7 +108,7 @@ def test_resources_show_the_machine_and_keep_the_zoom(watched: Served, visit: Vi
 def test_the_market_of_a_symbol_keeps_its_zoom_and_a_click_opens_a_decision(watched: Served, visit: Visit) -> None:
     visitor = visit(watched.url)
     visitor.go("/market?symbol=NOSUCH")
-    visitor.sees("the address asks for NOSUCH, which is not followed")
+    visitor.sees("NOSUCH in the address is not one of the symbols")
     visitor.choose("Symbol", "DELTA")
     chart = visitor.chart("Bars of DELTA")
     assert visitor.query()["symbol"] == "DELTA"
@@ -144,11 +144,11 @@ def test_components_tell_the_time_of_every_phase_and_that_all_is_well(watched: S
     visitor.go("/components")
     phases = visitor.page.locator('table[aria-label="Time of every phase"] tbody tr')
     expect(phases).to_have_count(11, timeout=MS)
-    parts = visitor.page.locator('table[aria-label^="Parts of the engine"] tbody tr')
+    parts = visitor.page.locator('table[aria-label^="Components of the engine"] tbody tr')
     expect(parts).to_have_count(watched.ask("SELECT count(*) FROM components")[0][0], timeout=MS)
     expect(parts.filter(has_text="feed")).to_contain_text("ok", timeout=MS)
-    visitor.chart("How long ticks took")
-    for text in ("Honest decisions", "Data's age", "no phase has fallen back", "Newest checkpoint", "Heartbeat"):
+    visitor.chart("Duration of ticks")
+    for text in ("Clean decisions", "Data age", "no phase has fallen back", "Newest checkpoint", "Heartbeat"):
         visitor.sees(text)
     assert visitor.boxes() == []
 
@@ -159,7 +159,7 @@ def test_the_portfolio_shows_fills_with_every_cost(watched: Served, visit: Visit
     visitor.go("/portfolio")
     heads = visitor.page.locator('table[aria-label="Fills"] th')
     expect(heads.first).to_be_visible(timeout=MS)
-    assert {"Price", "Mid", "Fee, bps", "Spread, bps", "Impact, bps", "In all, bps"} <= set(heads.all_inner_texts())
+    assert {"Price", "Mid", "Fee, bps", "Spread, bps", "Impact, bps", "Total cost, bps"} <= set(heads.all_inner_texts())
     fill = visitor.page.locator(f'tr[data-id="{id_}|{tick - 1} {symbol}"]')
     costs = [cell.replace("\N{MINUS SIGN}", "-") for cell in fill.locator("td").all_inner_texts()[6:10]]  # what rested earns half the spread
     fee, spread, impact, in_all = map(float, costs)
@@ -168,7 +168,7 @@ def test_the_portfolio_shows_fills_with_every_cost(watched: Served, visit: Visit
     fill.locator("a").click()
     visitor.is_on("Decision")
     visitor.page.wait_for_url(f"**/decision?tick={tick - 1}&symbol={symbol}")
-    visitor.sees("Filled")
+    visitor.sees("at the next tick, never at the price")
 
 
 @pytest.mark.parametrize("begun", ["light", "dark"])
@@ -202,7 +202,7 @@ def test_flattening_asks_first_and_closes_every_position(watched: Served, visit:
     visitor.page.get_by_label("Reason").fill("the tests are nearly over")
     visitor.press("Flatten")
     expect(visitor.page.get_by_role("dialog")).to_contain_text("Close every position?", timeout=MS)
-    visitor.press("Leave them")
+    visitor.press("Cancel")
     expect(visitor.page.get_by_role("dialog")).to_have_count(0, timeout=MS)
     assert watched.ask("SELECT count(*) FROM commands WHERE name = 'flatten'") == [(0,)]
     visitor.press("Flatten")
@@ -213,7 +213,7 @@ def test_flattening_asks_first_and_closes_every_position(watched: Served, visit:
         ("flatten", "dashboard", "the tests are nearly over", "done")
     ]
     visitor.to("Portfolio")
-    visitor.sees("nothing is held")
+    visitor.sees("no open positions")
 
 
 def test_it_stops_cleanly_and_gives_the_store_up_and_open_pages_say_that_it_is_gone(watched: Served, visit: Visit) -> None:

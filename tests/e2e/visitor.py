@@ -48,10 +48,10 @@ class Visitor:
         self.complaints: list[str] = []
         context.set_default_timeout(MS)
         self.page = context.new_page()
-        self.page.on("console", lambda said: self._complain("console", said.text) if said.type == "error" else None)
+        self.page.on("console", lambda message: self._complain("console", message.text) if message.type == "error" else None)
         self.page.on("pageerror", lambda error: self._complain("page error", str(error)))
         self.page.on("response", lambda answer: self._complain(str(answer.status), answer.url) if answer.status >= 400 else None)
-        self.page.on("request", lambda asked: self._complain("left the machine", asked.url) if _is_elsewhere(asked.url) else None)
+        self.page.on("request", lambda request: self._complain("left the machine", request.url) if _is_elsewhere(request.url) else None)
         self.page.on("dialog", self._dismiss)
 
     def _dismiss(self, dialog: Dialog) -> None:
@@ -142,8 +142,8 @@ class Visitor:
         return float(what.evaluate(KEEP))
 
     def is_kept(self, what: Locator, mark: float) -> bool:
-        kept: Any = what.evaluate("node => node.keptMark")
-        return bool(kept == mark)
+        current: Any = what.evaluate("node => node.keptMark")
+        return bool(current == mark)
 
 
 def _is_elsewhere(url: str) -> bool:

@@ -1,4 +1,4 @@
-"""Forecasts that know nothing, of any persistence, over targets that overlap: many runs at once, summed and bounded by the engine's own code."""
+"""Forecasts without skill, of any persistence, over overlapping targets: many runs at once, summed and bounded by the engine's own code."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ def scores(kind: str, *, noise: float, runs: int, ticks: int, seed: int, symbols
     """(2, ticks, 4, runs) gain and power by horizon; the last column is that of one forecast over its opposite, all horizons together."""
     draw = np.random.default_rng([seed, KINDS.index(kind)])
     returns = moves(runs, ticks + max(HORIZONS), symbols, draw)
-    said = noise * forecasts(kind, (runs, ticks, symbols), draw)
+    forecast = noise * forecasts(kind, (runs, ticks, symbols), draw)
     parts = np.zeros((2, ticks, len(HORIZONS) + 1, runs))
     for column, horizon in enumerate(HORIZONS):
-        came = target(returns, horizon, ticks)
-        parts[0, :, column], parts[1, :, column] = (said * (2.0 * came - said)).sum(axis=2).T, (came * came).sum(axis=2).T
-        parts[0, :, -1] += 4.0 * (said * came).sum(axis=2).T
+        realised = target(returns, horizon, ticks)
+        parts[0, :, column], parts[1, :, column] = (forecast * (2.0 * realised - forecast)).sum(axis=2).T, (realised * realised).sum(axis=2).T
+        parts[0, :, -1] += 4.0 * (forecast * realised).sum(axis=2).T
         parts[1, :, -1] += parts[1, :, column]
     return parts
 

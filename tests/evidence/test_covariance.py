@@ -1,4 +1,4 @@
-"""Correlations of a book: the shrinkage of Ledoit and Wolf against scikit-learn's, clusters and portfolios by hand and by simulation."""
+"""Correlations: Ledoit and Wolf's shrinkage against scikit-learn's, clusters and portfolios by hand and by simulation."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ def test_a_bar_that_counts_twice_is_two_bars_for_the_correlation() -> None:
     np.testing.assert_allclose(covariance.sample_correlation(once, weights), covariance.sample_correlation(often, equal(int(counts.sum()))))
 
 
-def test_with_fading_weights_the_shrunk_correlation_is_nearer_to_the_truth_than_the_sample_or_none() -> None:
+def test_with_decaying_weights_shrinkage_is_closer_to_the_truth_than_the_sample_or_the_identity() -> None:
     weights, truth = decay_weights(300, 60.0), 0.15 + 0.85 * np.eye(12)
     errors = []
     for seed in range(60):
         standardised = covariance.standardise_returns(factor(12, 300, 0.15, seed, tails=5.0), weights)
         sample = covariance.sample_correlation(standardised, weights)
         share = covariance.ledoit_wolf_shrinkage(standardised, weights, sample)
-        errors.append([np.square(one - truth).sum() for one in (sample, covariance.shrink_correlation(sample, share), np.eye(12))])
+        errors.append([np.square(estimate - truth).sum() for estimate in (sample, covariance.shrink_correlation(sample, share), np.eye(12))])
     plain, shrunk, none = np.mean(errors, axis=0)
     assert shrunk < 0.9 * plain
     assert shrunk < 0.3 * none
@@ -71,7 +71,7 @@ def test_nothing_is_learned_from_noise_and_nearly_all_from_copies() -> None:
 
 @given(st.integers(0, 1_000))
 @settings(max_examples=60, deadline=None)
-def test_the_variance_of_a_portfolio_and_what_it_shares_are_those_of_the_matrix(seed: int) -> None:
+def test_portfolio_variance_and_covariances_equal_those_of_the_matrix(seed: int) -> None:
     draw = np.random.default_rng(seed)
     weights = decay_weights(120, 30.0)
     returns = factor(7, 120, 0.5, seed) * draw.uniform(0.001, 0.1, 7)[:, None]
@@ -97,7 +97,7 @@ def test_symbols_without_a_known_volatility_do_not_shift_the_shrinkage() -> None
     assert (unknown.standardised[6:] == 0).all()
 
 
-def test_a_short_history_is_no_sign_that_a_symbol_moves_by_itself() -> None:
+def test_a_short_history_does_not_look_like_no_correlation() -> None:
     weights, both = decay_weights(300, 60.0), np.repeat(factor(1, 300, 0.0, 4), 2, axis=0)
     both[1, :200] = 0.0
     seen = np.ones((2, 300), dtype=bool)

@@ -1,4 +1,4 @@
-"""Faults of the data: each is told by name, soon and once; quiet symbols, nights, busy markets and other prices are none."""
+"""Faults of the data: each is detected by name, early and once; thin symbols, nights, busy markets and moving prices are no faults."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from engine.domain.market import Books
 from engine.domain.record import Bools, Floats
 from engine.domain.trading_config import Event
 from engine.evidence import incidents, trading_calendar, volume_level
-from engine.evidence.fingerprint import fingerprint_books
+from engine.evidence.staleness import fingerprint_books
 from tests.makers import DAY, MINUTE, START
 
 HOUR = 60 * MINUTE
@@ -28,7 +28,7 @@ class Market:
     at: int = MONDAY
     seed: int = 5
     watch: IncidentState = field(init=False)
-    told: list[Incident] = field(default_factory=list)
+    observed: list[Incident] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.draw = np.random.default_rng(self.seed)
@@ -50,28 +50,28 @@ class Market:
         self.at += self.interval
         traded = np.asarray(np.isfinite(bar[3]) & (bar[4] > 0)) if fresh is None else fresh
         self.watch = incidents.update_incidents(self.watch, self.at, self.interval, self.names, traded, bar, events, books)
-        self.told += self.watch.changes
+        self.observed += self.watch.changes
         return self.watch.changes
 
     def run(self, bars: int, **more: float) -> tuple[Incident, ...]:
         """That many whole bars; what they tell."""
-        return tuple(one for _ in range(bars) for one in self.step(self.bar(**more)))
+        return tuple(incident for _ in range(bars) for incident in self.step(self.bar(**more)))
 
     def absent(self, bars: int, which: slice = slice(None)) -> tuple[Incident, ...]:
-        told: tuple[Incident, ...] = ()
+        observed: tuple[Incident, ...] = ()
         for _ in range(bars):
             bar = self.bar()
             bar[:, which] = np.nan
-            told += self.step(bar)
-        return told
+            observed += self.step(bar)
+        return observed
 
     def empty(self, bars: int, which: slice = slice(None)) -> tuple[Incident, ...]:
-        told: tuple[Incident, ...] = ()
+        observed: tuple[Incident, ...] = ()
         for _ in range(bars):
             bar = self.bar()
             bar[:4, which], bar[4, which] = self.price[which], 0.0
-            told += self.step(bar)
-        return told
+            observed += self.step(bar)
+        return observed
 
 
 def after(days: int = 2, *, symbols: int = 5) -> Market:
@@ -81,25 +81,25 @@ def after(days: int = 2, *, symbols: int = 5) -> Market:
     return market
 
 
-def named(told: tuple[Incident, ...]) -> list[tuple[str, str, bool]]:
+def named(observed: tuple[Incident, ...]) -> list[tuple[str, str, bool]]:
     """Kind, symbol and whether it lasts."""
-    return [(one.kind, one.symbol, one.until is None) for one in told]
+    return [(incident.kind, incident.symbol, incident.until is None) for incident in observed]
 
 
 def test_bars_without_volume_everywhere_are_a_halt_until_half_the_market_trades_again() -> None:
     market = after()
     began = market.at
-    told = market.empty(6)
-    assert named(told) == [("halt", "*", True)]
-    assert told[0].since == began
-    assert market.watch.open == told
+    observed = market.empty(6)
+    assert named(observed) == [("halt", "*", True)]
+    assert observed[0].since == began
+    assert market.watch.open == observed
     market.empty(1, slice(1, None))
     ended = market.run(1)
-    assert [(one.kind, one.since, one.until) for one in ended] == [("halt", began, began + 7 * MINUTE)]
+    assert [(incident.kind, incident.since, incident.until) for incident in ended] == [("halt", began, began + 7 * MINUTE)]
     assert market.watch.open == ()
 
 
-def test_a_halt_is_told_within_three_bars_of_its_first() -> None:
+def test_a_halt_is_detected_within_three_bars() -> None:
     market = after()
     assert named(market.empty(3)) == [("halt", "*", True)]
 
@@ -108,29 +108,29 @@ def test_absent_bars_everywhere_are_a_gap() -> None:
     market = after()
     began = market.at
     assert named(market.absent(3)) == [("gap", "*", True)]
-    assert market.run(1) == (Incident("gap", "*", began, began + 3 * MINUTE, market.told[0].detail),)
-    assert "all 5 symbols have no bar: 2 bars in a row" in market.told[0].detail
+    assert market.run(1) == (Incident("gap", "*", began, began + 3 * MINUTE, market.observed[0].detail),)
+    assert "all 5 symbols have no bar: 2 bars in a row" in market.observed[0].detail
 
 
-def test_a_feed_that_says_nothing_is_a_gap_when_it_speaks_again() -> None:
+def test_a_silent_feed_is_a_gap_once_it_resumes() -> None:
     market = after()
     began = market.at
     market.at += 20 * MINUTE
-    told = market.run(1)
-    assert [(one.kind, one.symbol, one.since, one.until) for one in told] == [("gap", "*", began, began + 20 * MINUTE)]
-    assert "20 bars" in told[0].detail
+    observed = market.run(1)
+    assert [(incident.kind, incident.symbol, incident.since, incident.until) for incident in observed] == [("gap", "*", began, began + 20 * MINUTE)]
+    assert "20 bars" in observed[0].detail
     assert market.watch.open == ()
 
 
-def test_bars_that_repeat_the_one_before_are_stale_and_their_end_is_told() -> None:
+def test_bars_that_repeat_the_previous_one_are_stale_until_they_change() -> None:
     market = after()
     bar = market.bar()
-    told = tuple(one for _ in range(5) for one in market.step(bar))
-    assert named(told) == [("stale", "*", True)]
+    observed = tuple(incident for _ in range(5) for incident in market.step(bar))
+    assert named(observed) == [("stale", "*", True)]
     assert named(market.run(1)) == [("stale", "*", False)]
 
 
-def test_one_symbol_alone_is_told_only_after_far_longer_than_it_was_ever_quiet() -> None:
+def test_a_single_symbol_is_reported_only_after_far_longer_than_its_longest_run() -> None:
     market = after()
     market.empty(5, slice(0, 1))
     assert market.run(10) == ()
@@ -140,7 +140,7 @@ def test_one_symbol_alone_is_told_only_after_far_longer_than_it_was_ever_quiet()
     assert named(market.absent(40, slice(1, 2))) == [("gap", "S1", True)]
 
 
-def test_a_fault_of_one_symbol_teaches_the_others_nothing() -> None:
+def test_a_fault_of_one_symbol_does_not_change_the_rates_of_others() -> None:
     market = after()
     before = market.watch.staleness
     market.absent(60, slice(0, 1))
@@ -153,17 +153,17 @@ def test_thin_symbols_that_miss_most_of_their_bars_are_no_fault() -> None:
     market = Market(symbols=4)
     for _ in range(3 * 1_440):
         bar = market.bar()
-        gone = market.draw.random(4) > np.array([0.98, 0.7, 0.5, 0.4])
-        bar[:, gone] = np.nan
+        absent = market.draw.random(4) > np.array([0.98, 0.7, 0.5, 0.4])
+        bar[:, absent] = np.nan
         market.step(bar)
-    assert market.told == []
+    assert market.observed == []
     assert named(market.absent(4)) == [("gap", "*", True)]
 
 
 def test_a_symbol_that_has_not_begun_is_no_gap_and_does_not_hide_one() -> None:
     market = Market()
     market.absent(2 * 1_440, slice(4, 5))
-    assert market.told == []
+    assert market.observed == []
     assert named(market.absent(3)) == [("gap", "*", True)]
 
 
@@ -185,7 +185,7 @@ def test_nights_weekends_holidays_and_another_hour_of_opening_are_no_gaps() -> N
     nights(market, 5)
     nights(market, 7, shift=1)
     nights(market, 4, shift=0)
-    assert market.told == []
+    assert market.observed == []
 
 
 def test_an_early_close_on_the_half_hour_is_no_gap_and_one_at_another_minute_is() -> None:
@@ -201,7 +201,7 @@ def test_an_early_close_on_the_half_hour_is_no_gap_and_one_at_another_minute_is(
     assert named(market.run(1)) == [("gap", "*", False)]
 
 
-def test_what_is_unknown_of_the_calendar_is_not_expected() -> None:
+def test_unknown_hours_of_the_calendar_are_not_expected_open() -> None:
     market = Market(symbols=3)
     market.at = MONDAY + 9 * HOUR
     market.run(8 * 60)
@@ -220,7 +220,7 @@ def test_until_a_week_was_seen_the_year_is_that_of_a_market_that_never_closes() 
     assert trading_calendar.trading_year(known * 0.0) == (8_760.0, 365.0)
 
 
-def test_a_market_of_weekdays_is_found_to_have_the_hours_it_trades_and_a_holiday_changes_nothing() -> None:
+def test_the_calendar_learns_weekday_hours_and_ignores_one_holiday() -> None:
     market = Market(symbols=3)
     for day in range(21):
         if day % 7 < 5 and day != 15:  # the last Tuesday is a holiday
@@ -233,13 +233,13 @@ def test_a_market_of_weekdays_is_found_to_have_the_hours_it_trades_and_a_holiday
 
 
 @pytest.mark.parametrize(("times", "way"), [(20.0, "up"), (1 / 20, "down")])
-def test_another_way_of_counting_volume_is_told_within_three_bars_and_becomes_the_usual(times: float, way: str) -> None:
+def test_a_change_in_the_unit_of_volume_is_detected_within_three_bars_and_becomes_normal(times: float, way: str) -> None:
     market = after()
     began = market.at
-    told = market.run(3, volume=times)
-    assert [(one.kind, one.symbol, one.since, one.until) for one in told] == [("volume-feed change", "*", began, None)]
-    assert f"volume is {way}" in told[0].detail
-    assert "5 of 5 symbols" in told[0].detail
+    observed = market.run(3, volume=times)
+    assert [(incident.kind, incident.symbol, incident.since, incident.until) for incident in observed] == [("volume-feed change", "*", began, None)]
+    assert f"volume is {way}" in observed[0].detail
+    assert "5 of 5 symbols" in observed[0].detail
     assert named(market.run(volume_level.LEARNED_BARS, volume=times)) == [("volume-feed change", "*", False)]
     assert market.run(300, volume=times) == ()
     assert named(market.run(3, volume=1.0)) == [("volume-feed change", "*", True)]
@@ -261,25 +261,25 @@ def test_a_price_that_jumps_and_a_drift_are_no_faults() -> None:
 
 def test_volume_that_grows_slowly_is_no_fault() -> None:
     market = after()
-    told = [one for step in range(3_000) for one in market.run(1, volume=20.0 ** (step / 3_000))]
-    assert told == []
+    observed = [incident for step in range(3_000) for incident in market.run(1, volume=20.0 ** (step / 3_000))]
+    assert observed == []
 
 
 def test_bars_off_the_clock_and_clocks_that_differ_are_clock_skew() -> None:
     market = after(1)
     market.at += 7 * 10**9
-    told = market.run(1)
-    assert [(one.kind, one.since == one.until) for one in told] == [("clock skew", True)]
-    assert "7 s off the clock of 60 s" in told[0].detail
-    told = market.step(market.bar(), events=(Event("clock_skew", "*", "-1.27"), Event("clock_skew", "*", "-1.27")))
-    assert named(told) == [("clock skew", "*", True)]
-    assert "-1.27 s" in told[0].detail
+    observed = market.run(1)
+    assert [(incident.kind, incident.since == incident.until) for incident in observed] == [("clock skew", True)]
+    assert "7 s off the clock of 60 s" in observed[0].detail
+    observed = market.step(market.bar(), events=(Event("clock_skew", "*", "-1.27"), Event("clock_skew", "*", "-1.27")))
+    assert named(observed) == [("clock skew", "*", True)]
+    assert "-1.27 s" in observed[0].detail
     assert market.run(5) == ()
     assert named(market.step(market.bar(), events=(Event("clock_skew", "*", "0"),))) == [("clock skew", "*", False)]
     assert market.watch.open == ()
 
 
-def test_what_comes_later_changes_nothing_before() -> None:
+def test_later_bars_change_no_earlier_result() -> None:
     whole, other = Market(), Market()
     digests = []
     for index in range(800):
@@ -291,23 +291,26 @@ def test_what_comes_later_changes_nothing_before() -> None:
         assert (other.watch.digest() == digests[-1]) == (index < 500)
 
 
-def test_what_is_carried_stays_small_and_is_the_same_twice() -> None:
+def test_the_state_stays_small_and_is_reproducible() -> None:
     first, second = after(1, symbols=20), after(1, symbols=20)
     assert first.watch.digest() == second.watch.digest()
     watch = first.watch
-    arrays = [watch.calendar.traded, *(getattr(watch.staleness, name) for name in ("run", "began", "starts", "stays", "longest", "last"))]
+    arrays = [
+        watch.calendar.traded,
+        *(getattr(watch.staleness, name) for name in ("run_bars", "run_since", "runs_begun", "runs_continued", "longest", "last_bar")),
+    ]
     arrays += [watch.volume_level.level, watch.volume_level.mean_range, watch.volume_level.profile]
     assert sum(part.nbytes for part in arrays) < 10_000
 
 
-def test_one_symbol_by_itself_can_halt() -> None:
+def test_a_universe_of_one_symbol_can_halt() -> None:
     market = after(symbols=1)
     assert named(market.empty(10)) == [("halt", "*", True)]
 
 
 @pytest.mark.parametrize("row", range(5))
 @pytest.mark.parametrize("value", [np.inf, np.nan, -1.0, 0.0])
-def test_figures_that_cannot_be_leave_nothing_behind(row: int, value: float) -> None:
+def test_impossible_values_leave_no_trace(row: int, value: float) -> None:
     market = after(1)
     with np.errstate(invalid="ignore", divide="ignore"):
         for _ in range(5):
@@ -327,22 +330,22 @@ def faults(market: Market) -> list[str]:
 
 def repeat(market: Market, bars: int, which: slice) -> tuple[Incident, ...]:
     """Bars in which these symbols repeat their last one exactly."""
-    last, told = market.watch.staleness.last_bar.copy(), ()  # type: tuple[Floats, tuple[Incident, ...]]
+    last, observed = market.watch.staleness.last_bar.copy(), ()  # type: tuple[Floats, tuple[Incident, ...]]
     for _ in range(bars):
         bar = market.bar()
         bar[:, which] = last[:, which]
-        told += market.step(bar)
-    return told
+        observed += market.step(bar)
+    return observed
 
 
 @pytest.mark.parametrize("known", [1, 30, 3_000])
-def test_one_symbol_that_repeats_its_bars_is_stale_within_ten_bars_however_little_is_known_of_it(known: int) -> None:
+def test_a_symbol_that_repeats_its_bars_is_stale_within_ten_bars_even_without_history(known: int) -> None:
     market = Market()
     market.run(known)
     began = market.at
-    told = repeat(market, 10, slice(0, 1))
-    assert [(one.kind, one.symbol, one.since) for one in told] == [("stale", "S0", began)]
-    bars = int(told[0].detail.split(": ")[1].split()[0])
+    observed = repeat(market, 10, slice(0, 1))
+    assert [(incident.kind, incident.symbol, incident.since) for incident in observed] == [("stale", "S0", began)]
+    bars = int(observed[0].detail.split(": ")[1].split()[0])
     assert bars == {1: 4, 30: 3, 3_000: 3}[known]
     assert faults(market) == ["stale", "", "", "", ""]
     assert market.watch.faults.bars.tolist() == [10, 0, 0, 0, 0]
@@ -368,7 +371,7 @@ def test_a_symbol_that_trades_a_lot_at_a_time_at_one_price_is_judged_by_its_own_
         bar[:4, 0], bar[4, 0] = 100.0 + market.draw.integers(0, 2) * 0.01, market.draw.integers(1, 3)  # a quarter of its bars repeat
         market.step(bar)
         doubted += market.watch.faults.frozen_bar[0]
-    assert market.told == []
+    assert market.observed == []
     assert doubted < 0.02 * 4_000
     assert ("stale", "S0", True) in named(repeat(market, 60, slice(0, 1)))
 
@@ -380,11 +383,11 @@ def test_a_bar_without_volume_that_moved_within_and_repeats_is_stale_and_a_still
     bar[4] = np.nan
     fresh = np.ones(5, dtype=bool)
     market.step(bar, fresh)
-    assert ("stale", "*", True) in named(tuple(one for _ in range(4) for one in market.step(bar, fresh)))
+    assert ("stale", "*", True) in named(tuple(incident for _ in range(4) for incident in market.step(bar, fresh)))
     market.run(1)
     bar = market.bar()
     bar[:4], bar[4] = 100.0, 0.0
-    assert tuple(one for _ in range(40) for one in market.step(bar, fresh)) == ()
+    assert tuple(incident for _ in range(40) for incident in market.step(bar, fresh)) == ()
 
 
 def book(market: Market, *, levels: int = 3) -> Books:
@@ -393,21 +396,21 @@ def book(market: Market, *, levels: int = 3) -> Books:
     return Books(market.price[:, None] - steps, sizes[0], market.price[:, None] + steps, sizes[1])
 
 
-def mixed(which: int, one: Books, other: Books) -> Books:
+def mixed(which: int, incident: Books, other: Books) -> Books:
     """The books, with that symbol's taken from the first."""
-    mask = (np.arange(len(one.bid_price)) == which)[:, None]
-    return Books(*(np.where(mask, getattr(one, name), getattr(other, name)) for name in ("bid_price", "bid_size", "ask_price", "ask_size")))
+    mask = (np.arange(len(incident.bid_price)) == which)[:, None]
+    return Books(*(np.where(mask, getattr(incident, name), getattr(other, name)) for name in ("bid_price", "bid_size", "ask_price", "ask_size")))
 
 
 def test_a_book_that_stays_the_same_while_its_symbol_trades_is_stale() -> None:
     market = Market()
     for _ in range(100):
         market.step(market.bar(), books=book(market))
-    assert market.told == []
+    assert market.observed == []
     dead = book(market)
     market.step(market.bar(), books=dead)
-    told = tuple(one for _ in range(5) for one in market.step(market.bar(), books=mixed(2, dead, book(market))))
-    assert named(told) == [("stale book", "S2", True)]
+    observed = tuple(incident for _ in range(5) for incident in market.step(market.bar(), books=mixed(2, dead, book(market))))
+    assert named(observed) == [("stale book", "S2", True)]
     assert faults(market) == ["", "", "stale book", "", ""]
     assert market.watch.faults.frozen_book.tolist() == [False, False, True, False, False]
     assert not market.watch.faults.frozen_bar.any()
@@ -423,28 +426,32 @@ def test_a_book_that_stands_while_nothing_trades_is_no_fault() -> None:
         if number % 40:
             bar[:4], bar[4] = market.price, 0.0
         market.step(bar, np.ones(1, dtype=bool), books=dead if number % 40 else (dead := book(market)))
-    assert market.told == []
+    assert market.observed == []
     assert faults(market) == [""]
 
 
 def test_books_with_the_same_fingerprint_are_the_same() -> None:
     market = Market(symbols=200)
-    one, other = book(market), book(market)
-    assert (fingerprint_books(one) == fingerprint_books(Books(one.bid_price.copy(), one.bid_size, one.ask_price, one.ask_size))).all()
-    assert (fingerprint_books(one) != fingerprint_books(other)).all()
-    swapped = Books(one.bid_price, one.ask_size, one.ask_price, one.bid_size)
-    assert (fingerprint_books(one) != fingerprint_books(swapped)).all()
-    whole = Books(*(np.round(part) for part in (one.bid_price, one.bid_size, one.ask_price, one.ask_size)))
+    incident, other = book(market), book(market)
+    assert (
+        fingerprint_books(incident) == fingerprint_books(Books(incident.bid_price.copy(), incident.bid_size, incident.ask_price, incident.ask_size))
+    ).all()
+    assert (fingerprint_books(incident) != fingerprint_books(other)).all()
+    swapped = Books(incident.bid_price, incident.ask_size, incident.ask_price, incident.bid_size)
+    assert (fingerprint_books(incident) != fingerprint_books(swapped)).all()
+    whole = Books(*(np.round(part) for part in (incident.bid_price, incident.bid_size, incident.ask_price, incident.ask_size)))
     more = Books(whole.bid_price, whole.bid_size + np.eye(200, 3), whole.ask_price, whole.ask_size)
     assert ((fingerprint_books(whole) != fingerprint_books(more)) == (np.arange(200) < 3)).all()
-    assert (fingerprint_books(Books(*(part * np.nan for part in (one.bid_price, one.bid_size, one.ask_price, one.ask_size)))) == 0).all()
+    assert (
+        fingerprint_books(Books(*(part * np.nan for part in (incident.bid_price, incident.bid_size, incident.ask_price, incident.ask_size)))) == 0
+    ).all()
 
 
 def test_a_halt_after_which_only_a_quarter_of_the_market_trades_ends_for_those_that_do() -> None:
     market = after(symbols=4)
     assert named(market.empty(6)) == [("halt", "*", True)]
-    told = market.empty(incidents.MAX_PARTIAL_BARS, slice(1, None))
-    assert ("halt", "*", False) in named(told)
+    observed = market.empty(incidents.MAX_PARTIAL_BARS, slice(1, None))
+    assert ("halt", "*", False) in named(observed)
     market.empty(5, slice(1, None))
     assert faults(market) == ["", "flat-filled", "flat-filled", "flat-filled"]
 

@@ -1,4 +1,4 @@
-"""What the linear models share: the hold-out that chooses the penalty is purged, and what is fitted is what a textbook would fit."""
+"""Shared linear algebra: the hold-out that chooses the penalty is purged, and fits equal those of a textbook."""
 
 from __future__ import annotations
 
@@ -38,32 +38,32 @@ def misled(tick: int) -> list[float]:
 
 
 def test_rows_whose_targets_reach_into_the_hold_out_do_not_choose_the_penalty() -> None:
-    found = linear.choose_penalties(Z, training(clear()))
-    assert found == [linear.PENALTIES[0]] * 3
+    penalties = linear.choose_penalties(Z, training(clear()))
+    assert penalties == [linear.PENALTIES[0]] * 3
     purged = range(SPLIT - LONGEST + 1, SPLIT + 1)
     strongest = max(purged, key=lambda tick: abs(Z[tick, 0]))
     for tick in (purged[0], strongest, purged[-1]):
-        assert misled(tick) == found
+        assert misled(tick) == penalties
     y = clear()
     y[purged.start : purged.stop] = 1e6
-    assert linear.choose_penalties(Z, training(y)) == found
+    assert linear.choose_penalties(Z, training(y)) == penalties
 
 
 def test_rows_on_either_side_of_the_purge_do() -> None:
-    found = linear.choose_penalties(Z, training(clear()))
+    penalties = linear.choose_penalties(Z, training(clear()))
     for tick in (SPLIT - LONGEST, SPLIT + 1):
         assert abs(Z[tick, 0]) > 0.1
-        assert misled(tick) != found
+        assert misled(tick) != penalties
 
 
 def test_the_purge_is_as_long_as_the_longest_horizon_of_those_that_share_rows() -> None:
     y = clear()[:, :1]
     alone = training(y, horizons=(1,))
-    found = linear.choose_penalties(Z, alone)
+    penalties = linear.choose_penalties(Z, alone)
     for tick, matters in ((SPLIT, False), (SPLIT - 1, True)):
         wrong = y.copy()
         wrong[tick] = -1_000.0 * Z[tick, 0]
-        assert (linear.choose_penalties(Z, replace(alone, y=wrong)) != found) is matters
+        assert (linear.choose_penalties(Z, replace(alone, y=wrong)) != penalties) is matters
 
 
 def test_the_penalties_that_are_tried() -> None:
@@ -76,7 +76,7 @@ def test_the_penalty_is_the_one_with_the_least_squared_error_on_the_hold_out() -
     met = set()
     for strength in (0.0, 0.03, 0.1, 0.2, 0.5, 2.0):
         y = strength * Z[:, :1] + chance.standard_normal((ROWS, 3))
-        found = linear.choose_penalties(Z, training(y))
+        penalties = linear.choose_penalties(Z, training(y))
         early, late = slice(0, SPLIT - LONGEST + 1), slice(SPLIT + 1, None)
         for index in range(3):
             centre = 0.1 * y[early, index].mean()
@@ -85,12 +85,12 @@ def test_the_penalty_is_the_one_with_the_least_squared_error_on_the_hold_out() -
                 ridge = Z[early].T @ Z[early] + penalty * len(Z[early]) * np.eye(WIDTH)
                 slopes = np.linalg.solve(ridge, Z[early].T @ (y[early, index] - centre))
                 errors.append(float(((y[late, index] - centre - Z[late] @ slopes) ** 2).sum()))
-            assert found[index] == linear.PENALTIES[int(np.argmin(errors))]
-            met.add(found[index])
+            assert penalties[index] == linear.PENALTIES[int(np.argmin(errors))]
+            met.add(penalties[index])
     assert len(met) >= 3
 
 
-def test_what_is_fitted_is_ridge_regression_on_every_row_with_a_tenth_of_the_mean() -> None:
+def test_the_fit_is_ridge_regression_on_every_row_with_a_tenth_of_the_mean() -> None:
     y = 0.5 * Z[:, [1]] + np.random.default_rng(6).standard_normal((ROWS, 3)) + 2.0
     fitted = linear.fit_ridge(Z, training(y))
     for index, penalty in enumerate(linear.choose_penalties(Z, training(y))):
@@ -133,13 +133,13 @@ def test_with_fewer_rows_than_columns_on_either_side_the_largest_penalty_serves(
     assert linear.choose_penalties(Z[:rows], few) == [penalty] * 3
 
 
-def test_no_rows_at_all_give_nothing_but_zeros() -> None:
+def test_without_rows_all_coefficients_are_0() -> None:
     given = training(clear())
     none = replace(given, x=given.x[:0], y=given.y[:0], tick=given.tick[:0])
     assert (linear.fit_ridge(Z[:0], none) == 0.0).all()
 
 
-def test_bounds_are_the_half_percent_quantiles_and_what_is_blank_has_none() -> None:
+def test_bounds_are_half_percent_quantiles_and_blank_columns_have_none() -> None:
     x = np.stack([np.arange(1_001.0), np.full(1_001, np.nan), np.full(1_001, 3.0)], axis=1)
     x[7, 0], x[8, 0], x[9, 0] = np.inf, -np.inf, np.nan
     low, high = linear.training_bounds(x)
@@ -183,7 +183,7 @@ def test_the_standard_of_some_columns_and_its_parts_are_the_same_numbers() -> No
     np.testing.assert_array_equal(back.transform(Z), made.transform(Z))
 
 
-def test_bytes_that_are_none_or_lack_a_part_are_refused_in_one_line() -> None:
+def test_invalid_or_incomplete_bytes_are_refused_in_one_line() -> None:
     data = linear.arrays_to_bytes(slopes=np.ones(3))
     assert linear.arrays_to_bytes(slopes=np.ones(3)) == data
     np.testing.assert_array_equal(linear.arrays_from_bytes(data, "slopes")["slopes"], np.ones(3))

@@ -1,4 +1,4 @@
-"""A backtest's figures of the books: the fit of moves on order flow by cells and windows, and quantiles of what quotes missed by."""
+"""Microstructure metrics: the fit of moves on order flow by cells and windows, and quantiles of quoting errors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SECOND = 10**9
 START = 1_704_067_200 * SECOND
 
 
-def told(flow: Floats, mid: Floats, *, cell: int = 10, start: int = START, skip: tuple[int, ...] = ()) -> list[float | None]:
+def measure_r2(flow: Floats, mid: Floats, *, cell: int = 10, start: int = START, skip: tuple[int, ...] = ()) -> list[float | None]:
     """A fit over bars of 1 s, of (T, S) flow and mids; bars in `skip` do not come."""
     fit = FlowRegression(flow.shape[1], SECOND, cell * SECOND)
     for index in range(len(flow)):
@@ -35,15 +35,15 @@ def expected(flow: Floats, mid: Floats, cell: int) -> float:
     x = flow[: rows * cell].reshape(rows, cell).sum(axis=1)[1:]
     y = np.diff(mid[cell - 1 :: cell][:rows])
     window = (np.arange(1, rows) * cell) // 1_800
-    kept = [part for part in np.unique(window) if (window == part).sum() >= 30]
-    return float(np.mean([np.corrcoef(x[window == part], y[window == part])[0, 1] ** 2 for part in kept]))
+    windows = [part for part in np.unique(window) if (window == part).sum() >= 30]
+    return float(np.mean([np.corrcoef(x[window == part], y[window == part])[0, 1] ** 2 for part in windows]))
 
 
 @pytest.mark.parametrize("cell", [1, 10])
 def test_the_fit_is_the_mean_of_r2_over_half_hours(cell: int) -> None:
     flow, mid = made(4_000, 0.5)
-    found = told(flow, mid, cell=cell)
-    for symbol, r2 in enumerate(found):
+    result = measure_r2(flow, mid, cell=cell)
+    for symbol, r2 in enumerate(result):
         assert r2 is not None
         np.testing.assert_allclose(r2, expected(flow[:, symbol], mid[:, symbol], cell), rtol=1e-9)
         assert 0.4 < r2 < 0.6
@@ -53,33 +53,33 @@ def test_a_move_over_a_gap_is_not_counted() -> None:
     flow, mid = made(1_800, 0.9)
     jumped = mid.copy()
     jumped[700:] += 50.0
-    with_jump, without = told(flow, jumped, skip=tuple(range(695, 705)))[0], told(flow, mid)[0]
+    with_jump, without = measure_r2(flow, jumped, skip=tuple(range(695, 705)))[0], measure_r2(flow, mid)[0]
     assert with_jump is not None
     assert without is not None
     np.testing.assert_allclose(with_jump, without, atol=0.01)
-    seen = told(flow, jumped)[0]
+    seen = measure_r2(flow, jumped)[0]
     assert seen is not None
     assert seen < 0.1
 
 
-def test_a_symbol_without_a_book_has_no_figure_and_spoils_no_other() -> None:
+def test_a_symbol_without_a_book_has_no_r2_and_does_not_affect_others() -> None:
     flow, mid = made(1_800, 0.5)
-    alone = told(flow, mid)
+    alone = measure_r2(flow, mid)
     mid[:, 0] = np.nan
-    found = told(flow, mid)
-    assert found[0] is None
-    assert found[1] == alone[1]
+    result = measure_r2(flow, mid)
+    assert result[0] is None
+    assert result[1] == alone[1]
 
 
 def test_too_few_cells_are_not_enough_data() -> None:
     flow, mid = made(200, 0.5)
-    assert told(flow, mid) == [None, None]
+    assert measure_r2(flow, mid) == [None, None]
 
 
 def test_midnight_does_not_cut_a_cell() -> None:
     flow, mid = made(1_800, 0.5)
     late = START - 905 * SECOND
-    r2 = told(flow, mid, start=late - late % (10 * SECOND))[0]
+    r2 = measure_r2(flow, mid, start=late - late % (10 * SECOND))[0]
     assert r2 is not None
     assert 0.4 < r2 < 0.6
 
@@ -104,7 +104,7 @@ def test_quantiles_are_within_a_hundredth_however_long_the_run() -> None:
         assert report[notional]["cannot_fill"] == 0.0
 
 
-def test_what_no_book_holds_is_told_as_a_share_and_has_no_error() -> None:
+def test_sizes_beyond_the_book_count_as_a_share_and_have_no_error() -> None:
     errors = CostErrorHistogram()
     forecast = np.full((2, 2, 4), 1.0)
     forecast[1] = np.nan

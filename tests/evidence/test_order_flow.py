@@ -1,4 +1,4 @@
-"""What order flow says, against the plain way of working it out."""
+"""Order-flow measures against a plain implementation."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ def test_the_unit_of_volume_does_not_matter_to_toxicity(unit: float) -> None:
 def test_toxicity_of_bars_without_sides_or_volume_is_not_known() -> None:
     signed, volume, _ = drawn()
     signed[0], volume[1], signed[2, -1], volume[2, -2] = np.nan, 0.0, np.nan, np.nan
-    told = order_flow.vpin(flow(signed), volume)
-    assert np.isnan(told[:2]).tolist() == [True, True]
+    value = order_flow.vpin(flow(signed), volume)
+    assert np.isnan(value[:2]).tolist() == [True, True]
     known = np.isfinite(signed[2]) & np.isfinite(volume[2])
-    assert told[2] == pytest.approx(slowly(np.where(known, signed[2], 0.0), np.where(known, volume[2], 0.0)))
+    assert value[2] == pytest.approx(slowly(np.where(known, signed[2], 0.0), np.where(known, volume[2], 0.0)))
     assert np.isnan(order_flow.vpin(flow(np.empty((SYMBOLS, 0))), volume)).all()
 
 
@@ -66,16 +66,16 @@ def test_the_slope_is_that_of_a_line_through_the_last_48_bars() -> None:
     np.testing.assert_allclose(order_flow.kyle_lambda(flow(signed), returns, price), slopes, rtol=1e-9)
 
 
-@pytest.mark.parametrize(("known", "told"), [(12, True), (11, False), (0, False)])
-def test_a_slope_needs_twelve_bars_that_are_known(known: int, told: bool) -> None:
+@pytest.mark.parametrize(("known", "value"), [(12, True), (11, False), (0, False)])
+def test_a_slope_needs_twelve_bars_that_are_known(known: int, value: bool) -> None:
     signed, _, returns = drawn()
     signed[:, : BARS - known] = np.nan
     with np.errstate(invalid="ignore", divide="ignore"):
-        found = order_flow.kyle_lambda(flow(signed), returns, np.ones(SYMBOLS))
+        slope = order_flow.kyle_lambda(flow(signed), returns, np.ones(SYMBOLS))
         level = order_flow.kyle_lambda(flow(np.ones((SYMBOLS, BARS))), returns, np.ones(SYMBOLS))
-    assert np.isfinite(found).tolist() == [told] * SYMBOLS
-    if told:
-        np.testing.assert_allclose(found, [np.polyfit(x[-known:], y[-known:], 1)[0] * 1e10 for x, y in zip(signed, returns, strict=True)], rtol=1e-7)
+    assert np.isfinite(slope).tolist() == [value] * SYMBOLS
+    if value:
+        np.testing.assert_allclose(slope, [np.polyfit(x[-known:], y[-known:], 1)[0] * 1e10 for x, y in zip(signed, returns, strict=True)], rtol=1e-7)
     assert np.isnan(level).all()  # nothing to lay a line through
     assert np.isnan(order_flow.kyle_lambda(flow(np.empty((SYMBOLS, 0))), returns, np.ones(SYMBOLS))).all()
 

@@ -1,4 +1,4 @@
-"""What a venue takes: whole lots, prices on the tick, nothing below the smallest order."""
+"""The venue's rules: whole lots, prices on the tick, nothing below the minimum order."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.domain.trading_rules import TradingRules
+from engine.domain.trading_config import TradingRules
 from engine.evidence.order_size import can_sell_short, minimum_order_size, per_symbol, round_to_lot, round_to_tick
 
 UNITS = st.floats(-1e6, 1e6)
@@ -19,7 +19,7 @@ def rules(lot: float = 0.0, least: float = 0.0, *, money: bool = False) -> Tradi
     return TradingRules(lots=(lot,), money_lots=(True,) if money else (), min_notionals=(least,))
 
 
-def one(values: np.ndarray) -> float:
+def price_of(values: np.ndarray) -> float:
     return float(values[0])
 
 
@@ -38,13 +38,13 @@ def one(values: np.ndarray) -> float:
     ],
 )
 def test_sizes_are_whole_lots_toward_zero(units: float, price: float, lot: float, money: bool, rounded: float) -> None:
-    assert one(round_to_lot(np.array([units]), np.array([price]), rules(lot, money=money))) == pytest.approx(rounded, rel=1e-12)
+    assert price_of(round_to_lot(np.array([units]), np.array([price]), rules(lot, money=money))) == pytest.approx(rounded, rel=1e-12)
 
 
 @given(UNITS, PRICES, LOTS, st.booleans())
 @settings(max_examples=300, deadline=None)
 def test_a_rounded_order_is_never_larger_and_less_than_a_lot_smaller(units: float, price: float, lot: float, money: bool) -> None:
-    rounded = one(round_to_lot(np.array([units]), np.array([price]), rules(lot, money=money)))
+    rounded = price_of(round_to_lot(np.array([units]), np.array([price]), rules(lot, money=money)))
     step = lot / price if money else lot
     assert abs(rounded) <= abs(units)
     assert rounded * units >= 0
@@ -66,26 +66,26 @@ def test_a_rounded_order_is_never_larger_and_less_than_a_lot_smaller(units: floa
     ],
 )
 def test_the_smallest_order_is_worth_the_minimum_in_whole_lots(price: float, lot: float, least: float, units: float) -> None:
-    assert one(minimum_order_size(np.array([price]), rules(lot, least))) == pytest.approx(units)
+    assert price_of(minimum_order_size(np.array([price]), rules(lot, least))) == pytest.approx(units)
 
 
 @given(PRICES, LOTS, st.one_of(st.just(0.0), st.floats(1e-6, 1e4)))
 @settings(max_examples=200, deadline=None)
 def test_the_smallest_order_is_taken_and_none_below_it(price: float, lot: float, least: float) -> None:
-    told, at = rules(lot, least), np.array([price])
-    units = minimum_order_size(at, told)
-    assert one(units) * price >= least * (1 - 1e-8)
-    assert one(round_to_lot(units, at, told)) == pytest.approx(one(units), rel=1e-9)
+    venue_rules, at = rules(lot, least), np.array([price])
+    units = minimum_order_size(at, venue_rules)
+    assert price_of(units) * price >= least * (1 - 1e-8)
+    assert price_of(round_to_lot(units, at, venue_rules)) == pytest.approx(price_of(units), rel=1e-9)
     if lot:
-        assert one(units) >= lot
-        assert (one(units) - lot) * price < least or one(units) == lot
+        assert price_of(units) >= lot
+        assert (price_of(units) - lot) * price < least or price_of(units) == lot
 
 
 @pytest.mark.parametrize(
     ("price", "tick", "side", "rounded"),
     [(100.017, 0.01, 1, 100.01), (100.011, 0.01, -1, 100.02), (100.03, 0.01, 1, 100.03), (100.03, 0.01, -1, 100.03), (7.3, 0.0, 1, 7.3)],
 )
-def test_a_limit_price_is_on_the_tick_and_never_gives_more_than_was_asked(price: float, tick: float, side: float, rounded: float) -> None:
+def test_a_limit_price_is_on_the_tick_and_never_beyond_the_request(price: float, tick: float, side: float, rounded: float) -> None:
     assert round_to_tick(price, tick, side) == pytest.approx(rounded, abs=1e-9)
 
 

@@ -1,4 +1,4 @@
-"""The regime model: filtered from the past only, and fitted to what is seen until it knows what made it."""
+"""The regime model is filtered from the past only, and learns the parameters that generated the data."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from engine.domain.decision import REGIMES
+from engine.domain.evidence import RegimeModel
 from engine.domain.record import Floats, Ints
-from engine.domain.regimes import RegimeModel
 from engine.evidence import regimes
 from tests.makers import lesson
 
@@ -25,11 +25,11 @@ DEVIATIONS = np.array([[0.15, 0.35], [0.12, 0.45], [0.20, 0.50], [0.25, 0.70]])
 
 def filtered(surge: Floats, trend: Floats) -> Floats:
     """(T, R) for one symbol, by the model as it starts."""
-    held, told = regimes.uniform_probabilities(1), []
-    for one, other in zip(surge, trend, strict=True):
-        held, _ = regimes.filter_forward(held, np.array([one]), np.array([other]), KNOWN, regimes.initial_regime_model())
-        told.append(held[0])
-    return np.stack(told)
+    held, filtered_probabilities = regimes.uniform_probabilities(1), []
+    for ratio, other in zip(surge, trend, strict=True):
+        held, _ = regimes.filter_forward(held, np.array([ratio]), np.array([other]), KNOWN, regimes.initial_regime_model())
+        filtered_probabilities.append(held[0])
+    return np.stack(filtered_probabilities)
 
 
 @cache
@@ -46,13 +46,13 @@ def simulated(bars: int = 6_000, symbols: int = 8) -> tuple[Ints, Floats]:
 def played(seen: Floats, *, learning: bool) -> tuple[RegimeModel, Floats, Floats]:
     """The model at the end, (T, S, R) filtered probabilities and (T,) mean log density of each bar before it is seen."""
     hidden, held, known = regimes.initial_regime_model(), regimes.uniform_probabilities(seen.shape[1]), np.ones(seen.shape[1], dtype=bool)
-    told, foreseen = [], []
+    filtered_probabilities, foreseen = [], []
     for bar in seen:
         foreseen.append(density(held, bar, hidden))
         held, learned = regimes.filter_forward(held, bar[:, 0], bar[:, 1], known, hidden)
         hidden = learned if learning else hidden
-        told.append(held)
-    return hidden, np.stack(told), np.array(foreseen)
+        filtered_probabilities.append(held)
+    return hidden, np.stack(filtered_probabilities), np.array(foreseen)
 
 
 def density(held: Floats, bar: Floats, hidden: RegimeModel) -> float:
@@ -65,8 +65,8 @@ def density(held: Floats, bar: Floats, hidden: RegimeModel) -> float:
 @settings(max_examples=60, deadline=None)
 def test_probabilities_sum_to_one_whatever_is_seen(seen: list[tuple[float, float]]) -> None:
     held, hidden = regimes.uniform_probabilities(1), regimes.initial_regime_model()
-    for one, other in seen:
-        held, hidden = regimes.filter_forward(held, np.array([one]), np.array([other]), KNOWN, hidden)
+    for ratio, other in seen:
+        held, hidden = regimes.filter_forward(held, np.array([ratio]), np.array([other]), KNOWN, hidden)
         assert (held >= 0).all()
         np.testing.assert_allclose(held.sum(axis=1), 1.0, atol=1e-12)
     np.testing.assert_allclose(hidden.pairs.sum(), 1.0)
@@ -79,15 +79,15 @@ def test_the_filter_is_bayes_rule_on_a_chain_that_stays() -> None:
     np.fill_diagonal(chain, 0.97)
     held = np.full(4, 0.25)
     surge, trend = draw.normal(0, 0.3, 40), np.abs(draw.normal(0, 1, 40))
-    told = filtered(surge, trend)
+    filtered_probabilities = filtered(surge, trend)
     for step in range(40):
         likely = [stats.norm.pdf(surge[step], *regimes.VOLATILITY_RATIO[k]) * stats.norm.pdf(trend[step], *regimes.TREND[k]) for k in range(4)]
         held = (held @ chain) * np.array(likely)
         held = held / held.sum()
-        np.testing.assert_allclose(told[step], held, rtol=1e-9)
+        np.testing.assert_allclose(filtered_probabilities[step], held, rtol=1e-9)
 
 
-def test_what_comes_later_changes_nothing_before() -> None:
+def test_later_bars_change_no_earlier_result() -> None:
     _, seen = simulated()
     other = seen[:400].copy()
     other[300:] += 1.0
@@ -99,11 +99,11 @@ def test_what_comes_later_changes_nothing_before() -> None:
 def test_each_regime_is_recognised_by_its_own_measures() -> None:
     for index, name in enumerate(REGIMES):
         surge, trend = regimes.VOLATILITY_RATIO[index][0], regimes.TREND[index][0]
-        told = filtered(np.full(80, surge), np.full(80, trend))
-        assert REGIMES[int(told[-1].argmax())] == name
+        filtered_probabilities = filtered(np.full(80, surge), np.full(80, trend))
+        assert REGIMES[int(filtered_probabilities[-1].argmax())] == name
 
 
-def test_the_parameters_become_those_of_the_chain_that_made_the_data() -> None:
+def test_the_parameters_converge_to_those_that_generated_the_data() -> None:
     hidden, _, _ = played(simulated()[1], learning=True)
     means, deviations = regimes.emission_parameters(hidden)
     np.testing.assert_allclose(means, MEANS, atol=0.04)
@@ -120,7 +120,7 @@ def test_the_fitted_filter_foresees_better_than_the_one_it_started_from_and_name
     difference = gained[half:] - held[half:]
     blocks = difference.reshape(30, -1).mean(axis=1)
     assert blocks.mean() - 2.0 * blocks.std(ddof=1) / np.sqrt(len(blocks)) > 0.5
-    right, before = ((told[half:].argmax(axis=2) == regime[half:]).mean() for told in (fitted, fixed))
+    right, before = ((filtered_probabilities[half:].argmax(axis=2) == regime[half:]).mean() for filtered_probabilities in (fitted, fixed))
     assert right > before + 0.02
     assert right > 0.95
 
@@ -135,25 +135,25 @@ def test_names_keep_their_meaning_whatever_is_seen() -> None:
         assert (deviations >= regimes.MIN_DEVIATION - 1e-12).all()
 
 
-def test_a_symbol_that_is_not_seen_moves_on_by_the_chain_and_teaches_nothing() -> None:
+def test_an_unseen_symbol_moves_on_by_the_transition_and_does_not_update_the_model() -> None:
     held = np.array([[0.7, 0.1, 0.1, 0.1], [0.7, 0.1, 0.1, 0.1]])
     seen = np.array([True, False])
-    told, hidden = regimes.filter_forward(held, np.array([0.5, 0.5]), np.array([1.0, 1.0]), seen, regimes.initial_regime_model())
-    np.testing.assert_allclose(told[1], held[1] @ regimes.initial_regime_model().transition)
+    filtered_probabilities, hidden = regimes.filter_forward(held, np.array([0.5, 0.5]), np.array([1.0, 1.0]), seen, regimes.initial_regime_model())
+    np.testing.assert_allclose(filtered_probabilities[1], held[1] @ regimes.initial_regime_model().transition)
     _, alone = regimes.filter_forward(held[:1], np.array([0.5]), np.array([1.0]), seen[:1], regimes.initial_regime_model())
     np.testing.assert_allclose(hidden.moments, alone.moments)
     _, nobody = regimes.filter_forward(held, np.array([0.5, 0.5]), np.array([1.0, 1.0]), ~seen & False, regimes.initial_regime_model())
     assert nobody is regimes.initial_regime_model()
 
 
-def test_a_change_of_regime_is_told_with_its_probability() -> None:
+def test_a_change_of_regime_has_a_probability() -> None:
     model = regimes.initial_regime_model()
     held = np.array([[0.4, 0.3, 0.2, 0.1]])
     surge, trend = 0.45, 1.1
-    told, _ = regimes.filter_forward(held, np.array([surge]), np.array([trend]), KNOWN, model)
+    filtered_probabilities, _ = regimes.filter_forward(held, np.array([surge]), np.array([trend]), KNOWN, model)
     likely = [stats.norm.pdf(surge, *regimes.VOLATILITY_RATIO[k]) * stats.norm.pdf(trend, *regimes.TREND[k]) for k in range(4)]
     pairs = held[0][:, None] * model.transition * np.array(likely)
-    np.testing.assert_allclose(regimes.change_probability(held, told, model), 1.0 - np.trace(pairs) / pairs.sum(), rtol=1e-9)
+    np.testing.assert_allclose(regimes.change_probability(held, filtered_probabilities, model), 1.0 - np.trace(pairs) / pairs.sum(), rtol=1e-9)
     regime, seen = simulated()
     before, held, alarms = regimes.uniform_probabilities(8), regimes.uniform_probabilities(8), []
     for bar in seen[:2_000]:
@@ -164,14 +164,14 @@ def test_a_change_of_regime_is_told_with_its_probability() -> None:
     assert chance[moved].mean() > 10 * chance[~moved].mean()
 
 
-def test_parameters_are_made_anew_only_every_eighth_bar() -> None:
+def test_parameters_are_updated_every_eighth_bar() -> None:
     hidden, held = regimes.initial_regime_model(), regimes.uniform_probabilities(1)
     changed = []
     for _ in range(17):
         held, after = regimes.filter_forward(held, np.array([0.4]), np.array([2.0]), KNOWN, hidden)
         changed.append(bool((after.emission != hidden.emission).any()))
         hidden = after
-    assert [index for index, told in enumerate(changed, 1) if told] == [8, 16]
+    assert [index for index, filtered_probabilities in enumerate(changed, 1) if filtered_probabilities] == [8, 16]
 
 
 def test_every_moment_of_a_run_has_probabilities_and_the_model_learns_along() -> None:

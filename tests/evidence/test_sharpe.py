@@ -24,15 +24,15 @@ def test_the_probability_is_that_of_bailey_and_lopez_de_prado(seed: int) -> None
 
 def test_a_martingale_is_above_zero_half_of_the_time() -> None:
     draw = np.random.default_rng(1)
-    told = [sharpe.probabilistic_sharpe_ratio(draw.normal(0, 0.01, 120)) for _ in range(400)]
-    above = np.mean([value is not None and value > 0.95 for value in told])
+    probabilities = [sharpe.probabilistic_sharpe_ratio(draw.normal(0, 0.01, 120)) for _ in range(400)]
+    above = np.mean([value is not None and value > 0.95 for value in probabilities])
     assert 0.02 < above < 0.09
 
 
 @pytest.mark.parametrize(
     "returns", [np.zeros(100), np.full(100, 0.01), np.linspace(-1, 1, 19), np.array([np.nan] * 30), np.array([]), np.r_[np.inf, np.ones(40)]]
 )
-def test_where_nothing_can_be_said_nothing_is(returns: np.ndarray) -> None:
+def test_without_enough_days_there_is_no_ratio(returns: np.ndarray) -> None:
     assert sharpe.annualised_sharpe_ratio(returns, 365.0) is None
     assert sharpe.probabilistic_sharpe_ratio(returns) is None
 
@@ -83,7 +83,7 @@ def test_a_year_has_as_many_trading_days_as_the_whole_weeks_seen() -> None:
     assert sharpe.trading_days_per_year(holiday) == pytest.approx(365.0 * 19 / 28)
 
 
-def test_less_than_a_week_says_nothing_of_the_year() -> None:
+def test_less_than_a_week_gives_no_year() -> None:
     assert sharpe.trading_days_per_year([]) is None
     assert sharpe.trading_days_per_year([20_000, 20_001, 20_004]) is None
 

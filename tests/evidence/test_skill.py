@@ -1,4 +1,4 @@
-"""Proven skill: the bound holds however often it is looked at, and is reached by a true skill."""
+"""Proven skill: the bound holds at every tick at once, and true skill reaches it."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from tests.makers import having
 
 KNOBS = TradingConfig()
 RUNS, TICKS = 400, 2_000
-COLUMNS = ("1 bar", "3 bars", "12 bars", "silencing")
+COLUMNS = ("1 bar", "3 bars", "12 bars", "selection")
 
 
 @pytest.mark.parametrize("noise", [0.1, 0.3])
 @pytest.mark.parametrize("kind", chance.KINDS)
-def test_noise_is_taken_for_skill_no_oftener_than_promised(kind: str, noise: float) -> None:
+def test_noise_is_taken_for_skill_no_more_often_than_promised(kind: str, noise: float) -> None:
     """The bound is to be above the true R2 at any tick at all in at most alpha / 3 of the runs, give or take three standard errors."""
     parts = chance.scores(kind, noise=noise, runs=RUNS, ticks=TICKS, seed=7)
     ever = chance.watch(parts, np.array([-noise * noise] * 3 + [0.0])[:, None])
@@ -46,9 +46,9 @@ def test_a_true_skill_is_found(horizon: int) -> None:
     runs, ticks, known = 100, 1_200, math.sqrt(0.05)
     signal = known * chance.forecasts("persistent", (runs, ticks + horizon, 8), draw)
     returns = signal + math.sqrt(0.95) * chance.moves(runs, ticks + horizon, 8, draw, shared=0.3)
-    came = chance.target(returns, horizon, ticks)
-    said = signal[:, :ticks] * (1.0 - 0.95**horizon) / 0.05 / math.sqrt(horizon)
-    gain, power = (said * (2.0 * came - said)).sum(axis=2).T, (came * came).sum(axis=2).T
+    realised = chance.target(returns, horizon, ticks)
+    forecast = signal[:, :ticks] * (1.0 - 0.95**horizon) / 0.05 / math.sqrt(horizon)
+    gain, power = (forecast * (2.0 * realised - forecast)).sum(axis=2).T, (realised * realised).sum(axis=2).T
     truth, held, low = float(gain.sum() / power.sum()), skill.empty_skill(1, 1, runs), {}
     for tick in range(ticks):
         sums = np.array((gain[tick], gain[tick] ** 2, power[tick], np.full(runs, 8.0)))[:, None, None]
@@ -83,10 +83,10 @@ def test_the_bound_of_the_state_is_the_bound_of_its_sums() -> None:
         assert low[column] == pytest.approx((gain.sum() - reach) / weight.sum())
 
 
-def test_neighbours_that_move_against_each_other_make_no_variance_smaller() -> None:
+def test_negatively_correlated_blocks_do_not_reduce_the_variance() -> None:
     held = filled(blocks=40.0)
-    np.testing.assert_array_equal(skill.sampling_variance(having(held, neighbours=-40.0))[1], skill.sampling_variance(held)[1])
-    assert (skill.sampling_variance(having(held, neighbours=40.0))[1] > skill.sampling_variance(held)[1]).all()
+    np.testing.assert_array_equal(skill.sampling_variance(having(held, lag_products=-40.0))[1], skill.sampling_variance(held)[1])
+    assert (skill.sampling_variance(having(held, lag_products=40.0))[1] > skill.sampling_variance(held)[1]).all()
 
 
 def test_a_first_row_of_next_to_no_power_spoils_no_interval() -> None:
@@ -99,7 +99,7 @@ def test_a_first_row_of_next_to_no_power_spoils_no_interval() -> None:
     assert float(skill.confidence_interval(held)[1][0, 0, 0]) * float(held.power[0, 0, 0]) < 200.0  # the sum's standard deviation is 24
 
 
-def test_time_in_which_nothing_was_forecast_is_no_evidence() -> None:
+def test_time_without_forecasts_is_no_evidence() -> None:
     """Models serve after 600 bars without any: their first lucky bars come in the middle of a block, and prove nothing."""
     held = skill.empty_skill(2, 3, 1)
     for tick in range(640):
@@ -116,7 +116,7 @@ def test_the_gain_of_the_running_block_counts_in_what_gains_vary_by() -> None:
     assert (skill.skill_bound(filled(blocks=40.0, gain=60.0), KNOBS)[0] > 0).all()
 
 
-def test_with_fewer_than_fifteen_blocks_nothing_is_said() -> None:
+def test_fewer_than_fifteen_blocks_have_no_interval() -> None:
     few = filled(blocks=14.0)
     assert np.isnan(skill.skill_bound(few, KNOBS)[0]).all()
     assert np.isfinite(skill.skill_bound(filled(blocks=15.0), KNOBS)[0]).all()
@@ -151,10 +151,10 @@ def test_skill_that_is_surely_less_of_late_counts_for_its_own_lower_bound() -> N
     held = filled(blocks=3_000.0, gain=100.0)
     low = skill.skill_bound(held, KNOBS)[0]
     for gain, spread in ((8.0, 4.0), (8.0, 64.0), (18.0, 1.0)):
-        told = skill.skill_bound(late(held, gain=gain, block_squared=spread), KNOBS)[0]
+        bounds = skill.skill_bound(late(held, gain=gain, block_squared=spread), KNOBS)[0]
         worth, error = gain / 400.0, 1.645 * (spread * (1.0 + 15.0 / 3_000.0)) ** 0.5 / 400.0
         assert (worth + error < low).all()
-        np.testing.assert_allclose(told, worth - error)
+        np.testing.assert_allclose(bounds, worth - error)
     unsure = skill.skill_bound(late(held, gain=8.0, block_squared=2_500.0), KNOBS)[0]
     assert (low < 8.0 / 400.0 + 1.645 * 50.0 / 400.0).all()
     np.testing.assert_allclose(unsure, 8.0 / 400.0)
@@ -219,14 +219,14 @@ def test_recent_skill_falls_when_skill_has_gone_and_says_what_it_rests_on() -> N
         np.random.default_rng(5),
         0.5 ** (skill.MIN_BLOCK_TICKS / np.array([knobs.skill_halflife, knobs.recent_skill_halflife]))[:, None, None],
     )
-    recent, told = state.recent, []
+    recent, bounds = state.recent, []
     for worth in (0.05, -0.01):
         for _ in range(400):
             gain = np.broadcast_to(48.0 * worth + 0.5 * draw.standard_normal(), (2, 1, 1))
             sums = np.stack((gain, gain * gain, np.full((2, 1, 1), 48.0), np.full((2, 1, 1), 48.0)))
             recent = skill.add_scores(recent, sums, np.ones(1), memory=memory)
-        told.append(skill.recent_skill_table(replace(state, recent=recent, decided=4_800), knobs)[0])
-    before, after = told
+        bounds.append(skill.recent_skill_table(replace(state, recent=recent, decided=4_800), knobs)[0])
+    before, after = bounds
     assert before.low is not None
     assert before.low > 0.0
     assert after.r2 is not None

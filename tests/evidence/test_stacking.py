@@ -1,4 +1,4 @@
-"""The ensemble's weights: those of a constrained least squares, none for noise, the true ones with enough evidence."""
+"""Stacking weights: those of constrained least squares, none for noise, the true ones with enough evidence."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_a_forecast_twice_too_bold_is_halved_as_evidence_grows(rows: int) -> Non
     assert weight == pytest.approx(0.5 * rows / (rows + 4_000.0), rel=1e-9)
 
 
-def test_a_model_that_never_spoke_has_no_weight() -> None:
+def test_a_model_without_forecasts_has_no_weight() -> None:
     draw = np.random.default_rng(8)
     forecasts = draw.normal(size=(500, 3))
     forecasts[:, 1] = 0.0
@@ -68,16 +68,16 @@ def test_before_any_evidence_there_are_no_weights() -> None:
     assert (stacking.stacking_weights(np.zeros((3, 4, 4)), np.zeros((3, 4)), np.zeros(3), 4_000.0) == 0).all()
 
 
-def test_what_a_forecast_is_worth_by_itself_is_the_slope_of_what_came_on_it() -> None:
+def test_a_single_models_weight_is_the_slope_of_the_target_on_its_forecast() -> None:
     f = np.random.default_rng(6).normal(0, 0.5, (50_000, 1))
     gram, moment, rows = sums(np.concatenate((2.0 * f, -f), axis=1), f[:, 0])
-    told = stacking.single_model_weights(gram, moment, rows, 4_000.0)[:, 0]
-    np.testing.assert_allclose(told, [0.5 * 50_000 / 54_000, 0.0], rtol=1e-9)
+    slopes = stacking.single_model_weights(gram, moment, rows, 4_000.0)[:, 0]
+    np.testing.assert_allclose(slopes, [0.5 * 50_000 / 54_000, 0.0], rtol=1e-9)
     assert (stacking.single_model_weights(np.zeros((3, 4, 4)), np.zeros((3, 4)), np.zeros(3), 4_000.0) == 0).all()
 
 
 @pytest.mark.parametrize(("rows", "counted"), [(0.0, 1.0), (0.5, 1.0), (1.0, 1.0), (1.5, 1.5), (50.0, 50.0)])
-def test_what_one_forecast_is_worth_by_hand(rows: float, counted: float) -> None:
+def test_a_single_models_weight_by_hand(rows: float, counted: float) -> None:
     """Power 2 and product 1 give a slope of a half, shrunk by 100 prior rows to each that is known, at least one."""
     gram, moment = np.array([[[2.0]]]), np.array([[1.0]])
     shrunk = 0.5 / (1.0 + 100.0 / counted)

@@ -1,4 +1,4 @@
-"""What new versions inherit: known agreements, probation and its end."""
+"""The skill that new versions inherit: known agreements, probation and its end."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 
-from engine.domain.evidence import GAIN, SkillSums
+from engine.domain.evidence import GAIN, Agreement, SkillSums, Succession
 from engine.domain.record import Floats
-from engine.domain.succession import Agreement, Succession
 from engine.domain.trading_config import Event, TradingConfig
 from engine.evidence import skill, succession
 
@@ -50,29 +49,29 @@ def proven() -> History:
     return History().play(600, 0.05, 0.05)
 
 
-@pytest.mark.parametrize(("times", "told"), [(1.0, 1.0), (0.5, 1.0), (2.0, 0.5), (4.0, 0.25), (-1.0, -1.0), (-2.0, -0.5), (-0.1, -1.0)])
-def test_forecasts_that_are_others_times_a_number_agree_by_a_known_figure(times: float, told: float) -> None:
-    np.testing.assert_allclose(succession.measure_agreement(times * DRAW, DRAW), told)
+@pytest.mark.parametrize(("times", "expected"), [(1.0, 1.0), (0.5, 1.0), (2.0, 0.5), (4.0, 0.25), (-1.0, -1.0), (-2.0, -0.5), (-0.1, -1.0)])
+def test_forecasts_that_are_others_times_a_number_agree_by_a_known_figure(times: float, expected: float) -> None:
+    np.testing.assert_allclose(succession.measure_agreement(times * DRAW, DRAW), expected)
 
 
-def test_agreement_is_the_correlation_where_both_are_as_bold_and_none_is_known_of_silence() -> None:
-    one, other = np.array([[1.0, 0.0], [3.0, 4.0]]), np.array([[0.0, 1.0], [4.0, 3.0]])
-    np.testing.assert_allclose(succession.measure_agreement(one, other), [0.0, 0.96])
+def test_agreement_is_the_correlation_for_equal_boldness_and_unknown_without_forecasts() -> None:
+    first, other = np.array([[1.0, 0.0], [3.0, 4.0]]), np.array([[0.0, 1.0], [4.0, 3.0]])
+    np.testing.assert_allclose(succession.measure_agreement(first, other), [0.0, 0.96])
     assert np.isnan(succession.measure_agreement(0.0 * DRAW, DRAW)).all()
     assert np.isnan(succession.measure_agreement(DRAW, 0.0 * DRAW)).all()
     assert np.isnan(succession.measure_agreement(DRAW, DRAW * np.nan)).all()
 
 
 def test_all_is_inherited_from_half_agreement_on_and_nothing_where_it_contradicts_or_is_not_known() -> None:
-    told = succession.share_for_agreement(np.array([1.0, 0.5, 0.25, 0.0, -0.9, np.nan]))
-    np.testing.assert_allclose(told, [1.0, 1.0, 0.5, 0.0, 0.0, 0.0])
+    expected = succession.share_for_agreement(np.array([1.0, 0.5, 0.25, 0.0, -0.9, np.nan]))
+    np.testing.assert_allclose(expected, [1.0, 1.0, 0.5, 0.0, 0.0, 0.0])
 
 
-def test_an_event_gives_back_what_was_compared() -> None:
-    found = Agreement(2_304, np.array([0.93, np.nan]), np.array([0.5, 0.25]), (("ridge-887", np.array([0.1, -0.2])),))
-    again = succession.agreement_from_event(succession.agreement_to_event(found))
-    assert succession.agreement_to_event(found).kind == succession.EVENT_KIND
-    assert again.digest() == found.digest()
+def test_an_event_round_trips_the_agreement() -> None:
+    original = Agreement(2_304, np.array([0.93, np.nan]), np.array([0.5, 0.25]), (("ridge-887", np.array([0.1, -0.2])),))
+    again = succession.agreement_from_event(succession.agreement_to_event(original))
+    assert succession.agreement_to_event(original).kind == succession.EVENT_KIND
+    assert again.digest() == original.digest()
 
 
 def test_a_version_that_contradicts_loses_the_proven_size_at_once_and_one_that_agrees_loses_none() -> None:
@@ -106,9 +105,9 @@ def test_a_record_that_proves_nothing_of_late_is_not_inherited_by_a_version_that
 
 def test_an_own_record_that_is_proved_replaces_one_that_allows_nothing_any_more() -> None:
     history = proven().play(40, 0.05, 0.05, version="ridge-2", events=(event(-0.9, -0.9),))
-    gone = history.recent.sums.copy()
-    gone[GAIN, 1] *= -1.0
-    history.recent = SkillSums(gone)
+    discounted = history.recent.sums.copy()
+    discounted[GAIN, 1] *= -1.0
+    history.recent = SkillSums(discounted)
     history.play(300, 0.05, 0.05, version="ridge-2")
     np.testing.assert_array_equal(history.succession.inherited, 1.0)
     assert (skill.skill_bound(history.recent, KNOBS)[0] > 0.0).all()

@@ -1,4 +1,4 @@
-"""Columns against their definitions, written out with pandas or by hand; what TA-Lib knows is held to TA-Lib in test_talib.py."""
+"""Features against their definitions, written out with pandas or by hand; test_talib.py covers those of TA-Lib."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def scaled() -> Floats:
 
 def test_returns_are_in_volatilities_of_their_span() -> None:
     sigma = view().sigma
-    np.testing.assert_allclose(column(returns, "last"), MOVES[:, -1] / sigma, rtol=1e-9)
+    np.testing.assert_allclose(column(returns, "return_1"), MOVES[:, -1] / sigma, rtol=1e-9)
     np.testing.assert_allclose(column(returns, "lagged_return_1"), MOVES[:, -2] / sigma, rtol=1e-9)
     np.testing.assert_allclose(column(returns, "return_24"), MOVES[:, -24:].sum(axis=1) / sigma / np.sqrt(24), rtol=1e-9)
 
@@ -59,7 +59,7 @@ def test_returns_that_alternate_are_correlated_with_the_next_below_0() -> None:
 
 def test_volatility_is_realised_over_expected() -> None:
     np.testing.assert_allclose(column(volatility, "realised_variance_24"), np.log((scaled()[:, -24:] ** 2).mean(axis=1) + 1e-4), rtol=1e-9)
-    np.testing.assert_allclose(column(volatility, "level"), np.log(view().sigma), rtol=1e-12)
+    np.testing.assert_allclose(column(volatility, "log_volatility"), np.log(view().sigma), rtol=1e-12)
 
 
 def test_ranges_are_those_of_parkinson() -> None:
@@ -163,7 +163,7 @@ def test_equals_share_a_rank_and_symbols_without_a_volatility_stand_aside() -> N
     np.testing.assert_allclose(cross_section.build(at)[:5], cross_section.build(without), rtol=1e-9)
 
 
-def test_what_the_universe_does_not_explain() -> None:
+def test_idiosyncratic_returns_are_those_that_the_market_does_not_explain() -> None:
     market = scaled().mean(axis=0)
     late, late_market = scaled()[:, -96:], market[-96:]
     beta = late @ late_market / (late_market @ late_market)
@@ -180,9 +180,9 @@ def test_a_symbol_by_itself_is_its_universe() -> None:
     at = build_view(
         Bars(*(getattr(BARS, name)[:1] for name in ("open", "high", "low", "close", "volume"))), no_books(1), no_flow(1), START, MINUTE, 60.0
     )
-    told = dict(zip(cross_section.COLUMNS, cross_section.build(at)[0].tolist(), strict=True))
-    assert (told["return_rank_12"], told["dispersion_12"]) == (0.0, 0.0)
-    assert [told["beta_96"], told["idiosyncratic_share_96"], told["idiosyncratic_return_48"]] == pytest.approx([1.0, 0.0, 0.0], abs=1e-9)
+    observed = dict(zip(cross_section.COLUMNS, cross_section.build(at)[0].tolist(), strict=True))
+    assert (observed["return_rank_12"], observed["dispersion_12"]) == (0.0, 0.0)
+    assert [observed["beta_96"], observed["idiosyncratic_share_96"], observed["idiosyncratic_return_48"]] == pytest.approx([1.0, 0.0, 0.0], abs=1e-9)
 
 
 def test_the_calendar_turns_once_a_day_and_once_a_week() -> None:
@@ -206,7 +206,7 @@ def booked() -> MarketView:
 
 
 def test_the_book_leans_to_the_larger_side() -> None:
-    np.testing.assert_allclose(column(book, "imbalance_best", booked()), [0.5, 0.0, -1.0, np.nan, 0.0, 0.0])
+    np.testing.assert_allclose(column(book, "queue_imbalance", booked()), [0.5, 0.0, -1.0, np.nan, 0.0, 0.0])
     np.testing.assert_allclose(column(book, "depth_imbalance", booked()), [0.6, 0.0, -1 / 3, np.nan, 0.0, 0.0])
     np.testing.assert_allclose(column(book, "best_depth_share", booked())[[0, 4]], np.log(np.array([0.4, 1.0]) + 1e-3))
 
@@ -215,8 +215,8 @@ def test_the_micro_price_and_the_spread_are_in_volatilities() -> None:
     sigma = view().sigma
     micro = (99.0 * 1 + 101.0 * 3) / 4
     np.testing.assert_allclose(column(book, "micro_price_offset", booked())[0], (micro / 100.0 - 1) / sigma[0])
-    np.testing.assert_allclose(column(book, "spread", booked())[0], np.log(0.02 / sigma[0] + 1e-3))
-    assert np.isfinite(column(book, "spread", booked())).all()
+    np.testing.assert_allclose(column(book, "relative_spread", booked())[0], np.log(0.02 / sigma[0] + 1e-3))
+    assert np.isfinite(column(book, "relative_spread", booked())).all()
 
 
 def flowing() -> MarketView:
@@ -234,22 +234,22 @@ def flowing() -> MarketView:
 
 def test_order_flow_is_over_depth_and_signed_volume_over_volume() -> None:
     at = flowing()
-    told, depth = at.flow, np.nanmean(at.flow.depth[[0, 1, 3]], axis=1)
+    observed, depth = at.flow, np.nanmean(at.flow.depth[[0, 1, 3]], axis=1)
     rows = [0, 1, 3]
-    np.testing.assert_allclose(column(flow, "ofi_1", at)[rows], told.ofi[rows, -1, 0] / depth)
-    np.testing.assert_allclose(column(flow, "ofi_12", at)[rows], np.nansum(told.ofi[rows, -12:, 0], axis=1) / depth)
-    np.testing.assert_allclose(column(flow, "multi_level_ofi_12", at)[rows], np.nansum(told.ofi[rows, -12:], axis=1).mean(axis=1) / depth)
-    np.testing.assert_allclose(column(flow, "trade_imbalance_1", at)[rows], told.signed_volume[rows, -1] / BARS.volume[rows, -1])
-    known = np.isfinite(told.signed_volume[rows])
+    np.testing.assert_allclose(column(flow, "ofi_1", at)[rows], observed.ofi[rows, -1, 0] / depth)
+    np.testing.assert_allclose(column(flow, "ofi_12", at)[rows], np.nansum(observed.ofi[rows, -12:, 0], axis=1) / depth)
+    np.testing.assert_allclose(column(flow, "multi_level_ofi_12", at)[rows], np.nansum(observed.ofi[rows, -12:], axis=1).mean(axis=1) / depth)
+    np.testing.assert_allclose(column(flow, "trade_imbalance_1", at)[rows], observed.signed_volume[rows, -1] / BARS.volume[rows, -1])
+    known = np.isfinite(observed.signed_volume[rows])
     traded = np.where(known, BARS.volume[rows, -48:], 0.0)
-    np.testing.assert_allclose(column(flow, "vpin_48", at)[rows], np.nansum(np.abs(told.signed_volume[rows]), axis=1) / traded.sum(axis=1))
+    np.testing.assert_allclose(column(flow, "vpin_48", at)[rows], np.nansum(np.abs(observed.signed_volume[rows]), axis=1) / traded.sum(axis=1))
     assert all(np.isnan(column(flow, name, at)[2]) for name in flow.COLUMNS)
 
 
 def test_ratios_of_flow_are_over_the_mean_of_what_is_known() -> None:
     at = flowing()
     rows = [0, 1, 3]
-    for name, part in (("spread", at.flow.spread), ("depth", at.flow.depth), ("trades", at.flow.trades)):
+    for name, part in (("spread", at.flow.spread), ("depth", at.flow.depth), ("trade_count", at.flow.trades)):
         expected = np.log(part[rows, -1] / np.nanmean(part[rows], axis=1) + 0.05)
         np.testing.assert_allclose(column(flow, f"{name}_ratio_48", at)[rows], expected, rtol=1e-9)
     np.testing.assert_allclose(column(flow, "vwap_distance_1", at)[rows], -np.log(0.999) / view().sigma[rows], rtol=1e-6)

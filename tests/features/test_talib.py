@@ -1,4 +1,4 @@
-"""Indicators against TA-Lib, to 1e-9, over the same windows: walks, coarse prices with quiet bars, and markets with bars missing."""
+"""Indicators against TA-Lib, to 1e-9, over the same windows: walks, coarse prices with still bars, and missing bars."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ def coarse(bars: Bars) -> Bars:
 def gappy(bars: Bars) -> Bars:
     """A tenth of the bars is missing here and there, and in each symbol 40 in a row, somewhere."""
     draw = np.random.default_rng(5)
-    gone = draw.random(bars.close.shape) < 0.1
-    for row, begun in enumerate(draw.integers(0, 255, len(gone))):
-        gone[row, begun : begun + 40] = True
-    return without(bars, gone)
+    missing = draw.random(bars.close.shape) < 0.1
+    for row, begun in enumerate(draw.integers(0, 255, len(missing))):
+        missing[row, begun : begun + 40] = True
+    return without(bars, missing)
 
 
-def without(bars: Bars, gone: np.ndarray) -> Bars:
-    return Bars(*(np.where(gone, np.nan, getattr(bars, name)) for name in ("open", "high", "low", "close", "volume")))
+def without(bars: Bars, missing: np.ndarray) -> Bars:
+    return Bars(*(np.where(missing, np.nan, getattr(bars, name)) for name in ("open", "high", "low", "close", "volume")))
 
 
 @cache
@@ -79,15 +79,15 @@ def column(view: MarketView, name: str) -> Floats:
         return np.asarray(family.build(view)[:, family.COLUMNS.index(name)])
 
 
-def told(view: MarketView, name: str, parts: str, late: int = 300, output: int = 0, **options: float) -> Floats:
+def talib_values(view: MarketView, name: str, parts: str, late: int = 300, output: int = 0, **options: float) -> Floats:
     """(S,) what TA-Lib says of the last bar when it is given the window's last bars: h, l, c, o as logs, v as it is."""
     inputs = {"h": view.log_high, "l": view.log_low, "c": view.log_close, "o": view.log_open, "v": view.volume}
     function = getattr(talib, name)
-    said = []
+    outputs = []
     for symbol in range(len(view.sigma)):
-        found = function(*(np.ascontiguousarray(inputs[part][symbol, -late:]) for part in parts), **options)
-        said.append((found[output] if isinstance(found, tuple | list) else found)[-1])
-    return np.array(said)
+        indicator = function(*(np.ascontiguousarray(inputs[part][symbol, -late:]) for part in parts), **options)
+        outputs.append((indicator[output] if isinstance(indicator, tuple | list) else indicator)[-1])
+    return np.array(outputs)
 
 
 def agrees(ours: Floats, theirs: Floats) -> None:
@@ -113,14 +113,14 @@ def test_a_window_too_short_to_begin_a_smoothing_is_refused() -> None:
 
 
 def test_relative_strength(view: MarketView) -> None:
-    agrees(column(view, "rsi_14"), told(view, "RSI", "c", timeperiod=14) / 100 - 0.5)
+    agrees(column(view, "rsi_14"), talib_values(view, "RSI", "c", timeperiod=14) / 100 - 0.5)
 
 
-def test_moving_averages_converging_and_what_they_are_above_their_signal(view: MarketView) -> None:
+def test_macd_and_its_histogram(view: MarketView) -> None:
     options = {"fastperiod": 12, "slowperiod": 26, "signalperiod": 9}
     scale = view.sigma * np.sqrt(14.0)
-    agrees(column(view, "macd_12_26"), told(view, "MACD", "c", **options) / scale)
-    agrees(column(view, "macd_histogram_9"), told(view, "MACD", "c", output=2, **options) / scale)
+    agrees(column(view, "macd_12_26"), talib_values(view, "MACD", "c", **options) / scale)
+    agrees(column(view, "macd_histogram_9"), talib_values(view, "MACD", "c", output=2, **options) / scale)
 
 
 def centred(view: MarketView) -> MarketView:
@@ -129,46 +129,46 @@ def centred(view: MarketView) -> MarketView:
 
 
 def test_bands_of_bollinger(view: MarketView) -> None:
-    upper, middle = (told(centred(view), "BBANDS", "c", output=output, timeperiod=20, nbdevup=1.0, nbdevdn=1.0) for output in (0, 1))
+    upper, middle = (talib_values(centred(view), "BBANDS", "c", output=output, timeperiod=20, nbdevup=1.0, nbdevdn=1.0) for output in (0, 1))
     agrees(column(view, "bollinger_z_20"), -middle / (upper - middle))
     agrees(column(view, "bollinger_width_20"), np.log((upper - middle) / view.sigma + 0.05))
 
 
 @pytest.mark.parametrize(("name", "span"), [("stochastic_k_14", 14), ("range_position_96", 96)])
 def test_place_in_the_range(view: MarketView, name: str, span: int) -> None:
-    agrees(column(view, name), told(view, "STOCHF", "hlc", fastk_period=span, fastd_period=1) / 100 - 0.5)
-    agrees(column(view, name), told(view, "WILLR", "hlc", timeperiod=span) / 100 + 0.5)
+    agrees(column(view, name), talib_values(view, "STOCHF", "hlc", fastk_period=span, fastd_period=1) / 100 - 0.5)
+    agrees(column(view, name), talib_values(view, "WILLR", "hlc", timeperiod=span) / 100 + 0.5)
 
 
 def test_aroon(view: MarketView) -> None:
-    agrees(column(view, "aroon_oscillator_25"), told(view, "AROONOSC", "hl", timeperiod=25) / 100)
+    agrees(column(view, "aroon_oscillator_25"), talib_values(view, "AROONOSC", "hl", timeperiod=25) / 100)
 
 
 def test_commodity_channel(view: MarketView) -> None:
-    agrees(column(view, "cci_14"), told(view, "CCI", "hlc", timeperiod=14) * 0.015)
+    agrees(column(view, "cci_14"), talib_values(view, "CCI", "hlc", timeperiod=14) * 0.015)
 
 
 def test_directional_movement(view: MarketView) -> None:
-    plus, minus = (told(view, name, "hlc", 64, timeperiod=14) for name in ("PLUS_DI", "MINUS_DI"))
+    plus, minus = (talib_values(view, name, "hlc", 64, timeperiod=14) for name in ("PLUS_DI", "MINUS_DI"))
     agrees(column(view, "di_difference_14"), (plus - minus) / 100)
-    agrees(column(view, "adx_14"), told(view, "ADX", "hlc", 64, timeperiod=14) / 100)
+    agrees(column(view, "adx_14"), talib_values(view, "ADX", "hlc", 64, timeperiod=14) / 100)
 
 
 def test_true_range(view: MarketView) -> None:
-    agrees(column(view, "atr_14"), np.log(told(view, "ATR", "hlc", 64, timeperiod=14) / view.sigma + 0.05))
+    agrees(column(view, "atr_14"), np.log(talib_values(view, "ATR", "hlc", 64, timeperiod=14) / view.sigma + 0.05))
 
 
 def test_ultimate_oscillator(view: MarketView) -> None:
-    agrees(column(view, "ultimate_oscillator_28"), told(view, "ULTOSC", "hlc", timeperiod1=7, timeperiod2=14, timeperiod3=28) / 100 - 0.5)
+    agrees(column(view, "ultimate_oscillator_28"), talib_values(view, "ULTOSC", "hlc", timeperiod1=7, timeperiod2=14, timeperiod3=28) / 100 - 0.5)
 
 
 def test_balance_of_power(view: MarketView) -> None:
-    agrees(column(view, "balance_of_power"), told(view, "BOP", "ohlc"))
+    agrees(column(view, "balance_of_power"), talib_values(view, "BOP", "ohlc"))
 
 
 def test_chaikins_oscillator(view: MarketView) -> None:
     mean = view.volume[:, -48:].mean(axis=1)
-    agrees(column(view, "chaikin_oscillator_3_10"), told(view, "ADOSC", "hlcv", 96, fastperiod=3, slowperiod=10) / mean)
+    agrees(column(view, "chaikin_oscillator_3_10"), talib_values(view, "ADOSC", "hlcv", 96, fastperiod=3, slowperiod=10) / mean)
 
 
 def test_money_flow(view: MarketView) -> None:
@@ -176,10 +176,10 @@ def test_money_flow(view: MarketView) -> None:
     last = view.log_close[:, -1:]
     typical = np.round(sum(np.exp(part - last) for part in (view.log_high, view.log_low, view.log_close)) / 3.0, 12)
     priced = replace(view, log_high=typical, log_low=typical, log_close=typical)
-    agrees(column(view, "money_flow_index_14"), told(priced, "MFI", "hlcv", timeperiod=14) / 100 - 0.5)
+    agrees(column(view, "money_flow_index_14"), talib_values(priced, "MFI", "hlcv", timeperiod=14) / 100 - 0.5)
 
 
 @pytest.mark.parametrize("span", [6, 24, 96])
 def test_the_lean_of_volume_is_the_change_of_balance_volume(view: MarketView, span: int) -> None:
-    change = told(view, "OBV", "cv", span + 1) - view.volume[:, -span - 1]
-    agrees(column(view, f"lean_{span}"), change / view.volume[:, -span:].sum(axis=1))
+    change = talib_values(view, "OBV", "cv", span + 1) - view.volume[:, -span - 1]
+    agrees(column(view, f"obv_change_{span}"), change / view.volume[:, -span:].sum(axis=1))

@@ -1,4 +1,4 @@
-"""Stylised facts of a market in steps of five seconds, counted alike on recordings and on the simulated market."""
+"""Stylised facts of a market in steps of five seconds, computed alike for recordings and the simulated market."""
 
 from __future__ import annotations
 
@@ -74,22 +74,22 @@ def recorded(folder: Path) -> Series:
     bid, bid_size, ask, ask_size = books_at(books, edges, FOREVER)[:, :, 0]
     mid = 0.5 * (bid + ask)
     return Series(
-        mid, ((ask - bid) / mid * 1e4)[1:], bid_size[1:], ask_size[1:], sum_imbalance(books, step_of(books.at[books.sound]), count, FOREVER)[:, 0],
+        mid, ((ask - bid) / mid * 1e4)[1:], bid_size[1:], ask_size[1:], sum_imbalance(books, step_of(books.at[books.valid]), count, FOREVER)[:, 0],
         flow[0], volume, flow[1],
     )  # fmt: skip
 
 
 def simulated(bars: int, seed: int = 7, symbols: int = 8) -> list[Series]:
     """The symbols of a simulated market without a signal, with its default settings."""
-    mids, told = [], []
+    mids, step_columns = [], []
     for path, steps in SimulatedFeed(signal=0.0, seed=seed, symbol_count=symbols).simulated_steps(bars):
         opening, tick = path.open[:, None], path.tick[:, None]
         mids.append(snap_to_tick(opening * np.exp(steps.rise[1:].astype(np.float64)), tick).reshape(-1, symbols))
         spread = 2e4 * steps.half_spread[1:] * tick / opening
         parts = (spread, *(getattr(steps, name)[1:] for name in ("bid", "ask", "ofi", "signed", "volume", "trades")))
-        told.append([np.asarray(part, dtype=np.float64).reshape(-1, symbols) for part in parts])
+        step_columns.append([np.asarray(part, dtype=np.float64).reshape(-1, symbols) for part in parts])
     mid = np.concatenate([mids[0][:1], *mids])
-    columns = [np.concatenate(parts) for parts in zip(*told, strict=True)]
+    columns = [np.concatenate(parts) for parts in zip(*step_columns, strict=True)]
     return [Series(mid[:, symbol], *(column[:, symbol] for column in columns)) for symbol in range(symbols)]
 
 

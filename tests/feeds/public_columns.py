@@ -1,4 +1,4 @@
-"""What anybody can see of a market with books and flow at a bar's close, as columns for whoever wants to find something in it."""
+"""Everything visible of a market with books and flow at a bar's close, as columns from which one may try to predict."""
 
 from __future__ import annotations
 
@@ -23,44 +23,44 @@ def gather(slices: Iterator[MarketSnapshot]) -> dict[str, Floats]:
     """(T, S) or (T, S, D): the fields of the slices, the books taken apart."""
     parts: list[dict[str, Floats]] = []
     while batch := list(islice(slices, BATCH)):
-        told = {name: np.stack([getattr(found, name) for found in batch]) for name in (*FIELDS, "ofi", "flow")}
+        arrays = {name: np.stack([getattr(bar, name) for bar in batch]) for name in (*FIELDS, "ofi", "flow")}
         for name in ("bid_price", "bid_size", "ask_price", "ask_size"):
-            told[name] = np.stack([getattr(found.books, name) for found in batch])
-        parts.append(told)
+            arrays[name] = np.stack([getattr(bar.books, name) for bar in batch])
+        parts.append(arrays)
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def mids(told: dict[str, Floats]) -> Floats:
+def mids(arrays: dict[str, Floats]) -> Floats:
     """(T, S) log of the mid at each close."""
-    return np.asarray(np.log(0.5 * (told["bid_price"][:, :, 0] + told["ask_price"][:, :, 0])))
+    return np.asarray(np.log(0.5 * (arrays["bid_price"][:, :, 0] + arrays["ask_price"][:, :, 0])))
 
 
-def columns(told: dict[str, Floats]) -> Singles:
+def columns(arrays: dict[str, Floats]) -> Singles:
     """(T, S, F), without a look ahead."""
-    mid = mids(told)
+    mid = mids(arrays)
     returns = np.diff(mid, axis=0, prepend=mid[:1])
-    signed, trades, vwap, spread, depth = np.moveaxis(told["flow"], 2, 0)
-    bid, ask = told["bid_size"], told["ask_size"]
-    share, flow = signed / told["volume"], told["ofi"] / depth[:, :, None]
-    span = np.maximum(told["high"] - told["low"], 1e-12)
+    signed, trades, vwap, spread, depth = np.moveaxis(arrays["flow"], 2, 0)
+    bid, ask = arrays["bid_size"], arrays["ask_size"]
+    share, flow = signed / arrays["volume"], arrays["ofi"] / depth[:, :, None]
+    span = np.maximum(arrays["high"] - arrays["low"], 1e-12)
     sigma = np.sqrt(trailing(returns**2, 60) + 1e-12)
-    money = np.log(told["volume"] * told["close"])
+    money = np.log(arrays["volume"] * arrays["close"])
     market = np.broadcast_to(returns.mean(axis=1, keepdims=True), returns.shape)
     pressure = np.broadcast_to(flow[:, :, 0].mean(axis=1, keepdims=True), returns.shape)
-    micro = (told["bid_price"] * ask + told["ask_price"] * bid)[:, :, 0] / (bid + ask)[:, :, 0]
-    found = [
+    micro = (arrays["bid_price"] * ask + arrays["ask_price"] * bid)[:, :, 0] / (bid + ask)[:, :, 0]
+    bar = [
         *(before(returns / sigma, lag) for lag in range(LAGS)),
         *(trailing(returns / sigma, length) for length in (3, 12, 48, 240)),
         *(before(market, lag) for lag in range(3)), trailing(market, 12), before(returns[:, :1] + 0.0 * returns, 1),
-        (told["close"] - told["low"]) / span, np.log(told["high"] / told["low"]) / sigma, np.log(told["close"] / told["open"]) / sigma,
-        np.log(vwap) - mid, np.log(told["close"]) - mid, np.log(micro) - mid, sigma, money - trailing(money, 48),
-        *(before(share, lag) for lag in range(3)), trailing(share, 12), np.log(trades), spread / told["close"], np.log(depth * told["close"]),
+        (arrays["close"] - arrays["low"]) / span, np.log(arrays["high"] / arrays["low"]) / sigma, np.log(arrays["close"] / arrays["open"]) / sigma,
+        np.log(vwap) - mid, np.log(arrays["close"]) - mid, np.log(micro) - mid, sigma, money - trailing(money, 48),
+        *(before(share, lag) for lag in range(3)), trailing(share, 12), np.log(trades), spread / arrays["close"], np.log(depth * arrays["close"]),
         *(flow[:, :, level] for level in range(flow.shape[2])), before(flow[:, :, 0], 1), trailing(flow[:, :, 0], 12), pressure,
         *((bid - ask)[:, :, level] / (bid + ask)[:, :, level] for level in range(bid.shape[2])),
-        *(np.log(told[name][:, :, -1]) - mid for name in ("bid_price", "ask_price")),
-        *(np.log(side.sum(axis=2) * told["close"]) for side in (bid, ask)),
+        *(np.log(arrays[name][:, :, -1]) - mid for name in ("bid_price", "ask_price")),
+        *(np.log(side.sum(axis=2) * arrays["close"]) for side in (bid, ask)),
     ]  # fmt: skip
-    return np.stack([part.astype(np.float32) for part in found], axis=2)
+    return np.stack([part.astype(np.float32) for part in bar], axis=2)
 
 
 def before(values: Floats, lag: int) -> Floats:
@@ -79,19 +79,19 @@ def ahead(mid: Floats, horizon: int) -> Floats:
     return np.asarray(mid[horizon:] - mid[:-horizon])
 
 
-def ridge(known: Singles, target: Floats, asked: Singles) -> Floats:
+def ridge(known: Singles, target: Floats, query: Singles) -> Floats:
     """Forecasts for `asked` (m, F) by a ridge fitted on `known` (n, F)."""
     centre, scale = known.mean(axis=0), known.std(axis=0) + 1e-12
     x = (known - centre) / scale
     weights = np.linalg.solve((x.T @ x).astype(np.float64) + 1000.0 * np.eye(x.shape[1]), (x.T @ target.astype(np.float32)).astype(np.float64))
-    return np.asarray(((asked - centre) / scale) @ weights)
+    return np.asarray(((query - centre) / scale) @ weights)
 
 
-def trees(known: Singles, target: Floats, asked: Singles) -> Floats:
+def trees(known: Singles, target: Floats, query: Singles) -> Floats:
     """The same by boosted trees that learn slowly."""
     settings = {
         "objective": "regression", "num_leaves": 15, "learning_rate": 0.03, "min_data_in_leaf": 500, "feature_fraction": 0.5, "bagging_freq": 1,
         "bagging_fraction": 0.7, "max_bin": 63, "num_threads": 1, "deterministic": True, "force_row_wise": True, "seed": 1, "verbosity": -1,
     }  # fmt: skip
     booster = lightgbm.train(settings, lightgbm.Dataset(known, target), num_boost_round=100)
-    return np.asarray(booster.predict(asked), dtype=np.float64)
+    return np.asarray(booster.predict(query), dtype=np.float64)

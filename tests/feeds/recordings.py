@@ -1,4 +1,4 @@
-"""Writes small recordings to read back."""
+"""Writes small recordings for tests."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ def bar(minute: float, close: float = 10.0, volume: float = 1.0) -> tuple[object
 
 
 def closes(slices: Iterable[MarketSnapshot]) -> Floats:
-    return np.stack([found.close for found in slices])
+    return np.stack([snapshot.close for snapshot in slices])
 
 
 def minutes(slices: Iterable[MarketSnapshot]) -> list[float]:
     """The closes' times, in minutes since START."""
-    return [(found.at - START) / MINUTE for found in slices]
+    return [(snapshot.at - START) / MINUTE for snapshot in slices]

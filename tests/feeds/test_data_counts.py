@@ -1,4 +1,4 @@
-"""Nothing of a recording is dropped in silence: rows are counted, files are named, and what is read wrongly is refused."""
+"""Nothing of a recording is dropped silently: rows are counted, files are named, and doubtful files are refused."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def written(folder: Path, symbol: str = "A", count: int = 3) -> Path:
     return write(folder, symbol, "bars", BAR, [bar(i) for i in range(count)])
 
 
-def refusal(folder: Path, **asked: tuple[str, ...]) -> str:
+def refusal(folder: Path, **wanted: tuple[str, ...]) -> str:
     with pytest.raises(BadRecording) as refused:
-        RecordedFeed(folder, **asked)  # type: ignore[arg-type]
+        RecordedFeed(folder, **wanted)  # type: ignore[arg-type]
     assert "\n" not in str(refused.value)
     return str(refused.value)
 
@@ -73,7 +73,7 @@ def test_above_one_percent_of_faulty_trades_the_recording_is_refused(tmp_path: P
         ("books", BOOK, (START + 9 * MINUTE, -3, 1, 1, 1)),
     ],
 )
-def test_negative_prices_are_refused_for_what_they_are(tmp_path: Path, kind: str, header: str, row: tuple[object, ...]) -> None:
+def test_negative_prices_are_refused_with_the_reason(tmp_path: Path, kind: str, header: str, row: tuple[object, ...]) -> None:
     sound = {"bars": bar(0), "trades": (START, 1, 1, "buy"), "books": (START, 1, 1, 2, 1)}[kind]
     write(tmp_path, "A", kind, header, [sound, row])
     line = refusal(tmp_path)
@@ -129,8 +129,8 @@ def test_bars_of_unknown_volume_are_read_and_are_fresh(tmp_path: Path, header: s
     for interval in (MINUTE, 3 * MINUTE):
         feed = RecordedFeed(tmp_path, interval=interval)
         slices = list(feed.slices(None))
-        assert [bool(found.fresh[0]) for found in slices] == [True] * (6 * MINUTE // interval)
-        assert np.isnan([found.volume[0] for found in slices]).all()
+        assert [bool(snapshot.fresh[0]) for snapshot in slices] == [True] * (6 * MINUTE // interval)
+        assert np.isnan([snapshot.volume[0] for snapshot in slices]).all()
         assert (feed.counts[0].volume, feed.counts[0].without_volume) == ("unknown", len(slices))
 
 
@@ -145,14 +145,14 @@ def test_a_volume_under_another_name_is_not_taken_for_an_unknown_one(tmp_path: P
     assert f"has no column volume, but {name!r}: rename it to volume" in refusal(tmp_path)
 
 
-def test_a_volume_of_0_in_every_bar_is_known_as_such(tmp_path: Path) -> None:
+def test_a_volume_of_0_in_every_bar_is_reported(tmp_path: Path) -> None:
     write(tmp_path, "A", "bars", BAR, [bar(i, volume=0.0) for i in range(3)])
     (counts,) = RecordedFeed(tmp_path).counts
     assert (counts.volume, counts.without_volume) == ("zero", 3)
 
 
 LEFT_OUT = [
-    ("B/bars.csv.gz", "B", "bars.csv.gz: it is packed: unpack it to bars.csv or bars.parquet"),
+    ("B/bars.csv.gz", "B", "bars.csv.gz: it is compressed: extract it to bars.csv or bars.parquet"),
     ("B/Bars.csv", "B", "Bars.csv: rename it to bars.csv"),
     ("B/BARS.CSV", "B", "BARS.CSV: rename it to bars.csv"),
     ("B/trade.parquet", "B", "trade.parquet: rename it to trades.parquet"),
@@ -162,13 +162,13 @@ LEFT_OUT = [
     ("B/bars.parquet/part.parquet", "B", "bars.parquet: a folder inside a symbol's folder"),
     ("A/bars.parquet.bak", "A/bars.parquet.bak", "not a .csv or .parquet"),
     ("A/January.csv", "A/January.csv", "its name says nothing of its kind"),
-    ("C.csv", "C.csv", "it lies in no symbol's folder: move it to C/bars.csv"),
-    ("notes.txt", "notes.txt", "it lies in no symbol's folder"),
+    ("C.csv", "C.csv", "it is outside any symbol's folder: move it to C/bars.csv"),
+    ("notes.txt", "notes.txt", "it is outside any symbol's folder"),
 ]
 
 
 @pytest.mark.parametrize(("file", "name", "reason"), LEFT_OUT, ids=[case[0] for case in LEFT_OUT])
-def test_what_is_not_read_is_named_with_its_remedy(tmp_path: Path, file: str, name: str, reason: str) -> None:
+def test_files_that_are_not_read_are_named_with_a_remedy(tmp_path: Path, file: str, name: str, reason: str) -> None:
     written(tmp_path)
     (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / file).write_bytes(b"x")
@@ -195,14 +195,14 @@ def test_a_link_that_leads_nowhere_and_an_empty_folder_are_named(tmp_path: Path)
     assert RecordedFeed(tmp_path).left_out == {"B": "the folder is empty", "C": "bars.csv: a link that leads nowhere: correct it"}
 
 
-def test_what_is_read_hidden_or_about_the_recording_is_not_named(tmp_path: Path) -> None:
+def test_hidden_files_and_notes_are_not_named(tmp_path: Path) -> None:
     written(tmp_path)
     for name in (".DS_Store", "README.md", "LICENSE", "recording.toml"):
         (tmp_path / name).write_text("")
     assert RecordedFeed(tmp_path).left_out == {}
 
 
-def test_of_symbols_that_were_not_asked_for_nothing_is_said(tmp_path: Path) -> None:
+def test_symbols_that_were_not_requested_are_not_mentioned(tmp_path: Path) -> None:
     written(tmp_path)
     written(tmp_path, "B")
     for symbol in "AB":
@@ -218,7 +218,7 @@ def test_a_symbol_that_is_asked_for_and_left_out_is_refused_with_the_reason(tmp_
     assert refusal(tmp_path, symbols=("B",)).endswith("has no symbol 'B': it has A; B is left out (Bars.csv: rename it to bars.csv)")
 
 
-def test_a_recording_without_any_symbol_says_what_lies_there(tmp_path: Path) -> None:
+def test_a_recording_without_symbols_names_its_contents(tmp_path: Path) -> None:
     (tmp_path / "B").mkdir()
     (tmp_path / "B" / "B-1m.csv").write_text("")
     assert "; B is left out (B-1m.csv: its name says nothing of its kind: rename it" in refusal(tmp_path)

@@ -1,4 +1,4 @@
-"""Recorded bars: one clock, gaps as gaps, nothing carried, and faults refused or counted."""
+"""Recorded bars: one clock, gaps as gaps, nothing carried forward, and faults refused or counted."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.feeds.recordings import BAR, BOOK, MINUTE, START, TRADE, bar, closes,
 NAN = float("nan")
 
 
-def test_a_bar_is_told_at_its_close(tmp_path: Path) -> None:
+def test_a_bar_is_delivered_at_its_close(tmp_path: Path) -> None:
     write(tmp_path, "A", "bars", BAR, [bar(0, 10.0, 3.0), bar(1, 11.0, 4.0)])
     feed = RecordedFeed(tmp_path)
     first, second = feed.slices(None)
@@ -31,17 +31,17 @@ def test_symbols_share_one_clock_and_a_missing_bar_is_missing(tmp_path: Path, su
     write(tmp_path, "B", "bars", BAR, [bar(i, 20.0 + i) for i in (1, 2, 3, 4)], suffix)
     slices = list(RecordedFeed(tmp_path).slices(None))
     np.testing.assert_array_equal(closes(slices), [[10, NAN], [11, 21], [12, 22], [NAN, 23], [14, 24]])
-    assert [found.fresh.tolist() for found in slices] == [[True, False], [True, True], [True, True], [False, True], [True, True]]
+    assert [snapshot.fresh.tolist() for snapshot in slices] == [[True, False], [True, True], [True, True], [False, True], [True, True]]
     assert np.isnan(slices[0].volume[1])
 
 
-@pytest.mark.parametrize(("silent", "told"), [(1, 1), (12, 12), (13, 13), (14, 13), (500, 13)])
-def test_a_long_silence_of_all_is_cut_to_thirteen_empty_bars(tmp_path: Path, silent: int, told: int) -> None:
+@pytest.mark.parametrize(("silent", "expected"), [(1, 1), (12, 12), (13, 13), (14, 13), (500, 13)])
+def test_a_long_silence_of_all_is_cut_to_thirteen_empty_bars(tmp_path: Path, silent: int, expected: int) -> None:
     write(tmp_path, "A", "bars", BAR, [bar(0), bar(1), bar(2), bar(3 + silent), bar(4 + silent)])
     write(tmp_path, "B", "bars", BAR, [bar(1), bar(2), bar(4 + silent), bar(5 + silent)])
     slices = list(RecordedFeed(tmp_path).slices(None))
-    empty = [found for found in slices if not found.fresh.any()]
-    assert minutes(empty) == [4.0 + i for i in range(told)]
+    empty = [snapshot for snapshot in slices if not snapshot.fresh.any()]
+    assert minutes(empty) == [4.0 + i for i in range(expected)]
     assert minutes(slices)[-3:] == [4.0 + silent, 5.0 + silent, 6.0 + silent]
     assert np.isnan(closes(empty)).all()
 
@@ -49,7 +49,7 @@ def test_a_long_silence_of_all_is_cut_to_thirteen_empty_bars(tmp_path: Path, sil
 def test_a_bar_without_volume_keeps_its_price_and_is_not_fresh(tmp_path: Path) -> None:
     write(tmp_path, "A", "bars", BAR, [bar(0), bar(1, volume=0.0), bar(2)])
     feed = RecordedFeed(tmp_path)
-    assert [(found.close[0], bool(found.fresh[0])) for found in feed.slices(None)] == [(10.0, True), (10.0, False), (10.0, True)]
+    assert [(snapshot.close[0], bool(snapshot.fresh[0])) for snapshot in feed.slices(None)] == [(10.0, True), (10.0, False), (10.0, True)]
     assert feed.counts[0].without_volume == 1
 
 
@@ -66,8 +66,8 @@ def test_reading_resumes_after_a_time(tmp_path: Path) -> None:
     write(tmp_path, "A", "bars", BAR, [bar(i, 10.0 + i) for i in (0, 1, 2, 5, 40)])
     feed = RecordedFeed(tmp_path)
     whole = list(feed.slices(None))
-    for place, found in enumerate(whole):
-        for moment in (found.at, found.at + 7):
+    for place, snapshot in enumerate(whole):
+        for moment in (snapshot.at, snapshot.at + 7):
             assert [rest.digest() for rest in feed.slices(moment)] == [rest.digest() for rest in whole[place + 1 :]]
 
 
@@ -84,7 +84,7 @@ def test_a_symbol_silent_most_of_the_time_does_not_change_the_clock(tmp_path: Pa
 
 
 @pytest.mark.parametrize("unit", [1, 10**3, 10**6, 10**9])
-def test_whole_numbers_are_told_apart_by_their_size(tmp_path: Path, unit: int) -> None:
+def test_the_unit_of_whole_numbers_follows_from_their_size(tmp_path: Path, unit: int) -> None:
     write(tmp_path, "A", "bars", BAR, [((START + i * MINUTE) // unit, 1, 1, 1, 1, 1) for i in range(3)])
     assert minutes(RecordedFeed(tmp_path).slices(None)) == [1.0, 2.0, 3.0]
 
@@ -100,7 +100,7 @@ def test_iso_times_are_read_and_are_utc_unless_they_say_otherwise(tmp_path: Path
 def test_an_identical_repeat_is_dropped_and_counted(tmp_path: Path) -> None:
     write(tmp_path, "A", "bars", BAR, [bar(0), bar(1), bar(1), bar(1), bar(2)])
     feed = RecordedFeed(tmp_path)
-    assert [found.volume[0] for found in feed.slices(None)] == [1.0, 1.0, 1.0]
+    assert [snapshot.volume[0] for snapshot in feed.slices(None)] == [1.0, 1.0, 1.0]
     assert feed.counts[0].duplicate_bars == 2
 
 
@@ -111,9 +111,9 @@ def test_an_identical_repeat_is_dropped_and_counted(tmp_path: Path) -> None:
 def test_a_faulty_bar_is_missing_and_counted(tmp_path: Path, values: str) -> None:
     write(tmp_path, "A", "bars", BAR, [bar(0), (START + MINUTE, *values.split(",")), *(bar(i) for i in range(2, 100))])
     feed = RecordedFeed(tmp_path)
-    found = closes(feed.slices(None))[:, 0]
+    snapshot = closes(feed.slices(None))[:, 0]
     assert feed.counts[0].faulty_bars == 1
-    np.testing.assert_array_equal(np.isnan(found), [False, True, *[False] * 98])
+    np.testing.assert_array_equal(np.isnan(snapshot), [False, True, *[False] * 98])
 
 
 def test_a_stray_bar_off_the_clock_is_faulty_but_a_second_clock_is_refused(tmp_path: Path) -> None:
@@ -135,19 +135,19 @@ REFUSED = [
     ("no time", "bars", BAR, [bar(0), ("", 1, 1, 1, 1, 1)], r"row 2 has no ts"),
     ("a word for a price", "bars", BAR, [bar(0), (START + MINUTE, "ten", 1, 1, 1, 1)], r"row 2 has the open 'ten'"),
     ("a negative price", "bars", BAR, [bar(0, 0.5), bar(1)], r"has negative prices in 1 of its 2 rows, first -0\.5 in row 1"),
-    ("no sound bar", "bars", BAR, [(START, 0, 0, 0, 0, 1)], r"bars\.csv has no sound row: 1 have a price of 0"),
+    ("no sound bar", "bars", BAR, [(START, 0, 0, 0, 0, 1)], r"bars\.csv has no valid row: 1 have a price of 0"),
     ("trades back in time", "trades", TRADE, [(START + 1, 1, 1, "buy"), (START, 1, 1, "buy")], r"trades\.csv: row 2 goes back"),
     ("trades without a side", "trades", "ts,price,size", [(START, 1, 1)], r"trades\.csv lacks side"),
     ("books back in time", "books", BOOK, [(START + 1, 1, 1, 2, 1), (START, 1, 1, 2, 1)], r"books\.csv: row 2 goes back"),
     ("only crossed books", "books", BOOK, [(START, 2, 1, 1, 1)], "best bid above its best ask in 1 of its 1 rows"),
-    ("only one-sided books", "books", BOOK, [(START, "", "", 1, 1)], "neither a sound trade nor a sound book"),
+    ("only one-sided books", "books", BOOK, [(START, "", "", 1, 1)], "neither a valid trade nor a valid book"),
 ]
 
 
-@pytest.mark.parametrize(("kind", "header", "rows", "said"), [case[1:] for case in REFUSED], ids=[case[0] for case in REFUSED])
-def test_bad_files_are_refused_in_one_line(tmp_path: Path, kind: str, header: str, rows: list[tuple[object, ...]], said: str) -> None:
+@pytest.mark.parametrize(("kind", "header", "rows", "message"), [case[1:] for case in REFUSED], ids=[case[0] for case in REFUSED])
+def test_bad_files_are_refused_in_one_line(tmp_path: Path, kind: str, header: str, rows: list[tuple[object, ...]], message: str) -> None:
     write(tmp_path, "A", kind, header, rows)
-    with pytest.raises(BadRecording, match=said) as refused:
+    with pytest.raises(BadRecording, match=message) as refused:
         RecordedFeed(tmp_path)
     assert "\n" not in str(refused.value)
 

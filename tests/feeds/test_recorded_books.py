@@ -1,4 +1,4 @@
-"""Trades and books: bars made of them, the flow of each bar, and which book a decision and a fill see."""
+"""Trades and books: bars built from them, the flow of each bar, and the books seen by decisions and fills."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_a_book_that_no_longer_moves_is_a_gap(tmp_path: Path) -> None:
     write(tmp_path, "A", "books", BOOK, [book(50, 9, 11), book(601, 10, 12)])
     slices = list(RecordedFeed(tmp_path).slices(None))
     np.testing.assert_array_equal(closes(slices)[:, 0], [10.0] + [NAN] * 9 + [11.0])
-    assert [bool(np.isfinite(found.books.bid_price[0, 0])) for found in slices] == [True] + [False] * 9 + [True]
+    assert [bool(np.isfinite(snapshot.books.bid_price[0, 0])) for snapshot in slices] == [True] + [False] * 9 + [True]
 
 
 def test_recorded_bars_are_taken_before_trades_and_flow_joins_them(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_the_decision_sees_the_last_book_and_the_fill_the_first_after_the_latenc
     rows = [book(1, 1, 9), book(59, 2, 9), book(60.1, 3, 9), book(60.25, 4, 9), book(60.25, 5, 9), book(119, 6, 9), book(181, 7, 9)]
     write(tmp_path, "A", "books", BOOK, rows)
     slices = list(RecordedFeed(tmp_path, latency_ms=250.0).slices(None))
-    assert [found.books.bid_price[0, 0] for found in slices][:2] == [2.0, 6.0]
+    assert [snapshot.books.bid_price[0, 0] for snapshot in slices][:2] == [2.0, 6.0]
     assert slices[1].fill_books.bid_price[0, 0] == 4.0
     assert slices[2].fill_books.bid_price[0, 0] == 6.0  # none in the third minute: the one from before still stands
     assert slices[3].fill_books.bid_price[0, 0] == 7.0
@@ -127,16 +127,16 @@ def test_where_no_book_follows_an_order_meets_the_one_that_stands_if_it_is_sound
     """Decided at 60 s each minute, arriving 0.25 s later."""
     standing = [book(1, 9, 11), book(59, 10, 12, 3, 4), book(181, 9, 11)]
     write(tmp_path / "stands", "A", "books", BOOK, standing)
-    met = [found.fill_books for found in RecordedFeed(tmp_path / "stands").slices(None)]
+    met = [snapshot.fill_books for snapshot in RecordedFeed(tmp_path / "stands").slices(None)]
     assert [met[1].bid_price[0, 0], met[1].bid_size[0, 0], met[1].ask_price[0, 0], met[1].ask_size[0, 0]] == [10, 3, 12, 4]
     assert np.isnan(met[2].ask_price[0, 0])  # 61.25 s old when the order arrives
     crossed = [book(1, 9, 11), book(58, 10, 12), book(59, 13, 12), book(181, 9, 11)]
     write(tmp_path / "crossed", "A", "books", BOOK, crossed)
-    met = [found.fill_books for found in RecordedFeed(tmp_path / "crossed").slices(None)]
+    met = [snapshot.fill_books for snapshot in RecordedFeed(tmp_path / "crossed").slices(None)]
     assert np.isnan(met[1].ask_price[0, 0])  # the last book is crossed: the sound one before it no longer stands
     passing = [book(1, 9, 11), book(60.2, 10, 12), book(61, 13, 12), book(181, 9, 11)]
     write(tmp_path / "passing", "A", "books", BOOK, passing)
-    met = [found.fill_books for found in RecordedFeed(tmp_path / "passing").slices(None)]
+    met = [snapshot.fill_books for snapshot in RecordedFeed(tmp_path / "passing").slices(None)]
     assert met[1].ask_price[0, 0] == 12.0  # it stood when the order arrived, whatever came after
 
 
@@ -149,7 +149,7 @@ def test_an_order_larger_than_the_standing_book_is_filled_by_what_it_offers(tmp_
     assert 1e8 - account.cash == pytest.approx(351 * 225.06 * 1.001, abs=0.005)
 
 
-def test_what_is_traded_after_an_order_arrives_is_told_apart_from_what_came_before(tmp_path: Path) -> None:
+def test_trades_after_an_orders_arrival_are_separate_from_earlier_ones(tmp_path: Path) -> None:
     """Orders arrive at 60.25 s and meet 10 at 12, at 120.25 s the same book."""
     write(tmp_path, "A", "books", BOOK, [book(1, 9, 13), book(60.1, 10, 12), book(119, 10, 12)])
     rows = [
@@ -175,7 +175,7 @@ def test_what_is_traded_after_an_order_arrives_is_told_apart_from_what_came_befo
     assert next(RecordedFeed(tmp_path).slices(None)).trades_after_arrival is None
 
 
-def test_how_far_flow_explains_moves_is_told_by_ten_seconds_of_the_time_asked_for(tmp_path: Path) -> None:
+def test_flow_explains_moves_in_cells_of_ten_seconds_of_the_given_time(tmp_path: Path) -> None:
     draw = np.random.default_rng(5)
     rows, bid = [], 1000
     for second in range(3_600):
@@ -205,8 +205,8 @@ def test_changing_later_events_changes_no_earlier_slice(tmp_path: Path) -> None:
     cut = START + 600 * SECOND
     write(tmp_path / "part", "A", "books", BOOK, [row for row in books if int(str(row[0])) < cut])
     write(tmp_path / "part", "A", "trades", TRADE, [row for row in trades if int(str(row[0])) < cut])
-    whole = [found.digest() for found in RecordedFeed(tmp_path / "whole").slices(None)]
-    part = [found.digest() for found in RecordedFeed(tmp_path / "part").slices(None)]
+    whole = [snapshot.digest() for snapshot in RecordedFeed(tmp_path / "whole").slices(None)]
+    part = [snapshot.digest() for snapshot in RecordedFeed(tmp_path / "part").slices(None)]
     assert len(part) == 10
     assert whole[:10] == part
 
@@ -222,7 +222,7 @@ def test_spread_and_depth_are_weighted_by_time(tmp_path: Path) -> None:
 def test_a_silence_between_books_is_no_event(tmp_path: Path) -> None:
     write(tmp_path, "A", "books", BOOK, [book(1, 10, 12, 5, 5), book(2, 10, 12, 6, 5), book(100, 20, 22, 50, 50), book(101, 20, 22, 51, 50)])
     slices = list(RecordedFeed(tmp_path).slices(None))
-    assert [float(found.ofi[0, 0]) for found in slices] == [1.0, 1.0]
+    assert [float(snapshot.ofi[0, 0]) for snapshot in slices] == [1.0, 1.0]
 
 
 def test_symbols_with_and_without_books_and_levels_stand_side_by_side(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""CSV files as other programs write them: read where there is one way to read them, else refused for what they are."""
+"""CSV files as other programs write them: read where there is one way to read them, else refused with the reason."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ READ = {
 
 
 @pytest.mark.parametrize("content", READ.values(), ids=READ.keys())
-def test_what_can_be_read_in_one_way_is_read(tmp_path: Path, content: str | bytes) -> None:
+def test_unambiguous_files_are_read(tmp_path: Path, content: str | bytes) -> None:
     rows = read_bars(bars_file(tmp_path, content))
     assert rows.opened.tolist() == [START + i * MINUTE for i in range(3)]
     assert rows.values.tolist() == [[value] * 3 for value in (10.5, 11.5, 9.5, 10.25, 1.5)]
@@ -63,25 +63,25 @@ REFUSED = {
     ),
     "letters for names": (PLAIN.replace(HEADER, "t,o,h,l,c,volume"), "rename t to ts, o to open, h to high, l to low, c to close where"),
     "UTF-16": (PLAIN.encode("utf-16"), "is no UTF-8 text, it may be UTF-16: save it as CSV in UTF-8"),
-    "packed": (gzip.compress(PLAIN.encode()), "is packed with gzip and no CSV: unpack it"),
+    "packed": (gzip.compress(PLAIN.encode()), "is compressed with gzip and is no CSV: extract it"),
     "Latin 1": (PLAIN.replace("volume", "volume,größe").replace("1.5\n", "1.5,1\n").encode("latin-1"), "has names of columns that are no UTF-8"),
     "long names": ("\n".join([",".join("n" * 300 + str(i) for i in range(99)), ""]), "lacks ts, open"),
     "two names that differ in capitals": (PLAIN.replace(HEADER, "ts,Open,OPEN,low,close,volume"), "lacks open, high"),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("content", "said"), REFUSED.values(), ids=REFUSED.keys())
-def test_what_cannot_be_read_safely_is_refused_for_what_it_is(tmp_path: Path, content: str | bytes, said: str) -> None:
+@pytest.mark.parametrize(("content", "message"), REFUSED.values(), ids=REFUSED.keys())
+def test_ambiguous_files_are_refused_with_the_reason(tmp_path: Path, content: str | bytes, message: str) -> None:
     file = bars_file(tmp_path, content)
     with pytest.raises(BadRecording) as refused:
         read_bars(file)
     line = str(refused.value)
-    assert said in line
+    assert message in line
     assert "\n" not in line
     assert len(line) < 600
 
 
-def test_trades_are_told_which_columns_to_rename(tmp_path: Path) -> None:
+def test_a_refusal_of_trades_names_the_columns_to_rename(tmp_path: Path) -> None:
     (tmp_path / "trades.csv").write_text("time,price,qty,side\n2024-01-01T00:00:00Z,1,1,buy\n")
     with pytest.raises(BadRecording, match=r"lacks ts, size: its columns are time, price, qty, side; rename time to ts, qty to size where it is"):
         read_trades(tmp_path / "trades.csv")

@@ -1,4 +1,4 @@
-"""What of a recording is not read at all: more than memory holds, links that lead out of it, names and numbers beyond reach."""
+"""Limits of a recording: memory, links that lead out of it, names and numbers that cannot be used."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pyarrow.parquet
 import pytest
 
 from engine.__main__ import main
-from engine.feeds._limits import require_memory
 from engine.feeds._recording_files import BadRecording, read_bars
+from engine.feeds._recording_folder import require_memory
 from engine.feeds.recorded import RecordedFeed
 from tests.feeds.recordings import BAR, BOOK, MINUTE, SECOND, START, TRADE, bar, write
 
@@ -87,7 +87,7 @@ def test_a_name_that_cannot_be_shown_is_refused_in_one_line(tmp_path: Path, name
     os.rename(os.fsencode(tmp_path / "A"), os.fsencode(tmp_path) + b"/" + name)  # noqa: PTH104 - of bytes
     assert main(["backtest", str(tmp_path), "--json"]) == 64
     line = capfd.readouterr().err
-    assert "is no name that can be shown (not UTF-8, or with control characters): rename the folder" in line
+    assert "cannot be shown as a name (not UTF-8, or with control characters): rename the folder" in line
     assert line.count("\n") == 1
     assert line.isascii()
 
@@ -102,14 +102,14 @@ FAR = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("kind", "header", "rows", "said"), FAR.values(), ids=FAR.keys())
+@pytest.mark.parametrize(("kind", "header", "rows", "message"), FAR.values(), ids=FAR.keys())
 def test_numbers_near_the_end_of_what_a_double_holds_are_refused(
-    tmp_path: Path, kind: str, header: str, rows: list[tuple[object, ...]], said: str
+    tmp_path: Path, kind: str, header: str, rows: list[tuple[object, ...]], message: str
 ) -> None:
     write(tmp_path, "A", kind, header, rows)
     with pytest.raises(BadRecording) as refused:
         RecordedFeed(tmp_path)
-    assert said in str(refused.value)
+    assert message in str(refused.value)
 
 
 def test_one_number_beyond_reach_makes_one_row_faulty(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_one_number_beyond_reach_makes_one_row_faulty(tmp_path: Path) -> None:
     write(tmp_path, "A", "bars", BAR, bars)
     feed = RecordedFeed(tmp_path)
     assert feed.counts[0].faulty_bars == 1
-    assert max(float(found.close[0]) for found in feed.slices(None) if found.fresh[0]) == 10.0
+    assert max(float(snapshot.close[0]) for snapshot in feed.slices(None) if snapshot.fresh[0]) == 10.0
 
 
 def test_tiny_prices_are_read_as_they_are(tmp_path: Path) -> None:
@@ -127,22 +127,22 @@ def test_tiny_prices_are_read_as_they_are(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("multiplier = 1" + "0" * 400, "multiplier is 1000000000000000000000000000000000000000: make it a number above 0 and at most 1e+09"),
         ("tick = 1e308", "tick is 1e+308: make it a number of at least 0 and at most 1e+15"),
         ("fee_bps = 1e308", "fee_bps is 1e+308: make it a number of at least 0 and at most 10000"),
-        ("multiplier = 1e9", "A: price x size reaches 1e+38, too much to reckon with: correct its multiplier in recording.toml"),
+        ("multiplier = 1e9", "A: price x size reaches 1e+38, too large to calculate with: correct its multiplier in recording.toml"),
         ("tick = " + "[" * 5_000, "recording.toml cannot be read"),
         ("lot = " + "1" * 5_000, "recording.toml cannot be read"),
     ],
 )
-def test_numbers_of_recording_toml_beyond_reach_are_refused(tmp_path: Path, text: str, said: str) -> None:
+def test_numbers_of_recording_toml_beyond_reach_are_refused(tmp_path: Path, text: str, message: str) -> None:
     write(tmp_path, "A", "bars", BAR, [(at, 1e9, 1e9, 1e9, 1e9, 1e20) for at in OPENS])
     (tmp_path / "recording.toml").write_text(text)
     with pytest.raises(BadRecording) as refused:
         RecordedFeed(tmp_path)
-    assert said in str(refused.value)
+    assert message in str(refused.value)
 
 
 def test_a_time_of_receipt_beyond_nanoseconds_is_refused(tmp_path: Path) -> None:

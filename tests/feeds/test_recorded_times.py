@@ -1,4 +1,4 @@
-"""What a recording's column ts may hold, how it is read, and that whatever is no time is refused for what it is."""
+"""The column ts: the forms of time it may hold, how they are read, and the refusal of anything else."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.feeds import _time_guesses as guesses
+from engine.feeds import _timestamps as timestamps
 from engine.feeds._recording_files import BadRecording, read_bars, read_trades
 from engine.feeds.recorded import RecordedFeed
 from engine.report.data_counts import describe_data
@@ -102,7 +102,7 @@ NO_TIMES = {
 
 
 @pytest.mark.parametrize(("stamps", "looks"), NO_TIMES.values(), ids=NO_TIMES.keys())
-def test_a_number_that_is_no_time_is_refused_for_what_it_looks_like(tmp_path: Path, stamps: Sequence[object], looks: str) -> None:
+def test_a_number_that_is_no_time_is_refused_with_a_guess(tmp_path: Path, stamps: Sequence[object], looks: str) -> None:
     line = refusal(tmp_path, stamps)
     assert looks in line
     assert line.endswith(": write it as 2024-01-31T00:00:00Z or as whole ms or ns since 1970")
@@ -171,9 +171,9 @@ REFUSED = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("stamps", "said"), REFUSED.values(), ids=REFUSED.keys())
-def test_a_column_that_holds_no_time_is_refused_in_one_line(tmp_path: Path, stamps: pa.Array, said: str) -> None:
-    assert said in refusal(tmp_path, stamps)
+@pytest.mark.parametrize(("stamps", "message"), REFUSED.values(), ids=REFUSED.keys())
+def test_a_column_that_holds_no_time_is_refused_in_one_line(tmp_path: Path, stamps: pa.Array, message: str) -> None:
+    assert message in refusal(tmp_path, stamps)
 
 
 def wall_clock(zone: str, since: str, bars: int) -> list[str]:
@@ -222,7 +222,7 @@ def test_days_of_a_zone_with_summer_time_are_on_one_clock_and_never_known_early(
     assert set(late.tolist()) == {0, HOUR}
     feed = RecordedFeed(tmp_path)
     assert feed.counts[0].moved_bars == (late > 0).sum()
-    assert f"{(late > 0).sum():,} bars of summer time taken as opening as late as in winter" in describe_data(feed)[0]
+    assert f"{(late > 0).sum():,} bars of summer time moved to the opening time of winter" in describe_data(feed)[0]
 
 
 def test_days_of_two_zones_have_no_common_clock(tmp_path: Path) -> None:
@@ -250,5 +250,5 @@ def test_bars_that_are_on_no_clock_are_refused_for_the_reason(tmp_path: Path) ->
 
 def test_the_docs_name_all_that_is_taken_for_no_time() -> None:
     text = " ".join(DOCS.read_text().split())
-    for name in (*guesses.COUNTED, *guesses.WRITTEN, "row numbers", "100 ns since the year 1", "1980 to 2070", "1700 to 2070"):
+    for name in (*timestamps.COUNTED, *timestamps.WRITTEN, "row numbers", "100 ns since the year 1", "1980 to 2070", "1700 to 2070"):
         assert name.removesuffix(" without their date") in text, name

@@ -1,4 +1,4 @@
-"""The aggressor's side of a trade, in the spellings that venues and vendors use; what may mean either side is refused."""
+"""The aggressor's side of a trade, in the spellings of venues and vendors; ambiguous sides are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The simulated market has the signal it is asked for, no other, and looks like a market otherwise."""
+"""The simulated market has the configured signal and no other, and otherwise looks like a market."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BARS = 25_000  # by 8 symbols: 200,000 rows
 
 
 def stacked(slices: list[MarketSnapshot], *fields: str) -> list[Floats]:
-    return [np.stack([getattr(found, field) for found in slices]) for field in fields]
+    return [np.stack([getattr(snapshot, field) for snapshot in slices]) for field in fields]
 
 
 def skill(returns: Floats, expected: Floats, block: int = 250) -> tuple[float, float]:
@@ -80,18 +80,18 @@ def test_a_ridge_on_lagged_returns_finds_the_signal_when_there_is_one() -> None:
     assert 0.03 < skill(truth.returns[40:][-len(forecast) :], forecast)[0] < 0.065
 
 
-def test_volume_flow_and_books_know_nothing_of_the_next_bar() -> None:
+def test_volume_flow_and_books_do_not_predict_the_next_bar() -> None:
     slices = list(SimulatedFeed(signal=0.0, bars=12_000).slices(None))
     close, opening, volume, ofi, flow = stacked(slices, "close", "open", "volume", "ofi", "flow")
-    books = [getattr(side, name) for side in (found.books for found in slices) for name in ("bid_size", "ask_size")]
+    books = [getattr(side, name) for side in (snapshot.books for snapshot in slices) for name in ("bid_size", "ask_size")]
     bid, ask = np.stack(books[::2]), np.stack(books[1::2])
     returns = np.log(close / opening)
     lean = ((bid - ask) / (bid + ask))[:, :, :2]
-    told = np.concatenate([
+    observed = np.concatenate([
         ofi / flow[:, :, 4:], flow[:, :, :1] / volume[:, :, None], np.log(flow[:, :, 2:3] / close[:, :, None]), lean,
         np.log(volume * close)[:, :, None] - np.log(volume * close).mean(),
     ], axis=2)  # fmt: skip
-    forecast = ridge(told[:-1], returns[1:])
+    forecast = ridge(observed[:-1], returns[1:])
     assert skill(returns[1:][-len(forecast) :], forecast)[0] < 0.0008
     share = flow[:, :, 0] / volume
     assert np.corrcoef(share.ravel(), returns.ravel())[0, 1] > 0.4  # but flow does tell of its own bar
@@ -129,7 +129,7 @@ def test_every_bar_and_book_is_sound(seed: int, count: int) -> None:
     np.testing.assert_array_equal(opening[1:], close[:-1])
     on_tick = close / truth.tick
     np.testing.assert_allclose(on_tick, np.rint(on_tick), atol=1e-6)
-    for books in ([found.books for found in slices], [found.fill_books for found in slices]):
+    for books in ([snapshot.books for snapshot in slices], [snapshot.fill_books for snapshot in slices]):
         bid, ask = np.stack([book.bid_price for book in books]), np.stack([book.ask_price for book in books])
         assert np.all(ask[:, :, 0] > bid[:, :, 0])
         assert np.all(np.diff(ask, axis=2) > 0)
@@ -139,7 +139,7 @@ def test_every_bar_and_book_is_sound(seed: int, count: int) -> None:
 
 
 def test_levels_are_a_third_of_a_spread_apart_and_hold_more_the_deeper_they_are() -> None:
-    books = [found.books for found in SimulatedFeed(bars=2000).slices(None)]
+    books = [snapshot.books for snapshot in SimulatedFeed(bars=2000).slices(None)]
     price, size = np.stack([book.ask_price for book in books]), np.stack([book.ask_size for book in books])
     spread = 2.0 * (price[:, :, 0] - np.stack([book.bid_price + book.ask_price for book in books])[:, :, 0] / 2.0)
     apart = np.diff(price, axis=2).mean(axis=(0, 2)) / spread.mean(axis=0)
@@ -164,7 +164,7 @@ def test_the_round_trip_costs_twelve_basis_points_by_default() -> None:
     assert abs(np.mean(spread) + 2 * feed.info.fee_bps - 12.0) < 0.2
 
 
-def test_what_is_reached_after_an_order_arrives_lies_within_the_bar_and_is_less_the_later_it_arrives() -> None:
+def test_prices_after_an_orders_arrival_lie_within_the_bar_and_narrow_with_latency() -> None:
     early, late, never = (list(SimulatedFeed(bars=200, latency_ms=latency).slices(None)) for latency in (250.0, 40_000.0, 60_000.0))
     for soon, later, none in zip(early, late, never, strict=True):
         assert soon.trades_after_arrival is not None
@@ -211,20 +211,20 @@ def test_agents_remember_across_the_stretches_in_which_they_are_computed(count: 
 
 @pytest.mark.parametrize("after", [0, 1, 700, 1439, 1440, 1441, 2998])
 def test_reading_resumes_anywhere_with_the_same_bits(after: int) -> None:
-    whole = [found.digest() for found in SimulatedFeed(bars=3000).slices(None)]
-    rest = [found.digest() for found in SimulatedFeed(bars=3000).slices(START + after * MINUTE)]
+    whole = [snapshot.digest() for snapshot in SimulatedFeed(bars=3000).slices(None)]
+    rest = [snapshot.digest() for snapshot in SimulatedFeed(bars=3000).slices(START + after * MINUTE)]
     assert rest == whole[after:]
 
 
 def test_a_signal_switched_while_playing_holds_from_the_next_bar_and_after_a_restart() -> None:
     feed = SimulatedFeed(bars=3000, signal=0.05)
-    plain = [found.digest() for found in SimulatedFeed(bars=3000, signal=0.05).slices(None)]
+    plain = [snapshot.digest() for snapshot in SimulatedFeed(bars=3000, signal=0.05).slices(None)]
     played: list[MarketSnapshot] = []
-    for found in feed.slices(None):
-        played.append(found)
+    for snapshot in feed.slices(None):
+        played.append(snapshot)
         if len(played) in {1000, 2100}:
-            feed.switch_signal(0.0 if len(played) == 1000 else 0.05, found.at)
-    digests = [found.digest() for found in played]
+            feed.switch_signal(0.0 if len(played) == 1000 else 0.05, snapshot.at)
+    digests = [snapshot.digest() for snapshot in played]
     assert digests[:1000] == plain[:1000]
     assert digests[1000] != plain[1000]
     assert not feed.truth(3000).expected[1000:2100].any()
@@ -232,13 +232,13 @@ def test_a_signal_switched_while_playing_holds_from_the_next_bar_and_after_a_res
     again = SimulatedFeed(bars=3000, signal=0.05)
     again.switch_signal(0.0, played[999].at)
     again.switch_signal(0.05, played[2099].at)
-    assert [found.digest() for found in again.slices(played[1500].at)] == digests[1501:]
+    assert [snapshot.digest() for snapshot in again.slices(played[1500].at)] == digests[1501:]
 
 
 @pytest.mark.parametrize("count", [17, 500])
 def test_reading_resumes_for_any_number_of_symbols(count: int) -> None:
-    whole = [found.digest() for found in SimulatedFeed(symbol_count=count, bars=150).slices(None)]
-    rest = [found.digest() for found in SimulatedFeed(symbol_count=count, bars=150).slices(START + 61 * MINUTE)]
+    whole = [snapshot.digest() for snapshot in SimulatedFeed(symbol_count=count, bars=150).slices(None)]
+    rest = [snapshot.digest() for snapshot in SimulatedFeed(symbol_count=count, bars=150).slices(START + 61 * MINUTE)]
     assert len(whole) == 150
     assert rest == whole[61:]
 
@@ -248,19 +248,19 @@ def test_seeds_differ_and_the_same_seed_does_not() -> None:
     assert first[0] == first[2] != first[1]
 
 
-def test_it_says_what_it_is_and_never_ends() -> None:
+def test_the_market_names_itself_and_never_ends() -> None:
     feed = SimulatedFeed()
     assert (feed.info.label, feed.info.simulated, feed.info.levels, feed.info.has_flow) == ("simulated market", True, 5, True)
     assert (feed.info.fee_bps, feed.info.spread_bps) == (5.0, 2.0)
     assert feed.info.symbols == ("ALFA", "BRAVO", "CHARLIE", "DELTA", "ECHO", "FOXTROT", "GOLF", "HOTEL")
     some = list(islice(feed.slices(START + 5_000 * MINUTE), 3))
-    assert [found.at for found in some] == [START + (5_001 + i) * MINUTE for i in range(3)]
+    assert [snapshot.at for snapshot in some] == [START + (5_001 + i) * MINUTE for i in range(3)]
 
 
 def test_five_hundred_symbols_have_names_of_their_own() -> None:
     assert len(set(symbol_names(500))) == 500
-    found = next(SimulatedFeed(symbol_count=500).slices(None))
-    assert found.books.bid_price.shape == (500, 5)
+    snapshot = next(SimulatedFeed(symbol_count=500).slices(None))
+    assert snapshot.books.bid_price.shape == (500, 5)
 
 
 def test_some_of_the_symbols_are_the_same_market() -> None:
@@ -271,20 +271,20 @@ def test_some_of_the_symbols_are_the_same_market() -> None:
 
 @pytest.mark.parametrize("levels", [0, 1, 20])
 def test_books_have_the_levels_asked_for(levels: int) -> None:
-    found = next(SimulatedFeed(levels=levels).slices(None))
-    assert found.books.ask_price.shape == found.ofi.shape == (8, levels)
-    assert np.isfinite(found.flow).all()
+    snapshot = next(SimulatedFeed(levels=levels).slices(None))
+    assert snapshot.books.ask_price.shape == snapshot.ofi.shape == (8, levels)
+    assert np.isfinite(snapshot.flow).all()
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [
         ({"symbol_count": 0}, "1 to 500"), ({"symbols": ("BTC",)}, "'BTC'"), ({"signal": 0.9}, "between 0 and 0.5"), ({"signal": float("nan")}, "R2"),
         ({"interval": 0}, "above 0"), ({"persistence": 1.0}, "between 0 and 1"), ({"volatility_bps": 0.0}, "between 0.1 and 500"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_simulated_is_refused_in_one_line(wrong: dict[str, Any], said: str) -> None:
-    with pytest.raises(ValueError, match=said) as refused:
+def test_impossible_settings_are_refused_in_one_line(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message) as refused:
         SimulatedFeed(**wrong)
     assert "\n" not in str(refused.value)
 

@@ -1,4 +1,4 @@
-"""Without a signal nothing public tells of the mid to come; with one, what can be had is what the oracle says. The long version: tests/proof."""
+"""Without a signal nothing public predicts the mid; with one, the best result is the oracle's. The long version is in tests/proof."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ Found = tuple[Singles, Floats]
 
 
 def seen(signal: float, bars: int = BARS) -> Found:
-    told = gather(SimulatedFeed(signal=signal, bars=bars).slices(None))
-    return columns(told), mids(told)
+    results = gather(SimulatedFeed(signal=signal, bars=bars).slices(None))
+    return columns(results), mids(results)
 
 
 @pytest.fixture(scope="module")
@@ -26,9 +26,9 @@ def nothing() -> Found:
     return seen(0.0)
 
 
-def r2(found: Found, learn: Learner, horizon: int) -> tuple[float, float, float]:
+def r2(result: Found, learn: Learner, horizon: int) -> tuple[float, float, float]:
     """Out of sample, trained on the first half, with a 90 % interval over blocks of bars; a horizon's targets never overlap the split."""
-    x, target = found[0][WARM:-horizon], ahead(found[1], horizon)[WARM:]
+    x, target = result[0][WARM:-horizon], ahead(result[1], horizon)[WARM:]
     half = len(target) // 2
     width = x.shape[2]
     forecast = learn(x[: half - horizon].reshape(-1, width), target[: half - horizon].ravel(), x[half:].reshape(-1, width)).reshape(-1, x.shape[1])
@@ -52,16 +52,16 @@ def test_the_same_search_finds_a_signal_where_there_is_one(learn: Learner) -> No
 
 
 def test_the_oracle_has_the_r2_that_was_asked_for_and_earns_more_the_stronger_the_signal() -> None:
-    told = []
+    results = []
     for signal in (0.0, 0.02, 0.05):
         truth = SimulatedFeed(signal=signal).truth(25_000)
-        told.append(performance_ceiling(truth.returns, truth.expected, 12.0))
-    assert all(low <= signal <= high for signal, (_, low, high) in zip((0.0, 0.02, 0.05), (found.r2 for found in told), strict=True))
-    net = [found.net_bps[0] for found in told]
+        results.append(performance_ceiling(truth.returns, truth.expected, 12.0))
+    assert all(low <= signal <= high for signal, (_, low, high) in zip((0.0, 0.02, 0.05), (result.r2 for result in results), strict=True))
+    net = [result.net_bps[0] for result in results]
     assert abs(net[0]) < 0.01  # nothing is forecast, so nothing is held
     assert 1.0 < net[1] < net[2]
-    assert told[1].net_bps[1] > 0.0
-    assert all(found.gross_bps >= found.net_bps[0] for found in told)
+    assert results[1].net_bps[1] > 0.0
+    assert all(result.gross_bps >= result.net_bps[0] for result in results)
 
 
 def test_the_best_forecast_needs_nothing_but_returns_and_the_switches_of_the_signal() -> None:
@@ -70,6 +70,6 @@ def test_the_best_forecast_needs_nothing_but_returns_and_the_switches_of_the_sig
     feed.switch_signal(0.02, 1_704_067_200 * 10**9 + 2000 * 60 * 10**9)
     truth = feed.truth(3000)
     gain = np.repeat([signal_gain(signal, 0.95) for signal in (0.05, 0.0, 0.02)], 1000)
-    found = best_forecast(truth.returns, np.append(gain, gain[-1]), 0.95)
-    np.testing.assert_allclose(found[:-1], truth.expected, atol=1e-15)
-    assert found.shape == (3001, 8)
+    result = best_forecast(truth.returns, np.append(gain, gain[-1]), 0.95)
+    np.testing.assert_allclose(result[:-1], truth.expected, atol=1e-15)
+    assert result.shape == (3001, 8)

@@ -1,4 +1,4 @@
-"""Podium's folders in a home: made and marked, taken over from 0.3, refused where they are another program's, closed to other users."""
+"""Podium's folders in a home: created and marked, adopted from 0.3, refused where they belong to another program, closed to other users."""
 
 from __future__ import annotations
 
@@ -30,7 +30,10 @@ from engine.store.trial_ledger import TrialLedger
 from tests.actions.engines import desk
 from tests.actions.hostile import world
 
-KILLED = "import os, signal, sys; from engine.files import temporary; f = temporary.create_file(sys.argv[1], 'rows'); f.path.write_bytes(b'x' * 9000)"
+KILLED = (
+    "import os, signal, sys; from engine.files import temporary_files; "
+    "f = temporary_files.create_file(sys.argv[1], 'rows'); f.path.write_bytes(b'x' * 9000)"
+)
 OF_03 = ("logs/podium.log", "logs/podium.log.1", "logs/podium-17-4.log.zst", "backtests/trials.jsonl", "backtests/20260101-000000-7.json")
 
 
@@ -40,7 +43,7 @@ def written(path: Path) -> Path:
     return path
 
 
-def kept(number: int) -> StoredBacktest:
+def stored(number: int) -> StoredBacktest:
     return StoredBacktest(f"20260101-000000-{number}", "ada", "to see", 1, 2, {"market": "simulated"}, {"decisions": 1})
 
 
@@ -76,8 +79,8 @@ def test_what_another_program_adds_later_stops_nothing_and_stays(tmp_path: Path)
         os.utime(path, (1, 1))
     folder = tmp_path / BACKTESTS.name
     for number in range(10):
-        backtest_files.save_backtest(folder, kept(number))
-        backtest_files.quarantine_backtest(folder, kept(number).name, 5)
+        backtest_files.save_backtest(folder, stored(number))
+        backtest_files.quarantine_backtest(folder, stored(number).name, 5)
     backtest_files.remove_drafts(folder, 2**62)
     owned_folders.claim_folders(tmp_path)
     assert all(path.exists() for path in foreign)
@@ -90,7 +93,7 @@ def test_no_link_in_the_folder_of_backtests_is_followed(tmp_path: Path) -> None:
     for name in ("20260101-000000-7.draft", ".20260101-000000-8.out", "20260101-000000-9.json"):
         (folder / name).symlink_to(outside)
     (folder / "20260101-000000-6.draft").symlink_to(tmp_path / "absent")
-    backtest_files.save_backtest(folder, kept(7))
+    backtest_files.save_backtest(folder, stored(7))
     backtest_files.remove_drafts(folder, 2**62)
     assert outside.read_bytes() == b"x"
     assert backtest_files.list_backtests(folder) == ("20260101-000000-7",)
@@ -102,11 +105,11 @@ def test_nothing_is_moved_or_deleted_in_a_folder_without_a_marker(tmp_path: Path
     before = world(tmp_path)
     backtest_files.remove_drafts(folder, 2**62)
     with pytest.raises(BacktestNotFound, match="was not made by Podium"):
-        backtest_files.delete_backtest(folder, kept(7).name)
+        backtest_files.delete_backtest(folder, stored(7).name)
     with pytest.raises(BacktestNotFound, match="was not made by Podium"):
-        backtest_files.quarantine_backtest(folder, kept(7).name, 0)
+        backtest_files.quarantine_backtest(folder, stored(7).name, 0)
     with pytest.raises(FolderTaken):
-        backtest_files.save_backtest(folder, kept(9))
+        backtest_files.save_backtest(folder, stored(9))
     assert _counted(TrialLedger(folder))("a", "1", 0.1) == ()
     assert world(tmp_path) == before
     assert all(path.exists() for path in foreign)
@@ -134,7 +137,7 @@ def test_everything_in_a_home_is_closed_to_other_users(tmp_path: Path) -> None:
         store = Store(url, None)
         with store.write() as connection:
             connection.exec_driver_sql("INSERT INTO meta VALUES ('a', 'b')")
-        backtest_files.save_backtest(home / BACKTESTS.name, kept(1))
+        backtest_files.save_backtest(home / BACKTESTS.name, stored(1))
         TrialLedger(home / BACKTESTS.name).record("a", "1", 0.1)
         items = (temporary_files.create_file(str(home), "rows"), temporary_files.create_folder(str(home), "drill"))
         modes = {path: path.stat().st_mode for path in (home.parent, home, *home.rglob("*"))}
@@ -181,7 +184,7 @@ def test_a_folder_of_another_user_in_the_systems_temporary_folder_is_refused(tmp
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     (tmp_path / "theirs").mkdir()
     (tmp_path / f"podium-{os.getuid()}").symlink_to("theirs")
-    with pytest.raises(FolderTaken, match="is another user's: set TMPDIR to another folder"):
+    with pytest.raises(FolderTaken, match="belongs to another user: set TMPDIR to another folder"):
         temporary_files.create_file("", "rows")
     assert list((tmp_path / "theirs").iterdir()) == []
 

@@ -1,4 +1,4 @@
-"""The boosters of all horizons asked in one call say what each says by itself."""
+"""The joint booster of all horizons predicts the same as each booster alone."""
 
 from __future__ import annotations
 
@@ -31,32 +31,32 @@ def targets() -> Floats:
 
 
 @pytest.mark.parametrize("count", [1, 10, 300])
-def test_one_call_gives_the_same_bits_as_a_call_a_horizon(count: int) -> None:
+def test_one_call_gives_the_same_bits_as_one_call_per_horizon(count: int) -> None:
     fitted = lightgbm.load(lightgbm.fit(training(targets()), 1))
-    assert fitted.together is not None
+    assert fitted.joint is not None
     chance = np.random.default_rng(5)
     x = chance.standard_normal((count, COLUMNS)) * 3.0
     x[chance.random(x.shape) < 0.2] = np.nan
-    said = lightgbm.predict(fitted, x)
+    predictions = lightgbm.predict(fitted, x)
     apart = lightgbm.predict(lightgbm.Fitted(fitted.boosters), x)
-    assert said.shape == (3, count)
-    assert said.flags.c_contiguous
+    assert predictions.shape == (3, count)
+    assert predictions.flags.c_contiguous
     assert (np.ptp(apart, axis=1) > 0).all() or count == 1  # there is something to differ in
-    np.testing.assert_array_equal(said, apart)
+    np.testing.assert_array_equal(predictions, apart)
 
 
 def test_horizons_with_no_booster_or_unequally_many_trees_are_asked_one_by_one() -> None:
     y = targets()
     y[100:, 2] = np.nan
     few = lightgbm.load(lightgbm.fit(training(y), 1))
-    assert (few.together, few.boosters[2]) == (None, None)
+    assert (few.joint, few.boosters[2]) == (None, None)
     assert lightgbm.predict(few, np.zeros((2, COLUMNS)))[2].tolist() == [0.0, 0.0]
     texts = json.loads(lightgbm.fit(training(targets()), 1))
     booster = lightgbm.load(json.dumps(texts).encode()).boosters[1]
     assert booster is not None
     texts[1] = booster.model_to_string(num_iteration=7)
     unequal = lightgbm.load(json.dumps(texts).encode())
-    assert unequal.together is None
+    assert unequal.joint is None
     assert np.isfinite(lightgbm.predict(unequal, np.zeros((2, COLUMNS)))).all()
 
 
@@ -100,7 +100,7 @@ def test_no_altered_text_reaches_lightgbm_which_would_end_the_process(tmp_path: 
 
 
 @pytest.mark.parametrize("data", [b"", b"{}", b"[1]", b"[" * 100_000, b'["tree"]', b'{"a": 1}'])
-def test_what_is_no_booster_at_all_is_refused(data: bytes) -> None:
+def test_bytes_without_a_booster_are_refused(data: bytes) -> None:
     with pytest.raises(ValueError, match="are no boosters"):
         lightgbm.load(data)
 
@@ -126,7 +126,7 @@ end of trees
 """
 
 
-def test_a_sound_text_is_written_anew_as_it_was() -> None:
+def test_a_valid_text_is_rewritten_unchanged() -> None:
     trees = _booster_text.read_booster(SMALL)
     assert (trees.features, len(trees.trees)) == (4, 1)
     assert _booster_text.read_booster(_booster_text.write_booster([trees])) == trees

@@ -1,4 +1,4 @@
-"""The model that learns at every tick: it goes on from its training, follows what changes, and a replay finds it where it was."""
+"""The model that learns at every tick continues from its training, follows changes, and is the same in a replay."""
 
 from __future__ import annotations
 
@@ -39,18 +39,18 @@ def training(slope: float = 0.4) -> TrainingSet:
 def going_on(fitted: online.Fitted, ticks: int, slope: float) -> tuple[OnlineMemory, ...]:
     memories: tuple[OnlineMemory, ...] = ()
     for tick in range(UNTIL + 1, UNTIL + 1 + ticks):
-        came = np.stack([target(tick - horizon, slope)[index] for index, horizon in enumerate(HORIZONS)])
+        targets = np.stack([target(tick - horizon, slope)[index] for index, horizon in enumerate(HORIZONS)])
         known = np.array([[tick - horizon > UNTIL] * SYMBOLS for horizon in HORIZONS])
-        seen = OnlineInputs(0, "a", online.FADE, online.select_columns(fitted, features(tick)))
-        memories = sums.update_memories(memories, (seen,), known[None], came, HORIZONS)
+        seen = OnlineInputs(0, "a", online.DECAY, online.select_columns(fitted, features(tick)))
+        memories = sums.update_memories(memories, (seen,), known[None], targets, HORIZONS)
     return memories
 
 
 def worth(fitted: online.Fitted, memories: tuple[OnlineMemory, ...], ticks: int) -> float:
     """The slope of what is forecast on the feature that matters."""
     x = np.concatenate([features(tick) for tick in range(9_000, 9_200)])
-    said = online.predict_online(fitted, online.select_columns(fitted, x), sums.find_memory(memories, "a"), ticks)[0]
-    return float(np.polyfit(x[:, 2], said, 1)[0])
+    forecasts = online.predict_online(fitted, online.select_columns(fitted, x), sums.find_memory(memories, "a"), ticks)[0]
+    return float(np.polyfit(x[:, 2], forecasts, 1)[0])
 
 
 def test_going_on_is_the_fit_that_a_training_on_all_rows_would_have_been() -> None:
@@ -68,14 +68,14 @@ def test_it_follows_a_relation_that_turns_round_and_its_training_alone_does_not(
     assert worth(fitted, (), 0) > 0.3
 
 
-def test_what_it_looks_at_are_columns_that_say_something() -> None:
+def test_it_selects_informative_columns() -> None:
     fitted = online.load(online.fit(training(), 7))
     assert 2 in fitted.columns
     assert len(fitted.columns) == min(online.COLUMNS, WIDTH)
     assert np.abs(fitted.slopes[0]).argmax() == fitted.columns.tolist().index(2)
 
 
-def test_before_anything_came_due_it_says_what_its_training_says() -> None:
+def test_before_any_row_comes_due_it_predicts_as_trained() -> None:
     fitted = online.load(online.fit(training(), 7))
     x = features(5)
     np.testing.assert_array_equal(online.predict_online(fitted, online.select_columns(fitted, x), None, 0), online.predict(fitted, x))

@@ -1,4 +1,4 @@
-"""Every model against its textbook written out the long way, with its settings as figures: whoever changes them changes what is forecast."""
+"""Every model against its textbook form written out, with its settings as numbers: a changed setting changes a forecast."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ def scaled(training: TrainingSet) -> Floats:
 def test_ridge_is_the_linear_fit_on_standardised_columns() -> None:
     training = rows()
     slopes = linear.fit_ridge(scaled(training), training)
-    said = ridge.predict(ridge.load(ridge.fit(training, SEED)), live())
+    expected = ridge.predict(ridge.load(ridge.fit(training, SEED)), live())
     z = linear.fit_standardiser(training.x).transform(live())
-    np.testing.assert_allclose(said, np.array([[row @ slopes[:-1, h] + slopes[-1, h] for row in z] for h in range(3)]), rtol=1e-12)
+    np.testing.assert_allclose(expected, np.array([[row @ slopes[:-1, h] + slopes[-1, h] for row in z] for h in range(3)]), rtol=1e-12)
 
 
 def test_the_kernel_model_is_ridge_on_96_random_cosines() -> None:
@@ -93,8 +93,8 @@ def test_local_means_are_those_of_48_situations_shrunk_by_200_rows() -> None:
         np.testing.assert_allclose(fitted.outcomes[:, index], means, rtol=1e-7)
     here = fitted.standard.transform(live()) @ fitted.axes
     far = ((here[:, None, :] - fitted.centres) ** 2).sum(axis=2)
-    said = np.exp(-far / fitted.width)
-    np.testing.assert_allclose(prototypes.predict(fitted, live()), (said / said.sum(axis=1, keepdims=True) @ fitted.outcomes).T, rtol=1e-7)
+    expected = np.exp(-far / fitted.width)
+    np.testing.assert_allclose(prototypes.predict(fitted, live()), (expected / expected.sum(axis=1, keepdims=True) @ fitted.outcomes).T, rtol=1e-7)
 
 
 def test_situations_are_found_in_an_even_sample_and_never_more_than_rows() -> None:
@@ -136,8 +136,8 @@ def test_the_network_is_400_steps_of_adam_from_no_forecast() -> None:
     start = [draw.standard_normal((COLUMNS, 32)) / np.sqrt(COLUMNS), np.zeros(32), np.zeros((32, 3))]
     y = training.y[known]
     wanted = adam(linear.fit_standardiser(training.x).transform(training.x[known]), y - 0.9 * y.mean(axis=0), start, draw)
-    for layer, told in zip(wanted, (fitted.hidden_weights, fitted.bias, fitted.output_weights), strict=True):
-        np.testing.assert_allclose(told, layer, rtol=1e-6, atol=1e-9)
+    for layer, result in zip(wanted, (fitted.hidden_weights, fitted.bias, fitted.output_weights), strict=True):
+        np.testing.assert_allclose(result, layer, rtol=1e-6, atol=1e-9)
     hidden = np.tanh(fitted.standard.transform(live()) @ wanted[0] + wanted[1])
     np.testing.assert_allclose(neural.predict(fitted, live()), (hidden @ wanted[2]).T, rtol=1e-6, atol=1e-9)
 
@@ -177,7 +177,7 @@ def test_the_model_that_goes_on_learns_on_16_columns_with_a_half_life_of_3000_ti
     np.testing.assert_allclose(fitted.gram, gram, rtol=1e-9, atol=1e-9)
     np.testing.assert_allclose(fitted.moment, moment, rtol=1e-9, atol=1e-9)
     penalties = np.maximum(0.3 * np.array(linear.choose_penalties(z, training)) * fade.sum(), 1.0)  # one row at least
-    np.testing.assert_allclose([np.diagonal(one)[0] for one in fitted.penalty], penalties, rtol=1e-9)
+    np.testing.assert_allclose([np.diagonal(item)[0] for item in fitted.penalty], penalties, rtol=1e-9)
     for index, penalty in enumerate(penalties):
         np.testing.assert_allclose(fitted.slopes[index], np.linalg.solve(gram + penalty * np.eye(16), moment[:, index]), rtol=1e-6)
     here = linear.fit_standardiser(training.x).transform(live())[:, fitted.columns].astype(np.float32)
@@ -185,7 +185,7 @@ def test_the_model_that_goes_on_learns_on_16_columns_with_a_half_life_of_3000_ti
     np.testing.assert_allclose(online.predict(fitted, live()), fitted.slopes @ here.T, rtol=1e-6)
 
 
-def test_what_came_since_is_added_to_what_is_left_of_the_training() -> None:
+def test_later_rows_are_added_to_the_discounted_training() -> None:
     fitted = online.load(online.fit(rows(), SEED))
     since = OnlineMemory(0, "a", 3.0 * np.eye(16), np.ones((16, 3)), np.zeros((12, 1, 16), dtype=np.float32))
     left = 0.5 ** (600 / 3_000)
@@ -219,14 +219,14 @@ def boosted(training: TrainingSet, index: int = 0) -> str:
 
 def test_the_trees_are_few_small_and_held_back_as_their_settings_say() -> None:
     text = boosted(rows(9_000))
-    told = dict(re.findall(r"^\[(\w+): (.*)\]$", text, flags=re.MULTILINE))
+    result = dict(re.findall(r"^\[(\w+): (.*)\]$", text, flags=re.MULTILINE))
     wanted = {
         "objective": "regression", "learning_rate": 0.05, "num_leaves": 12, "max_bin": 63, "feature_fraction": 0.5, "bagging_fraction": 0.5,
         "bagging_freq": 5, "lambda_l2": 10.0, "num_iterations": 60, "min_data_in_leaf": 44, "seed": SEED, "num_threads": 1,
         "deterministic": 1, "force_row_wise": 1, "bin_construct_sample_cnt": 20_000,
     }  # fmt: skip
     for name, value in wanted.items():
-        assert told[name] == value if isinstance(value, str) else float(told[name]) == value, name
+        assert result[name] == value if isinstance(value, str) else float(result[name]) == value, name
     assert text.count("\nTree=") == 60
     assert float(dict(re.findall(r"^\[(\w+): (.*)\]$", boosted(rows(900)), flags=re.MULTILINE))["min_data_in_leaf"]) == 20
 
@@ -242,7 +242,7 @@ def test_a_horizon_with_fewer_than_200_rows_grows_no_tree(known: int, grown: boo
 def test_only_a_tenth_of_a_drift_is_forecast() -> None:
     training = rows(3_000)
     y = training.y - np.nanmean(training.y, axis=0)
-    still, drifting = (lightgbm.predict(lightgbm.load(lightgbm.fit(replace(training, y=one), SEED)), live(50)) for one in (y, y + 5.0))
+    still, drifting = (lightgbm.predict(lightgbm.load(lightgbm.fit(replace(training, y=item), SEED)), live(50)) for item in (y, y + 5.0))
     np.testing.assert_allclose(drifting - still, 0.5, atol=0.02)
 
 

@@ -35,7 +35,19 @@ HEAVY = (
 )
 TESTS = (  # measured beside one another
     ("tests/evidence", "tests/phases", "tests/models", "tests/contracts", "tests/optimizer", "tests/features", "tests/feeds"),
-    ("tests/store", "tests/shell", "tests/pages", "tests/report", "tests/web", "tests/cli", "tests/alerts", "tests/actions", "."),
+    (
+        "tests/store",
+        "tests/service",
+        "tests/resilience",
+        "tests/commands",
+        "tests/pages",
+        "tests/report",
+        "tests/web",
+        "tests/cli",
+        "tests/alerting",
+        "tests/actions",
+        ".",
+    ),
 )
 
 

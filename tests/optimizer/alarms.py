@@ -1,4 +1,4 @@
-"""How often the change-point test alarms where nothing changes, and how soon where something does."""
+"""The rate of false alarms of the change-point test, and its delay after a change."""
 
 from __future__ import annotations
 

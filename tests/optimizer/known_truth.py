@@ -1,4 +1,4 @@
-"""Runs of the real loop on plants whose truth is known, and what it made of them."""
+"""Runs of the real loop on plants with a known truth, and their outcomes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.domain.judging import WindowOutcome
+from engine.domain.optimization import WindowOutcome
 from engine.optimizer.licences import FUTILITY_WINDOWS
 from engine.optimizer.pooled_test import judge_pooled
 from engine.optimizer.randomisation_test import HELPED
@@ -71,6 +71,6 @@ def covers(seed: int, *, effect: float = -6.0, windows: int = 40) -> tuple[bool,
         treated = bool(chance.random() < share)
         placebos += not treated
         pool.append(WindowOutcome(treated, share, float(4.0 * chance.standard_t(4) - 2.0 + effect * treated), np.nan, np.nan))
-    told = judge_pooled(pool, -1).effect
-    low, high = (bound if bound is not None else side * np.inf for bound, side in ((told.low, -1), (told.high, 1)))
+    estimate = judge_pooled(pool, -1).effect
+    low, high = (bound if bound is not None else side * np.inf for bound, side in ((estimate.low, -1), (estimate.high, 1)))
     return bool(low <= effect <= high), float(high - low)

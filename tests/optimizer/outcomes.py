@@ -1,4 +1,4 @@
-"""What the store makes of a finished trial."""
+"""A finished trial as the store reads it back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A store of rules, modes and licences in memory, for the optimizer of a plant."""
+"""An in-memory store of rules, modes and licences for the optimizer of a plant."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ class Pen:
 
     def __init__(self, plant: Plant) -> None:
         self.plant = plant
-        self.kept: dict[str, dict[str, str]] = {}
+        self.rules: dict[str, dict[str, str]] = {}
         self.mode: dict[str, str] = {}
 
     def save_answer(self, number: int, text: str) -> None:
@@ -22,10 +22,10 @@ class Pen:
     def set_mode(self, action: str, mode: str) -> None:
         self.mode[action] = mode
 
-    def save_rule(self, name: str, told: object, at: int, by: str, reason: str) -> None:
-        assert isinstance(told, dict)
-        self.kept[name] = told
-        self.plant.rules = lambda: self.kept  # type: ignore[method-assign]
+    def save_rule(self, name: str, words: object, at: int, by: str, reason: str) -> None:
+        assert isinstance(words, dict)
+        self.rules[name] = words
+        self.plant.rules = lambda: self.rules  # type: ignore[method-assign]
 
     def delete_rule(self, name: str) -> bool:
-        return self.kept.pop(name, None) is not None
+        return self.rules.pop(name, None) is not None

@@ -1,5 +1,7 @@
-"""A machine whose truth is known, under the real loop: a metric with a trend, a daily cycle and noise that remembers, ticks, and actions that do what
-they are told to do. Waiting is what makes its time go on."""
+"""A machine with a known truth under the real loop: a metric with trend, daily cycle and autocorrelated noise, ticks, and actions with fixed effects.
+
+Time passes only while somebody waits.
+"""
 
 from __future__ import annotations
 
@@ -9,19 +11,18 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.domain.judging import Judgement
-from engine.domain.optimization import Action, ActionContext, ActionResult, Firing, Reading, Trial
+from engine.domain.optimization import Action, ActionContext, ActionResult, Firing, Judgement, Reading, Trial
 from engine.domain.record import Floats, Ints
 from engine.domain.rules import Rule
 from engine.optimizer.default_rules import DEFAULT_RULES
 from engine.optimizer.planner import EngineActivity
 from engine.optimizer.runtime.loop import OptimizerLoop
-from engine.optimizer.runtime.no_engine import NullActuators
-from engine.optimizer.runtime.ports import OptimizerSettings
+from engine.optimizer.runtime.ports import ExperimentParts, OptimizerSettings
 from engine.optimizer.runtime.readings_buffer import ReadingsBuffer
-from engine.optimizer.runtime.trial_tools import ExperimentParts
+from engine.optimizer.runtime.rule_engine import RuleEngine
 from engine.optimizer.windows import SECOND, MeasurementPlan
 from engine.store.read.optimizer_history import ActionStatus, FinishedTrial
+from tests.actions.null_actuators import NullActuators
 from tests.optimizer.outcomes import tried_as_kept
 
 START = 1_700_000_000 * SECOND
@@ -61,7 +62,7 @@ class Plant:
     licences: dict[str, tuple[str, str, int]] = field(default_factory=dict)
     judged: dict[str, Judgement] = field(default_factory=dict)
     verdicts: dict[str, set[str]] = field(default_factory=dict)
-    told: dict[str, str] = field(default_factory=dict)  # what fails on the board
+    failures: dict[str, str] = field(default_factory=dict)  # what fails on the board
     undone: list[str] = field(default_factory=list)
     broken: set[str] = field(default_factory=set)
     slot: EngineActivity = field(default_factory=lambda: EngineActivity(False, False, 0, 0.0, None, 0.0))
@@ -101,10 +102,10 @@ class Plant:
     def hear(self) -> None:
         """The probe's samples, one a second."""
         second = min(int(self.tick()), self.seconds - 1)
-        for one in range(max(self._heard + 1, second - 15), second + 1):
-            at = START + one * SECOND
+        for moment in range(max(self._heard + 1, second - 15), second + 1):
+            at = START + moment * SECOND
             if "probes" not in self.broken:
-                self.recent.append({METRIC: Reading(at, "plant", "load", float(self.load[one]), "%")})
+                self.recent.append({METRIC: Reading(at, "plant", "load", float(self.load[moment]), "%")})
         self._heard = max(self._heard, second)
 
     # the probes, and the reading side of the store
@@ -116,7 +117,7 @@ class Plant:
         return START + np.arange(first, last, dtype=np.int64) * SECOND, self.load[first:last]
 
     def runs(self, since: int) -> tuple[tuple[int, float], ...]:
-        return tuple((one.at, one.seconds) for one in self.trials.values() if one.at >= since and not one.placebo)
+        return tuple((trial.at, trial.seconds) for trial in self.trials.values() if trial.at >= since and not trial.placebo)
 
     def ticks(self, since: int) -> tuple[Ints, Floats, Floats]:
         first, last = max(0, (since - START) // SECOND), int(self.tick()) + 1
@@ -124,13 +125,13 @@ class Plant:
         return START + seconds * SECOND, self.tick_ms[seconds], np.full(len(seconds), 100.0)
 
     def finished_trials(self, metric: str) -> dict[str, tuple[FinishedTrial, ...]]:
-        found: dict[str, list[FinishedTrial]] = {}
+        trials: dict[str, list[FinishedTrial]] = {}
         for trial in self.trials.values():
             licensed = self.licences.get(trial.action, ("", "", 0))[2]
-            told = tried_as_kept(trial)
-            if told is not None and trial.at > licensed:
-                found.setdefault(trial.action, []).append(told)
-        return {action: tuple(told) for action, told in found.items()}
+            finished = tried_as_kept(trial)
+            if finished is not None and trial.at > licensed:
+                trials.setdefault(trial.action, []).append(finished)
+        return {action: tuple(finished) for action, finished in trials.items()}
 
     def action_statuses(self) -> dict[str, ActionStatus]:
         return {name: ActionStatus(self.mode, self.licences.get(name, ("auto", "", 0))[0]) for name in self.truths}
@@ -154,9 +155,9 @@ class Plant:
     def flush(self) -> None:
         self._demand_store()
 
-    def save_firing(self, told: Firing) -> int:
+    def save_firing(self, firing: Firing) -> int:
         self._demand_store()
-        self.firings[len(self.firings) + 1] = told
+        self.firings[len(self.firings) + 1] = firing
         return len(self.firings)
 
     def save_trial(self, trial: Trial) -> int:
@@ -171,9 +172,9 @@ class Plant:
         self._demand_store()
         self.answers[number] = text
 
-    def save_judgement(self, action: str, metric: str, unit: str, at: int, told: Judgement) -> None:
-        self.judged[action] = told
-        self.verdicts.setdefault(action, set()).add(told.verdict)
+    def save_judgement(self, action: str, metric: str, unit: str, at: int, judgement: Judgement) -> None:
+        self.judged[action] = judgement
+        self.verdicts.setdefault(action, set()).add(judgement.verdict)
 
     def set_licence(self, action: str, licence: str, why: str, at: int) -> None:
         self.licences[action] = (licence, why, at)
@@ -186,10 +187,10 @@ class Plant:
 
     # the board
     def on_failure(self, component: str, job: str, error: str) -> None:
-        self.told[f"{component}: {job}"] = error
+        self.failures[f"{component}: {job}"] = error
 
     def on_success(self, component: str, job: str) -> None:
-        self.told.pop(f"{component}: {job}", None)
+        self.failures.pop(f"{component}: {job}", None)
 
     # the actions
     def actions(self) -> dict[str, Action]:
@@ -220,10 +221,15 @@ class Plant:
         self.tick_ms[first:last] += sign * truth.tick_ms
 
 
+def experiment_parts(plant: Plant, recent: ReadingsBuffer | None) -> ExperimentParts:
+    """What an experiment on the plant works with."""
+    return ExperimentParts(plant, plant, plant, Path("/nowhere"), plant, plant, NullActuators(), PLAN, recent, lambda: plant.slot)
+
+
 def tuner_of(plant: Plant, rule: Rule = RULE, *, bounds: bool = False) -> OptimizerLoop:
     """The real loop on the plant."""
     rule = replace(rule, candidates=rule.candidates or tuple(plant.truths))
-    tools = ExperimentParts(plant, plant, plant.recent, plant, Path("/nowhere"), plant, plant, NullActuators(), lambda: plant.slot, PLAN)
+    parts = experiment_parts(plant, plant.recent)
 
     def begin(work: Callable[[], None]) -> None:
         if plant.later is None:
@@ -231,10 +237,11 @@ def tuner_of(plant: Plant, rule: Rule = RULE, *, bounds: bool = False) -> Optimi
         else:
             plant.later.append(work)
 
-    others = tuple(replace(one, enabled=False) for one in DEFAULT_RULES)
+    others = tuple(replace(default, enabled=False) for default in DEFAULT_RULES)
     tuner = OptimizerLoop(
-        tools, plant, plant, plant.actions(), OptimizerSettings((rule, *others), (), plant.seed), plant, begin, rest=5.0, bounds=bounds
-    )
+        parts, plant, plant, plant.actions(), OptimizerSettings((rule, *others), (), plant.seed), plant, begin,
+        RuleEngine(plant.recent, plant.save_firing), rest=5.0, bounds=bounds,
+    )  # fmt: skip
     plant.at = START + round(PLAN.lookback * SECOND)
     return tuner
 

@@ -1,4 +1,4 @@
-"""Windows with the action, windows left out by a coin and idle windows are cut alike: on a metric that is a clock each tells its own timing."""
+"""Treated, withheld and idle windows have the same timing: on a metric that is a clock, each window shows its own."""
 
 from __future__ import annotations
 
@@ -32,23 +32,23 @@ def tried(plant: Plant, n: int) -> list[Trial]:
 @pytest.mark.parametrize("takes", [0.0, 3.0, 20.0])
 def test_every_window_of_an_experiment_has_the_same_timing(takes: float) -> None:
     plant = clock_plant(Truth(takes=takes))
-    found = tried(plant, 16)
-    assert {one.placebo for one in found} == {True, False}
-    for one in found:
-        kept = json.loads(one.comparison or "")
-        idle = find_controls(plant, METRIC, WindowTiming(kept["before"], kept["pause"], kept["after"]), PLAN, one.at).change
+    trials = tried(plant, 16)
+    assert {trial.placebo for trial in trials} == {True, False}
+    for trial in trials:
+        timing = json.loads(trial.comparison or "")
+        idle = find_controls(plant, METRIC, WindowTiming(timing["before"], timing["pause"], timing["after"]), PLAN, trial.at).change
         assert len(idle) >= harm.MIN_WINDOWS
-        np.testing.assert_allclose(idle, one.effect.after - one.effect.before, atol=1e-9)
+        np.testing.assert_allclose(idle, trial.effect.after - trial.effect.before, atol=1e-9)
     planned = choose_pause(0.0, "none", [takes])
-    settled = [one for one in found if json.loads(one.comparison or "")["planned"] == planned]
+    settled = [trial for trial in trials if json.loads(trial.comparison or "")["planned"] == planned]
     for placebo in (True, False):
-        assert {one.effect.after - one.effect.before for one in settled if one.placebo is placebo} == {10.0 + planned}
+        assert {trial.effect.after - trial.effect.before for trial in settled if trial.placebo is placebo} == {10.0 + planned}
 
 
-def test_a_run_longer_than_the_pause_that_was_fixed_is_kept_and_not_pooled() -> None:
+def test_a_run_longer_than_the_planned_pause_is_stored_and_not_pooled() -> None:
     plant = clock_plant(Truth(takes=20.0))
-    runs = [one for one in tried(plant, 12) if not one.placebo]
-    changes = [one.outcome.change for one in plant.finished_trials(METRIC)["act"] if one.outcome.treated]
+    runs = [trial for trial in tried(plant, 12) if not trial.placebo]
+    changes = [trial.outcome.change for trial in plant.finished_trials(METRIC)["act"] if trial.outcome.treated]
     assert np.isfinite(runs[0].effect.after)
     assert "longer than the pause of 1 s" in runs[0].detail
     assert np.isnan(changes[0])

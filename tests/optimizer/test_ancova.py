@@ -1,4 +1,4 @@
-"""A manual run against comparable windows: what is high falls by itself, and that is neither help nor harm."""
+"""A manual run against comparable windows: regression to the mean is neither help nor harm."""
 
 from __future__ import annotations
 
@@ -44,25 +44,25 @@ def judged(values: Floats, at: Ints, second: int, effect: float = 0.0) -> Effect
 def verdicts(memory: float, when: str, effect: float = 0.0, presses: int = PRESSES) -> dict[str, float]:
     chance = np.random.default_rng([5])
     at = np.arange(SECONDS + 400, dtype=np.int64) * SECOND
-    said: list[str] = []
+    collected: list[str] = []
     seed = 0
-    while len(said) < presses:
+    while len(collected) < presses:
         values = wandering(memory, seed)
         second = press(values, when, chance)
         seed += 1
         if second is not None:
-            said.append(judged(values, at, second, effect).verdict)
-    return {verdict: said.count(verdict) / presses for verdict in (HELPED, HARMED, NO_EFFECT, NOT_ENOUGH_DATA)}
+            collected.append(judged(values, at, second, effect).verdict)
+    return {verdict: collected.count(verdict) / presses for verdict in (HELPED, HARMED, NO_EFFECT, NOT_ENOUGH_DATA)}
 
 
 @pytest.mark.parametrize("when", ["high", "rising"])
 @pytest.mark.parametrize("memory", [0.0, 0.9, 0.99])
-def test_an_action_that_does_nothing_pressed_when_the_metric_is_high_is_seldom_said_to_have_done_anything(memory: float, when: str) -> None:
-    said = verdicts(memory, when)
+def test_a_useless_action_run_when_the_metric_is_high_is_seldom_credited_with_an_effect(memory: float, when: str) -> None:
+    shares = verdicts(memory, when)
     most = 0.025 + 2.0 * np.sqrt(0.025 * 0.975 / PRESSES)
-    assert said[HELPED] <= most
-    assert said[HARMED] <= most
-    assert said[NOT_ENOUGH_DATA] <= 0.02
+    assert shares[HELPED] <= most
+    assert shares[HARMED] <= most
+    assert shares[NOT_ENOUGH_DATA] <= 0.02
 
 
 def test_a_true_effect_is_seen_all_the_same() -> None:
@@ -80,11 +80,11 @@ def test_the_interval_holds_the_effects_that_would_not_be_rejected() -> None:
     mean = level + chance.standard_normal(MATCHED_WINDOWS)
     windows = ControlWindows(np.arange(MATCHED_WINDOWS, dtype=np.int64), mean, level, 25.0 + 0.5 * mean + chance.standard_normal(MATCHED_WINDOWS))
     before, after = np.array([52.0, 54.0]), np.array([50.0])
-    told = estimate_adjusted_effect(before, after, windows, -1)
-    assert told.low is not None
-    assert told.high is not None
-    assert told.low < told.effect < told.high
-    for edge, inside in ((told.low, 1e-6), (told.high, -1e-6)):
+    effect = estimate_adjusted_effect(before, after, windows, -1)
+    assert effect.low is not None
+    assert effect.high is not None
+    assert effect.low < effect.effect < effect.high
+    for edge, inside in ((effect.low, 1e-6), (effect.high, -1e-6)):
         assert estimate_adjusted_effect(before, after - (edge + inside), windows, -1).verdict == NO_EFFECT
         assert estimate_adjusted_effect(before, after - (edge - inside), windows, -1).verdict != NO_EFFECT
 
@@ -92,9 +92,9 @@ def test_the_interval_holds_the_effects_that_would_not_be_rejected() -> None:
 def test_the_fall_that_its_level_foretells_is_taken_off() -> None:
     level = np.linspace(40.0, 60.0, MATCHED_WINDOWS)
     windows = windows_of(level, -0.5 * (level - 50.0) + 0.01 * (-1.0) ** np.arange(MATCHED_WINDOWS))
-    told = estimate_adjusted_effect(np.array([60.0]), np.array([55.0]), windows, -1)
-    assert told.effect == pytest.approx(0.0, abs=0.02)
-    assert told.verdict == NO_EFFECT
+    effect = estimate_adjusted_effect(np.array([60.0]), np.array([55.0]), windows, -1)
+    assert effect.effect == pytest.approx(0.0, abs=0.02)
+    assert effect.verdict == NO_EFFECT
     assert estimate_adjusted_effect(np.array([60.0]), np.array([52.0]), windows, -1).effect == pytest.approx(-3.0, abs=0.02)
 
 
@@ -107,7 +107,7 @@ def test_a_metric_that_stands_still_says_nothing_and_a_change_of_it_something() 
 def test_a_level_that_no_window_began_near_is_not_compared() -> None:
     chance = np.random.default_rng(3)
     windows = windows_of(chance.normal(50.0, 1.0, MATCHED_WINDOWS), chance.standard_normal(MATCHED_WINDOWS))
-    told = estimate_adjusted_effect(np.array([90.0]), np.array([60.0]), windows, -1)
-    assert (told.verdict, told.low, told.high, told.before, told.after) == (NOT_ENOUGH_DATA, None, None, 90.0, 60.0)
+    effect = estimate_adjusted_effect(np.array([90.0]), np.array([60.0]), windows, -1)
+    assert (effect.verdict, effect.low, effect.high, effect.before, effect.after) == (NOT_ENOUGH_DATA, None, None, 90.0, 60.0)
     few = ControlWindows(windows.starts[:19], windows.before[:19], windows.level[:19], windows.after[:19])
     assert estimate_adjusted_effect(np.array([50.0]), np.array([40.0]), few, -1).verdict == NOT_ENOUGH_DATA

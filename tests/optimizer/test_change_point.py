@@ -1,4 +1,4 @@
-"""The change-point test: false alarms as seldom as promised, and found soon where something changed."""
+"""The change-point test: false alarms as seldom as promised, and changes detected soon."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_the_evidence_after_a_block_worked_by_hand() -> None:
     assert least.evidence == pytest.approx(4.0 * (0.15 + 0.3 + 0.5 + 0.75) / 4)  # p = 1
 
 
-def test_before_twenty_blocks_nothing_is_said_and_at_most_so_many_are_kept() -> None:
+def test_before_twenty_blocks_there_is_no_evidence_and_the_baseline_is_bounded() -> None:
     change = NO_EVIDENCE
     for place in range(MIN_BASELINE):
         change = update_evidence(change, 10.0**place, above=True, most=100)

@@ -1,4 +1,4 @@
-"""Schedules: what five fields mean, against the scheduler's own reading of them."""
+"""Schedules of five fields, compared with the scheduler's own parser."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 def minutes(text: str, begin: datetime, count: int) -> list[datetime]:
     first = int((begin - EPOCH).total_seconds()) // 60
-    return [EPOCH + timedelta(minutes=one) for one in range(first, first + count) if is_due(text, one)]
+    return [EPOCH + timedelta(minutes=minute) for minute in range(first, first + count) if is_due(text, minute)]
 
 
 EARLY = ((2, "05:00"), (2, "05:30"), (2, "17:00"), (2, "17:30"), (3, "05:00"), (3, "05:30"))
@@ -36,7 +36,7 @@ EARLY = ((2, "05:00"), (2, "05:30"), (2, "17:00"), (2, "17:30"), (3, "05:00"), (
     ],
 )  # fmt: skip
 def test_the_times_a_schedule_names(text: str, begin: datetime, due: list[str]) -> None:
-    assert [f"{one:%m-%d %H:%M}" for one in minutes(text, begin, 2 * 24 * 60)] == due
+    assert [f"{minute:%m-%d %H:%M}" for minute in minutes(text, begin, 2 * 24 * 60)] == due
 
 
 fields = st.tuples(
@@ -49,11 +49,11 @@ fields = st.tuples(
 
 @given(fields, st.integers(0, 40_000))
 @settings(max_examples=40, deadline=None)
-def test_it_reads_a_schedule_as_the_scheduler_does(told: tuple[str, str, str, str], day: int) -> None:
-    text = f"{' '.join(told)} *"
+def test_it_reads_a_schedule_as_the_scheduler_does(fields: tuple[str, str, str, str], day: int) -> None:
+    text = f"{' '.join(fields)} *"
     begin = EPOCH + timedelta(days=day)
     trigger = CronTrigger.from_crontab(text, timezone=UTC)
-    found = minutes(text, begin, 24 * 60)
+    ours = minutes(text, begin, 24 * 60)
     theirs: list[datetime] = []
     after = begin - timedelta(seconds=1)
     while (due := trigger.get_next_fire_time(None, after + timedelta(microseconds=1))) is not None and due < begin + timedelta(days=1):
@@ -61,7 +61,7 @@ def test_it_reads_a_schedule_as_the_scheduler_does(told: tuple[str, str, str, st
         after = due
         if len(theirs) > 24 * 60:
             break
-    assert found == theirs
+    assert ours == theirs
 
 
 @pytest.mark.parametrize(
@@ -71,13 +71,13 @@ def test_it_reads_a_schedule_as_the_scheduler_does(told: tuple[str, str, str, st
         "\u0661 * * * *",
     ],
 )  # fmt: skip
-def test_what_is_no_schedule_is_said_in_one_line(text: str) -> None:
+def test_an_invalid_schedule_is_refused_in_one_line(text: str) -> None:
     with pytest.raises(ValueError, match="is not a schedule") as error:
         parse_schedule(text)
     assert "\n" not in str(error.value)
 
 
-def test_a_time_that_was_missed_is_kept_within_its_grace_only() -> None:
+def test_a_missed_time_counts_within_its_grace_only() -> None:
     three = 3 * 60 * MINUTE
     assert last_due("0 3 * * *", three + (GRACE_MINUTES - 1) * MINUTE) == three
     assert last_due("0 3 * * *", three + GRACE_MINUTES * MINUTE) is None
@@ -85,8 +85,8 @@ def test_a_time_that_was_missed_is_kept_within_its_grace_only() -> None:
 
 @pytest.mark.parametrize("year", [1970, 1972, 1999, 2000, 2001, 2026, 2100, 2400])
 def test_every_day_of_a_year_has_its_date_and_weekday(year: int) -> None:
-    for one in range((datetime(year + 1, 1, 1, tzinfo=UTC) - datetime(year, 1, 1, tzinfo=UTC)).days):
-        day = datetime(year, 1, 1, 23, 59, tzinfo=UTC) + timedelta(days=one)
+    for number in range((datetime(year + 1, 1, 1, tzinfo=UTC) - datetime(year, 1, 1, tzinfo=UTC)).days):
+        day = datetime(year, 1, 1, 23, 59, tzinfo=UTC) + timedelta(days=number)
         minute = int((day - EPOCH).total_seconds()) // 60
         assert is_due(f"59 23 {day.day} {day.month} *", minute)
         assert not is_due(f"59 23 {day.day % 28 + 1} {day.month} *", minute)

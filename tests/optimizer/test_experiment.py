@@ -1,4 +1,4 @@
-"""A run by hand: measured, compared with idle windows, recorded; with a clock that goes on when it is waited for."""
+"""A manual run: measured, compared with idle windows, recorded; with a clock that advances only while the run waits."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ import pytest
 from engine.domain.optimization import Action, ActionContext, ActionResult, Reading, Trial
 from engine.domain.record import Floats, Ints
 from engine.optimizer.runtime.experiment import ActionError, run_action
+from engine.optimizer.runtime.ports import ExperimentParts
 from engine.optimizer.windows import MATCHED_WINDOWS, SECOND, MeasurementPlan
 from engine.store.errors import StoreError
+from tests.actions.null_actuators import NullActuators
 
 HOUR = 3_600 * SECOND
 START = 1_700_000_000 * SECOND
@@ -38,7 +40,7 @@ class World:
     busy: tuple[tuple[int, float], ...] = ()
     hours: float = 1.0  # of history
     trials: list[Trial] = field(default_factory=list)
-    told: list[tuple[float, str]] = field(default_factory=list)
+    progress_log: list[tuple[float, str]] = field(default_factory=list)
     tuned: int = 0
     remembers_itself: bool = False  # the store holds the samples of the run under way too
 
@@ -83,8 +85,17 @@ class World:
         self.trials.append(trial)
         return len(self.trials)
 
+    def ticks(self, since: int) -> tuple[Ints, Floats, Floats]:
+        raise AssertionError("a manual run has no guard metrics")
+
+    def finish_trial(self, number: int, trial: Trial) -> None:
+        raise AssertionError("a manual run is stored once")
+
     def tell(self, progress: float, word: str) -> None:
-        self.told.append((progress, word))
+        self.progress_log.append((progress, word))
+
+    def parts(self, home: Path = Path("/nowhere"), plan: MeasurementPlan | None = None) -> ExperimentParts:
+        return ExperimentParts(self, self, self, home, self, self, NullActuators(), plan or MeasurementPlan())
 
 
 def cure(world: World, *, by: float = -40.0, took: float = 0.5, better: int = -1) -> Action:
@@ -102,26 +113,24 @@ def cure(world: World, *, by: float = -40.0, took: float = 0.5, better: int = -1
 
 
 def run(world: World, action: Action, *, dry_run: bool = False, plan: MeasurementPlan | None = None) -> dict[str, object]:
-    return run_action(
-        action.name, dry_run=dry_run, writer=world, past=world, probes=world, home=Path("/nowhere"), clock=world, stop=world, tell=world.tell,
-        by="ann", reason="it is slow", plan=plan, known={action.name: action},
-    )  # fmt: skip
+    parts = world.parts(plan=plan)
+    return run_action(action.name, parts, dry_run=dry_run, report_progress=world.tell, by="ann", reason="it is slow", known={action.name: action})
 
 
 def test_a_cure_is_measured_judged_and_recorded() -> None:
     world = World()
-    told = run(world, cure(world))
+    result = run(world, cure(world))
     (trial,) = world.trials
-    assert (trial.effect.verdict, told["verdict"]) == ("helped", "helped")
+    assert (trial.effect.verdict, result["verdict"]) == ("helped", "helped")
     assert trial.effect.effect == pytest.approx(-40.0, abs=1.0)
-    assert told["low"] == trial.effect.low
+    assert result["low"] == trial.effect.low
     assert trial.effect.low is not None
     assert trial.effect.low < -40.0 < (trial.effect.high or 0.0) < 0.0
     assert (trial.at, trial.seconds, trial.amount, trial.by, trial.reason) == (START, 0.5, 40.0, "ann", "it is slow")
     assert (trial.metric, trial.unit, trial.mode, trial.placebo) == ("process.rss_bytes", "bytes", "manual", False)
-    assert (told["status"], told["detail"], told["amount"]) == ("measured", "moved it by -40.0", 40.0)  # the direct effect stands apart
+    assert (result["status"], result["detail"], result["amount"]) == ("measured", "moved it by -40.0", 40.0)  # the direct effect stands apart
     assert trial.effect.windows == MATCHED_WINDOWS
-    assert told["comparison"] == "better than usual"
+    assert result["comparison"] == "better than usual"
 
 
 def test_a_rise_where_a_fall_would_help_is_harm() -> None:
@@ -131,37 +140,37 @@ def test_a_rise_where_a_fall_would_help_is_harm() -> None:
 
 def test_an_action_that_does_nothing_is_not_called_a_success() -> None:
     world = World()
-    told = run(world, cure(world, by=0.0))
-    assert told["verdict"] == "no measurable effect"
+    result = run(world, cure(world, by=0.0))
+    assert result["verdict"] == "no measurable effect"
 
 
 def test_in_a_young_store_there_is_not_enough_data_and_the_direct_effect_stands() -> None:
     world = World(hours=0.1)
-    told = run(world, cure(world))
-    assert (told["verdict"], told["low"], told["high"], told["amount"]) == ("not enough data", None, None, 40.0)
+    result = run(world, cure(world))
+    assert (result["verdict"], result["low"], result["high"], result["amount"]) == ("not enough data", None, None, 40.0)
     assert 0 < world.trials[0].effect.windows < 20
 
 
-def test_with_no_history_at_all_what_is_unknown_is_null_and_what_is_known_is_told() -> None:
+def test_without_history_unknown_figures_are_null_and_known_ones_are_reported() -> None:
     world = World(broken={"history"})
-    told = run(world, cure(world))
-    assert (told["verdict"], told["effect"], told["windows"]) == ("not enough data", None, 0)
-    assert told["before"] == pytest.approx(100.0, abs=1.0)
-    assert told["after"] == pytest.approx(60.0, abs=1.0)
+    result = run(world, cure(world))
+    assert (result["verdict"], result["effect"], result["windows"]) == ("not enough data", None, 0)
+    assert result["before"] == pytest.approx(100.0, abs=1.0)
+    assert result["after"] == pytest.approx(60.0, abs=1.0)
 
 
-def test_a_metric_that_is_not_told_leaves_the_verdict_open() -> None:
+def test_a_metric_without_samples_leaves_the_verdict_open() -> None:
     world = World(broken={"metric"})
-    told = run(world, cure(world))
-    assert (told["verdict"], told["after"], told["amount"]) == ("not enough data", None, 40.0)
+    result = run(world, cure(world))
+    assert (result["verdict"], result["after"], result["amount"]) == ("not enough data", None, 40.0)
 
 
 def test_idle_windows_keep_away_from_other_runs() -> None:
     world = World(hours=0.2, busy=((START - HOUR // 5, 360.0),))  # half of the time
-    told = run(world, cure(world))
+    result = run(world, cure(world))
     free = World(hours=0.2)
-    assert isinstance(told["windows"], int)
-    assert told["windows"] < 0.6 * float(str(run(free, cure(free))["windows"]))
+    assert isinstance(result["windows"], int)
+    assert result["windows"] < 0.6 * float(str(run(free, cure(free))["windows"]))
 
 
 def test_the_run_is_not_compared_with_itself() -> None:
@@ -179,27 +188,27 @@ def test_the_same_run_is_judged_the_same_twice() -> None:
 def test_progress_goes_up_and_says_what_is_done() -> None:
     world = World()
     run(world, cure(world))
-    progress = [done for done, _ in world.told]
+    progress = [done for done, _ in world.progress_log]
     assert progress == sorted(progress)
     assert (progress[0], progress[-1]) == (0.0, 1.0)
-    words = [word for _, word in world.told]
+    words = [word for _, word in world.progress_log]
     assert "half way" in words
     assert any("s left" in word for word in words)
 
 
 def test_a_dry_run_waits_for_nothing_and_is_no_trial() -> None:
     world = World()
-    told = run(world, cure(world), dry_run=True)
-    assert (told["status"], told["detail"]) == ("dry run", "dry run: would move it")
-    assert "verdict" not in told
+    result = run(world, cure(world), dry_run=True)
+    assert (result["status"], result["detail"]) == ("dry run", "dry run: would move it")
+    assert "verdict" not in result
     assert (world.trials, world.at) == ([], START)
 
 
 def test_an_action_with_nothing_to_do_declines_and_is_no_trial() -> None:
     world = World()
     idle = replace(cure(world), run=lambda room: ActionResult(0.0, "bytes", "nothing to delete", done=False))
-    told = run(world, idle)
-    assert (told["status"], told["detail"]) == ("declined", "nothing to delete")
+    result = run(world, idle)
+    assert (result["status"], result["detail"]) == ("declined", "nothing to delete")
     assert (world.trials, world.at) == ([], START)
 
 
@@ -210,9 +219,9 @@ def test_an_action_that_fails_is_one_line_and_the_next_may_run(error: Exception)
     def fail(room: ActionContext) -> ActionResult:
         raise error
 
-    with pytest.raises(ActionError) as told:
+    with pytest.raises(ActionError) as raised:
         run(world, replace(cure(world), run=fail))
-    assert str(told.value) == f"cure failed: {' '.join(str(error).split())}"
+    assert str(raised.value) == f"cure failed: {' '.join(str(error).split())}"
     assert world.trials == []
     assert run(world, cure(world))["status"] == "measured"
 
@@ -225,8 +234,8 @@ def test_a_run_that_cannot_be_recorded_still_tells_what_it_did() -> None:
 
 def test_a_stop_while_measuring_ends_at_once_records_the_run_and_judges_nothing() -> None:
     world = World(stops_after=3.0)
-    told = run(world, cure(world))
-    assert told["verdict"] == "not enough data"
+    result = run(world, cure(world))
+    assert result["verdict"] == "not enough data"
     assert world.at <= START + 4 * SECOND
     assert len(world.trials) == 1
 
@@ -234,16 +243,14 @@ def test_a_stop_while_measuring_ends_at_once_records_the_run_and_judges_nothing(
 def test_an_unknown_action_names_the_near_miss() -> None:
     world = World()
     with pytest.raises(ActionError, match="no action is called 'colect_garbage': did you mean collect_garbage"):
-        run_action(
-            "colect_garbage", dry_run=False, writer=world, past=world, probes=world, home=Path("/nowhere"), clock=world, stop=world, tell=world.tell
-        )
+        run_action("colect_garbage", world.parts(), dry_run=False, report_progress=world.tell)
 
 
 def test_the_actions_that_there_are_run_by_name(tmp_path: Path) -> None:
     world = World()
-    told = run_action("delete_temp", dry_run=False, writer=world, past=world, probes=world, home=tmp_path, clock=world, stop=world, tell=world.tell)
-    assert told["status"] == "declined"
-    assert str(told["detail"]).startswith("nothing to delete")
+    result = run_action("delete_temp", world.parts(tmp_path), dry_run=False, report_progress=world.tell)
+    assert result["status"] == "declined"
+    assert str(result["detail"]).startswith("nothing to delete")
 
 
 def test_people_who_click_at_once_are_served_one_after_the_other() -> None:
@@ -262,9 +269,9 @@ def test_people_who_click_at_once_are_served_one_after_the_other() -> None:
         return run(world, replace(cure(world), run=do))
 
     with ThreadPoolExecutor(4) as pool:
-        told = [future.result() for future in [pool.submit(click) for _ in range(4)]]
+        results = [future.result() for future in [pool.submit(click) for _ in range(4)]]
     assert most[0] == 1
-    assert [one["status"] for one in told] == ["declined"] * 4
+    assert [result["status"] for result in results] == ["declined"] * 4
 
 
 def test_one_that_waits_while_the_engine_stops_is_not_run() -> None:

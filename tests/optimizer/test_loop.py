@@ -1,4 +1,4 @@
-"""The optimizer's loop: what it answers, what it leaves alone, and that nothing that breaks gets further than the board."""
+"""The optimizer's loop: its answers, the actions it does not run, and failures that go no further than the status board."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from functools import partial
 import numpy as np
 import pytest
 
-from engine.commands.handlers.optimizer import apply_optimizer_command
 from engine.domain.rules import SCHEDULE, Rule
 from engine.domain.trading_config import Command
 from engine.optimizer.planner import APPROVAL_SECONDS
@@ -17,6 +16,7 @@ from engine.optimizer.runtime.experiment import EXPERIMENT_LOCK
 from engine.optimizer.runtime.loop import FIRING_TIMEOUT, OptimizerLoop
 from engine.store.errors import StoreError
 from engine.store.write.optimizer import TRIAL_RUNNING
+from tests.commands.routing import carry_out
 from tests.optimizer.pen import Pen
 from tests.optimizer.plant import METRIC, NOISE, RULE, Plant, Truth, live, tuner_of
 
@@ -36,20 +36,20 @@ def first_answer(plant: Plant, tuner: OptimizerLoop) -> str:
 def test_a_firing_is_answered_by_the_action_or_by_nothing_and_both_are_measured_alike() -> None:
     plant, tuner = plant_of(Truth(load=-6.0))
     live(plant, tuner, lambda: len(plant.trials) >= 12)
-    treated, placebos = ([one for one in plant.trials.values() if one.placebo is kind] for kind in (False, True))
+    treated, placebos = ([trial for trial in plant.trials.values() if trial.placebo is kind] for kind in (False, True))
     assert treated
     assert placebos
-    for one in plant.trials.values():
-        assert (one.mode, one.trigger, one.metric, one.unit) == ("auto", "high", METRIC, "%")
-        assert np.isfinite([one.effect.before, one.effect.after]).all()
-        assert json.loads(one.guards or "")["engine.tick_ms"][0] == pytest.approx(22.0, abs=2.0)
-        assert one.detail != TRIAL_RUNNING
-    assert [one.probability for one in plant.trials.values()][:8] == [0.5] * 8
-    assert {one.detail for one in placebos} == {"nothing was done: a window to compare with"}
-    assert all(np.isnan(one.effect.effect) and one.effect.low is None for one in placebos)
-    assert {one.rule for one in plant.firings.values()} == {"high"}
-    assert "drawn by what they did before: act " in plant.answers[1]
-    assert "chance 50%" in plant.answers[1]
+    for trial in plant.trials.values():
+        assert (trial.mode, trial.trigger, trial.metric, trial.unit) == ("auto", "high", METRIC, "%")
+        assert np.isfinite([trial.effect.before, trial.effect.after]).all()
+        assert json.loads(trial.guards or "")["engine.tick_ms"][0] == pytest.approx(22.0, abs=2.0)
+        assert trial.detail != TRIAL_RUNNING
+    assert [trial.probability for trial in plant.trials.values()][:8] == [0.5] * 8
+    assert {trial.detail for trial in placebos} == {"control window"}
+    assert all(np.isnan(trial.effect.effect) and trial.effect.low is None for trial in placebos)
+    assert {trial.rule for trial in plant.firings.values()} == {"high"}
+    assert "sampled gains: act " in plant.answers[1]
+    assert "(50 % chance)" in plant.answers[1]
 
 
 def test_the_coin_falls_as_it_should() -> None:
@@ -62,17 +62,17 @@ def test_the_coin_falls_as_it_should() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mode", "said"),
+    ("mode", "words"),
     [
-        ("recommend", "recommends to run act"),
+        ("recommend", "recommends running act"),
         ("observe", "observes only: would run act"),
         ("off", "act is off"),
         ("ask", "asks whether to run act: approve id=1"),
     ],
 )
-def test_what_may_not_run_by_itself_is_only_told(mode: str, said: str) -> None:
+def test_an_action_that_may_not_run_on_its_own_is_only_answered(mode: str, words: str) -> None:
     plant, tuner = plant_of(mode=mode)
-    assert first_answer(plant, tuner).startswith(said)
+    assert first_answer(plant, tuner).startswith(words)
     live(plant, tuner, lambda: len(plant.firings) > 3)
     assert plant.trials == {}
 
@@ -81,19 +81,19 @@ def test_a_question_is_answered_once_and_expires() -> None:
     plant, tuner = plant_of(mode="ask")
     first_answer(plant, tuner)
     approve = Command(7, "approve", (("id", "1"),), "ann", "go on")
-    said, wish = apply_optimizer_command(approve, tuner, Pen(plant), plant.at)
-    assert (said, wish and wish.name, wish and wish.args) == ("act is run", "optimize", (("action", "act"),))
-    assert wish is not None
-    assert wish.id == 7
-    assert "high fired and ann approved" in wish.reason
+    queued: list[Command] = []
+    assert carry_out(approve, rule_loop=tuner, rule_writer=Pen(plant), queue_optimization=queued.append) is None
+    (run,) = queued
+    assert (run.id, run.name, run.args) == (7, "optimize", (("action", "act"),))
+    assert "high fired and ann approved" in run.reason
     with pytest.raises(ValueError, match="nothing waits under id=1"):
-        apply_optimizer_command(approve, tuner, Pen(plant), plant.at)
+        carry_out(approve, rule_loop=tuner, rule_writer=Pen(plant))
     live(plant, tuner, lambda: bool(tuner.approval_requests))
     number = next(iter(tuner.approval_requests))
     asked_at = plant.tick()
     live(plant, tuner, lambda: number not in tuner.approval_requests)
     assert plant.tick() - asked_at > APPROVAL_SECONDS - 10.0
-    assert "nobody answered in 10 min" in plant.answers[number]
+    assert "nobody answered within 10 min" in plant.answers[number]
 
 
 @pytest.mark.parametrize("step", [-4 * 3_600, 4 * 3_600])
@@ -112,8 +112,9 @@ def test_a_quarantined_action_does_not_run_until_a_person_gives_it_its_licence_b
     plant, tuner = plant_of()
     plant.licences["act"] = ("quarantined", "harmed", plant.at)
     assert first_answer(plant, tuner) == "act is quarantined"
-    said, _ = apply_optimizer_command(Command(1, "licence", (("action", "act"), ("licence", "auto")), "ann", ""), tuner, Pen(plant), plant.at)
-    assert said.startswith("act has the licence auto")
+    restore = Command(1, "licence", (("action", "act"), ("licence", "auto")), "ann", "")
+    result = carry_out(restore, rule_loop=tuner, rule_writer=Pen(plant), now=lambda: plant.at)
+    assert result == {"message": "act has the licence auto; it is judged anew from here"}
     live(plant, tuner, lambda: bool(plant.trials))
     assert plant.trials
 
@@ -124,7 +125,7 @@ def test_harm_is_undone_at_once_and_the_action_quarantined() -> None:
     licence, why, _ = plant.licences["act"]
     assert (licence, plant.undone) == ("quarantined", ["act"])
     assert "engine.tick_ms moved by" in why
-    (harmed,) = [one for one in plant.trials.values() if not one.placebo]
+    (harmed,) = [trial for trial in plant.trials.values() if not trial.placebo]
     assert (harmed.undone, harmed.effect.verdict) == (True, "harmed")
 
 
@@ -132,7 +133,7 @@ def test_without_idle_windows_to_compare_with_nothing_is_run() -> None:
     plant, _ = plant_of()
     tuner = tuner_of(plant, replace(RULE, level=50.0, recovery=0.0, hold=0.0, candidates=("act",)))
     plant.at -= round(1_500e9)  # 300 s of history are left
-    assert first_answer(plant, tuner).startswith("nothing was run: act waits for 20 idle windows of plant.load to be judged by, there are")
+    assert first_answer(plant, tuner).startswith("nothing was run: act needs 20 idle windows of plant.load for comparison, there are")
     assert plant.trials == {}
 
 
@@ -165,7 +166,7 @@ def test_a_trial_that_is_stopped_in_the_middle_says_that_it_was_not_measured() -
     plant.later[0]()
     (trial,) = plant.trials.values()
     assert trial.effect.verdict == "not enough data"
-    assert "it was not measured" in trial.detail
+    assert "not measured" in trial.detail
 
 
 @pytest.mark.parametrize("error", [RuntimeError, ValueError, OSError, KeyError, ZeroDivisionError, AttributeError, MemoryError])
@@ -175,8 +176,8 @@ def test_an_action_that_only_raises_is_measured_counted_and_loses_its_licence(er
     licence, why, _ = plant.licences["act"]
     assert licence == "recommend"
     assert "failed 3 times in a row: act failed" in why
-    assert plant.told == {}  # it does not run by itself any more, so nothing of the optimizer fails
-    assert all(one.detail != TRIAL_RUNNING and one.effect.verdict for one in plant.trials.values())
+    assert plant.failures == {}  # it does not run by itself any more, so nothing of the optimizer fails
+    assert all(trial.detail != TRIAL_RUNNING and trial.effect.verdict for trial in plant.trials.values())
 
 
 class Unforeseen(Exception):
@@ -193,8 +194,8 @@ def test_an_error_nobody_foresaw_leaves_the_loop_as_it_was_and_the_trial_closed(
             seen += 1
     assert seen >= 1
     assert len(plant.trials) >= 10
-    assert all(one.detail != TRIAL_RUNNING for one in plant.trials.values())
-    assert any("cut short" in one.detail for one in plant.trials.values())
+    assert all(trial.detail != TRIAL_RUNNING for trial in plant.trials.values())
+    assert any("cut short" in trial.detail for trial in plant.trials.values())
     assert not EXPERIMENT_LOCK.locked()
 
 
@@ -206,14 +207,14 @@ def test_a_full_store_or_silent_probes_stop_the_optimizer_and_nothing_else(broke
     assert plant.trials == {}
     assert plant.firings == {}
     if broken == "store":
-        assert plant.told["optimizer: rules"] == "the store cannot grow, the disk is full"
+        assert plant.failures["optimizer: rules"] == "the store cannot grow, the disk is full"
     plant.broken.clear()
     live(plant, tuner, lambda: bool(plant.trials))
     assert plant.trials
-    assert plant.told == {}
+    assert plant.failures == {}
 
 
-def test_what_a_rule_said_while_the_store_was_full_is_kept_later() -> None:
+def test_events_of_rules_while_the_store_was_full_are_stored_later() -> None:
     plant, tuner = plant_of()
     fires = replace(RULE, hold=0.0, level=100.0 - 20 * NOISE, recovery=0.0, candidates=("act",))
     tuner = tuner_of(plant, fires)
@@ -225,7 +226,7 @@ def test_what_a_rule_said_while_the_store_was_full_is_kept_later() -> None:
     full_until = plant.at
     plant.broken.clear()
     tuner.run_once()
-    assert sum(one.at <= full_until for one in plant.firings.values()) >= before + 2
+    assert sum(trial.at <= full_until for trial in plant.firings.values()) >= before + 2
 
 
 def test_a_rule_without_a_metric_judges_an_action_on_its_own() -> None:
@@ -233,7 +234,7 @@ def test_a_rule_without_a_metric_judges_an_action_on_its_own() -> None:
     often = Rule("often", SCHEDULE, cron="*/5 * * * *", candidates=("act",))
     tuner = tuner_of(plant, often)
     live(plant, tuner, lambda: len(plant.trials) > 1)
-    assert {(one.trigger, one.metric) for one in plant.trials.values()} == {("often", METRIC)}
+    assert {(trial.trigger, trial.metric) for trial in plant.trials.values()} == {("often", METRIC)}
 
 
 def test_after_a_restart_what_had_fired_can_clear() -> None:
@@ -241,7 +242,7 @@ def test_after_a_restart_what_had_fired_can_clear() -> None:
     plant.last_rule_states = lambda: {"high": "fired"}  # type: ignore[method-assign]
     tuner = tuner_of(plant, replace(RULE, level=200.0, recovery=150.0, candidates=("act",)))
     live(plant, tuner, lambda: bool(plant.firings))
-    assert [(one.rule, one.state) for one in plant.firings.values()] == [("high", "cleared")]
+    assert [(trial.rule, trial.state) for trial in plant.firings.values()] == [("high", "cleared")]
 
 
 def test_a_trial_that_cannot_be_recorded_is_not_begun() -> None:

@@ -1,4 +1,4 @@
-"""Which action answers, whether by itself, and whether now."""
+"""The response to a firing: which action, with or without approval, and whether now."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine.domain.judging import WindowOutcome
-from engine.domain.optimization import Action, ActionResult
+from engine.domain.optimization import Action, ActionResult, WindowOutcome
 from engine.optimizer.planner import (
     Candidate,
     EngineActivity,
@@ -40,16 +39,16 @@ def answer(*candidates: Candidate, slot: EngineActivity = QUIET, seed: int = 1) 
     return plan_response(candidates, slot, np.random.default_rng([seed, 6]))
 
 
-def test_a_gain_is_drawn_from_what_the_windows_have_told_of_it() -> None:
+def test_a_gain_is_sampled_from_the_posterior_of_the_windows() -> None:
     """Before any window N(0, 1); t windows with the action and p without tell it with a variance of 1 / t + 1 / p."""
-    untold = sample_gain(able("one"), np.random.default_rng(4))
-    assert untold == np.random.default_rng(4).normal(0.0, 1.0)
+    prior = sample_gain(able("one"), np.random.default_rng(4))
+    assert prior == np.random.default_rng(4).normal(0.0, 1.0)
     candidate = able("one", effect=-2.0, count=30)
-    gain, told = standardised_gain(candidate.outcomes, -1)[0], 1 / (1 / 15 + 1 / 15)
+    gain, precision = standardised_gain(candidate.outcomes, -1)[0], 1 / (1 / 15 + 1 / 15)
     assert sample_gain(candidate, np.random.default_rng(4)) == pytest.approx(np.random.default_rng(4).normal(gain * 7.5 / 8.5, 8.5**-0.5), rel=1e-12)
-    assert told == 7.5
-    only = tuple(one for one in candidate.outcomes if one.treated)
-    assert sample_gain(replace(candidate, outcomes=only), np.random.default_rng(4)) == untold  # nothing to compare with
+    assert precision == 7.5
+    only = tuple(outcome for outcome in candidate.outcomes if outcome.treated)
+    assert sample_gain(replace(candidate, outcomes=only), np.random.default_rng(4)) == prior  # nothing to compare with
 
 
 @pytest.mark.parametrize(
@@ -69,28 +68,28 @@ def test_what_can_change_decisions_is_only_recommended_unless_it_is_set_otherwis
     assert default_mode(replace(action, changes_decisions=True)) == "recommend"
 
 
-def test_what_may_run_by_itself_goes_before_what_is_asked_for_and_that_before_what_is_recommended() -> None:
+def test_automatic_actions_go_before_those_to_approve_and_those_before_recommended_ones() -> None:
     every = (able("asked", mode="ask"), able("told", mode="recommend"), able("seen", mode="observe"), able("done"))
     assert (answer(*every).mode, answer(*every).actions) == ("auto", ("done",))
     assert (answer(*every[:3]).mode, answer(*every[:3]).actions) == ("ask", ("asked",))
     assert (answer(*every[1:3]).mode, answer(*every[2:3]).mode) == ("recommend", "observe")
 
 
-def test_what_is_off_or_quarantined_is_never_chosen_and_it_is_said_why() -> None:
-    told = answer(able("one", mode="off"), able("two", licence="quarantined"))
-    assert (told.mode, told.actions, told.why) == ("none", (), "one is off, two is quarantined")
-    assert answer().why == "no action answers to this rule"
+def test_an_action_that_is_off_or_quarantined_is_never_chosen_and_the_answer_gives_the_reason() -> None:
+    response = answer(able("one", mode="off"), able("two", licence="quarantined"))
+    assert (response.mode, response.actions, response.why) == ("none", (), "one is off, two is quarantined")
+    assert answer().why == "no action responds to this rule"
 
 
 def test_the_answer_says_what_each_candidate_did_before() -> None:
     changes = [(True, -2.0), (True, -1.0), (True, 3.0), (False, -1.0), (False, 0.0), (True, float("nan"))]  # a fall is a cure here
-    told = tuple(WindowOutcome(treated, 0.5, change, 0.0, 0.0) for treated, change in changes)
-    assert summarise_outcomes(replace(able("a"), outcomes=told)) == "better in 2 of 3 windows, 1 of 2 without it"
-    assert summarise_outcomes(replace(able("a"), outcomes=told[:2])) == "better in 2 of 2 windows"
-    assert summarise_outcomes(replace(able("a", mode="ask"), outcomes=told[3:])) == "not tried yet"
-    why = answer(able("new"), able("left", mode="off"), replace(able("old"), outcomes=told)).why
+    outcomes = tuple(WindowOutcome(treated, 0.5, change, 0.0, 0.0) for treated, change in changes)
+    assert summarise_outcomes(replace(able("a"), outcomes=outcomes)) == "better in 2 of 3 windows, 1 of 2 controls"
+    assert summarise_outcomes(replace(able("a"), outcomes=outcomes[:2])) == "better in 2 of 2 windows"
+    assert summarise_outcomes(replace(able("a", mode="ask"), outcomes=outcomes[3:])) == "not tried yet"
+    why = answer(able("new"), able("left", mode="off"), replace(able("old"), outcomes=outcomes)).why
     assert re.search(r"new [+-]\d\.\d\d \(not tried yet\)", why)
-    assert re.search(r"old [+-]\d\.\d\d \(better in 2 of 3 windows, 1 of 2 without it\)", why)
+    assert re.search(r"old [+-]\d\.\d\d \(better in 2 of 3 windows, 1 of 2 controls\)", why)
     assert "left" not in why
 
 
@@ -117,17 +116,17 @@ def test_without_evidence_everything_has_its_turn_and_the_same_chance_gives_the_
     ],
 )
 def test_one_at_a_time_and_rest_between(slot: EngineActivity, why: str) -> None:
-    told = answer(able("one"), slot=slot)
-    assert told.mode == "wait"
-    assert told.why.startswith(why)
+    response = answer(able("one"), slot=slot)
+    assert response.mode == "wait"
+    assert response.why.startswith(why)
 
 
 @pytest.mark.parametrize(
     ("slot", "why"),
     [
-        (replace(QUIET, warming_up=True), "the engine warms up"),
+        (replace(QUIET, warming_up=True), "the engine is warming up"),
         (replace(QUIET, training=True), "a training is under way"),
-        (replace(QUIET, orders=2), "2 orders wait for their fill"),
+        (replace(QUIET, orders=2), "2 orders are not filled yet"),
         (replace(QUIET, since_tick=1.5), "the next tick may be near"),
         (replace(QUIET, since_tick=None), "the next tick may be near"),
     ],
@@ -146,7 +145,7 @@ def test_every_second_answer_is_to_do_nothing_until_there_are_enough_of_them() -
 
 
 def test_rules_that_fire_in_the_same_moment_have_coins_of_their_own_and_each_can_be_thrown_again() -> None:
-    throws = [make_generator(7, f"rule_{one}", 1_700_000_000, 1).random() < 0.5 for one in range(200)]
+    throws = [make_generator(7, f"rule_{number}", 1_700_000_000, 1).random() < 0.5 for number in range(200)]
     assert 70 < sum(throws) < 130
     assert make_generator(7, "a", 5, 1).random() == make_generator(7, "a", 5, 1).random()
     assert (

@@ -1,4 +1,4 @@
-"""Windows judged together: the wager, the verdicts, the intervals, harm at once, and the licence that is left."""
+"""Windows judged together: the wager, the verdicts, the intervals, harm at once, and the licence that remains."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine.domain.judging import WindowOutcome
+from engine.domain.optimization import WindowOutcome
 from engine.optimizer.harm import MIN_WINDOWS, is_far_worse
 from engine.optimizer.licences import FUTILITY_WINDOWS, next_licence, parse_licence
 from engine.optimizer.pooled_test import judge_pooled, standardised_gain
@@ -16,16 +16,16 @@ from engine.optimizer.randomisation_test import HARMED, HELPED, NO_EFFECT, NOT_E
 from engine.optimizer.wager import wealth
 
 
-def pool(effect: float, windows: int, *, seed: int = 1, latency: float = 0.0, honest: float = 0.0, tails: float | None = None) -> list[WindowOutcome]:
+def pool(effect: float, windows: int, *, seed: int = 1, latency: float = 0.0, clean: float = 0.0, tails: float | None = None) -> list[WindowOutcome]:
     """Windows as the planner makes them: a change of -2 by itself, and the effects where treated."""
     chance = np.random.default_rng([seed, 9])
     made: list[WindowOutcome] = []
     for _ in range(windows):
-        share = 0.5 if sum(not one.treated for one in made) < 8 else 0.8
+        share = 0.5 if sum(not outcome.treated for outcome in made) < 8 else 0.8
         treated = bool(chance.random() < share)
         noise = float(chance.standard_normal() if tails is None else chance.standard_t(tails))
         other = float(chance.standard_normal())
-        made.append(WindowOutcome(treated, share, -2.0 + noise + effect * treated, 0.1 * other + latency * treated, honest * treated))
+        made.append(WindowOutcome(treated, share, -2.0 + noise + effect * treated, 0.1 * other + latency * treated, clean * treated))
     return made
 
 
@@ -34,8 +34,12 @@ def test_a_useless_action_that_is_looked_at_after_every_window_is_called_helpful
     reached = 0
     for seed in range(200):
         made = pool(0.0, 60, seed=seed, tails=tails)
-        told = np.array([one.treated for one in made]), np.array([one.probability for one in made]), np.array([one.change for one in made])
-        reached += bool(wealth(*told, rising=False).max() >= 50.0)
+        columns = (
+            np.array([outcome.treated for outcome in made]),
+            np.array([outcome.probability for outcome in made]),
+            np.array([outcome.change for outcome in made]),
+        )
+        reached += bool(wealth(*columns, rising=False).max() >= 50.0)
     assert reached <= 8  # more than 8 of 200 has a chance of 2 % at a rate of 2 %
 
 
@@ -51,71 +55,71 @@ def test_the_wager_is_fair_over_the_coin_whatever_the_changes_are() -> None:
 
 @pytest.mark.parametrize(("effect", "better"), [(-3.0, -1), (3.0, 1)])
 def test_what_helps_is_found_on_either_side(effect: float, better: int) -> None:
-    told = judge_pooled(pool(effect, 40), better)
-    assert told.verdict == HELPED
-    assert told.effect.low is not None
-    assert told.effect.high is not None
-    assert told.effect.low < effect < told.effect.high
+    judgement = judge_pooled(pool(effect, 40), better)
+    assert judgement.verdict == HELPED
+    assert judgement.effect.low is not None
+    assert judgement.effect.high is not None
+    assert judgement.effect.low < effect < judgement.effect.high
     assert judge_pooled(pool(effect, 40), -better).verdict == HARMED
 
 
 def test_what_does_nothing_has_no_measurable_effect_and_an_interval_that_says_so() -> None:
-    told = judge_pooled(pool(0.0, 60), -1)
-    assert told.verdict == NO_EFFECT
-    assert (told.effect.low or 0.0) < 0.0 < (told.effect.high or 0.0)
+    judgement = judge_pooled(pool(0.0, 60), -1)
+    assert judgement.verdict == NO_EFFECT
+    assert (judgement.effect.low or 0.0) < 0.0 < (judgement.effect.high or 0.0)
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2, 3, 5])
 def test_what_was_found_to_help_has_an_interval_without_zero_also_when_it_has_done_little_since(seed: int) -> None:
-    told = judge_pooled(pool(-2.0, 30, seed=seed) + pool(-0.1, 40, seed=seed + 100), -1)
-    assert told.verdict == HELPED
-    assert told.effect.high is not None
-    assert told.effect.high < 0.0
+    judgement = judge_pooled(pool(-2.0, 30, seed=seed) + pool(-0.1, 40, seed=seed + 100), -1)
+    assert judgement.verdict == HELPED
+    assert judgement.effect.high is not None
+    assert judgement.effect.high < 0.0
 
 
 @pytest.mark.parametrize("odd", [60.0, 2_000.0])
 def test_an_effect_that_odd_windows_pull_out_of_its_interval_is_the_one_refused_least(odd: float) -> None:
     made = pool(-3.0, 40)
-    at = next(place for place, one in enumerate(made) if one.treated and place > 30)
-    told = judge_pooled([replace(one, change=odd) if place == at else one for place, one in enumerate(made)], -1).effect
-    assert told.low is not None
-    assert told.high is not None
-    assert told.low <= told.effect <= told.high
-    assert told.low <= -3.0 <= told.high
+    at = next(place for place, outcome in enumerate(made) if outcome.treated and place > 30)
+    judgement = judge_pooled([replace(outcome, change=odd) if place == at else outcome for place, outcome in enumerate(made)], -1).effect
+    assert judgement.low is not None
+    assert judgement.high is not None
+    assert judgement.low <= judgement.effect <= judgement.high
+    assert judgement.low <= -3.0 <= judgement.high
 
 
-def test_below_eight_of_either_nothing_is_said_and_both_are_told() -> None:
-    told = judge_pooled(pool(-50.0, 12), -1)
-    assert min(told.treated, told.placebos) < 8
-    assert (told.verdict, told.effect.low) == (NOT_ENOUGH_DATA, None)
-    assert f"{told.treated} windows with it and {told.placebos} without" in told.why
+def test_below_eight_of_either_there_is_no_verdict_and_both_counts_are_reported() -> None:
+    judgement = judge_pooled(pool(-50.0, 12), -1)
+    assert min(judgement.treated, judgement.placebos) < 8
+    assert (judgement.verdict, judgement.effect.low) == (NOT_ENOUGH_DATA, None)
+    assert f"{judgement.treated} treated windows and {judgement.placebos} controls" in judgement.why
     empty = judge_pooled([], -1)
     assert (empty.verdict, empty.treated, empty.placebos) == (NOT_ENOUGH_DATA, 0, 0)
 
 
-def test_harm_to_latency_or_honesty_outweighs_help() -> None:
+def test_harm_to_latency_or_the_clean_rate_outweighs_help() -> None:
     slow = judge_pooled(pool(-3.0, 40, latency=2.0), -1)
     assert slow.verdict == HARMED
     assert "ticks take longer" in slow.why
-    dishonest = judge_pooled(pool(-3.0, 40, honest=-20.0), -1)
-    assert dishonest.verdict == HARMED
-    assert "fewer ticks are honest" in dishonest.why
+    degraded = judge_pooled(pool(-3.0, 40, clean=-20.0), -1)
+    assert degraded.verdict == HARMED
+    assert "fewer ticks are clean" in degraded.why
 
 
 def test_what_was_not_measured_counts_for_nothing() -> None:
     made = pool(-3.0, 40)
-    blind = [WindowOutcome(one.treated, one.probability, one.change, math.nan, math.nan) for one in made] + [
+    blind = [WindowOutcome(outcome.treated, outcome.probability, outcome.change, math.nan, math.nan) for outcome in made] + [
         WindowOutcome(True, 0.5, math.nan, 1.0, 0.0)
     ] * 5
-    told = judge_pooled(blind, -1)
-    assert (told.verdict, told.treated + told.placebos) == (HELPED, 40)
-    assert math.isnan(told.latency.effect)
+    judgement = judge_pooled(blind, -1)
+    assert (judgement.verdict, judgement.treated + judgement.placebos) == (HELPED, 40)
+    assert math.isnan(judgement.latency.effect)
 
 
 def test_a_metric_that_only_the_action_moves_is_judged_too() -> None:
-    made = [WindowOutcome(one.treated, one.probability, -5e6 if one.treated else 0.0, math.nan, math.nan) for one in pool(0.0, 30)]
-    told = judge_pooled(made, -1)
-    assert (told.verdict, told.effect.effect) == (HELPED, -5e6)
+    made = [WindowOutcome(outcome.treated, outcome.probability, -5e6 if outcome.treated else 0.0, math.nan, math.nan) for outcome in pool(0.0, 30)]
+    judgement = judge_pooled(made, -1)
+    assert (judgement.verdict, judgement.effect.effect) == (HELPED, -5e6)
 
 
 def test_gains_are_in_scales_of_the_change_and_two_windows_prove_little() -> None:
@@ -174,7 +178,7 @@ def bet(treated: list[bool], chance: list[float], change: list[float], *, rising
     for place in range(len(change)):
         before = range(place)
         up, down = ([change[other] for other in before if treated[other] is kind] for kind in (True, False))
-        stakes = [one[-1] for one in money]
+        stakes = [history[-1] for history in money]
         if up and down and place >= 3:
             middles = {True: float(np.median(up)), False: float(np.median(down))}
             apart = [abs(change[other] - middles[treated[other]]) for other in before]
@@ -182,7 +186,7 @@ def bet(treated: list[bool], chance: list[float], change: list[float], *, rising
             scale = max(scale, 0.05 * abs(middles[True] - middles[False]))
             sign = 1.0 if rising else -1.0
             seen = max(sign * (middles[True] - middles[False]), 0.0)
-            for stake, size in enumerate((seen, 0.5 * seen, *(one * scale for one in (0.7, 1.5, 3.0, 6.0)))):
+            for stake, size in enumerate((seen, 0.5 * seen, *(factor * scale for factor in (0.7, 1.5, 3.0, 6.0)))):
                 if size <= 0.0 or scale <= 0.0:
                     continue
                 shift = sign * size
@@ -192,18 +196,18 @@ def bet(treated: list[bool], chance: list[float], change: list[float], *, rising
                     odds *= (1.0 + ((change[place] - at) / scale) ** 2 / 4.0) ** power
                 chance_up = chance[place] * odds / (chance[place] * odds + 1.0 - chance[place])
                 stakes[stake] *= chance_up / chance[place] if treated[place] else (1.0 - chance_up) / (1.0 - chance[place])
-        for stake, one in enumerate(money):
-            one.append(stakes[stake])
-    return [sum(one[place + 1] for one in money) / 6 for place in range(len(change))]
+        for stake, history in enumerate(money):
+            history.append(stakes[stake])
+    return [sum(history[place + 1] for history in money) / 6 for place in range(len(change))]
 
 
 @pytest.mark.parametrize("rising", [True, False])
 @pytest.mark.parametrize("effect", [-3.0, 0.0, 2.0])
 def test_the_wager_is_worth_what_its_bets_come_to(effect: float, rising: bool) -> None:
     made = pool(effect, 25, seed=4)
-    parts = [one.treated for one in made], [one.probability for one in made], [one.change for one in made]
-    said = wealth(*(np.array(part) for part in parts), rising=rising)
-    np.testing.assert_allclose(said, bet(*parts, rising=rising), rtol=1e-9)
+    parts = [outcome.treated for outcome in made], [outcome.probability for outcome in made], [outcome.change for outcome in made]
+    ours = wealth(*(np.array(part) for part in parts), rising=rising)
+    np.testing.assert_allclose(ours, bet(*parts, rising=rising), rtol=1e-9)
 
 
 def test_the_estimate_is_a_difference_of_means_weighted_by_the_chances() -> None:
@@ -213,10 +217,10 @@ def test_the_estimate_is_a_difference_of_means_weighted_by_the_chances() -> None
         WindowOutcome(False, 0.5, 0.0, 0.0, 0.0),
         WindowOutcome(False, 0.8, 3.0, 4.0, 0.0),
     ]
-    told = judge_pooled(made, -1)
-    assert told.effect.effect == pytest.approx((4 / 0.5 + 1 / 0.8) / (1 / 0.5 + 1 / 0.8) - (0 / 0.5 + 3 / 0.2) / (1 / 0.5 + 1 / 0.2))
-    assert told.latency.effect == pytest.approx((1 / 0.5 + 2 / 0.8) / (1 / 0.5 + 1 / 0.8) - (0 / 0.5 + 4 / 0.2) / (1 / 0.5 + 1 / 0.2))
-    assert (told.treated, told.placebos, told.effect.low, told.effect.high) == (2, 2, None, None)
+    judgement = judge_pooled(made, -1)
+    assert judgement.effect.effect == pytest.approx((4 / 0.5 + 1 / 0.8) / (1 / 0.5 + 1 / 0.8) - (0 / 0.5 + 3 / 0.2) / (1 / 0.5 + 1 / 0.2))
+    assert judgement.latency.effect == pytest.approx((1 / 0.5 + 2 / 0.8) / (1 / 0.5 + 1 / 0.8) - (0 / 0.5 + 4 / 0.2) / (1 / 0.5 + 1 / 0.2))
+    assert (judgement.treated, judgement.placebos, judgement.effect.low, judgement.effect.high) == (2, 2, None, None)
 
 
 @pytest.mark.parametrize(("change", "worse", "far"), [(7.1, 1, True), (6.9, 1, False), (-7.1, -1, True), (-7.1, 1, False), (math.nan, 1, False)])

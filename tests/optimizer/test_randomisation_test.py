@@ -1,4 +1,4 @@
-"""The judge: right as often as it says, and blind to where zero and one are."""
+"""The randomisation test: its error rate holds, and neither units nor offsets matter."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ def verdicts(draw: str, shift: float, windows: int, runs: int = 2_000) -> dict[s
     size = (runs, windows + 1)
     noise = {"normal": chance.standard_normal(size), "heavy": chance.standard_t(2, size), "skew": chance.exponential(size=size)}
     drawn = noise[draw]
-    said = [judged(float(row[0]) + shift, row[1:]).verdict for row in drawn]
-    return {verdict: said.count(verdict) / runs for verdict in VERDICTS}
+    collected = [judged(float(row[0]) + shift, row[1:]).verdict for row in drawn]
+    return {verdict: collected.count(verdict) / runs for verdict in VERDICTS}
 
 
 @pytest.mark.parametrize("draw", ["normal", "heavy", "skew"])
 @pytest.mark.parametrize("windows", [20, 39, 60, 150])
-def test_of_runs_without_effect_at_most_five_in_a_hundred_are_said_to_have_one(draw: str, windows: int) -> None:
-    said = verdicts(draw, 0.0, windows)
-    assert said[HELPED] + said[HARMED] <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 2_000)
-    assert said[NOT_ENOUGH_DATA] == 0.0
+def test_of_runs_without_an_effect_at_most_five_in_a_hundred_are_credited_with_one(draw: str, windows: int) -> None:
+    shares = verdicts(draw, 0.0, windows)
+    assert shares[HELPED] + shares[HARMED] <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 2_000)
+    assert shares[NOT_ENOUGH_DATA] == 0.0
 
 
 @pytest.mark.parametrize("windows", [20, 60, 150])
@@ -78,7 +78,7 @@ def test_the_interval_leaves_out_zero_exactly_when_the_test_rejects(idle: Floats
 
 @given(idle=IDLE, change=CHANGE, by=st.integers(-500, 500), scale=st.sampled_from([0.25, 2.0, 1024.0]))
 @settings(max_examples=200, deadline=None)
-def test_units_and_what_comes_by_itself_do_not_matter(idle: Floats, change: float, by: int, scale: float) -> None:
+def test_units_and_a_common_trend_do_not_matter(idle: Floats, change: float, by: int, scale: float) -> None:
     """A drift that runs and idle windows share goes out of the effect; another unit scales it."""
     plain, drifted, scaled = judged(change, idle), judged(change + by, idle + by), judged(change * scale, idle * scale)
     assert drifted.effect == pytest.approx(plain.effect, abs=1e-6)
@@ -116,7 +116,7 @@ def test_the_effect_lies_within_its_interval(idle: Floats, change: float) -> Non
 
 @given(idle=arrays(np.float64, st.integers(1, MIN_WINDOWS - 1), elements=st.floats(-9, 9)), change=st.floats(-1e6, 1e6))
 @settings(max_examples=100, deadline=None)
-def test_with_few_idle_windows_nothing_is_said(idle: Floats, change: float) -> None:
+def test_with_few_idle_windows_there_is_no_verdict(idle: Floats, change: float) -> None:
     effect = judged(change, idle)
     assert (effect.low, effect.high, effect.verdict, effect.windows) == (None, None, NOT_ENOUGH_DATA, len(idle))
 
@@ -135,7 +135,7 @@ def test_samples_that_are_missing_are_left_out_of_the_means() -> None:
     assert (effect.before, effect.after, effect.effect, effect.windows, effect.verdict) == (2.0, 12.0, 10.0, 30, HELPED)
 
 
-def test_what_comes_by_itself_is_not_the_actions() -> None:
+def test_a_change_without_the_action_is_not_its_effect() -> None:
     """The metric falls by 5 in every window: a run with the same fall has done nothing."""
     idle = -5.0 + np.random.default_rng(3).normal(0.0, 0.5, 60)
     effect = judged(-5.0, idle)

@@ -1,4 +1,4 @@
-"""The readings of the last minutes: each moment once, in room that does not grow."""
+"""The readings of the last minutes: each moment once, in memory of fixed size."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def sample(at: int, **values: float) -> dict[str, Reading]:
     return {f"host.{name}": Reading(at * SECOND, "host", name, value, "%") for name, value in values.items()}
 
 
-def test_a_moment_that_is_told_twice_counts_once_and_a_span_leaves_out_its_end() -> None:
+def test_a_moment_appended_twice_counts_once_and_a_span_excludes_its_end() -> None:
     recent = ReadingsBuffer()
     for at in (1, 2, 2, 3, 4):
         recent.append(sample(at, cpu=float(at)))
@@ -37,13 +37,13 @@ def test_the_newest_reading_is_one_from_after_the_last_look() -> None:
     assert recent.latest("host.disk", SECOND) is None
 
 
-def test_what_is_kept_is_bounded_and_a_reading_that_was_not_told_is_not_made_up() -> None:
+def test_the_buffer_is_bounded_and_a_missing_reading_stays_missing() -> None:
     recent = ReadingsBuffer()
     for at in range(1, CAPACITY + 100):
         recent.append(sample(at, cpu=float(at)) | (sample(at, disk=5.0) if at % 2 else {}))
-    told, values = recent.series("host.cpu", 0, 10**18)
+    moments, values = recent.series("host.cpu", 0, 10**18)
     assert values.tolist() == [float(at) for at in range(100, CAPACITY + 100)]
-    assert np.array_equal(told, values.astype(np.int64) * SECOND)
+    assert np.array_equal(moments, values.astype(np.int64) * SECOND)
     assert recent.series("host.disk", 0, 10**18)[0].tolist() == [at * SECOND for at in range(101, CAPACITY + 100, 2)]
 
 

@@ -1,4 +1,4 @@
-"""Rules as they are written: read back as they were, and refused in one line with the value and the remedy."""
+"""Rules as they are written: they read back unchanged, or are refused in one line with the value and the remedy."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ def test_every_default_is_sound_and_reads_back_as_it_is_written(name: str) -> No
     assert parse_rule(name, serialise_rule(BASE[name]), None, KNOWN).digest() == BASE[name].digest()
 
 
-def test_what_is_told_takes_the_place_of_the_default_and_the_rest_stays() -> None:
+def test_words_replace_the_default_and_the_rest_stays() -> None:
     rule = parse_rule("host_memory", {"above": "95", "hold": "2m", "actions": "collect_garbage", "enabled": "false"}, BASE["host_memory"], KNOWN)
     assert (rule.level, rule.hold, rule.candidates, rule.enabled) == (95.0, 120.0, ("collect_garbage",), False)
     assert (rule.recovery, rule.metric) == (80.0, "host.memory_percent")
 
 
-@pytest.mark.parametrize("told", [{"recovery": "none"}, {"above": "75", "recovery": "none"}, {"below": "5"}, {"hold": "1s"}, {"above": "85"}])
-def test_a_rule_that_was_changed_reads_back_over_the_one_it_was_laid_over(told: dict[str, str]) -> None:
+@pytest.mark.parametrize("words", [{"recovery": "none"}, {"above": "75", "recovery": "none"}, {"below": "5"}, {"hold": "1s"}, {"above": "85"}])
+def test_a_rule_that_was_changed_reads_back_over_the_one_it_was_laid_over(words: dict[str, str]) -> None:
     base = BASE["host_memory"]
-    rule = parse_rule("host_memory", told, base, KNOWN)
+    rule = parse_rule("host_memory", words, base, KNOWN)
     assert parse_rule("host_memory", serialise_rule(rule), base, KNOWN).digest() == rule.digest()
-    said = {word: value for word, value in serialise_rule(rule).items() if value != serialise_rule(base).get(word)}  # as the page sends it
-    assert said
-    assert parse_rule("host_memory", said, base, KNOWN).digest() == rule.digest()
+    sent = {word: value for word, value in serialise_rule(rule).items() if value != serialise_rule(base).get(word)}  # as the page sends it
+    assert sent
+    assert parse_rule("host_memory", sent, base, KNOWN).digest() == rule.digest()
 
 
 def test_a_rule_turned_to_the_other_side_forgets_its_recovery_level() -> None:
@@ -46,19 +46,19 @@ def test_a_rule_that_is_not_there_can_be_added() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "told", "said"),
+    ("name", "words", "message"),
     [
         ("host_memory", {"abov": 90}, "unknown key 'abov': did you mean above?"),
         ("host_memory", {"above": "much"}, "above is 'much': give a number"),
         ("host_memory", {"above": "nan"}, "above is 'nan': give a number"),
         ("host_memory", {"above": 90, "below": 10}, "given both above and below: give one"),
         ("host_memory", {"recovery": 95}, "recovery is 95: give at most the level 90"),
-        ("host_memory", {"hold": "-1s"}, "hold, a span of time, is '-1s': give a number"),
-        ("host_memory", {"hold": True}, "hold, a span of time, is 'True': give a number"),
-        ("host_memory", {"missing": 1}, "missing is '1': give seconds of at least 3"),
+        ("host_memory", {"hold": "-1s"}, "hold is '-1s': give seconds of at least 0, or 30s, 5m, 1h, 1d"),
+        ("host_memory", {"hold": True}, "hold is True: give seconds of at least 0"),
+        ("host_memory", {"missing": 1}, "missing is 1: give seconds of at least 3"),
         ("host_memory", {"actions": "collect_garbag"}, "no action is called 'collect_garbag': did you mean collect_garbage?"),
         ("host_memory", {"metric": "cpu"}, "metric is 'cpu': give source.name"),
-        ("host_memory", {"kind": "by hand"}, "kind is 'by hand': give threshold, performance, error, schedule"),
+        ("host_memory", {"kind": "by hand"}, "kind is 'by hand': give threshold, performance, error or schedule"),
         ("host_memory", {"enabled": "maybe"}, "enabled is 'maybe': give true or false"),
         ("host_memory", {"about": "a\x1b[31m"}, "give a text of at most 200 characters"),
         ("nightly", {"cron": "61 * * * *"}, "its minute is '61'; give 0 to 59"),
@@ -69,10 +69,10 @@ def test_a_rule_that_is_not_there_can_be_added() -> None:
         ("Mine!", {}, "'Mine!' is no name for a rule"),
     ],
 )
-def test_what_cannot_be_is_refused_in_one_line(name: str, told: dict[str, object], said: str) -> None:
+def test_what_cannot_be_is_refused_in_one_line(name: str, words: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError) as error:  # noqa: PT011 the words are looked at below
-        parse_rule(name, told, BASE.get(name), KNOWN)
-    assert said in str(error.value)
+        parse_rule(name, words, BASE.get(name), KNOWN)
+    assert message in str(error.value)
     assert "\n" not in str(error.value)
 
 

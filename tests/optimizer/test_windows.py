@@ -1,4 +1,4 @@
-"""Idle windows: where nothing was done, side by side, drawn at random."""
+"""Control windows: end to end, drawn at random, and never over a run."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ def drawn(
 
 def begun(at: Ints, busy: tuple[tuple[int, int], ...] = (), *, took: float = 0.0, plan: MeasurementPlan = PLAN, seed: int = 1) -> list[int]:
     """When the windows that are drawn begin, in order of time."""
-    found = drawn_windows(at, np.zeros(len(at)), busy, WindowTiming(plan.before, took, plan.after), plan, np.random.default_rng(seed))
-    starts: list[int] = sorted(found.starts.tolist())
+    windows = drawn_windows(at, np.zeros(len(at)), busy, WindowTiming(plan.before, took, plan.after), plan, np.random.default_rng(seed))
+    starts: list[int] = sorted(windows.starts.tolist())
     return starts
 
 
 def test_of_a_metric_that_grows_evenly_every_window_shows_the_same_growth() -> None:
     at = clockwork(3_600)
-    found = drawn(at, at / SECOND)
-    assert 175 <= len(found) <= 180  # 3600 s in windows of 20 s
-    np.testing.assert_allclose(found, 10.0)
+    changes = drawn(at, at / SECOND)
+    assert 175 <= len(changes) <= 180  # 3600 s in windows of 20 s
+    np.testing.assert_allclose(changes, 10.0)
 
 
 def test_the_time_the_run_took_lies_between_before_and_after() -> None:
@@ -61,9 +61,9 @@ def test_no_sample_counts_in_two_windows() -> None:
 def test_no_window_touches_a_run_or_its_rest() -> None:
     at = clockwork(3_600)
     values = np.where((at >= 1_000 * SECOND) & (at <= 2_000 * SECOND), 1e9 * np.sin(at / SECOND), 0.0)
-    found = drawn(at, values, ((1_000 * SECOND, 2_000 * SECOND),))
-    assert 120 <= len(found) <= 128
-    assert not found.any()
+    changes = drawn(at, values, ((1_000 * SECOND, 2_000 * SECOND),))
+    assert 120 <= len(changes) <= 128
+    assert not changes.any()
     assert drawn(at, values).any()  # and without that it would show
 
 
@@ -121,17 +121,17 @@ def test_matched_windows_begin_nearest_to_the_level_and_none_overlaps_another_or
     at = clockwork(7_200, every=1)
     values = np.random.default_rng(3).normal(size=len(at)).cumsum()
     level, busy, timing = float(np.quantile(values, 0.9)), ((1_000 * SECOND, 2_000 * SECOND),), WindowTiming(10.0, 7.0, 10.0)
-    found = match_windows(at, values, busy, timing, PLAN, level)
-    assert len(found) == MATCHED_WINDOWS
-    starts = np.sort(found.starts)
+    matched = match_windows(at, values, busy, timing, PLAN, level)
+    assert len(matched) == MATCHED_WINDOWS
+    starts = np.sort(matched.starts)
     assert (np.diff(starts) >= timing.length).all()
     assert all(start > busy[0][1] or start + timing.length < busy[0][0] for start in starts.tolist())
     plain = drawn_windows(at, values, busy, timing, PLAN, np.random.default_rng(1))
-    assert np.abs(found.level - level).mean() < np.sort(np.abs(plain.level - level))[:MATCHED_WINDOWS].mean()
-    for place, start in enumerate(found.starts.tolist()):
+    assert np.abs(matched.level - level).mean() < np.sort(np.abs(plain.level - level))[:MATCHED_WINDOWS].mean()
+    for place, start in enumerate(matched.starts.tolist()):
         first, last = split_window(at, start + 10 * SECOND, timing)
-        assert (found.before[place], found.level[place]) == (values[first].mean(), values[first][-1])
-        assert found.after[place] == values[last].mean()
+        assert (matched.before[place], matched.level[place]) == (values[first].mean(), values[first][-1])
+        assert matched.after[place] == values[last].mean()
 
 
 @pytest.mark.parametrize("seconds", [0, 2, 19])
@@ -148,9 +148,9 @@ def test_the_pause_is_fixed_before_the_coin_by_what_the_action_took_before() -> 
 
 
 def test_a_run_that_took_longer_than_its_pause_has_no_pause_to_compare_by() -> None:
-    kept = encode_windows(WindowTiming(10.0, 22.0, 10.0), 20.0, np.empty(0, dtype=np.int64))
-    assert recorded_pause(kept, 22.0) is None
-    assert recorded_pause(kept, 19.0) == 22.0
+    stored = encode_windows(WindowTiming(10.0, 22.0, 10.0), 20.0, np.empty(0, dtype=np.int64))
+    assert recorded_pause(stored, 22.0) is None
+    assert recorded_pause(stored, 19.0) == 22.0
     assert recorded_pause('{"before": 10.0, "pause": 3.0, "after": 10.0, "starts": []}', 4.0) == 3.0  # of an older version
     assert recorded_pause(None, 4.0) == 4.0
 
@@ -187,10 +187,10 @@ def test_three_samples_on_either_side_are_enough_and_two_are_not() -> None:
         assert len(drawn(np.delete(at, missing), np.zeros(6))) == 0
 
 
-@pytest.mark.parametrize(("gap", "found"), [(8, 1), (9, 0)])
-def test_samples_eight_seconds_apart_are_no_gap(gap: int, found: int) -> None:
+@pytest.mark.parametrize(("gap", "count"), [(8, 1), (9, 0)])
+def test_samples_eight_seconds_apart_are_no_gap(gap: int, count: int) -> None:
     at = np.array([0, 1, 2, 2 + gap, 12, 14, 20], dtype=np.int64) * SECOND
-    assert len(drawn(at, np.zeros(7))) == found
+    assert len(drawn(at, np.zeros(7))) == count
 
 
 @pytest.mark.parametrize(("seconds", "latest"), [(3_600, 20), (26, 5)])
@@ -219,6 +219,6 @@ def test_matched_windows_and_runs_never_share_a_moment(seed: int) -> None:
     runs = np.sort(chance.choice(3_600, 12, replace=False)) * SECOND
     busy = tuple((int(start), int(start + length * SECOND)) for start, length in zip(runs, chance.integers(0, 60, 12), strict=True))
     timing = WindowTiming(10.0, 1.0, 10.0)
-    found = match_windows(at, values, busy, timing, PLAN, float(np.median(values)))
-    assert len(found) > 10
-    assert all(start + timing.length < first or start > last for start in found.starts.tolist() for first, last in busy)
+    matched = match_windows(at, values, busy, timing, PLAN, float(np.median(values)))
+    assert len(matched) > 10
+    assert all(start + timing.length < first or start > last for start in matched.starts.tolist() for first, last in busy)

@@ -23,7 +23,7 @@ onerror="fetch('{at}/handler')">
 PLAIN = {  # by table: the columns of free text and of names; a name is changed in the same way wherever it stands
     "decisions": ("binding_gate", "regime", "execution"),
     "skill": ("model", "regime"),
-    "regret": ("gate",),
+    "declined": ("gate",),
     "components": ("component", "last_error"),
     "commands": ("by", "reason", "note"),
     "trials": ("action", "trigger", "metric", "unit", "amount_unit", "detail", "by", "reason"),
@@ -37,7 +37,7 @@ PLAIN = {  # by table: the columns of free text and of names; a name is changed 
     "ticks": ("spread_source", "verdict"),
     "artifacts": ("model", "version"),
     "sessions": ("label",),
-    "totals": ("one",),
+    "counters": ("name",),
 }
 JSON = {"sessions": ("models", "regimes", "limits", "gates"), "ticks": ("degraded", "spans"), "commands": ("result",), "rules": ("data",)}
 ADDED: Mapping[str, Sequence[str]] = {
@@ -76,8 +76,8 @@ def hostile_store(folder: Path, at: str = HERE) -> str:
                 store.execute(f'UPDATE {table} SET "{name}" = "{name}" || ?', (text,))
         for table, names in JSON.items():
             for name in names:
-                for row, kept in store.execute(f'SELECT rowid, "{name}" FROM {table} WHERE "{name}" IS NOT NULL').fetchall():
-                    store.execute(f'UPDATE {table} SET "{name}" = ? WHERE rowid = ?', (json.dumps(_each_text(json.loads(kept), text)), row))
+                for row, value in store.execute(f'SELECT rowid, "{name}" FROM {table} WHERE "{name}" IS NOT NULL').fetchall():
+                    store.execute(f'UPDATE {table} SET "{name}" = ? WHERE rowid = ?', (json.dumps(_each_text(json.loads(value), text)), row))
         for table, name, old in (("commands", "args", "ANY"), ("commands", "args", "/m"), ("drills", "detail", "DETAIL")):
             store.execute(f"UPDATE {table} SET {name} = replace({name}, ?, ?)", (old, json.dumps(old + text)[1:-1]))
     shelved = folder / "backtests"
@@ -90,19 +90,19 @@ def hostile_store(folder: Path, at: str = HERE) -> str:
 def backtest(number: int, text: str) -> StoredBacktest:
     """A backtest that was asked for in such words."""
     figures = {"r2": 0.01, "low": -0.01, "high": 0.03, "n": 900, "n_effective": 300.0}
-    told = {"mean_bps": 1.0, "low": -1.0, "high": 3.0, "n": 40}
+    declined = {"mean_bps": 1.0, "low": -1.0, "high": 3.0, "n": 40}
     report = {
         "decisions": 900, "skill": {name: figures | {"by_horizon": {"1": figures}} for name in ("ensemble", f"ridge{text}")},
-        "binding_gates": {f"cost{text}": 0.4}, "regret": {f"cost{text}": told}, "equity": [[SECOND, 1.0, 1.0], [2 * SECOND, 1.1, 1.0]],
+        "binding_gates": {f"cost{text}": 0.4}, "regret": {f"cost{text}": declined}, "equity": [[SECOND, 1.0, 1.0], [2 * SECOND, 1.1, 1.0]],
     }  # fmt: skip
-    asked = {"market": f"/data{text}", "symbols": f"AAA{text}", "signal": text, "seed": text, "training": "yes"}
-    return StoredBacktest(f"20260101-00000{number}-{number}", f"ada{text}", f"to see{text}", 1_767_225_600 * SECOND, SECOND, asked, report)
+    arguments = {"market": f"/data{text}", "symbols": f"AAA{text}", "signal": text, "seed": text, "training": "yes"}
+    return StoredBacktest(f"20260101-00000{number}-{number}", f"ada{text}", f"to see{text}", 1_767_225_600 * SECOND, SECOND, arguments, report)
 
 
-def _each_text(told: object, text: str) -> object:
+def _each_text(value: object, text: str) -> object:
     """The same with the text after every text in it, but for the words that are no names."""
-    if isinstance(told, str):
-        return told if told in {"<=", ">=", ""} else told + text
-    if isinstance(told, list):
-        return [_each_text(part, text) for part in told]
-    return {key: _each_text(part, text) for key, part in told.items()} if isinstance(told, dict) else told
+    if isinstance(value, str):
+        return value if value in {"<=", ">=", ""} else value + text
+    if isinstance(value, list):
+        return [_each_text(part, text) for part in value]
+    return {key: _each_text(part, text) for key, part in value.items()} if isinstance(value, dict) else value

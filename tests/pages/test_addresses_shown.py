@@ -27,7 +27,7 @@ def get(path: str) -> tuple[int, str]:
         return {"type": "http.request"}
 
     asyncio.run(NotFoundMiddleware(single_page)({"type": "http", "method": "GET", "path": path, "headers": []}, receive, send))
-    return sent[0]["status"], b"".join(one.get("body", b"") for one in sent[1:]).decode()
+    return sent[0]["status"], b"".join(message.get("body", b"") for message in sent[1:]).decode()
 
 
 @pytest.mark.parametrize("path", ["/nosuchpage", "/a/b", "/decision/x", "/overview", "/nosuch.html"])

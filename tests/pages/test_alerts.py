@@ -18,14 +18,15 @@ from engine.store.read import alerts
 from engine.store.read import status as read_status
 from engine.store.read.reader import Reader
 from pages.alerts import tables
-from pages.ui import ages, banners
+from pages.components import tables as component_tables
+from pages.ui import ages, banners, tiles
 from tests.pages.stores import NOW, SECOND, beat, store
 from tests.pages.test_pages import run, text
 
 NAMES = "json://127.0.0.1 #1a2b\ntgram://**** #3c4d"
 
 
-def told(folder: Path, *, drill: bool = True, passed: bool = True) -> None:
+def add_alerts(folder: Path, *, drill: bool = True, passed: bool = True) -> None:
     """Adds alerts in every state, targets, a silence, drills and recoveries to a store."""
     now = NOW
     detail = json.dumps({"by": "schedule", "proofs": [{"name": "stop", "passed": passed, "detail": "it ended", "seconds": 0.4}]})
@@ -57,13 +58,13 @@ def told(folder: Path, *, drill: bool = True, passed: bool = True) -> None:
 
 def test_open_silenced_past_targets_and_drills_are_shown(full_store: str, tmp_path: Path) -> None:
     with store("full", full_store, tmp_path) as url:
-        told(tmp_path)
+        add_alerts(tmp_path)
         app = run("11_alerts.py", url)
     shown = text(app)
     assert not app.exception
     for words in (
         "drawdown limit hit", "by ada,", "&lt;b&gt;the drawdown&lt;/b&gt;", "known &lt;i&gt;fault&lt;/i&gt;", "silenced for", "data stale",
-        "json://127.0.0.1 #1a2b", "tgram://**** #3c4d", "not taken, 3 tries", "connection refused", "stop passed: it ended", "proven 6 h ago",
+        "json://127.0.0.1 #1a2b", "tgram://**** #3c4d", "not delivered, 3 attempts", "connection refused", "stop passed: it ended", "proven 6 h ago",
     ):  # fmt: skip
         assert words in shown, words
     assert [button.label for button in app.button if button.label.startswith("Acknowledge")] == ["Acknowledge 2"]
@@ -81,42 +82,49 @@ def test_an_alert_is_acknowledged_and_a_rule_silenced_through_the_inbox(full_sto
         next(button for button in app.button if button.label == "Silence").click().run()
         next(button for button in app.button if button.label == "Drill now").click().run()
     with closing(sqlite3.connect(tmp_path / "podium.db")) as made:
-        asked = made.execute("SELECT name, args FROM commands WHERE id > 2 ORDER BY id").fetchall()
-    assert asked[0] == ("ack", '{"id":"2"}')
-    assert asked[1] == ("silence", '{"rule":"data stale","minutes":"60"}')
-    assert asked[2][0] == "drill"
+        commands = made.execute("SELECT name, args FROM commands WHERE id > 2 ORDER BY id").fetchall()
+    assert commands[0] == ("ack", '{"id":"2"}')
+    assert commands[1] == ("silence", '{"rule":"data stale","minutes":"60"}')
+    assert commands[2][0] == "drill"
 
 
 def test_without_targets_drills_and_silences_it_says_so(full_store: str, tmp_path: Path) -> None:
     with store("young", full_store, tmp_path) as url:
         shown = text(run("11_alerts.py", url))
-    for words in ("none is set: alerts are on this page only", "no rule is silenced", "not proven yet", "nobody is told; they are only here"):
+    for words in (
+        "no target is set: alerts are shown on this page only",
+        "no rule is silenced",
+        "not proven yet",
+        "nobody is notified; alerts are shown here only",
+    ):
         assert words in shown, words
 
 
-@pytest.mark.parametrize(("passed", "word"), [(True, "Drill of kill switch, stop and alert path: proven 6 h ago."), (False, "Drill of stop: failed")])
+@pytest.mark.parametrize(
+    ("passed", "word"), [(True, "Safety drill (kill switch, stop and alert path): proven 6 h ago."), (False, "Safety drill (stop): failed")]
+)
 def test_overview_says_when_it_was_last_proven(full_store: str, tmp_path: Path, passed: bool, word: str) -> None:
     with store("full", full_store, tmp_path) as url:
-        told(tmp_path, passed=passed)
+        add_alerts(tmp_path, passed=passed)
         assert word in text(run("01_overview.py", url))
 
 
 def test_components_shows_how_long_each_fault_took_to_come_back(full_store: str, tmp_path: Path) -> None:
     with store("full", full_store, tmp_path) as url:
-        told(tmp_path)
+        add_alerts(tmp_path)
         shown = text(run("08_components.py", url))
         rows = alerts.read_recoveries(Reader(url), limit=10)
-    assert "recovered by itself in 4.2 s" in shown
+    assert "recovered without a person in 4.2 s" in shown
     assert "not yet, for" in shown
     assert "the engine was restarted" in shown
-    assert [line.highlighted for line in tables.list_recoveries(rows, NOW)] == [True, False, False]
+    assert [line.highlighted for line in component_tables.list_recoveries(rows, NOW)] == [True, False, False]
 
 
 def test_a_drill_is_told_by_what_failed() -> None:
     proofs = (DrillCheck("stop", True, "it ended", 1.0), DrillCheck("alert path", False, "no answer", 1.0))
-    word, what = tables.describe_drill(Drill(0, False, 2.0, proofs, "ada"), 7_200 * units.SECOND)
+    word, what = tiles.describe_drill(Drill(0, False, 2.0, proofs, "ada"), 7_200 * units.SECOND)
     assert (ages.strip_marks(word), what) == ("failed 2 h ago", "alert path")
-    assert tables.describe_drill(None, 0)[0] == "not proven yet"
+    assert tiles.describe_drill(None, 0)[0] == "not proven yet"
     assert "alert path FAILED: no answer" in str(tables.list_drills((Drill(0, False, 2.0, proofs, "ada"),))[0].cells[4])
 
 
@@ -126,8 +134,8 @@ def test_answers_are_bounded_however_much_there_is(full_store: str, tmp_path: Pa
             made.executemany("INSERT INTO alerts (at, rule, severity, state, message) VALUES (1, ?, 'info', 'resolved', 'm')",
                              [(f"r{n}",) for n in range(3_000)])  # fmt: skip
             made.executemany("INSERT INTO recoveries (at, component, fault, tries) VALUES (1, 'feed', 'f', 1)", [()] * 3_000)
-        found = alerts.read_alerts(Reader(url), NOW, past=50)
-        assert len(found.past) == 50
+        overview = alerts.read_alerts(Reader(url), NOW, past=50)
+        assert len(overview.past) == 50
         assert len(alerts.read_recoveries(Reader(url), limit=30)) == 30
 
 
@@ -135,7 +143,7 @@ def test_a_critical_alert_is_degraded_on_every_page_and_for_healthz(full_store: 
     with store("full", full_store, tmp_path) as url:
         beat(tmp_path, NOW)
         before = judge_health(read_health_inputs(url, NOW))
-        told(tmp_path)
+        add_alerts(tmp_path)
         after, reader = judge_health(read_health_inputs(url, NOW)), Reader(url)
         shown = banners.judge_status(read_status.read_status(reader), NOW)
     reason = "drawdown limit hit: <b>the drawdown</b> passed its limit"
@@ -147,6 +155,8 @@ def test_a_critical_alert_is_degraded_on_every_page_and_for_healthz(full_store: 
 def test_a_full_disk_is_told_across_the_top_with_what_to_do(full_store: str, tmp_path: Path) -> None:
     with store("full", full_store, tmp_path) as url:
         status = read_status.read_status(Reader(url))
-    words = [f"{one.word} {one.text}" for one in banners.build_banners(replace(status, is_full=True), banners.judge_status(status, NOW), NOW)]
-    assert "Disk full. The store cannot be written. Free space on its disk; the engine then goes on by itself" in words
-    assert not any(one.word == "Disk full." for one in banners.build_banners(status, banners.judge_status(status, NOW), NOW))
+    words = [
+        f"{banner.word} {banner.text}" for banner in banners.build_banners(replace(status, is_full=True), banners.judge_status(status, NOW), NOW)
+    ]
+    assert "Disk full. The store cannot be written. Free space on its disk; the engine then resumes" in words
+    assert not any(banner.word == "Disk full." for banner in banners.build_banners(status, banners.judge_status(status, NOW), NOW))

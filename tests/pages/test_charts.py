@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from engine import units
-from engine.store.read import decision, decisions, resources, status
+from engine.store.read import decision, decisions, portfolio, resources, status
 from engine.store.read.decision import DecisionDetails, GateResult
 from engine.store.read.reader import Reader
 from engine.store.read.status import SessionInfo
@@ -17,7 +17,7 @@ from pages.decision import charts
 from pages.overview import charts as overview_charts
 from pages.resources import charts as resources_charts
 from pages.resources.charts import ReadingPanel, ReadingSeries
-from pages.ui import theme
+from pages.ui import equity_chart, theme
 from tests.store.made import SYMBOLS, WALL
 
 SECOND = 1_000_000_000
@@ -30,16 +30,16 @@ def reader(full_store: str) -> Reader:
 
 @pytest.fixture(scope="module")
 def session(reader: Reader) -> SessionInfo:
-    told = status.read_status(reader).session
-    assert told is not None
-    return told
+    details = status.read_status(reader).session
+    assert details is not None
+    return details
 
 
 @pytest.fixture(scope="module")
-def told(reader: Reader) -> DecisionDetails:
-    found = decision.read_decision(reader, 59, SYMBOLS[0])  # a tick with a phase that fell back
-    assert found is not None
-    return found
+def details(reader: Reader) -> DecisionDetails:
+    decided = decision.read_decision(reader, 59, SYMBOLS[0])  # a tick with a phase that fell back
+    assert decided is not None
+    return decided
 
 
 def test_the_strip_has_a_cell_a_decision_and_leads_to_it(reader: Reader, session: SessionInfo) -> None:
@@ -63,19 +63,21 @@ def test_a_cell_has_the_colour_of_its_gate(reader: Reader, session: SessionInfo)
 
 
 def test_equity_keeps_its_gaps() -> None:
-    frame = pd.DataFrame({"tick": [0, 1, 2], "at": [0, 60 * SECOND, 120 * SECOND], "equity": [100.0, math.nan, 110.0], "naive": [100.0, 99.0, 98.0]})
-    drawn = json.loads(overview_charts.plot_equity(frame, 100.0).to_json())
+    frame = pd.DataFrame(
+        {"tick": [0, 1, 2], "at": [0, 60 * SECOND, 120 * SECOND], "equity": [100.0, math.nan, 110.0], "benchmark": [100.0, 99.0, 98.0]}
+    )
+    drawn = json.loads(equity_chart.plot_equity(frame, 100.0).to_json())
     assert drawn["data"][1]["y"] == [0.0, None, pytest.approx(10.0)]
     assert drawn["data"][0]["y"][-1] == pytest.approx(-2.0)
 
 
 def test_what_happened_stands_in_lanes_below_the_equity_also_where_nothing_did() -> None:
-    frame = pd.DataFrame({"tick": [0, 1], "at": [0, 60 * SECOND], "equity": [100.0, 101.0], "naive": [100.0, 99.0]})
+    frame = pd.DataFrame({"tick": [0, 1], "at": [0, 60 * SECOND], "equity": [100.0, 101.0], "benchmark": [100.0, 99.0]})
     nothing = pd.DataFrame({"kind": [], "at": [], "detail": []}).astype({"at": "int64"})
-    quiet = json.loads(overview_charts.plot_equity(frame, 100.0, nothing).to_json())
+    quiet = json.loads(equity_chart.plot_equity(frame, 100.0, nothing).to_json())
     assert [note["text"] for note in quiet["layout"]["annotations"][2:]] == ["no trades", "no retrainings", "no incidents", "no optimizations"]
     marks = pd.DataFrame({"kind": ["incident"], "at": [60 * SECOND], "detail": ["halt *"]})
-    drawn = json.loads(overview_charts.plot_equity(frame, 100.0, marks).to_json())
+    drawn = json.loads(equity_chart.plot_equity(frame, 100.0, marks).to_json())
     assert [trace["x"] for trace in drawn["data"] if trace["name"] == "incidents"] == [[60_000]]
     assert "incidents" in [note["text"] for note in drawn["layout"]["annotations"]]
 
@@ -97,31 +99,31 @@ def test_a_margin_is_drawn_on_the_side_of_its_verdict(rung: GateResult, side: in
     assert 0 < share * side <= 1
 
 
-def test_the_ladder_outlines_the_binding_gate_only(told: DecisionDetails) -> None:
-    marker = charts.plot_gates(told).data[0]["marker"]
-    outlined = [rung.name for rung, width in zip(told.gates, marker["line"]["width"], strict=True) if width]
-    assert outlined == ([told.binding_gate] if told.binding_gate else [])
+def test_the_ladder_outlines_the_binding_gate_only(details: DecisionDetails) -> None:
+    marker = charts.plot_gates(details).data[0]["marker"]
+    outlined = [rung.name for rung, width in zip(details.gates, marker["line"]["width"], strict=True) if width]
+    assert outlined == ([details.binding_gate] if details.binding_gate else [])
 
 
-def test_a_fallback_is_named_in_the_timeline(told: DecisionDetails) -> None:
-    drawn = charts.plot_phases(told)
+def test_a_fallback_is_named_in_the_timeline(details: DecisionDetails) -> None:
+    drawn = charts.plot_phases(details)
     words = [note["text"] for note in drawn.layout["annotations"]]
-    assert sum("fallback" in text for text in words) == sum(span.fallback for span in told.spans) == 1
+    assert sum("fallback" in text for text in words) == sum(span.fallback for span in details.spans) == 1
     assert len(words) == 10
 
 
-def test_votes_show_only_models_that_were_heard(told: DecisionDetails) -> None:
-    drawn = charts.plot_votes(told)
+def test_votes_show_only_models_that_were_heard(details: DecisionDetails) -> None:
+    drawn = charts.plot_votes(details)
     models = [trace for trace in drawn.data if trace["y"] != ["ensemble"]]
-    assert len(models) == len(told.session.horizons)
-    heard = sum(vote.bps is not None for vote in told.votes)
-    assert sum(len(trace["y"]) for trace in models) == heard
+    assert len(models) == len(details.session.horizons)
+    active = sum(vote.bps is not None for vote in details.votes)
+    assert sum(len(trace["y"]) for trace in models) == active
 
 
-def test_a_size_far_beyond_the_rest_is_drawn_at_the_edge_with_its_true_figure(told: DecisionDetails) -> None:
-    drawn = charts.plot_sizing(told)
+def test_a_size_far_beyond_the_rest_is_drawn_at_the_edge_with_its_true_figure(details: DecisionDetails) -> None:
+    drawn = charts.plot_sizing(details)
     assert [note["text"] for note in drawn.layout["annotations"]] == [
-        units.format_number(value * 100 if value is not None else None, 2, "%", signed=True) for _, value in told.limits
+        units.format_number(value * 100 if value is not None else None, 2, "%", signed=True) for _, value in details.limits
     ]
 
 
@@ -169,4 +171,4 @@ def test_no_line_travels_with_more_than_2000_points(reader: Reader) -> None:
     wanted = (("host", "cpu_percent"), ("process", "rss_bytes"), ("engine", "tick_p99_ms"))
     frame = resources.read_series(reader, wanted, WALL - 30 * 86_400 * SECOND, WALL + 3_600 * SECOND)
     assert len(frame) <= 3 * (resources.MAX_POINTS + 1)
-    assert decisions.EQUITY_POINTS <= 2000
+    assert portfolio.EQUITY_POINTS <= 2000

@@ -81,15 +81,15 @@ def texts(message: Any) -> Iterator[tuple[str, str]]:
                 yield from texts(part)
 
 
-def strings(told: object) -> Iterator[str]:
+def strings(content: object) -> Iterator[str]:
     """Every text of a figure, wherever it stands, but what a click leads to."""
-    if isinstance(told, str):
-        yield told
-    elif isinstance(told, list):
-        for part in told:
+    if isinstance(content, str):
+        yield content
+    elif isinstance(content, list):
+        for part in content:
             yield from strings(part)
-    elif isinstance(told, dict):
-        for key, part in told.items():
+    elif isinstance(content, dict):
+        for key, part in content.items():
             if key != "customdata":
                 yield from strings(part)
 
@@ -127,11 +127,11 @@ def assert_one_block(body: str) -> None:
 
 
 def assert_component(message: Any) -> None:
-    told = next(orjson.loads(text) for field, text in texts(message) if field == "json")
-    if "html" in told:
-        assert_only_ours(told["html"])
+    content = next(orjson.loads(text) for field, text in texts(message) if field == "json")
+    if "html" in content:
+        assert_only_ours(content["html"])
     else:
-        for text in strings(orjson.loads(told["figure"])):
+        for text in strings(orjson.loads(content["figure"])):
             left = IN_CHARTS.sub("", text)
             assert "<" not in left, left
             assert ">" not in left, left
@@ -142,7 +142,7 @@ def assert_component(message: Any) -> None:
 def test_any_text_comes_back_as_it_was(text: str) -> None:
     markup = tables.render_table([Column(text)], [TableRow(text, (Cell(text, small=text),), link="/decision")], label=text)
     assert_only_ours(markup)
-    assert Tags(markup.translate(widgets.ENDS_OF_LINES)).text == text + text + (f" {text}" if text else "")
+    assert Tags(markup.translate(widgets.LINE_ENDS)).text == text + text + (f" {text}" if text else "")
     assert_only_ours(widgets.render_notice(text, word=text, colour="red"))
     assert not re.search(r"[<>]", charts.escape_text(text))
     assert re.fullmatch(r"[\w ]*", widgets.button_label(text))

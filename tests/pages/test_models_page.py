@@ -22,7 +22,8 @@ from engine.store.backtest_files import StoredBacktest
 from engine.store.inbox import Inbox
 from engine.store.read.models import CalibrationReport
 from engine.store.read.reader import Reader
-from pages.backtests import charts, data, form, tables
+from pages.backtests import charts, tables
+from pages.backtests import text as backtest_text
 from pages.models import charts as models_charts
 from pages.models import tables as models_tables
 from pages.ui import forest_plot, theme
@@ -38,35 +39,35 @@ MODELS = ("ridge", "lightgbm")
 def report() -> dict[str, Any]:
     """A small real one."""
     feed = SimulatedFeed(symbol_count=2, seed=3, bars=260)
-    told = run_backtest(
-        settings(knobs=replace(KNOBS, first_training=10_000)), feed, report_progress=lambda done, whole: None, clock=StoppedClock(1e-4)
+    result = run_backtest(
+        settings(trading=replace(KNOBS, first_training=10_000)), feed, report_progress=lambda done, whole: None, clock=StoppedClock(1e-4)
     )
-    return json.loads(json.dumps(told))  # type: ignore[no-any-return]
+    return json.loads(json.dumps(result))  # type: ignore[no-any-return]
 
 
-def kept(number: int = 1, **changes: Any) -> StoredBacktest:
-    asked = {"market": "simulated", "signal": "0.05", "bars": "260", "symbol_count": "2", "seed": "3", "training": "none"}
-    return replace(StoredBacktest(f"20260101-00000{number}-{number}", "ada", "to see", 1_767_225_600 * 10**9, 2, asked, report()), **changes)
+def backtest(number: int = 1, **changes: Any) -> StoredBacktest:
+    command = {"market": "simulated", "signal": "0.05", "bars": "260", "symbol_count": "2", "seed": "3", "training": "none"}
+    return replace(StoredBacktest(f"20260101-00000{number}-{number}", "ada", "to see", 1_767_225_600 * 10**9, 2, command, report()), **changes)
 
 
 @contextmanager
-def shelved(full: str, folder: Path, *found: StoredBacktest) -> Iterator[str]:
+def shelved(full: str, folder: Path, *backtests: StoredBacktest) -> Iterator[str]:
     """A full store with backtests beside it."""
     with store("full", full, folder) as url:
-        for one in found:
+        for item in backtests:
             (folder / "backtests").mkdir(exist_ok=True)
-            backtest_files.save_backtest(folder / "backtests", one)
+            backtest_files.save_backtest(folder / "backtests", item)
         yield url
 
 
-def test_selection_says_who_is_heard_and_what_silencing_would_be_worth() -> None:
-    told = CalibrationReport(100, 0, ())
-    assert models_tables.describe_selection(told) == "All models are heard: not enough data on what silencing any would be worth."
-    tie, paid = replace(told, silencing=(0.00005, -0.0001, 0.0002, 7_000)), replace(told, silencing=(0.0002, 0.0001, 0.0003, 9_000))
+def test_selection_says_which_models_are_active_and_the_benefit_of_excluding_any() -> None:
+    checked = CalibrationReport(100, 0, ())
+    assert models_tables.describe_selection(checked) == "All models are active: not enough data on the benefit of excluding any."
+    tie, paid = replace(checked, selection_gain=(0.00005, -0.0001, 0.0002, 7_000)), replace(checked, selection_gain=(0.0002, 0.0001, 0.0003, 9_000))
     assert models_tables.describe_selection(tie).startswith(
-        "All models are heard, as silencing any is not proved to pay: +0.005 % of R² (\u22120.010..0.020 %, n=7,000)"
+        "All models are active: excluding any has no proven benefit, +0.005 % of R² (\u22120.010 to +0.020, n=7,000)"
     )
-    assert models_tables.describe_selection(paid).startswith("Models predicted to do harm are silenced, as that has paid: +0.020 % of R²")
+    assert models_tables.describe_selection(paid).startswith("Models predicted to harm are excluded: that has paid, +0.020 % of R²")
 
 
 def commands(url: str, name: str) -> pd.DataFrame:
@@ -74,16 +75,16 @@ def commands(url: str, name: str) -> pd.DataFrame:
 
 
 def button(app: AppTest, label: str) -> Any:
-    return next(one for one in app.button if one.label == label)
+    return next(item for item in app.button if item.label == label)
 
 
 def test_an_estimate_has_its_interval_and_one_without_is_hollow() -> None:
-    told = [
+    result = [
         IntervalEstimate("a", "all", 1.0, 0.5, 1.5, 900),
         IntervalEstimate("b", "all", 2.0, None, None, 12),
         IntervalEstimate("c", "all", None, None, None, 7),
     ]
-    drawn = forest_plot.plot_intervals(told, ["a", "b", "c"], [("all", theme.UP)])
+    drawn = forest_plot.plot_intervals(result, ["a", "b", "c"], [("all", theme.UP)])
     lines = [trace for trace in drawn.data if trace["mode"] == "lines"]
     dots = drawn.data[-1]
     assert [line["x"] for line in lines] == [[0.5, 1.5]]
@@ -104,8 +105,8 @@ def test_a_series_without_any_estimate_is_said_to_have_none() -> None:
 
 
 def test_one_wide_interval_does_not_press_the_others_together() -> None:
-    told = [IntervalEstimate(str(row), "all", 1.0, 0.9, 1.1, 900) for row in range(8)] + [IntervalEstimate("8", "all", 1.0, -900.0, 900.0, 30)]
-    drawn = forest_plot.plot_intervals(told, [str(row) for row in range(9)], [("all", theme.UP)])
+    result = [IntervalEstimate(str(row), "all", 1.0, 0.9, 1.1, 900) for row in range(8)] + [IntervalEstimate("8", "all", 1.0, -900.0, 900.0, 30)]
+    drawn = forest_plot.plot_intervals(result, [str(row) for row in range(9)], [("all", theme.UP)])
     low, high = drawn.layout["xaxis"]["range"]
     assert -1.0 < low < high < 3.0
 
@@ -124,35 +125,35 @@ def test_a_gate_costs_or_saves_only_where_its_interval_says_so(low: float | None
     assert models_charts.judge_gate(low, high)[0] == word
 
 
-def test_a_pair_never_heard_together_has_an_empty_cell() -> None:
-    frame = pd.DataFrame({"one": ["ridge", "lightgbm"], "other": ["lightgbm", "ridge"], "share": [float("nan")] * 2, "n": [0, 0]})
+def test_a_pair_never_active_together_has_an_empty_cell() -> None:
+    frame = pd.DataFrame({"model": ["ridge", "lightgbm"], "other": ["lightgbm", "ridge"], "share": [float("nan")] * 2, "n": [0, 0]})
     cell = json.loads(models_charts.plot_agreement(frame, MODELS).to_json())["data"][0]
     assert cell["z"] == [[None, None], [None, None]]
-    assert "never heard together" in cell["hovertext"][0][1]
+    assert "never active together" in cell["hovertext"][0][1]
 
 
 def test_a_run_is_drawn_with_buying_and_holding_beside_it_from_the_same_start() -> None:
-    lines = json.loads(charts.plot_equity_curves([kept()]).to_json())["data"]
-    assert [line["name"] for line in lines] == ["buy, hold", "Podium"]
+    lines = json.loads(charts.plot_equity_curves([backtest()]).to_json())["data"]
+    assert [line["name"] for line in lines] == ["benchmark", "Podium"]
     assert all(line["y"][0] == 0.0 for line in lines)
-    told = report()["portfolio"]
-    assert [line["y"][-1] for line in lines] == pytest.approx([told["benchmark_return"] * 100, told["net_return"] * 100], abs=1e-6)
+    result = report()["portfolio"]
+    assert [line["y"][-1] for line in lines] == pytest.approx([result["benchmark_return"] * 100, result["net_return"] * 100], abs=1e-6)
 
 
 def test_runs_over_one_market_share_the_line_of_buying_and_holding() -> None:
-    lines = charts.plot_equity_curves([kept(1), kept(2)]).data
-    assert [line["name"] for line in lines] == ["A: buy, hold", "A", "B"]
+    lines = charts.plot_equity_curves([backtest(1), backtest(2)]).data
+    assert [line["name"] for line in lines] == ["A: benchmark", "A", "B"]
 
 
 def test_runs_over_other_times_are_laid_on_days_since_the_start() -> None:
     later = report() | {"equity": [[at + 86_400 * 10**9 * 900, *values] for at, *values in report()["equity"]]}
-    drawn = charts.plot_equity_curves([kept(1), kept(2, report=later)])
+    drawn = charts.plot_equity_curves([backtest(1), backtest(2, report=later)])
     assert "type" not in drawn.layout["xaxis"]
     assert {line["x"][0] for line in drawn.data} == {0.0}
 
 
 def test_the_gates_of_a_run_are_shares_of_all_its_decisions() -> None:
-    shares = dict(tables.rank_gates([kept()]))
+    shares = dict(tables.rank_gates([backtest()]))
     assert shares
     for gate, (share,) in shares.items():
         assert share == pytest.approx(report()["binding_gates"][gate] / report()["decisions"])
@@ -160,7 +161,7 @@ def test_the_gates_of_a_run_are_shares_of_all_its_decisions() -> None:
 
 HOLLOW: list[dict[str, Any]] = [
     {}, {"skill": None, "portfolio": None, "equity": None}, {"skill": {"ensemble": []}, "equity": [[1], None, "x"], "calibration": 3},
-    {"equity": [[1, None, None], [2, None, None]], "symbols": None, "actions": [], "binding_gates": {"edge": "many"}, "regret": {"edge": None}},
+    {"equity": [[1, None, None], [2, None, None]], "symbols": None, "actions": [], "binding_gates": {"edge": "many"}, "declined": {"edge": None}},
     {"data": {"A": 3, "B": {"rows": "many"}}, "left_out": [1]}, {"data": [2], "left_out": {"x": None}},
     {"calibration": {"reliability": [[0.5, 0.5, 0], [None, 1, 2], "x"]}, "skill": {"ensemble": {"n": None, "by_horizon": {"one": {}}}}},
 ]  # fmt: skip
@@ -168,7 +169,7 @@ HOLLOW: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("hollow", HOLLOW, ids=range(len(HOLLOW)))
 def test_a_report_that_lacks_its_figures_is_shown_without_them(hollow: dict[str, Any], full_store: str, tmp_path: Path) -> None:
-    with shelved(full_store, tmp_path, kept(1), kept(2, report=hollow)) as url:
+    with shelved(full_store, tmp_path, backtest(1), backtest(2, report=hollow)) as url:
         app = run("07_backtests.py", url, runs="20260101-000002-2,20260101-000001-1")
     assert not app.exception
     assert units.NOT_ENOUGH in text(app)
@@ -176,24 +177,24 @@ def test_a_report_that_lacks_its_figures_is_shown_without_them(hollow: dict[str,
 
 
 def test_the_newest_backtest_is_open_and_the_address_opens_others(full_store: str, tmp_path: Path) -> None:
-    with shelved(full_store, tmp_path, kept(1), kept(2)) as url:
+    with shelved(full_store, tmp_path, backtest(1), backtest(2)) as url:
         assert run("07_backtests.py", url).multiselect[0].value == ["20260101-000002-2"]
-        asked = run("07_backtests.py", url, runs="20260101-000001-1,20260101-000002-2,../../etc/passwd,20990101-000000-9")
-    assert asked.multiselect[0].value == ["20260101-000001-1", "20260101-000002-2"]
-    assert "Side by side" in text(asked)
+        command = run("07_backtests.py", url, runs="20260101-000001-1,20260101-000002-2,../../etc/passwd,20990101-000000-9")
+    assert command.multiselect[0].value == ["20260101-000001-1", "20260101-000002-2"]
+    assert "Comparison" in text(command)
 
 
 def test_a_file_that_cannot_be_read_is_named_beside_the_others(full_store: str, tmp_path: Path) -> None:
-    with shelved(full_store, tmp_path, kept(1)) as url:
+    with shelved(full_store, tmp_path, backtest(1)) as url:
         (tmp_path / "backtests" / "20260101-000009-9.json").write_bytes(b"\x00{")
         shown = text(run("07_backtests.py", url))
     assert "20260101-000009-9.json cannot be read" in shown
-    assert "In figures" in shown
+    assert "Figures" in shown
 
 
 def test_hostile_words_of_a_backtest_are_text(full_store: str, tmp_path: Path) -> None:
     bad = "<script>alert(1)</script>"
-    with shelved(full_store, tmp_path, kept(1, by=bad, reason=bad, asked={"market": f"/x/{bad}", "symbols": bad})) as url:
+    with shelved(full_store, tmp_path, backtest(1, by=bad, reason=bad, arguments={"market": f"/x/{bad}", "symbols": bad})) as url:
         shown = text(run("07_backtests.py", url))
     assert "<script>" not in shown
 
@@ -205,12 +206,12 @@ def test_a_backtest_is_asked_for_with_what_was_chosen(full_store: str, tmp_path:
         app.toggle(key="training").set_value(False)
         app.text_input(key="reason_to_backtest").set_value("how it holds")
         button(app, "Run").click().run()
-        asked = commands(url, "backtest").iloc[0]
+        command = commands(url, "backtest").iloc[0]
         shown = text(app)
-    assert json.loads(asked["args"]) == {
+    assert json.loads(command["args"]) == {
         "market": "simulated", "signal": "0.05", "bars": "700", "symbol_count": "8", "seed": "7", "training": "none",
     }  # fmt: skip
-    assert asked["reason"] == "how it holds"
+    assert command["reason"] == "how it holds"
     assert "Sent." in shown
     assert "simulated market, signal 0.05, 700 bars, 8 symbols, seed 7, no training" in shown
 
@@ -223,8 +224,8 @@ def test_a_recording_needs_its_folder(full_store: str, tmp_path: Path) -> None:
         app.text_input(key="run_path").set_value(" /data/recording ")
         app.text_input(key="run_names").set_value("BTC, ETH")
         button(app, "Run").click().run()
-        asked = json.loads(commands(url, "backtest").iloc[0]["args"])
-    assert asked == {"market": "/data/recording", "symbols": "BTC,ETH", "seed": "7", "training": "yes"}
+        command = json.loads(commands(url, "backtest").iloc[0]["args"])
+    assert command == {"market": "/data/recording", "symbols": "BTC,ETH", "seed": "7", "training": "yes"}
 
 
 def test_what_runs_shows_how_far_it_has_come_and_can_be_cancelled(full_store: str, tmp_path: Path) -> None:
@@ -242,7 +243,7 @@ def test_what_runs_shows_how_far_it_has_come_and_can_be_cancelled(full_store: st
 
 
 def test_deleting_asks_first(full_store: str, tmp_path: Path) -> None:
-    with shelved(full_store, tmp_path, kept(1)) as url:
+    with shelved(full_store, tmp_path, backtest(1)) as url:
         app = run("07_backtests.py", url)
         button(app, "Delete").click().run()
         assert commands(url, "delete_backtest").empty
@@ -263,13 +264,13 @@ def test_a_retraining_is_asked_for_with_its_reason(full_store: str, tmp_path: Pa
 def test_the_horizon_comes_from_the_address(full_store: str, tmp_path: Path) -> None:
     with store("full", full_store, tmp_path) as url:
         shown = text(run("05_models.py", url, horizon="12 bars"))
-    assert "Skill lately (R², 12 bars)" in shown
+    assert "Recent skill (R², 12 bars)" in shown
     assert units.NOT_ENOUGH in shown
 
 
 def test_words_of_what_was_asked_for_leave_out_what_was_not() -> None:
-    assert form.describe_arguments({"market": "/x", "from": "2023-01-01", "interval": "5m", "training": "yes"}) == "from 2023-01-01, bars of 5m"
-    assert form.describe_arguments({"market": "simulated"}) == "as the settings say"
+    assert backtest_text.describe_arguments({"market": "/x", "from": "2023-01-01", "interval": "5m", "training": "yes"}) == "from 2023-01-01, 5m bars"
+    assert backtest_text.describe_arguments({"market": "simulated"}) == "default settings"
 
 
 COUNTED = {"rows": 1_234, "bars": 1_200, "duplicates": 3, "faulty": 7, "without_volume": 11, "signed_trades": 5, "volume": "unknown"}
@@ -277,10 +278,10 @@ COUNTED = {"rows": 1_234, "bars": 1_200, "duplicates": 3, "faulty": 7, "without_
 
 def test_what_was_left_out_of_a_recording_is_shown_with_its_run(full_store: str, tmp_path: Path) -> None:
     counted = report() | {"data": {"BTC": COUNTED}, "left_out": {"ETH": "Bars.csv: rename it to bars.csv"}}
-    with shelved(full_store, tmp_path, kept(1, report=counted), kept(2)) as url:
+    with shelved(full_store, tmp_path, backtest(1, report=counted), backtest(2)) as url:
         shown = text(run("07_backtests.py", url, runs="20260101-000001-1"))
         other = text(run("07_backtests.py", url, runs="20260101-000002-2"))
-    for figure in ("1,234", "1,200", "volume not known", "Bars.csv: rename it to bars.csv"):
+    for figure in ("1,234", "1,200", "volume unknown", "Bars.csv: rename it to bars.csv"):
         assert figure in shown
         assert figure not in other
     assert "Not read" not in other
@@ -288,11 +289,11 @@ def test_what_was_left_out_of_a_recording_is_shown_with_its_run(full_store: str,
 
 def test_counts_of_several_runs_say_which_run_they_are_of() -> None:
     runs = [
-        kept(1, report=report() | {"data": {"BTC": COUNTED}}),
-        kept(2),
-        kept(3, report=report() | {"data": {"BTC": {}}, "left_out": {"x": "why"}}),
+        backtest(1, report=report() | {"data": {"BTC": COUNTED}}),
+        backtest(2),
+        backtest(3, report=report() | {"data": {"BTC": {}}, "left_out": {"x": "why"}}),
     ]
-    first, second = data.list_data_counts(runs)
+    first, second = tables.list_data_counts(runs)
     assert first.cells[1:7] == ("1,234", "1,200", "3", "7", "11", units.MISSING)
     assert [line.cells[0].text for line in (first, second)] == ["A BTC", "C BTC"]  # type: ignore[union-attr]
-    assert [line.cells for line in data.list_unread_files(runs)] == [("C x", "why")]
+    assert [line.cells for line in tables.list_unread_files(runs)] == [("C x", "why")]

@@ -1,4 +1,4 @@
-"""Optimizer: every view with every store, what fires and why, rules previewed before they apply, and nothing hostile gets through."""
+"""Optimizer: every view with every store, firing rules with their responses, previews before rules apply, and no hostile text."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def press(app: AppTest, label: str) -> AppTest:
 
 def field(app: AppTest, key: str) -> Any:
     """The field whose key begins so."""
-    return next(one for one in app.text_input if str(one.key).startswith(key))
+    return next(field for field in app.text_input if str(field.key).startswith(key))
 
 
 def newest(url: str) -> tuple[str, dict[str, str], str]:
@@ -56,7 +56,7 @@ def newest(url: str) -> tuple[str, dict[str, str], str]:
 
 @pytest.mark.parametrize("state", ["empty", "locked", "engine down"])
 @pytest.mark.parametrize("view", VIEWS[1:])
-def test_every_view_is_right_whatever_the_store_is_like(view: str, state: str, full_store: str, tmp_path: Path) -> None:
+def test_every_view_works_with_every_store(view: str, state: str, full_store: str, tmp_path: Path) -> None:
     with store(state, full_store, tmp_path) as url:
         app = run(PAGE, url, view=view)
     assert not app.exception
@@ -65,33 +65,33 @@ def test_every_view_is_right_whatever_the_store_is_like(view: str, state: str, f
     assert (UNREADABLE.get(state) or ("waiting for" if state == "empty" else view)) in shown
 
 
-def test_what_fires_is_told_with_its_value_its_levels_and_what_would_be_done_and_why(busy: tuple[str, dict[str, int]]) -> None:
+def test_a_firing_rule_shows_its_value_its_levels_and_the_planned_response_with_its_reason(busy: tuple[str, dict[str, int]]) -> None:
     shown = text(run(PAGE, busy[0]))
     for part in ("Disk full.", "host disk: now 8", "fired", "at 86.1 %", "Fires: host disk above 85 % for 2 min", "Clears: at or below 75 %",
-                 "Recommends trim cache, because it freed 310 MB (190..420) in 6 of 7 trials", "No data for io pressure"):  # fmt: skip
+                 "Recommends trim cache, because it freed 310 MB (190..420) in 6 of 7 trials", "No data for IO pressure"):  # fmt: skip
         assert part in shown
     assert "Host memory." not in shown  # it has cleared
 
 
-def test_what_fires_is_answered_by_a_button_that_says_why(working: str) -> None:
+def test_a_button_of_a_firing_rule_sends_the_rule_as_reason(working: str) -> None:
     press(run(PAGE, working), "Run trim cache now")
     assert newest(working) == ("optimize", {"action": "trim_cache"}, "rule disk full fires")
 
 
-def test_those_who_wait_see_who_asked_why_and_how_far_it_is(busy: tuple[str, dict[str, int]]) -> None:
+def test_the_queue_shows_sender_reason_and_progress(busy: tuple[str, dict[str, int]]) -> None:
     shown = text(run(PAGE, busy[0]))
-    assert "trim cache, asked by bob: memory is short. Measuring what came of it, 6 s left" in shown
-    assert "delete temp, asked by carol: memory is short. Waits for 1 before it" in shown
-    assert shown.index("asked by bob") < shown.index("asked by carol")
+    assert "trim cache, requested by bob: memory is short. Measuring" in shown
+    assert ", 6 s left" in shown
+    assert "delete temp, requested by carol: memory is short. Wait" in shown
+    assert shown.index("requested by bob") < shown.index("requested by carol")
 
 
-def test_after_a_run_by_hand_the_direct_effect_stands_apart_from_the_measured_one(busy: tuple[str, dict[str, int]]) -> None:
+def test_a_manual_run_shows_its_direct_effect_apart_from_the_measured_one(busy: tuple[str, dict[str, int]]) -> None:
     shown = text(run(PAGE, busy[0], view="History", trial=str(busy[1]["by hand"])))
-    assert "By itself: collected 53,112 objects" in shown
-    went = "-29.6 MB (-34.0 MB to -25.0 MB, 95 %) from where 90 windows that began at a comparable level"
-    assert went in shown.replace("\N{MINUS SIGN}", "-")
-    assert "with nothing done went. An indication: no coin decided this run." in shown
-    assert shown.index("Better than usual. Process rss went") < shown.index("By itself: collected")
+    assert "Direct effect: collected 53,112 objects" in shown
+    effect = "-29.6 MB (-34.0 to -25.0) against 90 idle windows at a comparable level. An indication: the run was not randomised."
+    assert effect in shown.replace("\N{MINUS SIGN}", "-")
+    assert shown.index("Better than usual. Process RSS went") < shown.index("Direct effect: collected")
     assert "helped" not in shown.split("Trial ")[1].split("History")[0]
 
 
@@ -106,19 +106,19 @@ def test_a_trial_is_reached_by_its_link(which: str, busy: tuple[str, dict[str, i
 def test_a_link_to_no_trial_says_so_or_shows_the_list(number: str, busy: tuple[str, dict[str, int]]) -> None:
     app = run(PAGE, busy[0], view="History", trial=number)
     assert not app.exception
-    assert ("no trial 99999 is kept" in text(app)) == (number == "99999")
+    assert ("trial 99999 is not stored" in text(app)) == (number == "99999")
 
 
-def test_savings_are_told_with_intervals_and_what_was_left_out(busy: tuple[str, dict[str, int]]) -> None:
+def test_savings_show_intervals_and_what_was_left_out(busy: tuple[str, dict[str, int]]) -> None:
     shown = text(run(PAGE, busy[0], view="Savings"))
     for part in (
         "Saved, memory",
         "n=16",
         "Success rate",
-        "Runs by hand",
-        "no coin decided",
-        "1 taken back",
-        "8 placebo windows",
+        "Manual runs",
+        "not randomised",
+        "1 undone",
+        "8 control windows",
         "widened as though all runs",
     ):
         assert part in shown
@@ -161,7 +161,7 @@ def test_a_mode_is_set_and_a_licence_restored_for_a_reason(working: str) -> None
     assert newest(working) == ("mode", {"action": "resize_threads", "mode": "ask"}, "it was the other job")
 
 
-def test_rules_are_told_with_where_they_come_from(busy: tuple[str, dict[str, int]]) -> None:
+def test_rules_show_their_sources(busy: tuple[str, dict[str, int]]) -> None:
     shown = text(run(PAGE, busy[0], view="Rules"))
     assert shown.count("changed here") == 1
     assert "host disk above 85 % for 2 min" in shown
@@ -190,10 +190,10 @@ def test_a_rule_is_previewed_on_what_was_stored_and_only_then_applied(working: s
     assert {args["above"], args["recovery"], args["hold"]} == {"89", "84", "30"}
 
 
-def test_a_value_that_cannot_be_is_told_in_one_line_and_nothing_typed_is_lost(working: str) -> None:
+def test_an_invalid_value_is_reported_in_one_line_and_nothing_typed_is_lost(working: str) -> None:
     app = run(PAGE, working, view="Rules", rule="disk_full")
     before = newest(working)
-    for key, value, said in (
+    for key, value, message in (
         ("level_disk_full", "much", "above is 'much': give a number"),
         ("recovery_disk_full", "99", "recovery is 99: give at most the level 85"),
         ("hold_disk_full", "soon", "'soon'"),
@@ -202,7 +202,7 @@ def test_a_value_that_cannot_be_is_told_in_one_line_and_nothing_typed_is_lost(wo
         field(app, key).set_value(value)
         for button in ("Preview", "Apply"):
             press(app, button)
-            assert said.replace("'", "&#x27;") in text(app)
+            assert message.replace("'", "&#x27;") in text(app)
             assert field(app, key).value == value
         field(app, key).set_value(old)
     assert newest(working) == before

@@ -15,8 +15,9 @@ from streamlit.testing.v1 import AppTest
 
 from engine import units
 from engine.service.clock import WallClock
+from engine.store.read import portfolio
 from engine.store.read.reader import Reader
-from pages.ui import cache, navigation
+from pages.ui import navigation
 from tests.pages.stores import STATES, beat, store
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,8 +38,8 @@ def run(page: str, url: str, **query: str) -> AppTest:
 def text(app: AppTest) -> str:
     """What the page says: its Markdown, then the rows of its live tables; ages as they are read, without the element that lets them count."""
     tables = [json.loads(part.proto.json) for part in app.get("bidi_component") if part.proto.component_name == "podium_rows"]
-    said = " ".join([*(str(part.value) for part in app.markdown), *(table["html"] for table in tables)])
-    return re.sub(r'<span class="pd-ticking"[^>]*>([^<]*)</span>', r"\1", said)
+    words = " ".join([*(str(part.value) for part in app.markdown), *(table["html"] for table in tables)])
+    return re.sub(r'<span class="pd-ticking"[^>]*>([^<]*)</span>', r"\1", words)
 
 
 def test_there_are_pages() -> None:
@@ -47,7 +48,7 @@ def test_there_are_pages() -> None:
 
 @pytest.mark.parametrize("state", [state for state in STATES if state != "locked"])
 @pytest.mark.parametrize("page", PAGES)
-def test_a_page_is_right_whatever_the_store_is_like(page: str, state: str, full_store: str, tmp_path: Path) -> None:
+def test_a_page_works_with_every_store(page: str, state: str, full_store: str, tmp_path: Path) -> None:
     with store(state, full_store, tmp_path) as url:
         app = run(page, url)
     assert not app.exception
@@ -89,7 +90,7 @@ def test_a_link_to_no_decision_says_so_or_shows_the_newest(tick: str, symbol: st
     with store("full", full_store, tmp_path) as url:
         app = run("03_decision.py", url, tick=tick, symbol=symbol)
     assert not app.exception
-    assert ("is kept" in text(app)) == tick.isdigit()
+    assert ("is stored" in text(app)) == tick.isdigit()
 
 
 def test_what_is_not_due_yet_is_said_in_words(full_store: str, tmp_path: Path) -> None:
@@ -102,27 +103,27 @@ def test_the_machine_at_that_moment_is_told_as_far_as_it_is_known(full_store: st
     with store("full", full_store, tmp_path) as url:
         watched = text(run("03_decision.py", url, tick="30", symbol="ETH"))
         unwatched = text(run("03_decision.py", url, tick="0", symbol="ETH"))
-    for word in ("The machine at that moment", "Waited for a CPU", "2.5 %", "410 MB", "Paused for garbage", "1.2 ms"):
+    for word in ("Machine state", "CPU pressure", "2.5 %", "410 MB", "GC pause", "1.2 ms"):
         assert word in watched, word
-    assert "Throttled" not in watched, "no container throttles here"
-    assert "nobody watched the machine at this tick" in unwatched
+    assert "CPU throttled" not in watched, "no container throttles here"
+    assert "no readings of the machine at this tick" in unwatched
 
 
 @pytest.mark.parametrize("span", ["15 min", "1 h", "6 h", "1 d", "7 d", "30 d", "1 y"])
-def test_resources_are_told_for_every_range(span: str, full_store: str, tmp_path: Path) -> None:
+def test_resources_are_shown_for_every_range(span: str, full_store: str, tmp_path: Path) -> None:
     with store("full", full_store, tmp_path) as url:
         beat(tmp_path, WallClock().now())  # readings are those of now
         app = run("09_resources.py", url, range=span)
     assert not app.exception
     shown = text(app)
-    assert "A point is the mean of" in shown
+    assert "Each point is the mean of" in shown
     assert "No GPU found." in shown
 
 
 def test_the_newest_decision_is_the_newest_at_every_look(full_store: str, tmp_path: Path) -> None:
     with store("full", full_store, tmp_path) as url:
         app = run("03_decision.py", url, symbol="ETH")
-        assert "the newest, followed as ticks come" in text(app)
+        assert "newest, updated with every tick" in text(app)
         assert "tick <b>159</b>" in text(app)
         next(button for button in app.button if button.label == "Previous").click().run()
         assert "158" in app.query_params["tick"]
@@ -131,7 +132,7 @@ def test_the_newest_decision_is_the_newest_at_every_look(full_store: str, tmp_pa
 def test_filters_come_from_the_address(full_store: str, tmp_path: Path) -> None:
     with store("full", full_store, tmp_path) as url:
         app = run("02_decisions.py", url, symbol="SOL", action="buy")
-    assert [one.value for one in app.selectbox][:2] == ["SOL", "buy"]
+    assert [box.value for box in app.selectbox][:2] == ["SOL", "buy"]
 
 
 def test_filters_follow_the_address_when_the_browser_goes_back(full_store: str, tmp_path: Path) -> None:
@@ -149,25 +150,25 @@ def test_filters_follow_the_address_when_the_browser_goes_back(full_store: str, 
 def test_a_filter_that_fits_nothing_says_so(full_store: str, tmp_path: Path) -> None:
     with store("young", full_store, tmp_path) as url:
         app = run("02_decisions.py", url, degraded="yes")
-    assert "no decision fits these filters" in text(app)
+    assert "no decision matches these filters" in text(app)
 
 
-def test_no_two_parts_of_a_page_are_of_two_ticks(full_store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_parts_of_a_page_show_the_same_tick(full_store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with store("full", full_store, tmp_path) as url:
-        read = cache.QUERIES["positions"]
+        read = portfolio.read_positions
 
         def read_while_the_store_moves_on(reader: Reader) -> pd.DataFrame:
-            found: pd.DataFrame = read(reader)
+            positions = read(reader)
             with closing(sqlite3.connect(tmp_path / "podium.db")) as made, made:
                 newest = made.execute("SELECT max(tick) FROM ticks").fetchone()[0]
                 for table in ("decisions", "ticks"):
                     made.execute(f"DELETE FROM {table} WHERE tick = {newest}")
-            return found
+            return positions
 
-        monkeypatch.setitem(cache.QUERIES, "positions", read_while_the_store_moves_on)
+        monkeypatch.setattr(portfolio, "read_positions", read_while_the_store_moves_on)
         at = int(Reader(url).frame("SELECT at FROM ticks ORDER BY tick DESC LIMIT 1")["at"].iloc[0])
         shown = text(run("01_overview.py", url))
-    assert f"the newest was for {units.format_time(at, '%Y-%m-%d %H:%M')}" in shown
+    assert f"newest {units.format_time(at, '%Y-%m-%d %H:%M')}" in shown
 
 
 def test_an_action_run_by_hand_waits_in_the_inbox_with_its_reason(full_store: str, tmp_path: Path) -> None:
@@ -203,7 +204,7 @@ def test_the_signal_box_shows_what_is_set_and_not_what_was_typed(full_store: str
         st.cache_data.clear()
         app.run()
         assert app.number_input[0].value == 0.2
-        assert "Set now: 0.200." in text(app)
+        assert "Current signal: 0.200." in text(app)
         app.text_input(key="reason").set_value("another try").run()
         app.number_input[0].set_value(0.4).run()
         next(button for button in app.button if button.label == "Set signal").click().run()
@@ -227,5 +228,5 @@ def test_a_drawdown_stop_is_named_on_control_with_what_lifts_it(full_store: str,
             made.execute("UPDATE ticks SET drawdown = ? WHERE tick = (SELECT max(tick) FROM ticks)", (lost,))
         shown = text(run("12_control.py", url))
     assert ("Drawdown stop." in shown) == stopped
-    assert ("Equity is 18.2 % below its peak, the limit is 15.0 %." in shown) == stopped
-    assert ("restarts the peak at today" in shown) == stopped
+    assert ("Equity is 18.2 % below its peak; the limit is 15.0 %." in shown) == stopped
+    assert ("restarts the peak at the current" in shown) == stopped

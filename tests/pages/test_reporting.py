@@ -17,7 +17,7 @@ def test_a_report_is_made_of_the_store_the_page_shows(tmp_path: Path) -> None:
     assert trouble == ""
     assert page is not None
     assert page.startswith(b"<!doctype html>")
-    assert b"5 ticks decided 4 symbols: 20 decisions" in page
+    assert b"5 ticks, 4 symbols: 20 decisions" in page
 
 
 def test_a_day_without_a_report_says_why(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from engine.backtest import run_backtest
 from engine.domain.decision import LIMITS
-from engine.domain.succession import Agreement
+from engine.domain.evidence import Agreement
 from engine.evidence import succession
 from engine.explain import DecisionFacts, explain_decision
 from engine.store.read import decision, timeline
@@ -50,7 +50,7 @@ def test_a_decision_says_nothing_of_versions_that_use_all_or_where_nothing_is_pr
 
 
 @pytest.mark.parametrize(
-    ("agreement", "left", "words"), [(0.93, 1.0, "serves at full size"), (-0.4, 0.12, "reduced to 12 % until its own record allows more")]
+    ("agreement", "left", "words"), [(0.93, 1.0, "serve at full size"), (-0.4, 0.12, "reduced to 12 % until their own record allows more")]
 )
 def test_models_and_the_decision_show_the_agreement_and_what_it_leaves(
     agreement: float, left: float, words: str, full_store: str, tmp_path: Path
@@ -59,10 +59,10 @@ def test_models_and_the_decision_show_the_agreement_and_what_it_leaves(
         compared(tmp_path, agreement, left)
         shown = text(run("05_models.py", url))
         assert timeline.read_inherited_share(Reader(url)) == pytest.approx(left)
-        told = decision.read_decision(Reader(url), LAST, SYMBOLS[0])
-        assert told is not None
-        assert decision_text.collect_facts(told).inherited == pytest.approx(left)
-        assert dict(told.limits)["new version"] == pytest.approx(0.1 * left)
+        result = decision.read_decision(Reader(url), LAST, SYMBOLS[0])
+        assert result is not None
+        assert decision_text.collect_facts(result).inherited == pytest.approx(left)
+        assert dict(result.limits)["new version"] == pytest.approx(0.1 * left)
     assert words in shown
     assert f"{abs(agreement):.2f}" in shown
     assert "2,304 rows" in shown
@@ -71,15 +71,15 @@ def test_models_and_the_decision_show_the_agreement_and_what_it_leaves(
 def test_models_says_nothing_where_no_version_was_compared(full_store: str, tmp_path: Path) -> None:
     with store("full", full_store, tmp_path) as url:
         assert timeline.read_agreements(Reader(url), [0, SERVES]) == {}
-        assert "Agreement of the ensemble" not in text(run("05_models.py", url))
+        assert "Agreement with the versions" not in text(run("05_models.py", url))
 
 
 def test_a_backtest_lists_the_agreement_of_every_version_after_the_first() -> None:
     knobs = replace(KNOBS, first_training=250, retrain_every=100)
-    told = run_backtest(
-        settings(knobs=knobs, models=("ridge", "online")), simulated(370, symbols=4), report_progress=lambda *_: None, clock=StoppedClock()
+    result = run_backtest(
+        settings(trading=knobs, models=("ridge", "online")), simulated(370, symbols=4), report_progress=lambda *_: None, clock=StoppedClock()
     )
-    (found,) = json.loads(json.dumps(told["training"]))["agreements"]
-    assert found["tick"] == 249 + 100 + KNOBS.deployment_lag_bars
-    assert len(found["record"]) == len(HORIZONS)
-    assert found["rows"] > 100
+    (agreement_row,) = json.loads(json.dumps(result["training"]))["agreements"]
+    assert agreement_row["tick"] == 249 + 100 + KNOBS.deployment_lag_bars
+    assert len(agreement_row["record"]) == len(HORIZONS)
+    assert agreement_row["rows"] > 100

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.domain.trading_config import TradingConfig
-from engine.domain.trading_rules import TradingRules
+from engine.domain.trading_config import TradingConfig, TradingRules
 from pages.ui import trading_rules
 from tests.pages.stores import store
 from tests.pages.test_pages import run, text
@@ -58,7 +57,7 @@ def test_an_estimate_has_its_interval_and_n_or_says_that_there_is_too_little() -
         "spread_estimate_pairs": 299.0,
     }
     lines = trading_rules.list_symbol_rules(asdict(KNOBS), ("A", "B"), "A", "Abdi-Ranaldo 2017", micro)
-    assert lines[-1].cells[1] == "8.0 bps (5.0..10.2 bps, n=299)"
+    assert lines[-1].cells[1] == "8.0 bps (5.0 to 10.2 bps, n=299)"
     few = micro | {"spread_estimate_bps": None, "spread_estimate_low_bps": None, "spread_estimate_high_bps": None, "spread_estimate_pairs": 12.0}
     assert trading_rules.list_symbol_rules(asdict(KNOBS), ("A", "B"), "A", "setting", few)[-1].cells[1] == "not enough data, n=12"
     assert len(trading_rules.list_symbol_rules(asdict(KNOBS), ("A", "B"), "A", "book", {})) == len(trading_rules.RULE_COLUMNS) - 1
@@ -68,9 +67,7 @@ def test_an_estimate_has_its_interval_and_n_or_says_that_there_is_too_little() -
 def test_sources_and_fees_of_many_symbols_are_one_phrase() -> None:
     assert trading_rules.describe_spread_sources(("book",)) == "book"
     assert trading_rules.describe_spread_sources(("book", "setting", "book")) == "book (2 symbols), setting (1 symbol)"
-    assert trading_rules.describe_fees(asdict(KNOBS), 2) == (
-        "Fee 4.0 to 10.0 bps a side for a fill that takes, \N{MINUS SIGN}1.0 to 10.0 bps for one that rested"
-    )
+    assert trading_rules.describe_fees(asdict(KNOBS), 2) == ("Fees per side: taker 4.0 to 10.0 bps, maker \N{MINUS SIGN}1.0 to 10.0 bps")
     assert trading_rules.describe_carry(-12.34, 4.0) == ("\N{MINUS SIGN}8.34", "borrow \N{MINUS SIGN}12.34, funding +4.00")
     assert trading_rules.describe_carry(None, None)[0] == "\N{EN DASH}"
 
@@ -79,7 +76,7 @@ def test_sources_and_fees_of_many_symbols_are_one_phrase() -> None:
 def test_the_pages_show_rules_and_costs(full_store: str, tmp_path: Path, page: str) -> None:
     with store("full", full_store, tmp_path) as url:
         shown = text(run(page, url))
-    for words in ("Trading rules and costs", "Minimum order", "Fee, maker", "Borrow a year"):
+    for words in ("Trading rules and costs", "Minimum order", "Maker fee", "Borrow, per year"):
         assert words in shown
     if page == "06_portfolio.py":
         assert "Borrow and funding" in shown

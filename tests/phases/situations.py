@@ -29,29 +29,29 @@ PRICE = 100.0
 
 @dataclass(frozen=True)
 class Situation:
-    """All that risk and decision look at, for S symbols."""
+    """All inputs of the risk and decision phases, for S symbols."""
 
     forecast: Forecast
-    mood: MarketState
+    market_state: MarketState
     liquidity: Liquidity
-    opinions: Predictions
+    predictions: Predictions
     inputs: Inputs
     state: State
     degraded: tuple[Phase, ...] = ()
 
     def sizes(self) -> Sizes:
-        return risk.size_positions(self.forecast, self.mood, self.liquidity, self.inputs, self.state)
+        return risk.size_positions(self.forecast, self.market_state, self.liquidity, self.inputs, self.state)
 
     def settled(self, *, waived: tuple[str, ...] = ()) -> Decisions:
-        return decision.decide_actions(self.sizes(), self.liquidity, self.opinions, self.mood, self.inputs, self.degraded, waived=waived)
+        return decision.decide_actions(self.sizes(), self.liquidity, self.predictions, self.market_state, self.inputs, self.degraded, waived=waived)
 
-    def knobs(self, **changed: Any) -> Situation:
+    def with_config(self, **changed: Any) -> Situation:
         return replace(self, inputs=replace(self.inputs, config=replace(self.inputs.config, **changed)))
 
-    def account(self, **changed: Any) -> Situation:
+    def with_account(self, **changed: Any) -> Situation:
         return replace(self, inputs=replace(self.inputs, account=replace(self.inputs.account, **changed)))
 
-    def given(self, **changed: Any) -> Situation:
+    def with_inputs(self, **changed: Any) -> Situation:
         return replace(self, inputs=replace(self.inputs, **changed))
 
     def moving(self, returns: Floats, *, missing: Bools | None = None) -> Situation:
@@ -61,19 +61,19 @@ class Situation:
         bars = Bars(close, close, close, close, np.ones_like(close))
         inputs = self.inputs
         view = build_view(bars, inputs.books, inputs.flow, inputs.at, inputs.interval, inputs.config.volatility_halflife)
-        return self.given(bars=bars, view=view)
+        return self.with_inputs(bars=bars, view=view)
 
-    def costs(self, **changed: Any) -> Situation:
+    def with_liquidity(self, **changed: Any) -> Situation:
         return replace(self, liquidity=replace(self.liquidity, **changed))
 
-    def said(self, **changed: Any) -> Situation:
-        return replace(self, opinions=replace(self.opinions, **changed))
+    def with_predictions(self, **changed: Any) -> Situation:
+        return replace(self, predictions=replace(self.predictions, **changed))
 
     def holding(self, *shares: float) -> Situation:
         """With positions of these shares of equity."""
         account = self.inputs.account
         held = np.array(shares)
-        return self.account(positions=held * account.equity / PRICE, entry=np.where(held != 0, PRICE, np.nan))
+        return self.with_account(positions=held * account.equity / PRICE, entry_price=np.where(held != 0, PRICE, np.nan))
 
     def expecting(self, *means: float) -> Situation:
         """With forecasts of these many horizon volatilities, at every horizon."""
@@ -82,7 +82,7 @@ class Situation:
         return replace(self, forecast=forecast)
 
     def proven(self, low: float, estimate: float) -> Situation:
-        """With about this lower bound of R2 and this R2 at every horizon; the bound is made by its variance."""
+        """With about this lower bound of R2 and this R2 at every horizon; the variance is set to give the bound."""
         state = replace(self.state, recent=sums(low, estimate))
         return replace(self, state=state)
 
@@ -104,7 +104,7 @@ def sums(low: float, estimate: float) -> SkillSums:
 
 
 def situation(symbols: int = 1, *, sigma: float = 0.002, cost_bps: float = 3.0) -> Situation:
-    """A flat account of 100,000, a proven skill, a forecast of half a volatility up, cheap trading: every gate is open."""
+    """A flat account of 100,000, a proven skill, a forecast of half a volatility up, cheap trading: every gate passes."""
     bars = walk_bars(symbols, 300, 5)
     books, flow = no_books(symbols), no_flow(symbols)
     view = build_view(bars, books, flow, START, MINUTE, 60.0)
@@ -113,21 +113,21 @@ def situation(symbols: int = 1, *, sigma: float = 0.002, cost_bps: float = 3.0) 
     names = tuple(f"S{index}" for index in range(symbols))
     inputs = Inputs(TICK, START, MINUTE, names, bars, books, flow, np.ones(symbols, dtype=bool), account, KNOBS, (), view)
     probabilities = np.tile([1.0, 0.0, 0.0, 0.0], (symbols, 1))
-    mood = MarketState(
-        ones * sigma, zeros, ones * sigma, zeros, np.zeros(symbols, dtype=np.int64), probabilities, 0.3, 0.5, 0.0, 0.0, zeros, regimes.initial_regime_model(),
-        incidents.initial_incident_state(symbols),
+    market_state = MarketState(
+        ones * sigma, zeros, ones * sigma, zeros, np.zeros(symbols, dtype=np.int64), probabilities, 0.3, 0.5, 0.0, 0.0, zeros,
+        regimes.initial_regime_model(), incidents.initial_incident_state(symbols),
     )  # fmt: skip
     assert len(REGIMES) == 4
+    metrics = book_metrics_without_book(liquidity_forecast.empty_liquidity_forecast(), nothing, nothing, nothing)
     liquidity = Liquidity(
         ones * PRICE, ones * 2.0, nothing, nothing, nothing, nothing, nothing, ones * (cost_bps - 1.0), zeros, ones * cost_bps,
-        np.zeros(symbols, dtype=bool), np.full(symbols, SPREAD_SOURCES.index("setting")), book_metrics_without_book(liquidity_forecast.empty_liquidity_forecast(), nothing, nothing, nothing),
-        (), nothing,
+        np.zeros(symbols, dtype=bool), np.full(symbols, SPREAD_SOURCES.index("setting")), metrics, (), nothing,
     )  # fmt: skip
     models = ("one", "two", "three", "four")
-    shape, all_heard = (len(models), len(HORIZONS), symbols), np.ones(len(models), dtype=bool)
-    opinions = Predictions(
+    shape, all_active = (len(models), len(HORIZONS), symbols), np.ones(len(models), dtype=bool)
+    predictions = Predictions(
         models, models, np.full(shape, 0.5), np.ones(shape), np.ones(shape[1:]), zeros, ones * len(models), "reliable", np.full(shape, 0.5),
-        np.zeros(shape[1:]), (), ModelSelection(models, all_heard, all_heard, np.full(len(models), np.nan), np.zeros(4)),
+        np.zeros(shape[1:]), (), ModelSelection(models, all_active, all_active, np.full(len(models), np.nan), np.zeros(4)),
     )  # fmt: skip
     scale: Floats = np.sqrt(np.array(HORIZONS, dtype=float))[:, None] * sigma * ones
     flat = np.zeros(shape[1:])
@@ -136,7 +136,7 @@ def situation(symbols: int = 1, *, sigma: float = 0.002, cost_bps: float = 3.0) 
     forecast = Forecast(
         flat, flat, flat, flat + 0.5, np.full(shape[:2], 0.25), scale, *widths, volatility.missing_volatility_forecast(state.volatility)
     )
-    made = Situation(forecast, mood, liquidity, opinions, inputs, state)
+    made = Situation(forecast, market_state, liquidity, predictions, inputs, state)
     return made.expecting(*([0.5] * symbols)).proven(0.02, 0.04)
 
 
@@ -150,7 +150,7 @@ def random_book(seed: int, *, symbols: int = 6, order: Ints | None = None) -> Si
     mean, low = draw.normal(0.0, 0.5, symbols), float(draw.uniform(0.001, 0.05))
     order = np.arange(symbols) if order is None else order
     moves, sigma, cost, held, mean = moves[order] * 0.001, sigma[order], cost[order], held[order], mean[order]
-    one = situation(symbols).knobs(max_position=float(draw.choice([0.2, 0.5]))).moving(moves)
+    case = situation(symbols).with_config(max_position=float(draw.choice([0.2, 0.5]))).moving(moves)
     scale = np.sqrt(np.array(HORIZONS, dtype=float))[:, None] * sigma
-    one = replace(one, forecast=replace(one.forecast, scale=scale), mood=replace(one.mood, sigma=sigma))
-    return one.expecting(*mean).costs(cost_bps=cost).holding(*held).proven(low, 0.05)
+    case = replace(case, forecast=replace(case.forecast, scale=scale), market_state=replace(case.market_state, sigma=sigma))
+    return case.expecting(*mean).with_liquidity(cost_bps=cost).holding(*held).proven(low, 0.05)

@@ -1,4 +1,4 @@
-"""Whatever is wrong with the data of a symbol: no target grows, and what has a bar of this moment may be reduced."""
+"""With any fault in the data of a symbol no target grows, and a position with a current bar can be reduced."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from engine.domain.decision import ACTIONS
 from engine.domain.incidents import EVERYWHERE, INCIDENT_KINDS, NO_FAULT, DataFaults, Incident
 from engine.domain.record import Bools
 from engine.domain.trading_config import Event
-from engine.evidence import faults, incidents
+from engine.evidence import incidents
 from engine.phases import gates
 from tests.makers import MINUTE, START, bold, decided, grew
 from tests.phases.situations import Situation, situation
@@ -23,14 +23,14 @@ SYMBOLS = 4
 NAMES = tuple(f"S{index}" for index in range(SYMBOLS))
 
 
-def with_faults(one: Situation, found: DataFaults) -> Situation:
-    return replace(one, mood=replace(one.mood, incident_state=replace(one.mood.incident_state, faults=found)))
+def with_faults(case: Situation, data_faults: DataFaults) -> Situation:
+    return replace(case, market_state=replace(case.market_state, incident_state=replace(case.market_state.incident_state, faults=data_faults)))
 
 
 def found_in(kind: str, symbol: str, *, bars: int = 14) -> DataFaults:
-    """What an incident that has been open for so many bars means for each symbol."""
+    """The data faults of each symbol for an incident that has been open for so many bars."""
     lasting = Incident(kind, symbol, START - bars * MINUTE, None, "")
-    return faults.find_faults((lasting,), None, START, MINUTE, NAMES)
+    return incidents.find_faults((lasting,), None, START, MINUTE, NAMES)
 
 
 @pytest.mark.parametrize("kind", INCIDENT_KINDS)
@@ -41,11 +41,11 @@ def found_in(kind: str, symbol: str, *, bars: int = 14) -> DataFaults:
     frozen=st.booleans(),
 )
 def test_no_target_grows_while_an_incident_is_open(kind: str, symbol: str, shares: list[float], means: list[float], frozen: bool) -> None:
-    found = found_in(kind, symbol)
-    found = replace(found, frozen_bar=np.full(SYMBOLS, frozen))
-    one = with_faults(situation(SYMBOLS).holding(*shares).expecting(*means), found)
-    settled, held = one.settled(), one.sizes().current
-    touched = found.kind != NO_FAULT
+    data_faults = found_in(kind, symbol)
+    data_faults = replace(data_faults, frozen_bar=np.full(SYMBOLS, frozen))
+    case = with_faults(situation(SYMBOLS).holding(*shares).expecting(*means), data_faults)
+    settled, held = case.settled(), case.sizes().current
+    touched = data_faults.kind != NO_FAULT
     assert touched.sum() == (SYMBOLS if symbol == EVERYWHERE else 1)
     assert not settled.gates.passed[FRESH, touched].any()
     assert settled.gates.passed[FRESH, ~touched].all()
@@ -59,11 +59,11 @@ def test_no_target_grows_while_an_incident_is_open(kind: str, symbol: str, share
 
 @pytest.mark.parametrize("kind", INCIDENT_KINDS)
 def test_a_position_against_the_forecast_is_closed_on_a_bar_of_this_moment(kind: str) -> None:
-    one = with_faults(situation(SYMBOLS).holding(-0.1, -0.1, -0.1, -0.1), found_in(kind, "S1"))
-    settled = one.settled()
+    case = with_faults(situation(SYMBOLS).holding(-0.1, -0.1, -0.1, -0.1), found_in(kind, "S1"))
+    settled = case.settled()
     assert settled.target[1] == 0.0
     assert settled.target[0] > 0.0
-    assert (one.knobs(flatten=True).settled().target == 0.0).all()
+    assert (case.with_config(flatten=True).settled().target == 0.0).all()
 
 
 @pytest.mark.parametrize("kind", INCIDENT_KINDS)
@@ -74,14 +74,14 @@ def test_what_would_be_bought_is_held_and_fresh_data_binds(kind: str) -> None:
 
 
 def test_a_frozen_bar_is_no_price_to_close_at_not_even_by_hand() -> None:
-    found = replace(found_in("stale", "S1"), frozen_bar=np.arange(SYMBOLS) == 1)
-    one = with_faults(situation(SYMBOLS).holding(-0.1, -0.1, -0.1, -0.1).knobs(flatten=True), found)
-    assert one.settled().delta[1] == 0.0
-    assert one.settled(waived=("fresh data",)).target[1] == 0.0
+    data_faults = replace(found_in("stale", "S1"), frozen_bar=np.arange(SYMBOLS) == 1)
+    case = with_faults(situation(SYMBOLS).holding(-0.1, -0.1, -0.1, -0.1).with_config(flatten=True), data_faults)
+    assert case.settled().delta[1] == 0.0
+    assert case.settled(waived=("fresh data",)).target[1] == 0.0
 
 
 def touching(kind: str) -> Bools:
-    """The symbols that would be opened or added to at the boldest moment and are not, with this incident open on the first two of them."""
+    """The symbols that would be opened or added to, and are not while this incident is open on the first two of them."""
     at = bold()
     wanted = grew(decided(at), at.inputs.account)
     some = np.flatnonzero(wanted)[:2]
@@ -108,9 +108,9 @@ def test_a_skewed_clock_that_is_told_with_this_bar_holds_from_this_bar_on() -> N
 
 def test_the_graver_of_two_incidents_is_named() -> None:
     open_ones = tuple(Incident(kind, "S1", START - bars * MINUTE, None, "") for kind, bars in (("stale", 5), ("clock skew", 90)))
-    found = faults.find_faults(open_ones, None, START, MINUTE, NAMES)
-    assert (INCIDENT_KINDS[found.kind[1]], found.bars[1]) == ("stale", 5)
-    assert set(faults.SEVERITY) == set(INCIDENT_KINDS)
+    data_faults = incidents.find_faults(open_ones, None, START, MINUTE, NAMES)
+    assert (INCIDENT_KINDS[data_faults.kind[1]], data_faults.bars[1]) == ("stale", 5)
+    assert set(incidents.SEVERITY) == set(INCIDENT_KINDS)
 
 
 def test_where_the_market_could_not_be_looked_at_what_is_open_stays_open() -> None:

@@ -1,4 +1,4 @@
-"""Which symbols may be forecast: those with the history, a volatility, a fresh bar and every column they must have."""
+"""Usable symbols: those with enough history, a volatility, a fresh bar and every required column."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_columns_that_may_be_blank_take_nobody_out() -> None:
 def test_a_family_that_is_blank_or_of_the_wrong_shape_is_named() -> None:
     with pytest.raises(ValueError, match=r"^returns has blank columns for every symbol$"):
         built(family_that(moment(), nothing))
-    with pytest.raises(ValueError, match=r"^returns gave shape \(7, \d+\), expected \(8, \d+\)$"):
+    with pytest.raises(ValueError, match=r"^returns returned shape \(7, \d+\), expected \(8, \d+\)$"):
         built(family_that(moment(), lambda family, view: family.build(view)[1:]))
 
 

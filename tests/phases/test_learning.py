@@ -1,4 +1,4 @@
-"""Learning scores only what has come due, and evolution asks for training when it is due."""
+"""Learning scores only the forecasts that come due, and evolution requests a training when one is due."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ def test_the_sums_grow_by_what_came_due_and_nothing_else() -> None:
 def test_a_symbol_that_is_not_fresh_is_neither_scored_nor_remembered() -> None:
     at = moment()
     fresh = np.arange(8) != 2
-    one = learned(changed(at, fresh=fresh))
+    partial = learned(changed(at, fresh=fresh))
     whole = learned(at)
-    assert np.isnan(one.pending.price[0, 2])
-    difference = whole.skill.rows[0, :, -1] - one.skill.rows[0, :, -1]
+    assert np.isnan(partial.pending.price[0, 2])
+    difference = whole.skill.rows[0, :, -1] - partial.skill.rows[0, :, -1]
     assert difference.tolist() == [1.0, 1.0, 1.0]
 
 

@@ -1,4 +1,4 @@
-"""What the market is like: measures against their formulas, and the worst assumed when they fail."""
+"""Market analysis: measures against their formulas, and the worst assumed when they fail."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def test_the_range_volatility_is_that_of_garman_and_klass() -> None:
 
 def test_trend_breadth_and_liquidity() -> None:
     at = moment()
-    mood = market.analyse_market(at.inputs, at.state)
+    market_state = market.analyse_market(at.inputs, at.state)
     trend = late(at).sum(axis=1) / (at.inputs.view.sigma * np.sqrt(48))
-    np.testing.assert_allclose(mood.trend, trend)
-    assert mood.breadth == pytest.approx((trend > 0).mean())
+    np.testing.assert_allclose(market_state.trend, trend)
+    assert market_state.breadth == pytest.approx((trend > 0).mean())
     money = at.inputs.bars.volume[:, -48:] * at.inputs.bars.close[:, -48:]
-    np.testing.assert_allclose(mood.liquidity, (np.abs(late(at)) / money).mean(axis=1) * 1e6, rtol=1e-9)
-    assert -1 <= mood.sentiment <= 1
-    assert mood.stress == pytest.approx(mood.probabilities[:, REGIMES.index("volatile")].mean())
+    np.testing.assert_allclose(market_state.liquidity, (np.abs(late(at)) / money).mean(axis=1) * 1e6, rtol=1e-9)
+    assert -1 <= market_state.sentiment <= 1
+    assert market_state.stress == pytest.approx(market_state.probabilities[:, REGIMES.index("volatile")].mean())
 
 
 def test_the_money_that_moves_a_price_is_not_known_without_a_volume() -> None:
@@ -67,10 +67,10 @@ def shaped(kind: str) -> Bars:
 @pytest.mark.parametrize("kind", ["calm", "trending", "volatile"])
 def test_a_shaped_market_is_recognised(kind: str) -> None:
     at = moment()
-    one = seen(four(at), shaped(kind))
-    state = replace(one.state, regime_probabilities=np.full((4, 4), 0.25), incident_state=incidents.initial_incident_state(4))
+    changed_at = seen(four(at), shaped(kind))
+    state = replace(changed_at.state, regime_probabilities=np.full((4, 4), 0.25), incident_state=incidents.initial_incident_state(4))
     for _ in range(30):
-        state = replace(state, regime_probabilities=market.analyse_market(one.inputs, state).probabilities)
+        state = replace(state, regime_probabilities=market.analyse_market(changed_at.inputs, state).probabilities)
     assert {REGIMES[index] for index in state.regime_probabilities.argmax(axis=1)} == {kind}
 
 
@@ -91,29 +91,29 @@ def test_symbols_without_a_volatility_stand_aside() -> None:
     at = moment()
     bars = walk_bars(8, 300, 2)
     blank = np.arange(8)[:, None] < 3
-    one = seen(at, Bars(*(np.where(blank, np.nan, part) for part in (bars.open, bars.high, bars.low, bars.close, bars.volume))))
-    mood = market.analyse_market(one.inputs, one.state)
-    assert np.isnan(mood.sigma[:3]).all()
-    assert (mood.trend[:3] == 0).all()
-    assert np.isfinite([mood.correlation, mood.breadth, mood.sentiment, mood.stress]).all()
+    changed_at = seen(at, Bars(*(np.where(blank, np.nan, part) for part in (bars.open, bars.high, bars.low, bars.close, bars.volume))))
+    market_state = market.analyse_market(changed_at.inputs, changed_at.state)
+    assert np.isnan(market_state.sigma[:3]).all()
+    assert (market_state.trend[:3] == 0).all()
+    assert np.isfinite([market_state.correlation, market_state.breadth, market_state.sentiment, market_state.stress]).all()
 
 
 def test_the_worst_is_assumed_when_it_fails() -> None:
     at = moment()
-    mood = market.assume_stress(at.inputs, at.state)
-    assert {REGIMES[index] for index in mood.regime} == {"volatile"}
-    assert (mood.stress, mood.correlation) == (1.0, 1.0)
-    np.testing.assert_array_equal(mood.sigma, at.inputs.view.sigma)
+    market_state = market.assume_stress(at.inputs, at.state)
+    assert {REGIMES[index] for index in market_state.regime} == {"volatile"}
+    assert (market_state.stress, market_state.correlation) == (1.0, 1.0)
+    np.testing.assert_array_equal(market_state.sigma, at.inputs.view.sigma)
 
 
 def placed(bars: Bars) -> Floats:
-    """(S, 12) where each of the last closes fell from its open, in the reach of its bar."""
-    opened, high, low, close = (np.log(one[:, -12:]) for one in (bars.open, bars.high, bars.low, bars.close))
+    """(S, 12) close less open of the last bars, as a share of their range."""
+    opened, high, low, close = (np.log(changed_at[:, -12:]) for changed_at in (bars.open, bars.high, bars.low, bars.close))
     return np.asarray((close - opened) / (high - low))
 
 
 def standing(bars: Bars, where: Bools, price: Floats | float) -> Bars:
-    """The bars with others in some places, that open and close at the price without having moved."""
+    """The bars with some replaced by flat ones."""
     opened, high, low, close = (np.where(where, price, part) for part in (bars.open, bars.high, bars.low, bars.close))
     return Bars(opened, high, low, close, bars.volume)
 
@@ -145,8 +145,8 @@ def test_the_correlation_leaves_out_what_stands_still() -> None:
 def test_breadth_and_stress_are_shares_of_the_symbols_that_are_known() -> None:
     at = moment()
     close = 100.0 * np.exp(np.cumsum(np.where(np.arange(8)[:, None] < 2, 1e-3, -1e-3) * np.ones((8, 300)), axis=1))
-    one = seen(at, Bars(close, close * 1.001, close * 0.999, close, np.ones_like(close)))
-    assert market.analyse_market(one.inputs, one.state).breadth == 0.25
+    changed_at = seen(at, Bars(close, close * 1.001, close * 0.999, close, np.ones_like(close)))
+    assert market.analyse_market(changed_at.inputs, changed_at.state).breadth == 0.25
     blank = np.arange(8)[:, None] == 0
     part = seen(at, Bars(*(np.where(blank, np.nan, piece) for piece in (close, close * 1.001, close * 0.999, close, np.ones_like(close)))))
     assert market.analyse_market(part.inputs, part.state).breadth == pytest.approx(1 / 7)
@@ -158,11 +158,11 @@ def test_breadth_and_stress_are_shares_of_the_symbols_that_are_known() -> None:
 
 def test_a_symbol_whose_bar_is_stale_tells_nothing_of_its_regime() -> None:
     at = moment()
-    told = market.analyse_market(at.inputs, at.state).probabilities
+    probabilities = market.analyse_market(at.inputs, at.state).probabilities
     stale = market.analyse_market(replace(at.inputs, fresh=np.arange(8) != 3), at.state).probabilities
     others = np.arange(8) != 3
-    np.testing.assert_array_equal(stale[others], told[others])
-    assert not np.array_equal(stale[3], told[3])
+    np.testing.assert_array_equal(stale[others], probabilities[others])
+    assert not np.array_equal(stale[3], probabilities[3])
     sigma = np.where(others, at.inputs.view.sigma, np.nan)
     unknown = market.analyse_market(replace(at.inputs, view=replace(at.inputs.view, sigma=sigma)), at.state).probabilities
     np.testing.assert_array_equal(stale[3], unknown[3])

@@ -1,4 +1,4 @@
-"""Selection, validation and the ensemble: who is heard, how far, and what comes of it."""
+"""Selection, validation and the ensemble: active models, their reliability, and the forecast."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def chosen(at: Moment, state: State | None = None) -> ModelSelection:
 
 
 def with_losses(at: Moment, first: list[float]) -> State:
-    """Conditions under which each model's loss was constant, over many ticks; that of models after the first few as the last of them."""
+    """A state in which the loss of each model was constant over many ticks; further models have the last loss given."""
     losses = first + first[-1:] * (len(at.catalog.names) - len(first))
     ticks = 5_000.0
     now = selection.market_conditions(decided(at).market_state)
@@ -29,49 +29,49 @@ def with_losses(at: Moment, first: list[float]) -> State:
 
 
 def proven(state: State) -> State:
-    """Silencing has paid beyond doubt."""
+    """Leaving models out has paid beyond doubt."""
     gained = having(state.selection_gain.gain, power=1e4, gain=1e4, blocks=1e4, rows=1e4, block_squared=1.0)
     return replace(state, selection_gain=replace(state.selection_gain, gain=gained))
 
 
 def test_the_conditions_a_loss_may_depend_on() -> None:
     """A constant, stress, the mean size of the trends, 5 at most, and correlation."""
-    mood = replace(decided(moment()).market_state, stress=0.25, correlation=0.4, trend=np.array([1.0, -2.0, 0.0, 4.0, 0.0, 0.0, 0.0, -3.0]))
-    assert selection.market_conditions(mood).tolist() == [1.0, 0.25, 1.25, 0.4]
-    assert selection.market_conditions(replace(mood, trend=np.full(8, -6.0))).tolist() == [1.0, 0.25, 5.0, 0.4]
+    market_state = replace(decided(moment()).market_state, stress=0.25, correlation=0.4, trend=np.array([1.0, -2.0, 0.0, 4.0, 0.0, 0.0, 0.0, -3.0]))
+    assert selection.market_conditions(market_state).tolist() == [1.0, 0.25, 1.25, 0.4]
+    assert selection.market_conditions(replace(market_state, trend=np.full(8, -6.0))).tolist() == [1.0, 0.25, 5.0, 0.4]
 
 
-def test_a_model_that_does_worse_than_nothing_in_these_conditions_is_not_heard_once_that_is_proved_to_pay() -> None:
-    told = chosen(moment(), proven(with_losses(moment(), [0.10, -0.05, 0.0, 0.0])))
-    assert told.active.tolist() == told.preferred.tolist() == [False] + [True] * (len(told.models) - 1)
-    assert told.expected_loss[0] > 1.0
-    assert told.expected_loss[1] < 1.0
+def test_a_model_that_does_worse_than_nothing_in_these_conditions_is_not_active_once_that_is_proved_to_pay() -> None:
+    result = chosen(moment(), proven(with_losses(moment(), [0.10, -0.05, 0.0, 0.0])))
+    assert result.active.tolist() == result.preferred.tolist() == [False] + [True] * (len(result.models) - 1)
+    assert result.expected_loss[0] > 1.0
+    assert result.expected_loss[1] < 1.0
 
 
-def test_until_silencing_is_proved_to_pay_all_are_heard() -> None:
-    told = chosen(moment(), with_losses(moment(), [0.10, -0.05, 0.0, 0.0]))
-    assert told.active.all()
-    assert told.preferred.tolist() == [False] + [True] * (len(told.models) - 1)
+def test_until_leaving_models_out_is_proved_to_pay_all_are_active() -> None:
+    result = chosen(moment(), with_losses(moment(), [0.10, -0.05, 0.0, 0.0]))
+    assert result.active.all()
+    assert result.preferred.tolist() == [False] + [True] * (len(result.models) - 1)
 
 
-def test_the_best_two_of_bad_models_are_still_heard() -> None:
-    heard = chosen(moment(), proven(with_losses(moment(), [0.10, 0.05, 0.2, 0.3]))).active
-    assert np.flatnonzero(heard).tolist() == [0, 1]
+def test_the_best_two_of_bad_models_stay_active() -> None:
+    active = chosen(moment(), proven(with_losses(moment(), [0.10, 0.05, 0.2, 0.3]))).active
+    assert np.flatnonzero(active).tolist() == [0, 1]
 
 
-def test_a_model_that_does_not_serve_is_not_heard() -> None:
+def test_a_model_that_does_not_serve_is_not_active() -> None:
     at = moment()
     silent = replace(at, catalog=replace(at.catalog, serving=(None, *at.catalog.serving[1:])))
-    told = chosen(silent)
-    assert not told.active[0]
-    assert np.isnan(told.expected_loss[0])
-    opinions = decided(silent).predictions
-    assert np.isnan(opinions.mean[0]).all()
-    assert (opinions.reliability[0] == 0).all()
-    assert opinions.versions[0] == ""
+    result = chosen(silent)
+    assert not result.active[0]
+    assert np.isnan(result.expected_loss[0])
+    predictions = decided(silent).predictions
+    assert np.isnan(predictions.mean[0]).all()
+    assert (predictions.reliability[0] == 0).all()
+    assert predictions.versions[0] == ""
 
 
-def test_where_one_model_does_not_serve_the_others_are_heard_as_before() -> None:
+def test_where_one_model_does_not_serve_the_others_stay_active_as_before() -> None:
     at = moment()
     whole, less = (
         decided(replace(at, catalog=replace(at.catalog, serving=serving))) for serving in (at.catalog.serving, (None, *at.catalog.serving[1:]))
@@ -84,7 +84,7 @@ def test_where_one_model_does_not_serve_the_others_are_heard_as_before() -> None
     np.testing.assert_array_equal(less.predictions.active_models, whole.predictions.active_models - (whole.predictions.reliability[0, 0] > 0))
 
 
-def test_before_any_training_nobody_is_heard() -> None:
+def test_before_any_training_no_model_is_active() -> None:
     at = moment()
     outcome = decided(replace(at, catalog=replace(at.catalog, serving=(None,) * len(at.catalog.names))))
     assert not outcome.predictions.active_models.any()
@@ -110,7 +110,7 @@ def test_a_vote_far_from_the_others_is_trusted_by_half() -> None:
 
 
 def matrix_of(at: Moment, share: float) -> FeatureMatrix:
-    """The moment's features with a share of them far outside what was trained on."""
+    """The moment's features, with a share of them far outside the range of training."""
     values = decided(at).features.values.copy()
     values[:, : round(share * values.shape[1])] = 1e9
     return FeatureMatrix(at.catalog.columns, values, np.ones(8, dtype=bool))
@@ -125,19 +125,19 @@ def test_features_outside_their_range_lower_trust_to_nothing(share: float, verdi
             at.catalog, serving=tuple(s and replace(s, feature_low=s.feature_low - 10, feature_high=s.feature_high + 10) for s in at.catalog.serving)
         ),
     )
-    told = validation.cross_check_models(chosen(at), matrix_of(quiet, share), at.state, quiet.catalog)
-    assert told.verdict == verdict
-    np.testing.assert_allclose(told.out_of_distribution, round(share * len(at.catalog.columns)) / len(at.catalog.columns), atol=0.02)
-    assert (told.reliability.max() == 0) == (verdict == "unreliable")
-    assert (told.active_models.max() == 0) == (verdict == "unreliable")
+    result = validation.cross_check_models(chosen(at), matrix_of(quiet, share), at.state, quiet.catalog)
+    assert result.verdict == verdict
+    np.testing.assert_allclose(result.out_of_distribution, round(share * len(at.catalog.columns)) / len(at.catalog.columns), atol=0.02)
+    assert (result.reliability.max() == 0) == (verdict == "unreliable")
+    assert (result.active_models.max() == 0) == (verdict == "unreliable")
 
 
 def test_blank_features_that_were_known_in_training_count_as_outside() -> None:
     at = moment()
     blank = FeatureMatrix(at.catalog.columns, np.full((8, len(at.catalog.columns)), np.nan), np.ones(8, dtype=bool))
-    told = validation.cross_check_models(chosen(at), blank, at.state, at.catalog)
-    assert told.verdict == "unreliable"
-    assert (told.reliability == 0).all()
+    result = validation.cross_check_models(chosen(at), blank, at.state, at.catalog)
+    assert result.verdict == "unreliable"
+    assert (result.reliability == 0).all()
 
 
 def relying(at: Moment, index: int, column: int) -> Moment:
@@ -152,21 +152,21 @@ def relying(at: Moment, index: int, column: int) -> Moment:
     )
 
 
-def test_a_model_is_not_heard_for_a_symbol_whose_columns_it_relies_on_are_blank() -> None:
+def test_a_model_is_not_active_for_a_symbol_whose_columns_it_relies_on_are_blank() -> None:
     at = relying(moment(), 1, 3)
     whole, everybody = decided(at).features, selection.select_all_models(decided(at).market_state, at.state, at.catalog)
     values = whole.values.copy()
     values[2, 3] = np.nan
-    told = validation.cross_check_models(everybody, replace(whole, values=values), at.state, at.catalog)
+    result = validation.cross_check_models(everybody, replace(whole, values=values), at.state, at.catalog)
     usual = validation.cross_check_models(everybody, whole, at.state, at.catalog)
     assert (usual.reliability[1] > 0).all()
-    assert (told.reliability[1, :, 2] == 0).all()
-    assert (np.delete(told.reliability[1], 2, axis=1) > 0).all()
-    assert (np.delete(told.reliability, 1, axis=0) > 0).all()
-    assert told.active_models.tolist() == [len(told.models) - (symbol == 2) for symbol in range(8)]
+    assert (result.reliability[1, :, 2] == 0).all()
+    assert (np.delete(result.reliability[1], 2, axis=1) > 0).all()
+    assert (np.delete(result.reliability, 1, axis=0) > 0).all()
+    assert result.active_models.tolist() == [len(result.models) - (symbol == 2) for symbol in range(8)]
 
 
-def test_nobody_is_heard_for_a_symbol_whose_bar_is_stale() -> None:
+def test_no_model_is_active_for_a_symbol_whose_bar_is_stale() -> None:
     at = moment()
     stale = decided(changed(at, fresh=np.arange(8) != 5)).predictions
     assert (stale.reliability[:, :, 5] == 0).all()
@@ -177,34 +177,34 @@ def test_nobody_is_heard_for_a_symbol_whose_bar_is_stale() -> None:
 
 def test_confidence_is_a_votes_chance_by_its_models_record() -> None:
     at = moment()
-    told = decided(at).predictions
-    assert ((told.confidence >= 0.5) & (told.confidence < 1.0)).all()
+    result = decided(at).predictions
+    assert ((result.confidence >= 0.5) & (result.confidence < 1.0)).all()
     nothing = replace(at, state=replace(at.state, moment=-np.abs(at.state.moment)))
     assert (decided(nothing).predictions.confidence == 0.5).all()
     bolder = replace(at, state=replace(at.state, moment=np.abs(at.state.moment) * 2.0 + 1.0))
-    assert (decided(bolder).predictions.confidence >= told.confidence).all()
+    assert (decided(bolder).predictions.confidence >= result.confidence).all()
 
 
 @pytest.mark.parametrize("worth", [0.5, 1.0])
 def test_confidence_comes_true(worth: float) -> None:
-    """Votes that are worth as much as they have been: the share that has the direction right is the mean of what was stated."""
+    """With predictions that keep their value, the share of right directions is the mean stated confidence."""
     at, draw = moment(), np.random.default_rng(4)
     many = len(at.catalog.names)
     votes = draw.normal(0, 0.4, (many, 3, 20_000))
-    came = worth * votes[:1] + draw.normal(size=(1, 3, 20_000))
-    gram, target = np.einsum("mhs,nhs->hmn", votes, votes), np.einsum("mhs,hs->hm", votes, came[0])
+    realised = worth * votes[:1] + draw.normal(size=(1, 3, 20_000))
+    gram, target = np.einsum("mhs,nhs->hmn", votes, votes), np.einsum("mhs,hs->hm", votes, realised[0])
     state = replace(at.state, gram=gram, moment=target, weight_rows=np.full(3, 1e9))
-    told = validation.vote_confidence(votes, state)[0]
-    right = np.sign(votes[0]) == np.sign(came[0])
-    assert told.mean() == pytest.approx(right.mean(), abs=0.01)
-    assert told[told > 0.65].mean() == pytest.approx(right[told > 0.65].mean(), abs=0.02)
+    result = validation.vote_confidence(votes, state)[0]
+    right = np.sign(votes[0]) == np.sign(realised[0])
+    assert result.mean() == pytest.approx(right.mean(), abs=0.01)
+    assert result[result > 0.65].mean() == pytest.approx(right[result > 0.65].mean(), abs=0.02)
 
 
 def test_disagreement_is_the_trust_weighted_deviation_of_the_votes() -> None:
-    told = decided(moment()).predictions
-    share = told.reliability / told.reliability.sum(axis=0)
-    centre = (share * told.mean).sum(axis=0)
-    np.testing.assert_allclose(told.dispersion, np.sqrt((share * (told.mean - centre) ** 2).sum(axis=0)), rtol=1e-9)
+    result = decided(moment()).predictions
+    share = result.reliability / result.reliability.sum(axis=0)
+    centre = (share * result.mean).sum(axis=0)
+    np.testing.assert_allclose(result.dispersion, np.sqrt((share * (result.mean - centre) ** 2).sum(axis=0)), rtol=1e-9)
 
 
 def test_the_forecast_is_the_weighted_sum_of_trusted_votes() -> None:
@@ -228,13 +228,13 @@ def test_probability_leans_with_the_forecast_and_is_even_without_one() -> None:
 
 
 def test_a_bold_model_that_is_right_is_not_held_worse_than_nothing() -> None:
-    """Its votes are ten times too large: bare they lose, as they are used they win."""
+    """Its predictions are ten times too large: they lose as they are, and win once scaled."""
     draw, many = np.random.default_rng(7), 4_000
     signal = draw.normal(0, 0.1, (1, 1, many))
-    came = signal[0] + draw.normal(size=(1, many))
+    realised = signal[0] + draw.normal(size=(1, many))
     at = moment()
     scored = scoring.score_forecasts(at.state.pending, at.inputs.config.horizons, at.inputs.view.log_close[:, -1])
-    scored = replace(scored, mean=np.concatenate((10.0 * signal, signal)), target=came, known=np.ones((2, 1, many), dtype=bool))
+    scored = replace(scored, mean=np.concatenate((10.0 * signal, signal)), target=realised, known=np.ones((2, 1, many), dtype=bool))
     bare, used = (scoring.sum_losses(scored, np.array([[worth]]), np.ones((1, 1)), (1,))[0, 0, 1] for worth in (1.0, 0.1))
     assert bare > 0.2
     assert used < 0.0

@@ -1,4 +1,4 @@
-"""A decision at which new versions of the models are adopted: what it sizes, and what is learned from it."""
+"""The tick that adopts new model versions: its sizes, and what is learned from it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from engine.domain.decision import LIMITS, Phase
-from engine.domain.succession import Agreement
+from engine.domain.evidence import Agreement
 from engine.evidence import succession
 from engine.orchestrator import decide
 from tests.makers import Moment, bold, changed, decided

@@ -28,7 +28,7 @@ def started(flags: int) -> int:
     return DRIVER_NOT_LOADED if mute("init") else OK
 
 
-def told(result: int) -> int:
+def error_text(result: int) -> int:
     return c.cast(DRIVER if result == DRIVER_NOT_LOADED else OTHER, c.c_void_p).value or 0
 
 
@@ -72,16 +72,16 @@ def processes(card: int, length: int, where: int | None) -> int:
     put(length, c.c_uint, 2)
     if room < 2 or where is None:
         return INSUFFICIENT_SIZE
-    found = c.cast(where, c.POINTER(pynvml.c_nvmlProcessInfo_v3_t))
+    processes = c.cast(where, c.POINTER(pynvml.c_nvmlProcessInfo_v3_t))
     for place, (pid, used) in enumerate(((1, 7 * 2**20), (os.getpid(), 123 * 2**20))):
-        found[place].pid, found[place].usedGpuMemory = pid, used
+        processes[place].pid, processes[place].usedGpuMemory = pid, used
     return NOT_SUPPORTED if mute("processes") else OK
 
 
 DRIVER, OTHER = c.create_string_buffer(b"Driver Not Loaded"), c.create_string_buffer(b"Not Supported")
 FUNCTIONS: dict[str, tuple[Callable[..., int], Any, tuple[Any, ...]]] = {
     "nvmlInitWithFlags": (started, c.c_int, (c.c_uint,)),
-    "nvmlErrorString": (told, c.c_void_p, (c.c_int,)),
+    "nvmlErrorString": (error_text, c.c_void_p, (c.c_int,)),
     "nvmlDeviceGetCount_v2": (count, c.c_int, (c.c_void_p,)),
     "nvmlDeviceGetHandleByIndex_v2": (handle, c.c_int, (c.c_uint, c.c_void_p)),
     "nvmlDeviceGetName": (name, c.c_int, (c.c_void_p, c.c_void_p, c.c_uint)),
@@ -97,8 +97,8 @@ class Library:
     """What ctypes.CDLL would give: each function by its name, untyped until the caller says more, as a library's are."""
 
     def __init__(self) -> None:
-        self.kept = {called: c.CFUNCTYPE(result, *taken)(work) for called, (work, result, taken) in FUNCTIONS.items()}
-        for called, function in self.kept.items():
+        self.functions = {called: c.CFUNCTYPE(result, *taken)(work) for called, (work, result, taken) in FUNCTIONS.items()}
+        for called, function in self.functions.items():
             address = c.cast(function, c.c_void_p).value
             assert address is not None
             untyped = c.PyDLL(None)._FuncPtr(address)
@@ -110,4 +110,4 @@ if __name__ == "__main__":
     if sys.argv[1] == "callbacks":
         pynvml.nvmlLib = Library()
     gpu = GpuProbe(pynvml)
-    print(json.dumps({"note": gpu.note(), "readings": [[one.source, one.name, one.value, one.unit] for one in gpu.read(1, 0.0)]}))
+    print(json.dumps({"note": gpu.note(), "readings": [[reading.source, reading.name, reading.value, reading.unit] for reading in gpu.read(1, 0.0)]}))

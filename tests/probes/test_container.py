@@ -65,7 +65,7 @@ def test_a_limit_set_on_a_group_above_holds_here_too(tmp_path: Path) -> None:
     assert named(container.read(1, 0.0), "memory_limit_bytes").value == 64 * MB
 
 
-def test_use_of_processor_time_is_of_the_limit_and_throttling_is_told(tmp_path: Path) -> None:
+def test_processor_time_is_a_share_of_the_limit_and_throttling_is_reported(tmp_path: Path) -> None:
     container = tree(tmp_path, "/app", {"app": {"cpu.max": "50000 100000", "cpu.stat": "usage_usec 1000000\nthrottled_usec 0\n"}})
     assert not [reading for reading in container.read(1, 0.0) if reading.name == "cpu_percent"]  # one sample gives no rate
     (tmp_path / "cgroup/app/cpu.stat").write_text("usage_usec 1500000\nthrottled_usec 250000\n")
@@ -91,8 +91,8 @@ def test_a_missing_proc_is_a_normal_answer(tmp_path: Path) -> None:
     assert ContainerProbe(tmp_path, tmp_path / "absent").note().startswith("none")
 
 
-def test_the_pressure_of_the_containers_own_work_is_told_apart_from_the_hosts(tmp_path: Path) -> None:
+def test_the_container_s_own_pressure_is_separate_from_the_host_s(tmp_path: Path) -> None:
     line = "some avg10=12.50 avg60=0.00 avg300=0.00 total=1\n"
     container = tree(tmp_path, "/app", {"app": {"memory.current": "1", "cpu.pressure": line, "io.pressure": "nonsense"}})
-    found = {(reading.source, reading.name): reading.value for reading in container.read(1, 0.0) if reading.name.endswith("pressure_percent")}
-    assert found == {("container", "cpu_pressure_percent"): 12.5}
+    pressures = {(reading.source, reading.name): reading.value for reading in container.read(1, 0.0) if reading.name.endswith("pressure_percent")}
+    assert pressures == {("container", "cpu_pressure_percent"): 12.5}

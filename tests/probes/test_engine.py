@@ -1,4 +1,4 @@
-"""The engine's own work, told tick by tick."""
+"""The engine's own work, tick by tick."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def test_latency_is_a_latency_that_was_measured() -> None:
     work = EngineProbe()
     for tick in range(100):
         work.record_tick(float(tick + 1), 8, 0, float(tick))
-    found = values(work, 100 * SECOND)
-    assert (found["tick_p50_ms"], found["tick_p99_ms"]) == (50.0, 99.0)
+    readings = values(work, 100 * SECOND)
+    assert (readings["tick_p50_ms"], readings["tick_p99_ms"]) == (50.0, 99.0)
 
 
 def test_throughput_counts_the_last_minute_up_to_now_so_a_standstill_shows() -> None:
@@ -50,10 +50,10 @@ def test_fallbacks_errors_and_the_age_of_data() -> None:
     work.record_tick(1.0, 8, 0, 1.0)
     work.record_tick(1.0, 8, 2, 2.0, save_ms=0.7)
     work.record_error(3.0)
-    found = values(work, 5 * SECOND)
-    assert (found["fallbacks"], found["degraded_percent"], found["errors_last_minute"]) == (2.0, 50.0, 1.0)
-    assert found["data_age_ms"] == pytest.approx(3_000.0)
-    assert found["save_p50_ms"] == 0.7
+    readings = values(work, 5 * SECOND)
+    assert (readings["fallbacks"], readings["degraded_percent"], readings["errors_last_minute"]) == (2.0, 50.0, 1.0)
+    assert readings["data_age_ms"] == pytest.approx(3_000.0)
+    assert readings["save_p50_ms"] == 0.7
     assert values(work, 100 * SECOND)["errors_last_minute"] == 0.0
 
 
@@ -74,7 +74,7 @@ def test_the_store_is_weighed_with_its_log(tmp_path: Path) -> None:
     assert values(work, SECOND)["store_bytes"] == 1_500.0
 
 
-def test_the_newest_tick_is_told_by_phase_as_long_as_it_is_of_now() -> None:
+def test_the_newest_tick_is_reported_by_phase_while_it_is_recent() -> None:
     work = EngineProbe()
     work.record_tick(3.0, 8, 0, 1.0, phases=(("market", 1.5), ("risk", 0.5)))
     assert {name: value for name, value in values(work, 2 * SECOND).items() if name == "tick_ms" or name.startswith("phase_")} == {
@@ -85,7 +85,7 @@ def test_the_newest_tick_is_told_by_phase_as_long_as_it_is_of_now() -> None:
     assert "tick_ms" not in values(work, 100 * SECOND)
 
 
-def test_commands_that_wait_and_the_time_of_a_write_are_told_once_they_are_known() -> None:
+def test_waiting_commands_and_the_time_of_a_write_are_reported_once_known() -> None:
     work = EngineProbe()
     assert not {"commands_waiting", "store_write_ms"} & set(values(work, SECOND))
     work.record_waiting(3)

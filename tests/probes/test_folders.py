@@ -1,4 +1,4 @@
-"""Bytes in Podium's folders, looked at seldom."""
+"""Bytes in Podium's folders, measured seldom."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def test_plain_files_are_weighed_and_no_link_is_followed(tmp_path: Path) -> None
     (home / TEMPORARY.name / "deep" / "one").write_bytes(b"x" * 100_000)
     (home / TEMPORARY.name / "link").symlink_to(outside)
     (home / TEMPORARY.name / "other").symlink_to(outside / "large")
-    found = values(FolderProbe(home), 0.0)
-    assert 100_000 <= found["temp_bytes"] < 130_000
-    assert found["log_bytes"] == 0.0, "a folder that is not there holds nothing"
+    sizes = values(FolderProbe(home), 0.0)
+    assert 100_000 <= sizes["temp_bytes"] < 130_000
+    assert sizes["log_bytes"] == 0.0, "a folder that is not there holds nothing"
 
 
 def test_it_is_looked_at_once_a_minute(tmp_path: Path) -> None:
@@ -39,7 +39,7 @@ def test_a_folder_of_many_files_is_looked_at_less_often(tmp_path: Path) -> None:
     folders = FolderProbe(tmp_path)
     for index in range(2_000):
         (tmp_path / TEMPORARY.name / str(index)).touch()
-    folders._rest = 0.0
+    folders._interval = 0.0
     values(folders, 0.0)
-    assert folders._rest == 60.0
+    assert folders._interval == 60.0
     assert folders.note().startswith("podium-temp, logs in ")

@@ -1,4 +1,4 @@
-"""Pauses for garbage collection, as the collector itself tells them."""
+"""Pauses for garbage collection, as the collector reports them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def quiet() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("quiet")
-def test_every_pause_counts_and_the_longest_of_the_last_minute_is_told() -> None:
+def test_every_pause_counts_and_the_longest_of_the_last_minute_is_reported() -> None:
     clock = Hand()
     pauses = GcPauses(clock)
     pauses.open()
@@ -88,7 +88,7 @@ def test_the_process_tells_how_long_it_was_paused_a_second() -> None:
     own.read(1, 0.0)
     clock.step = 0.010
     gc.collect()
-    found = {reading.name: reading.value for reading in own.read(2, 2.0)}
+    readings = {reading.name: reading.value for reading in own.read(2, 2.0)}
     pauses.close()
-    assert found["gc_pause_ms_per_s"] == pytest.approx(5.0)
-    assert found["gc_pause_longest_ms"] == pytest.approx(10.0)
+    assert readings["gc_pause_ms_per_s"] == pytest.approx(5.0)
+    assert readings["gc_pause_longest_ms"] == pytest.approx(10.0)

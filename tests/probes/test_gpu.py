@@ -41,14 +41,14 @@ def read(way: str, library: str, cards: int = 1, mute: str = "") -> Told:
     done = subprocess.run(
         [sys.executable, "-m", "tests.probes.fake_nvml", way], env=env, capture_output=True, text=True, check=True, cwd=HERE.parents[1]
     )
-    told = json.loads(done.stdout)
-    return told["note"], {(source, name): (value, unit) for source, name, value, unit in told["readings"]}
+    answer = json.loads(done.stdout)
+    return answer["note"], {(source, name): (value, unit) for source, name, value, unit in answer["readings"]}
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_card_tells_use_memory_heat_power_and_what_this_process_holds(way: str, library: str) -> None:
-    note, found = read(way, library)
-    assert found == {
+    note, readings = read(way, library)
+    assert readings == {
         ("gpu", "utilisation_percent"): (37.0, "%"),
         ("gpu", "memory_used_bytes"): (2.0**30, "bytes"),
         ("gpu", "memory_total_bytes"): (2.0**34, "bytes"),
@@ -60,20 +60,20 @@ def test_a_card_tells_use_memory_heat_power_and_what_this_process_holds(way: str
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_several_cards_are_told_apart_and_what_one_does_not_tell_is_left_out(way: str, library: str) -> None:
-    note, found = read(way, library, cards=2, mute="power processes")
-    assert {key: value for key, (value, _) in found.items() if key[1] == "utilisation_percent"} == {
+def test_several_cards_are_separate_sources_and_missing_values_are_omitted(way: str, library: str) -> None:
+    note, readings = read(way, library, cards=2, mute="power processes")
+    assert {key: value for key, (value, _) in readings.items() if key[1] == "utilisation_percent"} == {
         ("gpu0", "utilisation_percent"): 37.0,
         ("gpu1", "utilisation_percent"): 38.0,
     }
-    assert {name for _, name in found} == {"utilisation_percent", "memory_used_bytes", "memory_total_bytes", "temperature"}
+    assert {name for _, name in readings} == {"utilisation_percent", "memory_used_bytes", "memory_total_bytes", "temperature"}
     assert note == "Fake A100, Fake A100"
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_no_driver_and_no_card_are_normal_answers(way: str, library: str) -> None:
     assert read(way, library, mute="init") == ("none: Driver Not Loaded", {})
-    assert read(way, library, cards=0) == ("none: the driver knows of no card", {})
+    assert read(way, library, cards=0) == ("none: the driver has no card", {})
 
 
 def test_no_library_is_a_normal_answer() -> None:
@@ -106,7 +106,7 @@ def of_processes(*running: tuple[int, int | None]) -> set[str]:
     return {reading.name for reading in GpuProbe(nvml).read(1, 0.0)}
 
 
-def test_what_this_process_holds_is_told_only_where_it_is_known() -> None:
+def test_the_memory_of_this_process_is_reported_only_where_it_is_known() -> None:
     stranger = 2**22 + 1  # above every process's number
     assert of_processes((os.getpid(), None)) == set(), "the driver does not say how much"
     assert of_processes((stranger, 5)) == set(), "numbers of another namespace: which of them is this process?"

@@ -14,8 +14,8 @@ LINES = "some avg10={} avg60=2.00 avg300=3.00 total=4\nfull avg10=9.00 avg60=9.0
 def test_the_share_of_the_last_ten_seconds_in_which_some_work_waited(tmp_path: Path) -> None:
     for kind, value in (("cpu", "1.50"), ("memory", "0.00"), ("io", "42.07")):
         (tmp_path / kind).write_text(LINES.format(value))
-    found = {reading.name: reading.value for reading in PressureProbe(tmp_path).read(1, 0.0)}
-    assert found == {"cpu_pressure_percent": 1.5, "memory_pressure_percent": 0.0, "io_pressure_percent": 42.07}
+    readings = {reading.name: reading.value for reading in PressureProbe(tmp_path).read(1, 0.0)}
+    assert readings == {"cpu_pressure_percent": 1.5, "memory_pressure_percent": 0.0, "io_pressure_percent": 42.07}
 
 
 @pytest.mark.parametrize("text", ["", "full avg10=1.00\n", "some\n", "some avg10=\n", "some avg10=x avg60=1\n"])

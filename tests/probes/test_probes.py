@@ -1,4 +1,4 @@
-"""All readings of one moment, on the machine the test runs on."""
+"""All readings of one moment, on the test's own machine."""
 
 from __future__ import annotations
 
@@ -68,15 +68,15 @@ def test_every_reading_is_in_the_list_of_readings_with_its_unit(tmp_path: Path) 
         work.record_tick(3.0, 8, 0, float(tick), save_ms=1.0, phases=(("market", 1.0), ("evolution", 1.0)))
     work.record_waiting(1)
     work.record_write(1.0)
-    told: dict[tuple[str, str], str] = {}
+    units: dict[tuple[str, str], str] = {}
     for line in (Path(__file__).parents[2] / "docs" / "readings.md").read_text(encoding="utf-8").splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         if len(cells) == 4:
-            told |= {(source, name.strip(" `")): cells[2] for name in cells[1].split(",") for source in cells[0].split(" or ")}
-    told |= {("engine", f"phase_{name}_ms"): "ms" for name in ("market", "evolution")}
+            units |= {(source, name.strip(" `")): cells[2] for name in cells[1].split(",") for source in cells[0].split(" or ")}
+    units |= {("engine", f"phase_{name}_ms"): "ms" for name in ("market", "evolution")}
     probes.pauses.close()
     for reading in probes.read():
-        assert told[reading.source, reading.name] == reading.unit
+        assert units[reading.source, reading.name] == reading.unit
 
 
 def test_the_machine_is_read_as_it_is(tmp_path: Path) -> None:
@@ -85,10 +85,10 @@ def test_the_machine_is_read_as_it_is(tmp_path: Path) -> None:
     begun = psutil.cpu_times()
     while sum(psutil.cpu_times()) - sum(begun) < 0.05:  # the system counts in steps of 10 ms
         sum(range(10_000))
-    found = {reading.name: reading.value for reading in host.read(2, 2.0)}
-    assert found["memory_total_bytes"] == psutil.virtual_memory().total
-    assert found["disk_total_bytes"] == psutil.disk_usage(str(tmp_path)).total
-    assert 0.0 <= found["cpu_percent"] <= 100.0
+    readings = {reading.name: reading.value for reading in host.read(2, 2.0)}
+    assert readings["memory_total_bytes"] == psutil.virtual_memory().total
+    assert readings["disk_total_bytes"] == psutil.disk_usage(str(tmp_path)).total
+    assert 0.0 <= readings["cpu_percent"] <= 100.0
 
 
 def test_the_own_process_shows_memory_it_takes() -> None:

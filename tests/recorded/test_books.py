@@ -12,7 +12,7 @@ import pyarrow.parquet
 import pytest
 
 from engine import broker, matching
-from engine.domain.outlook import NOTIONALS, LiquidityForecastRow
+from engine.domain.evidence import NOTIONALS, LiquidityForecastRow
 from engine.domain.record import Floats
 from engine.domain.trading_config import TradingConfig
 from engine.evidence import liquidity_forecast
@@ -53,7 +53,7 @@ def read(folder: Path, seconds: int) -> Read:
             told.append(liquidity)
     finer = [one.book_metrics for one in told]
     figures = {name: np.array([getattr(one, name) for one in told]) for name in ("mid", "spread_bps", "depth", "micro_price", "cost_bps")}
-    figures |= {name: np.array([getattr(one, name) for one in finer]) for name in ("vpin", "kyle", "fillable", "imbalance_best")}
+    figures |= {name: np.array([getattr(one, name) for one in finer]) for name in ("vpin", "kyle_lambda", "fillable_share", "imbalance_best")}
     return Read(
         forecast=np.array([one.forecast_cost_bps for one in finer[:-1]]),
         last=np.array([one.quoted_bps for one in finer[:-1]]),
@@ -119,10 +119,10 @@ def test_figures_stay_within_what_they_can_be(recordings: Path, folder: str, sec
     half = told["mid"] * told["spread_bps"] / 2e4
     assert (np.abs(told["micro_price"] - told["mid"])[sane] <= half[sane] + 1e-9).all()
     assert np.isfinite(told["cost_bps"]).all()
-    for name in ("vpin", "fillable"):
+    for name in ("vpin", "fillable_share"):
         known = told[name][np.isfinite(told[name])]
         assert ((known >= 0) & (known <= 1)).all()
-    assert np.nanmedian(told["kyle"]) > 0  # buying moves the price up
+    assert np.nanmedian(told["kyle_lambda"]) > 0  # buying moves the price up
 
 
 @pytest.mark.parametrize(("symbol", "worth"), [("BTCUSD_PERP", 100.0), ("ETHUSD_PERP", 10.0)])

@@ -53,7 +53,7 @@ def halted(folder: Path) -> list[Tick]:
     feed = RecordedFeed(
         folder / "binance_spot_5m_2022_2023", symbols=("BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT", "LTCUSDT"), since=since, until=until
     )
-    return emboldened(engine(feed, keeper=Drawer(), knobs=EAGER, fee_bps=0.0, spread_bps=0.0, impact=0.0))
+    return emboldened(engine(feed, keeper=Drawer(), trading=EAGER, fee_bps=0.0, spread_bps=0.0, impact_coefficient=0.0))
 
 
 def test_the_halt_opens_nothing_and_closes_nothing(recordings: Path) -> None:
@@ -95,7 +95,7 @@ def test_no_phase_failed_round_the_halt(recordings: Path) -> None:
 def test_minutes_without_a_trade_are_never_decided_on(recordings: Path) -> None:
     since = moment("2018-11-19T12:00")
     feed = RecordedFeed(recordings / "bitfinex_1m_2018q4", since=since, until=since + 700 * MINUTE)
-    ticks = emboldened(engine(feed, keeper=Drawer(), knobs=EAGER, fee_bps=0.0, spread_bps=0.0, impact=0.0))
+    ticks = emboldened(engine(feed, keeper=Drawer(), trading=EAGER, fee_bps=0.0, spread_bps=0.0, impact_coefficient=0.0))
     fresh = np.stack([tick.inputs.fresh for tick in ticks])
     assert 0.4 < fresh.mean() < 0.995
     traded = 0
@@ -140,7 +140,7 @@ def test_books_bars_and_trades_of_every_kind_are_decided_without_a_fallback(
 
 
 def _engine(folder: Path, symbols: tuple[str, ...], interval: int | None) -> Engine:
-    return engine(RecordedFeed(folder, symbols=symbols, interval=interval), keeper=Drawer(), knobs=replace(KNOBS, first_training=200))
+    return engine(RecordedFeed(folder, symbols=symbols, interval=interval), keeper=Drawer(), trading=replace(KNOBS, first_training=200))
 
 
 def test_no_two_columns_say_the_same_on_a_real_market(recordings: Path) -> None:

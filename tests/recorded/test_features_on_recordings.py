@@ -17,7 +17,7 @@ from tests.makers import KNOBS, MINUTE
 pytestmark = pytest.mark.recordings
 CHECKS = (
     test_talib.test_relative_strength,
-    test_talib.test_moving_averages_converging_and_what_they_are_above_their_signal,
+    test_talib.test_macd_and_its_histogram,
     test_talib.test_bands_of_bollinger,
     test_talib.test_aroon,
     test_talib.test_commodity_channel,

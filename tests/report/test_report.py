@@ -17,10 +17,8 @@ from engine.domain.alerting import Drill, DrillCheck
 from engine.domain.intents import phrase_gate
 from engine.domain.optimization import Effect, Firing, Trial
 from engine.report.day import LISTED
-from engine.report.html import as_html
-from engine.report.markdown import as_markdown
+from engine.report.rendering import render_html, render_markdown
 from engine.report.sections import build_document
-from engine.report.words import format_figure, format_seconds
 from engine.store.database import path_from_url
 from engine.store.read.reader import Reader
 from engine.store.read.report import DAY, read_day
@@ -40,10 +38,14 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> str:
     return made.filled(tmp_path_factory.mktemp("report"))
 
 
-def told(url: str, now: int = BEGIN + DAY) -> str:
-    found = read_day(Reader(url), BEGIN, now, DATE)
-    assert found is not None
-    return as_markdown(build_document(found))
+def render(url: str, now: int = BEGIN + DAY) -> str:
+    record = read_day(Reader(url), BEGIN, now, DATE)
+    assert record is not None
+    return render_markdown(build_document(record))
+
+
+def signed(value: float) -> str:
+    return f"{value:+,.2f}".replace("-", "\N{MINUS SIGN}")
 
 
 def row(text: str, first: str) -> list[str]:
@@ -53,7 +55,7 @@ def row(text: str, first: str) -> list[str]:
 
 
 def test_the_counts_and_the_money_are_those_of_the_store(filled: str) -> None:
-    text = told(filled)
+    text = render(filled)
     with closing(sqlite3.connect(path_from_url(filled))) as store:
         acted = store.execute("SELECT count(*) FROM decisions WHERE action <> 'hold' AND tick >= 20").fetchone()[0]
         buys = store.execute("SELECT count(*) FROM decisions WHERE action = 'buy' AND tick >= 20 AND symbol = 'ETH'").fetchone()[0]
@@ -66,28 +68,28 @@ def test_the_counts_and_the_money_are_those_of_the_store(filled: str) -> None:
         spread, impact = store.execute(
             "SELECT sum(size * price * spread_bps / 1e4), sum(size * price * impact_bps / 1e4) FROM fills WHERE tick >= 20"
         ).fetchone()
-    intents = Counter(one[4] for one in Reader(filled).view("v_decisions").query("tick >= 20 and action != 'hold'").itertuples(index=False))
-    assert {intent: row(text, f"none: {intent}")[1] for intent in intents} == {intent: f"{n}" for intent, n in intents.items()}
-    assert f"220 ticks decided 4 symbols: 880 decisions, of which {acted} bought or sold." in text
+    intents = Counter(row_[4] for row_ in Reader(filled).view("v_decisions").query("tick >= 20 and action != 'hold'").itertuples(index=False))
+    assert {intent: row(text, f"traded: {intent}")[1] for intent in intents} == {intent: f"{n}" for intent, n in intents.items()}
+    assert f"220 ticks, 4 symbols: 880 decisions, of which {acted} bought or sold." in text
     assert row(text, "ETH")[1] == str(buys)
-    assert row(text, phrase_gate(gate))[1:3] == [str(bound), f"{bound / 880:.1%}"]
-    assert row(text, "Podium after costs")[1:4] == [f"{before:,.2f}", f"{after:,.2f}", f"{after - before:+,.2f}"]
-    assert row(text, "Fees")[1] == f"{-fees:,.2f}"
-    assert row(text, "All costs")[1] == f"{-(fees + spread + impact):,.2f}"
-    assert row(text, "The same had trading been free")[1] == f"{after - before + fees + spread + impact:+,.2f}"
-    assert "20 ticks more were decided over history while warming up" in text
+    assert row(text, phrase_gate(gate))[1:3] == [str(bound), f"{bound / 8.8:.1f} %"]
+    assert row(text, "Podium after costs")[1:4] == [f"{before:,.2f}", f"{after:,.2f}", signed(after - before)]
+    assert row(text, "Fees")[1] == signed(-fees)
+    assert row(text, "Total cost")[1] == signed(-(fees + spread + impact))
+    assert row(text, "Change of equity before costs")[1] == signed(after - before + fees + spread + impact)
+    assert "20 more ticks of the warm-up, decided over history, are not counted here" in text
 
 
-def test_regret_skill_and_honesty_come_with_their_evidence_or_say_that_there_is_too_little(filled: str) -> None:
-    text = told(filled)
-    assert row(text, "data not fresh")[3:] == ["+1.50 bps", "+0.50 to +2.50", "239"]
+def test_declined_trades_skill_and_clean_ticks_come_with_their_evidence(filled: str) -> None:
+    text = render(filled)
+    assert row(text, "data not fresh")[3:] == ["+1.50 bps", "0.50 to 2.50 bps", "239"]
     assert row(text, "a phase fell back")[3:5] == ["not enough data", "not enough data"]
-    assert row(text, "ensemble")[2:] == ["+0.0040", "-0.0010 to +0.0090", "956", "239"]
-    assert "Decided without a fallback: 98.182% of 220 ticks (95 % interval 95.4" in text
+    assert row(text, "ensemble")[2:] == ["+0.0040", "\N{MINUS SIGN}0.0010 to +0.0090", "956", "239"]
+    assert "Clean ticks, without a fallback: 98.182 % of 220 ticks (95 % interval 95.4" in text
     assert row(text, "validation") == ["validation", "4"]
 
 
-def test_optimizations_are_told_by_what_they_measurably_did(tmp_path: Path) -> None:
+def test_optimizations_are_reported_with_their_measured_effects(tmp_path: Path) -> None:
     url = made.filled(tmp_path, 30)
     with closing(Writer(url)) as writer:
         for number, (verdict, placebo, undone) in enumerate((("harmed", False, True), ("not enough data", True, False))):
@@ -96,36 +98,36 @@ def test_optimizations_are_told_by_what_they_measurably_did(tmp_path: Path) -> N
                 LAST + number, "delete_temp", "disk is filling", "auto", placebo, "process.rss_bytes", "bytes", effect, undone, 0.0, "bytes",
                 "", "", "", 0.1, probability=0.5,
             ))  # fmt: skip
-    text = told(url)
-    assert "3 optimizations ran: 1 measurably helped, 1 harmed." in text
+    text = render(url)
+    assert "3 optimizations: 1 measurably helped, 1 harmed." in text
     assert row(text, "collect garbage") == ["collect garbage", "1", "0", "0", "1", "0", "0", "0", "10.0 MB"]
-    assert row(text, "delete temp") == ["delete temp", "1", "1", "0", "0", "1", "0", "1", "nothing"]
-    assert "disk is filling | process.rss\\_bytes | harmed, undone | +50.0 MB | +40.0 MB to +60.0 MB |" in text
-    assert "No measurable effect: 2 runs, in no sum. Savings: no measurable effect." in " ".join(text.split())
+    assert row(text, "delete temp") == ["delete temp", "1", "1", "0", "0", "1", "0", "1", "none"]
+    assert "disk is filling | process.rss\\_bytes | harmed, undone | +50.0 MB | 40.0 to 60.0 MB |" in text
+    assert "2 runs without measurable effect, excluded from the sums. Savings: no measurable effect." in " ".join(text.split())
     with closing(Writer(url)) as writer:
         for number, change in enumerate((-2e7, -3e7), 10):  # a fall is the gain
             effect = Effect(2e8, 2e8 + change, change, change - 5e6, change + 5e6, 31, "helped")
             writer.save_trial(replace(made.trial(LAST + number), effect=effect))
-    saved = row(told(url), "process.rss\\_bytes")
+    saved = row(render(url), "process.rss\\_bytes")
     assert (saved[1], saved[3]) == ("+50.0 MB", "2")  # neither what was undone nor what had no measurable effect is in the sum
     assert "Rules that fired: disk is filling 1." in text
 
 
-def test_runs_by_hand_stand_apart_and_are_in_no_count_and_no_sum(tmp_path: Path) -> None:
+def test_manual_runs_stand_apart_and_are_in_no_count_and_no_sum(tmp_path: Path) -> None:
     url = made.filled(tmp_path, 30)
-    before = told(url)
+    before = render(url)
     with closing(Writer(url)) as writer:
         for number, verdict in enumerate(("helped", "harmed")):
             writer.save_trial(made.by_hand(made.trial(LAST + number, verdict)))
-    text = told(url)
-    assert "2 optimizations ran: 1 measurably helped, 0 harmed. 2 actions were run by hand." in text
+    text = render(url)
+    assert "2 optimizations: 1 measurably helped, 0 harmed. 2 manual runs." in text
     assert row(text, "collect garbage") == row(before, "collect garbage")
-    assert "Saved on" not in text
-    apart = text.split("Run by hand at")[1]
-    assert "| better than usual | 200.0 MB | 190.0 MB | 10.0 MB |" in apart
+    assert "Savings on" not in text
+    apart = text.split("Manual run at")[1]
+    assert "| better than usual | 200 MB | 190 MB | 10.0 MB |" in apart
     assert "| worse than usual |" in apart
-    assert "no coin decided them" in apart
-    assert "Run by hand at" not in before
+    assert "chance did not decide them" in apart
+    assert "Manual run at" not in before
 
 
 def test_what_was_saved_on_the_metric_of_a_rule_counts_once_its_direction_is_known(tmp_path: Path) -> None:
@@ -133,50 +135,51 @@ def test_what_was_saved_on_the_metric_of_a_rule_counts_once_its_direction_is_kno
     url = made.filled(tmp_path, 30)
 
     def run(number: int, effect: float, verdict: str, *, undone: bool = False) -> None:
-        told = Effect(60.0, 60.0 + effect, effect, effect - 2.0, effect + 2.0, 20, verdict)
+        outcome = Effect(60.0, 60.0 + effect, effect, effect - 2.0, effect + 2.0, 20, verdict)
         with closing(Writer(url)) as writer:
             writer.save_trial(Trial(
-                LAST + number, "slow_polling", "host_cpu", "auto", False, "host.cpu_percent", "%", told, undone, 0.0, "", "", "", "", 0.1, probability=0.5,
+                LAST + number, "slow_polling", "host_cpu", "auto", False, "host.cpu_percent", "%", outcome, undone, 0.0, "", "", "", "", 0.1,
+                probability=0.5,
             ))  # fmt: skip
 
     def saved() -> list[float | None]:
-        return [one.proved.amount if one.proved else None for one in read_savings(Reader(url)).savings if one.metric == "host.cpu_percent"]
+        return [entry.proved.amount if entry.proved else None for entry in read_savings(Reader(url)).savings if entry.metric == "host.cpu_percent"]
 
     run(0, -20.0, "harmed", undone=True)
     run(1, -8.0, "no measurable effect")
     assert saved() == [None]
-    assert "Saved on" not in told(url)
+    assert "Savings on" not in render(url)
     run(2, -6.0, "helped")
     assert saved() == [pytest.approx(6.0)]
-    assert row(told(url).split("Saved on")[-1], "host.cpu\\_percent")[1:4:2] == ["+6 %", "1"]
+    assert row(render(url).split("Savings on")[-1], "host.cpu\\_percent")[1:4:2] == ["+6.0 %", "1"]
 
 
 def test_a_day_whose_first_ticks_are_not_kept_says_from_when_on(tmp_path: Path) -> None:
     url = made.filled(tmp_path, 60)
-    assert "not kept any more" not in told(url)
+    assert "no longer stored" not in render(url)
     with closing(sqlite3.connect(path_from_url(url))) as store, store:
         for table in ("ticks", "decisions", "fills"):
             store.execute(f"DELETE FROM {table} WHERE tick < 45")
-    assert "money and decisions from 15:08:10 on: ticks before that are not kept any more" in told(url)
+    assert "money and decisions from 15:08:10 on: earlier ticks are no longer stored" in render(url)
 
 
-def test_drills_are_told_in_words_and_what_is_cut_short_is_the_least_there_was(tmp_path: Path) -> None:
+def test_drills_are_described_in_words_and_a_truncated_count_says_at_least(tmp_path: Path) -> None:
     url = made.filled(tmp_path, 30)
     with closing(Writer(url)) as writer:
         for number in range(LISTED + 5):
             writer.raise_alert(f"rule {number}", "warning", "made", LAST + number)
         with writer.write() as connection:
             alerts.save_drill(connection, Drill(LAST, True, 3.2, (DrillCheck("kill switch", True, "nothing opens", 0.1),), "schedule"))
-    text = told(url)
+    text = render(url)
     assert "kill switch: nothing opens." in text
     assert "proofs" not in text
     assert f"at least {LISTED} alerts" in text
 
 
 def test_a_day_that_is_not_over_says_until_when(filled: str) -> None:
-    text = told(filled, LAST + 1)
+    text = render(filled, LAST + 1)
     assert "The day in UTC so far, until 15:14:40" in text
-    assert "The whole day in UTC" in told(filled)
+    assert "The whole day in UTC" in render(filled)
 
 
 def test_a_day_with_nothing_has_no_report_and_one_with_only_an_alert_has(tmp_path: Path) -> None:
@@ -184,10 +187,10 @@ def test_a_day_with_nothing_has_no_report_and_one_with_only_an_alert_has(tmp_pat
     assert read_day(Reader(url), BEGIN, BEGIN + DAY, DATE) is None
     with closing(Writer(url)) as writer:
         writer.raise_alert("feed is silent", "critical", "no bar for 5 min", made.WALL)
-    text = told(url)
+    text = render(url)
     assert "No tick was decided on this day. 1 alert, 1 still open." in text
     assert "critical | feed is silent | no bar for 5 min | still open" in text
-    assert told(url).count("Nothing was decided") == 2
+    assert render(url).count("Nothing was decided") == 2
 
 
 def test_days_are_utc_and_end_where_the_next_begins(tmp_path: Path) -> None:
@@ -204,9 +207,9 @@ def test_days_are_utc_and_end_where_the_next_begins(tmp_path: Path) -> None:
     assert (first.warmup_ticks, second.warmup_ticks) == (20, 0)
 
 
-def test_only_warm_ticks_are_told_as_such(tmp_path: Path) -> None:
-    text = told(made.filled(tmp_path, 15))
-    assert "15 ticks decided 4 symbols over history while warming up, none live: 60 decisions" in text
+def test_warm_up_ticks_alone_are_marked_as_such(tmp_path: Path) -> None:
+    text = render(made.filled(tmp_path, 15))
+    assert "15 ticks, all over history during the warm-up, 4 symbols: 60 decisions" in text
 
 
 class Page(HTMLParser):
@@ -243,9 +246,9 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def test_no_text_of_the_store_becomes_markup_in_html(hostile: str) -> None:
-    found = read_day(Reader(hostile), BEGIN, BEGIN + DAY, DATE)
-    assert found is not None
-    page = as_html(build_document(found))
+    record = read_day(Reader(hostile), BEGIN, BEGIN + DAY, DATE)
+    assert record is not None
+    page = render_html(build_document(record))
     seen = Page()
     seen.feed(page)
     assert "script" not in seen.tags
@@ -259,7 +262,7 @@ def test_no_text_of_the_store_becomes_markup_in_html(hostile: str) -> None:
 
 
 def test_no_text_of_the_store_becomes_markup_in_markdown(hostile: str) -> None:
-    text = told(hostile)
+    text = render(hostile)
     assert "<script" not in text
     assert not re.search(r"(?<!\\)[<>`*\[]", text)
     tables = [block.splitlines() for block in text.split("\n\n") if block.startswith("|")]
@@ -267,7 +270,7 @@ def test_no_text_of_the_store_becomes_markup_in_markdown(hostile: str) -> None:
         columns = {len(re.findall(r"(?<!\\)\|", line)) for line in lines}
         assert len(columns) == 1, lines
     assert [line for line in text.splitlines() if line.startswith("#")] == [
-        f"# Podium, {DATE}", "## Money", "## Decisions", "## Why not", "## Health", "## Alerts", "## Optimizations", "## Skill",
+        f"# Podium, {DATE}", "## Money", "## Decisions", "## Why not trading?", "## Health", "## Alerts", "## Optimizations", "## Skill",
     ]  # fmt: skip
 
 
@@ -277,38 +280,22 @@ def test_the_command_writes_what_the_ending_of_the_file_says(filled: str, tmp_pa
     assert main([*words, "--out", str(tmp_path / "day.md")]) == 0
     assert main(words) == 0
     assert (tmp_path / "day.HTML").read_text(encoding="utf-8").startswith("<!doctype html>")
-    assert capsys.readouterr().out == (tmp_path / "day.md").read_text(encoding="utf-8") == told(filled)
+    assert capsys.readouterr().out == (tmp_path / "day.md").read_text(encoding="utf-8") == render(filled)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["day.HTML", "day.md"]
 
 
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["--day", "2025-06-14"], "the store has nothing of 2025-06-14: it has ticks from 2025-06-15 to 2025-06-15"),
+        (["--day", "2025-06-14"], "the store has no rows of 2025-06-14: it has ticks from 2025-06-15 to 2025-06-15"),
         (["--day", "15.6.2025"], "--day '15.6.2025' is not a day: write it as 2024-01-31, yesterday or today"),
         (["--day", "2025-02-29"], "--day '2025-02-29' is not a day"),
-        (["--day", "9999-12-31"], "is still to come"),
+        (["--day", "9999-12-31"], "is in the future"),
         (["--day", "0001-01-01"], "is before 1970"),
     ],
 )
-def test_a_day_that_cannot_be_told_is_one_line(filled: str, capsys: pytest.CaptureFixture[str], words: list[str], line: str) -> None:
+def test_a_day_without_a_report_is_one_line(filled: str, capsys: pytest.CaptureFixture[str], words: list[str], line: str) -> None:
     assert main(["report", *words, "--store", filled]) == 64
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)
     assert line in err
-
-
-@pytest.mark.parametrize(
-    ("value", "unit", "words"),
-    [
-        (1.5e7, "bytes", "+15.0 MB"), (-2e9, "bytes/s", "-2.0 GB/s"), (0.0, "ms", "+0 ms"),
-        (0.01234, "%", "+0.0123 %"), (None, "ms", "not enough data"),
-        (12345.678, "1/s", "+12,346 1/s"), (float("nan"), "", "not enough data"), (512.0, "bytes", "+512 bytes"),
-    ],
-)  # fmt: skip
-def test_figures_are_written_in_steps_a_person_reads(value: float | None, unit: str, words: str) -> None:
-    assert format_figure(value, unit) == words
-
-
-def test_spans_are_written_in_their_own_unit() -> None:
-    assert [format_seconds(value) for value in (3.21, 600.0, 7200.0, None)] == ["3.2 s", "10 min", "2.0 h", "not over"]

@@ -1,4 +1,4 @@
-"""Feeds that freeze: from some bar on, bars or books of some symbols repeat the last ones exactly."""
+"""Feeds that freeze: from some bar on, bars or books of some symbols repeat exactly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Data that cannot be right, put into a bar for some symbols: what may not be traded on, and what only disturbs."""
+"""Impossible data in the bar of some symbols: hazards that forbid trading, and hazards that only disturb."""
 
 from __future__ import annotations
 
@@ -53,14 +53,14 @@ def flowing(value: float) -> Hazard:
     return lambda bar, mask: replace(bar, ofi=np.where(mask[:, None], value, bar.ofi), flow=np.where(mask[:, None], value, bar.flow))
 
 
-def gone(bar: MarketSnapshot, mask: Bools) -> MarketSnapshot:
+def missing_bar(bar: MarketSnapshot, mask: Bools) -> MarketSnapshot:
     missing = on((*PRICES, "volume"), np.nan)(bar, mask)
     return replace(missing, fresh=bar.fresh & ~mask)
 
 
 PRICES = ("open", "high", "low", "close")
 UNTRADABLE: dict[str, Hazard] = {
-    "a gap": gone,
+    "a gap": missing_bar,
     "stale": lambda bar, mask: replace(bar, fresh=bar.fresh & ~mask),
     "NaN prices said to be fresh": on(PRICES, np.nan),
     "an infinite close": on(("close",), np.inf),

@@ -1,4 +1,4 @@
-"""An engine on a real store that is mended as at its desk, and a feed that fails where it is told to."""
+"""An engine on a real store with its remedies, and a feed that fails on demand."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Flaky:
 
 @dataclass
 class Scene:
-    """An engine on a real store, mended as at its desk, on a clock that is moved by hand."""
+    """An engine on a real store, mended as at its service, on a clock that is moved by hand."""
 
     url: str
     feed: Feed
@@ -62,8 +62,8 @@ class Scene:
         self.writer = Writer(self.url, busy_ms=20)
         self.recovery = FailureLog(self.writer, Watched(), self.clock)
         self.workers = WorkerPool()
-        told = settings(database_url=self.url, **self.changed)
-        self.engine, session = resume_engine(told, self.feed, self.clock, self.writer, TickHistory(self.url), training_pool=Inline())
+        configured = settings(database_url=self.url, **self.changed)
+        self.engine, session = resume_engine(configured, self.feed, self.clock, self.writer, TickHistory(self.url), training_pool=Inline())
         self.mending = ComponentRemedies(
             self.recovery,
             self.engine,

@@ -1,4 +1,4 @@
-"""A kept backtest that is damaged is put aside and run again, once."""
+"""A damaged backtest is set aside and run again, once."""
 
 from __future__ import annotations
 
@@ -45,16 +45,16 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
 def test_a_damaged_file_is_put_aside_and_its_backtest_asked_for_again_once(scene: Scene) -> None:
     number = scene.inbox.submit("backtest", {"market": "simulated", "bars": "900"}, "ada", "to see", 1)
     name = scene.put(number)
-    assert scene.mending.repair_damaged() == "every kept backtest can be read"
+    assert scene.mending.repair_damaged() == "every stored backtest can be read"
     file = scene.folder / f"{name}.json"
     file.write_bytes(file.read_bytes()[:20])
     os.utime(file, ns=(1, 1))
-    assert scene.mending.repair_damaged() == "1 damaged backtest put aside, 1 of them run again"
+    assert scene.mending.repair_damaged() == "1 damaged backtest set aside, 1 of them run again"
     assert backtest_files.list_backtests(scene.folder) == ()
     again = scene.inbox.get(number + 1)
     assert again is not None
     assert (again.command.name, dict(again.command.args), again.command.by) == ("backtest", {"market": "simulated", "bars": "900"}, "podium")
-    assert scene.mending.repair_damaged() == "every kept backtest can be read"
+    assert scene.mending.repair_damaged() == "every stored backtest can be read"
     scene.recovery.flush()
     with scene.writer.store.read() as connection:
         assert connection.exec_driver_sql("SELECT component, how FROM recoveries").fetchall() == [("caches", "it is run again")]
@@ -63,5 +63,5 @@ def test_a_damaged_file_is_put_aside_and_its_backtest_asked_for_again_once(scene
 def test_one_whose_command_is_gone_is_only_put_aside(scene: Scene) -> None:
     name = scene.put(77)
     (scene.folder / f"{name}.json").write_bytes(b"\x00" * 40)
-    assert scene.mending.repair_damaged() == "1 damaged backtest put aside, 0 of them run again"
+    assert scene.mending.repair_damaged() == "1 damaged backtest set aside, 0 of them run again"
     assert (scene.folder / f"{name}.damaged").exists()

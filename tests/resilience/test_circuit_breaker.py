@@ -1,4 +1,4 @@
-"""Circuits: shut for ever longer after each failure, up to a limit, then one try; on a clock that is passed in."""
+"""Circuit breakers: open for growing pauses after failures, up to a limit, then one attempt; on a clock that is passed in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recovery: what fails rests ever longer, every fault is kept with its time to recovery, also when it is the store that failed."""
+"""The failure log: failing parts pause for longer and longer, and every failure is stored with its time to recovery, even one of the store."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from tests.store.made import empty
 
 class Watched:
     def __init__(self) -> None:
-        self.told: list[tuple[str, ...]] = []
+        self.calls: list[tuple[str, ...]] = []
 
     def on_failure(self, component: str, job: str, error: str) -> None:
-        self.told.append(("failed", component, job, error))
+        self.calls.append(("failed", component, job, error))
 
     def on_success(self, component: str, job: str) -> None:
-        self.told.append(("went well", component, job))
+        self.calls.append(("went well", component, job))
 
 
 class Scene:
@@ -53,8 +53,8 @@ class Scene:
 
     def rows(self) -> list[dict[str, object]]:
         self.recovery.flush()
-        found: list[dict[str, object]] = read_recoveries(Reader(self.url), limit=50).to_dict("records")  # type: ignore[assignment]
-        return found
+        rows: list[dict[str, object]] = read_recoveries(Reader(self.url), limit=50).to_dict("records")  # type: ignore[assignment]
+        return rows
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_a_failing_job_is_run_less_and_less_often_and_its_recovery_is_kept_with_
     assert row["tries"] == len(failures)
     first_well = next(at for at in runs if at >= 100)
     assert (int(str(row["recovered_at"])) - int(str(row["at"]))) / 1e9 == pytest.approx(first_well)
-    assert scene.watch.told[-1] == ("went well", "optimizer", "rules")
+    assert scene.watch.calls[-1] == ("went well", "optimizer", "rules")
 
 
 def test_a_run_that_was_left_out_is_not_taken_for_one_that_went_well(scene: Scene) -> None:
@@ -93,7 +93,7 @@ def test_a_run_that_was_left_out_is_not_taken_for_one_that_went_well(scene: Scen
 
     scene.run("feed", "slices", work)
     scene.run("feed", "slices", work)
-    assert scene.watch.told == [("failed", "feed", "slices", "broken")]
+    assert scene.watch.calls == [("failed", "feed", "slices", "broken")]
     assert scene.recovery.failing_components() == ("feed",)
 
 
@@ -125,8 +125,8 @@ def test_a_fault_is_one_row_however_often_it_is_written(scene: Scene) -> None:
 
 def test_recovering_by_hand_does_what_was_taught_and_lets_what_rests_go_at_once(scene: Scene) -> None:
     scene.recovery.register_remedy("trainer", lambda: "its worker processes are opened anew")
-    told = scene.recovery.recover("trainer")
-    assert (told.done, told.detail) == (True, "trainer: its worker processes are opened anew")
+    result = scene.recovery.recover("trainer")
+    assert (result.done, result.detail) == (True, "trainer: its worker processes are opened anew")
     scene.recovery.on_failure("feed", "slices", "broken")
     assert scene.recovery.is_backing_off("feed", "slices")
     assert "tried at once" in scene.recovery.recover("feed").detail
@@ -146,14 +146,14 @@ class Sick:
     source = "gpu"
 
     def __init__(self) -> None:
-        self.asked = 0
+        self.reads = 0
         self.well = False
 
     def note(self) -> str:
         return "a card"
 
     def read(self, at: int, tick: float) -> tuple[Reading, ...]:
-        self.asked += 1
+        self.reads += 1
         if not self.well:
             raise OSError("the card does not answer")
         return (Reading(at, "gpu", "temperature", 40.0, "C"),)
@@ -166,7 +166,7 @@ def test_a_source_that_fails_is_asked_ever_more_seldom_and_named_all_the_while(s
         scene.clock.seconds = float(second)
         assert probes.read() == ()
         assert probes.notes()["gpu"].startswith("failed: ")
-    assert sick.asked < 15
+    assert sick.reads < 15
     sick.well = True
     for second in range(300, 600):
         scene.clock.seconds = float(second)

@@ -1,4 +1,4 @@
-"""A feed that freezes or is skewed: nothing is opened on what it touches, what can be closed is closed, and moving symbols are traded as before."""
+"""A feed that freezes or is skewed: no position is opened in affected symbols, positions can be closed, and other symbols trade as before."""
 
 from __future__ import annotations
 
@@ -63,8 +63,8 @@ def test_a_feed_that_freezes_is_not_traded_on_from_its_first_repeated_bar() -> N
     ticks = played(freeze(market(), first(), ALL))
     assert not growing(ticks).any()
     assert all((tick.outcome.decisions.delta == 0).all() for tick in ticks)
-    told = [one for tick in ticks for one in tick.outcome.market_state.incident_state.changes]
-    assert [(one.kind, one.symbol, one.since) for one in told] == [("stale", "*", market()[first()].at - MINUTE)]
+    changes = [change for tick in ticks for change in tick.outcome.market_state.incident_state.changes]
+    assert [(change.kind, change.symbol, change.since) for change in changes] == [("stale", "*", market()[first()].at - MINUTE)]
     assert {gates.GATE_NAMES[index] for tick in ticks for index in tick.outcome.decisions.binding_gate} == {"fresh data"}
 
 
@@ -73,8 +73,8 @@ def test_one_frozen_symbol_among_moving_ones_is_found_within_three_bars_and_the_
     ticks = played(freeze(market(), first(), mask))
     assert not growing(ticks)[:, mask].any()
     assert growing(ticks)[:, ~mask].any()
-    told = [(one.kind, tick.inputs.at - one.since) for tick in ticks for one in tick.outcome.market_state.incident_state.changes]
-    assert told == [("stale", 3 * MINUTE)]
+    changes = [(change.kind, tick.inputs.at - change.since) for tick in ticks for change in tick.outcome.market_state.incident_state.changes]
+    assert changes == [("stale", 3 * MINUTE)]
     (fault,) = {reasons(tick)[int(mask.argmax())] for tick in ticks}
     assert fault == "stale"
 
@@ -91,14 +91,14 @@ def test_books_that_stand_still_while_bars_move_are_not_traded_on_and_positions_
     mask = one_wanted() if mask is None else mask
     ticks = played(freeze(market(), first(), mask, prices=False))
     assert not growing(ticks)[:, mask].any()
-    told = [(one.kind, tick.inputs.tick - first()) for tick in ticks for one in tick.outcome.market_state.incident_state.changes]
-    assert [kind for kind, _ in told] == ["stale book"]
-    assert told[0][1] <= 2
-    one = resumed(first(), freeze(market(), first(), mask, prices=False))
-    play(one, 5)
-    one.handle_command(command("flatten"))
-    held = one.account.positions[mask] != 0
-    flat = play(one, 2)[-1]
+    changes = [(change.kind, tick.inputs.tick - first()) for tick in ticks for change in tick.outcome.market_state.incident_state.changes]
+    assert [kind for kind, _ in changes] == ["stale book"]
+    assert changes[0][1] <= 2
+    subject = resumed(first(), freeze(market(), first(), mask, prices=False))
+    play(subject, 5)
+    subject.handle_command(command("flatten"))
+    held = subject.account.positions[mask] != 0
+    flat = play(subject, 2)[-1]
     assert held.any()
     assert (flat.inputs.account.positions == 0).all()
     fills = [fill for fill in flat.fills if mask[fill.symbol]]
@@ -107,9 +107,9 @@ def test_books_that_stand_still_while_bars_move_are_not_traded_on_and_positions_
 
 
 def test_on_a_frozen_bar_nothing_is_closed_either_not_even_by_hand() -> None:
-    one = resumed(first(), freeze(market(), first(), ALL))
-    one.handle_command(command("flatten"))
-    ticks = play(one, 5)
+    subject = resumed(first(), freeze(market(), first(), ALL))
+    subject.handle_command(command("flatten"))
+    ticks = play(subject, 5)
     assert (ticks[0].inputs.account.positions != 0).any()
     assert all((tick.outcome.decisions.delta == 0).all() for tick in ticks)
 
@@ -126,9 +126,9 @@ class Skewed(Played):
 
 def test_a_symbol_whose_clock_is_off_is_only_reduced() -> None:
     mask = one_wanted()
-    one = resumed(first(), market())
-    one.reopen(Skewed(lesson().feed.info, market()))
-    ticks = play(one, 60)
+    subject = resumed(first(), market())
+    subject.reopen(Skewed(lesson().feed.info, market()))
+    ticks = play(subject, 60)
     assert not growing(ticks)[:, mask].any()
     assert growing(ticks)[:, ~mask].any()
     assert {reasons(tick)[int(mask.argmax())] for tick in ticks} == {"clock skew"}

@@ -1,4 +1,4 @@
-"""Faults put into the engine's parts for real: it goes on by itself, with nothing doubled and nothing lost."""
+"""Real faults in the engine's parts: it recovers automatically, with nothing duplicated and nothing lost."""
 
 from __future__ import annotations
 
@@ -74,8 +74,8 @@ def test_a_locked_store_is_waited_for_and_the_tick_in_hand_is_saved_first(tmp_pa
     made = scene.play(BARS + 30)
     assert [tick.inputs.tick for tick in made] == list(range(5, BARS))
     with scene.writer.store.read() as connection:
-        kept = [str(row[0]) for row in connection.exec_driver_sql("SELECT digest FROM ticks ORDER BY tick")]
-    assert kept == undisturbed()
+        digests = [str(row[0]) for row in connection.exec_driver_sql("SELECT digest FROM ticks ORDER BY tick")]
+    assert digests == undisturbed()
     assert scene.faults() == [("store", "tried again", True)]
 
 
@@ -84,10 +84,10 @@ DUE, TAUGHT = 141, 165  # ticks: the models of the first training serve from the
 
 
 def scene_at(folder: Path) -> Scene:
-    return Scene(f"sqlite:///{folder / 'podium.db'}", simulated(300, symbols=2), changed={"models": ("ridge",), "knobs": SOON})
+    return Scene(f"sqlite:///{folder / 'podium.db'}", simulated(300, symbols=2), changed={"models": ("ridge",), "trading": SOON})
 
 
-def kept(scene: Scene) -> list[str]:
+def stored_digests(scene: Scene) -> list[str]:
     with scene.writer.store.read() as connection:
         return [str(row[0]) for row in connection.exec_driver_sql("SELECT digest FROM ticks ORDER BY tick")]
 
@@ -96,17 +96,17 @@ def kept(scene: Scene) -> list[str]:
 def taught(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
     """Stores of an engine that has just been about to take its first models, and that has taken its second."""
     folder = tmp_path_factory.mktemp("taught")
-    found = {}
+    folders = {}
     empty(folder / str(DUE))
     for until in (DUE, TAUGHT):
         scene = scene_at(folder / str(until))
         while scene.engine.tick < until:
             assert scene.step() is not None
         scene.writer.close()
-        found[until] = folder / str(until)
+        folders[until] = folder / str(until)
         if until == DUE:
             shutil.copytree(folder / str(DUE), folder / str(TAUGHT))
-    return found
+    return folders
 
 
 @pytest.fixture
@@ -125,7 +125,7 @@ def test_a_store_that_does_not_take_the_models_loses_neither_them_nor_the_bar(ta
     made = scene.play(40)
     assert made[0].inputs.tick == DUE
     assert [event.kind for event in made[0].inputs.events] == ["model_adopted"]
-    assert kept(scene)[:TAUGHT] == kept(scene_at(taught[TAUGHT]))
+    assert stored_digests(scene)[:TAUGHT] == stored_digests(scene_at(taught[TAUGHT]))
 
 
 def boom(fitted: object, features: Floats) -> Floats:
@@ -179,12 +179,12 @@ def test_a_training_that_is_poisoned_is_dropped_and_the_model_before_serves_on(t
     artifact = past.artifact(digest)
     assert artifact is not None
     corrupt.set_result(replace(artifact, data=b"not what it was"))
-    for future, said in ((bad, "too few rows"), (corrupt, "corrupt")):
+    for future, fault in ((bad, "too few rows"), (corrupt, "corrupt")):
         trained.engine.training_jobs.insert(0, TrainingJob(TAUGHT - 1, trained.engine.tick, (future,)))
         (tick,) = trained.play(1)
         (event,) = tick.inputs.events
         assert event.kind == "training_failed"
-        assert said in event.detail
+        assert fault in event.detail
         assert trained.engine.fitted_models == (served,)
 
 
@@ -194,16 +194,16 @@ def test_by_hand_the_previous_model_is_put_in_place_and_the_store_is_connected_t
     (served,) = trained.engine.fitted_models
     assert served is not None
     trained.engine._put_in_service((replace(served, model=replace(served.model, predict=boom)),))
-    told = trained.recovery.recover("engine")
-    assert told.done
-    assert "its previous version ridge-129 serves" in told.detail
-    assert trained.recovery.recover("store").detail == "store: the store was connected to anew"
+    result = trained.recovery.recover("engine")
+    assert result.done
+    assert "its previous version ridge-129 serves" in result.detail
+    assert trained.recovery.recover("store").detail == "store: the store was reconnected"
     assert trained.recovery.recover("trainer").done
-    assert "cannot be opened anew" in trained.recovery.recover("feed").detail
+    assert "cannot be reopened" in trained.recovery.recover("feed").detail
     assert len(trained.play(3)) == 3
 
 
 def test_an_engine_is_not_reopened_onto_another_market() -> None:
-    one: Engine = engine(simulated(BARS, symbols=2), trains=False)
-    with pytest.raises(ValueError, match="is not the market"):
-        one.reopen(simulated(BARS, symbols=3))
+    subject: Engine = engine(simulated(BARS, symbols=2), trains=False)
+    with pytest.raises(ValueError, match="is not the current market"):
+        subject.reopen(simulated(BARS, symbols=3))

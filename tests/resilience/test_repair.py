@@ -1,4 +1,4 @@
-"""What is damaged in a store is found and mended where that is sound, and a copy of what it was is kept."""
+"""Damage in a store is found and repaired where that is sound, and its former state is backed up."""
 
 from __future__ import annotations
 
@@ -69,33 +69,33 @@ def test_indexes_and_checkpoints_are_mended_and_what_they_were_is_kept(url: str)
     before, folder = execute(url, STATE), Path(url.removeprefix("sqlite:///")).parent
     swap_indexes(url)
     execute(url, BROKEN_STATE)
-    found = find_damage(url)
-    assert (tuple(sorted(found.indexes)), found.pages, [tick for _, tick, _ in found.checkpoints]) == (("ix_ticks_at", "ix_ticks_wall"), (), [100])
-    said = list(repair_store(url, WallClock()))
-    assert [line.split(" ")[0] for line in said] == ["the", "built", "rebuilt", "folded"]
+    damage = find_damage(url)
+    assert (tuple(sorted(damage.indexes)), damage.pages, [tick for _, tick, _ in damage.checkpoints]) == (("ix_ticks_at", "ix_ticks_wall"), (), [100])
+    lines = list(repair_store(url, WallClock()))
+    assert [line.split(" ")[0] for line in lines] == ["the", "rebuilt", "rebuilt", "merged"]
     assert find_damage(url) == Damage()
     assert execute(url, STATE) == before
     assert replay_tick(TickHistory(url), TICKS - 1).identical
-    (kept,) = folder.glob("podium.db.before-repair-*")
-    assert str(kept) in said[0]
-    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
-    assert execute(f"sqlite:///{kept}", STATE) == [(b"\0" * 50,)]
-    assert list(repair_store(url, WallClock())) == ["folded the log into the store"]
+    (backup,) = folder.glob("podium.db.before-repair-*")
+    assert str(backup) in lines[0]
+    assert stat.S_IMODE(backup.stat().st_mode) == 0o600
+    assert execute(f"sqlite:///{backup}", STATE) == [(b"\0" * 50,)]
+    assert list(repair_store(url, WallClock())) == ["merged the log into the store"]
 
 
 def test_a_checkpoint_that_cannot_be_found_again_is_taken_out(url: str) -> None:
     execute(url, BROKEN_STATE, "UPDATE ticks SET phase_digests = '[\"0\"]' WHERE tick = 100")
-    assert any("took out the damaged checkpoint of tick 100" in line for line in repair_store(url, WallClock()))
+    assert any("deleted the damaged checkpoint of tick 100" in line for line in repair_store(url, WallClock()))
     assert execute(url, "SELECT tick FROM checkpoints") == [(0,)]
     assert replay_tick(TickHistory(url), TICKS - 1).identical
 
 
 def test_a_session_that_cannot_be_gone_on_from_is_ended_and_a_new_one_begins(url: str, tmp_path: Path) -> None:
-    execute(url, f"UPDATE slices SET data = zeroblob(50) WHERE tick = {TICKS - 5}")
+    execute(url, f"UPDATE market_snapshots SET data = zeroblob(50) WHERE tick = {TICKS - 5}")
     with pytest.raises(StoreError, match="doctor --repair"):
         scene(tmp_path / "home")
-    said = list(repair_store(url, WallClock()))
-    assert any(line.startswith("ended session 1, which cannot be gone on from (") for line in said)
+    lines = list(repair_store(url, WallClock()))
+    assert any(line.startswith("ended session 1, which cannot be resumed (") for line in lines)
     going_on = scene(tmp_path / "home")
     assert going_on.step() is not None
     going_on.writer.close()
@@ -111,10 +111,10 @@ def test_doctor_finds_and_repairs(
     main(["doctor", "--quiet"])
     assert "stop Podium and run python -m engine doctor --repair" in capsys.readouterr().out
     main(["doctor", "--repair"])
-    told = capsys.readouterr().out
-    assert "repair the store as it was is kept in" in told
-    assert "ok     every page, index and checkpoint of the store is sound" in told
-    assert "holds an earlier state of the store" in told
+    output = capsys.readouterr().out
+    assert "repair the former state of the store is in" in output
+    assert "ok     every page, index and checkpoint of the store is sound" in output
+    assert "holds an earlier state of the store" in output
 
 
 def test_nothing_is_repaired_while_an_engine_holds_the_store(url: str) -> None:

@@ -94,13 +94,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 def test_health_is_told_from_the_heartbeat(server: Server) -> None:
     pause = Event()
-    told = json.loads(server.wait_for("/healthz", 200))
-    while told["last_tick"] is None:
+    health = json.loads(server.wait_for("/healthz", 200))
+    while health["last_tick"] is None:
         pause.wait(0.1)
-        told = json.loads(server.wait_for("/healthz", 200))
-    assert told["state"] in {"starting", "healthy", "degraded"}
-    assert told["heartbeat_age_seconds"] < 15
-    assert {"engine", "feed", "store", "trainer", "probes", "optimizer", "alerts"} == set(told["components"])
+        health = json.loads(server.wait_for("/healthz", 200))
+    assert health["state"] in {"starting", "healthy", "degraded"}
+    assert health["heartbeat_age_seconds"] < 15
+    assert {"engine", "feed", "store", "trainer", "probes", "optimizer", "alerts"} == set(health["components"])
 
 
 def test_all_threads_of_the_server_share_one_heap(server: Server) -> None:
@@ -181,17 +181,17 @@ def test_a_second_server_on_the_store_shows_it_and_starts_no_engine(server: Serv
 
 def test_it_stops_cleanly_and_leaves_the_store_free(server: Server) -> None:
     server.stop()
-    told = subprocess.run(
+    finished = subprocess.run(
         [sys.executable, "-m", "engine", "status", "--json"], cwd=ROOT, env={**os.environ, "PODIUM_HOME": str(server.log.with_suffix(""))},
         capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
-    assert json.loads(told.stdout)["reasons"][0] == "no engine runs on this store"
+    assert json.loads(finished.stdout)["reasons"][0] == "no engine runs on this store"
     assert "Traceback" not in server.log.read_text(encoding="utf-8")
     assert "Traceback" not in (server.log.with_suffix("") / "logs" / "podium.log").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
-    ("words", "env", "told"),
+    ("words", "env", "message"),
     [
         (["uvicorn", "app:app", "--host", "0.0.0.0", "--port", "1"], {}, "no login yet"),
         (["streamlit", "run", "app.py", "--server.address", "0.0.0.0", "--server.headless", "true"], {}, "no login yet"),
@@ -199,9 +199,9 @@ def test_it_stops_cleanly_and_leaves_the_store_free(server: Server) -> None:
         (["engine", "serve"], {"PODIUM_PROT": "1"}, "did you mean PODIUM_PORT?"),
     ],
 )
-def test_a_server_that_may_not_start_says_why_in_one_line(tmp_path: Path, words: list[str], env: dict[str, str], told: str) -> None:
+def test_a_server_that_may_not_start_says_why_in_one_line(tmp_path: Path, words: list[str], env: dict[str, str], message: str) -> None:
     server = Server(tmp_path / "home", words, 1, **env)
     assert server.process.wait(60) != 0
     out = server.log.read_text(encoding="utf-8")
-    assert told in out
+    assert message in out
     assert "Traceback" not in out

@@ -16,7 +16,7 @@ def test_the_address_it_listens_on_is_a_name_of_its_own(address: str, host: str,
     before = config.get_option("server.allowedHosts")
     monkeypatch.setattr(sys, "argv", ["uvicorn", "app:app", "--host", address])
     try:
-        app._answer_to_own_address()
+        app._allow_own_address()
         assert is_host_allowed(host)
         assert is_host_allowed("localhost:8501")
         assert not is_host_allowed("example.org:8501")

@@ -1,4 +1,4 @@
-"""Processes that race for a lease; run as a program by the test. Prints how many of them got it, a round a line.
+"""Processes that race for a lease; the test runs this module as a program. Prints how many acquired it, one line per round.
 
 Usage: python -m tests.service.racing URL ROUNDS PROCESSES
 """
@@ -16,7 +16,7 @@ NOW = 1_750_000_000 * 10**9
 def race(url: str, processes: int) -> int:
     """All wait for the start, all try to take, and all live until each has tried."""
     start, go = os.pipe()
-    told, tell = os.pipe()
+    reading_end, tell = os.pipe()
     end, done = os.pipe()
     children = []
     for _ in range(processes):
@@ -32,15 +32,15 @@ def race(url: str, processes: int) -> int:
             os._exit(0)
         children.append(child)
     os.close(go)
-    said = b""
-    while len(said) < processes:
-        said += os.read(told, processes)
+    answer = b""
+    while len(answer) < processes:
+        answer += os.read(reading_end, processes)
     os.close(done)
     for child in children:
         os.waitpid(child, 0)
-    for pipe in (start, told, tell, end):
+    for pipe in (start, reading_end, tell, end):
         os.close(pipe)
-    return said.count(b"1")
+    return answer.count(b"1")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a feed says of its clocks: told when one goes wrong, told when it is right again, and nothing between."""
+"""The clocks of a feed: an event when one goes wrong, one when it is right again, and none in between."""
 
 from __future__ import annotations
 
@@ -25,32 +25,32 @@ def skewed(*symbols: str) -> tuple[Incident, ...]:
     return tuple(Incident("clock skew", symbol, 0, None, "") for symbol in symbols)
 
 
-def told(*lags: float, lasting: tuple[Incident, ...] = ()) -> list[tuple[str, str]]:
+def skew_events(*lags: float, lasting: tuple[Incident, ...] = ()) -> list[tuple[str, str]]:
     events = clock_skew.detect_skew(np.array(lags), NAMES, lasting)
     assert {event.kind for event in events} <= {"clock_skew"}
     return [(event.subject, event.detail) for event in events]
 
 
 def test_what_is_received_before_it_is_sent_is_a_clock_that_is_wrong() -> None:
-    assert told(0.02, -0.4, np.nan) == [("B", "-0.40")]
-    assert told(0.02, -0.4, 3.0, lasting=skewed("B")) == []
+    assert skew_events(0.02, -0.4, np.nan) == [("B", "-0.40")]
+    assert skew_events(0.02, -0.4, 3.0, lasting=skewed("B")) == []
 
 
 def test_a_late_but_possible_receipt_is_none() -> None:
-    assert told(0.3, 2.0, 4.9) == []
-    assert told(0.3, 2.0, 60.0) == [("C", "60.00")]
+    assert skew_events(0.3, 2.0, 4.9) == []
+    assert skew_events(0.3, 2.0, 60.0) == [("C", "60.00")]
 
 
 def test_all_clocks_together_are_one_fault() -> None:
-    assert told(-1.27, -1.25, np.nan) == [("*", "-1.26")]
-    assert told(-1.27, -1.25, -1.3, lasting=skewed("*")) == []
+    assert skew_events(-1.27, -1.25, np.nan) == [("*", "-1.26")]
+    assert skew_events(-1.27, -1.25, -1.3, lasting=skewed("*")) == []
 
 
 def test_a_clock_that_is_right_again_is_told_once_it_is_clearly_so() -> None:
-    assert told(0.01, -0.08, 0.0, lasting=skewed("B")) == []
-    assert told(0.01, -0.01, 0.0, lasting=skewed("B")) == [("B", "0")]
-    assert told(0.01, -1.2, 0.0, lasting=skewed("*")) == [("*", "0")]
-    assert told(np.nan, np.nan, np.nan, lasting=skewed("*")) == []
+    assert skew_events(0.01, -0.08, 0.0, lasting=skewed("B")) == []
+    assert skew_events(0.01, -0.01, 0.0, lasting=skewed("B")) == [("B", "0")]
+    assert skew_events(0.01, -1.2, 0.0, lasting=skewed("*")) == [("*", "0")]
+    assert skew_events(np.nan, np.nan, np.nan, lasting=skewed("*")) == []
 
 
 def test_a_feed_without_clocks_is_not_asked() -> None:
@@ -83,8 +83,8 @@ def test_a_recording_tells_its_lag_bar_by_bar_and_symbol_by_symbol(recording: Pa
     assert second is not None
     np.testing.assert_allclose(first, [0.01, 0.02, np.nan])
     np.testing.assert_allclose(second, [0.03, -0.5, np.nan])
-    asked = clock_skew.find_clock_lags(feed)
-    assert asked is not None
+    read_lags = clock_skew.find_clock_lags(feed)
+    assert read_lags is not None
     assert clock_skew.detect_skew(second, feed.info.symbols, ()) == [Event("clock_skew", "B", "-0.50")]
 
 

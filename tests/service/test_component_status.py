@@ -1,4 +1,4 @@
-"""The board: written when something changes, alerts opened and resolved with it."""
+"""The component status: written on changes, with alerts that are raised and resolved along with it."""
 
 from __future__ import annotations
 

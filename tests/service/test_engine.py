@@ -1,4 +1,4 @@
-"""The engine's step: fills, decides and keeps; whatever the data is, a tick is sound, degraded, or lost and told."""
+"""The engine's step: fills, decides and stores; whatever the data, a tick is sound, degraded, or lost and reported."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.makers import (
     resumed,
     simulated,
 )
-from tests.resilience.hazards import DISTURBING, UNTRADABLE, Hazard, gone
+from tests.resilience.hazards import DISTURBING, UNTRADABLE, Hazard, missing_bar
 
 
 def at_bold() -> int:
@@ -85,14 +85,14 @@ def test_data_that_cannot_be_right_is_sound_or_degraded(name: str) -> None:
 def test_time_that_goes_back_is_refused_in_one_line_and_changes_nothing() -> None:
     first = at_bold()
     for late in (0, MINUTE):
-        one = resumed(first, [])
-        one.step()
-        state, account = one.state, one.account
+        subject = resumed(first, [])
+        subject.step()
+        state, account = subject.state, subject.account
         earlier = replace(lesson().bars[first], at=lesson().bars[first - 1].at - late)
-        one._slices = iter([earlier])
+        subject._slices = iter([earlier])
         with pytest.raises(ValueError, match=r"^bars go back in time: \d+ after \d+$"):
-            one.step()
-        assert (one.state, one.account, one.tick) == (state, account, first)
+            subject.step()
+        assert (subject.state, subject.account, subject.tick) == (state, account, first)
 
 
 def test_the_first_bars_hold_and_say_that_history_is_missing() -> None:
@@ -106,10 +106,10 @@ def test_the_first_bars_hold_and_say_that_history_is_missing() -> None:
 
 def test_a_single_symbol_is_decided_trained_on_and_traded_alone() -> None:
     feed = simulated(420, symbols=1, signal=0.4)
-    one = engine(feed, knobs=replace(KNOBS, first_training=300, retrain_every=1_000, shrinkage_rows=50.0, skill_alpha=0.5))
-    ticks = play(one)
+    subject = engine(feed, trading=replace(KNOBS, first_training=300, retrain_every=1_000, shrinkage_rows=50.0, skill_alpha=0.5))
+    ticks = play(subject)
     assert all(tick.outcome.degraded == () for tick in ticks)
-    assert one.trained_artifacts
+    assert subject.trained_artifacts
     assert ticks[-1].outcome.predictions.active_models[0] >= 1
     assert np.isfinite(ticks[-1].outcome.predictions.mean).all()
 
@@ -117,7 +117,7 @@ def test_a_single_symbol_is_decided_trained_on_and_traded_alone() -> None:
 def test_symbols_that_are_never_there_disturb_nobody() -> None:
     feed = simulated(200)
     mask = np.arange(8) == 3
-    ticks = play(engine(Played(feed.info, [gone(bar, mask) for bar in feed.slices(None)]), trains=False))
+    ticks = play(engine(Played(feed.info, [missing_bar(bar, mask) for bar in feed.slices(None)]), trains=False))
     assert all(tick.outcome.degraded == () for tick in ticks)
     names = {tick.outcome.decisions.gates[tick.outcome.decisions.binding_gate[3]].name for tick in ticks}
     assert names == {"fresh data"}
@@ -128,14 +128,14 @@ def test_symbols_that_are_never_there_disturb_nobody() -> None:
 
 def test_a_tick_whose_fallback_fails_is_lost_and_told_of_at_the_next() -> None:
     first = at_bold()
-    one = resumed(first, lesson().bars, keeper=(keeper := Drawer()))
-    good = one.account
-    one.account = replace(good, positions=np.full(8, np.nan))
+    subject = resumed(first, lesson().bars, keeper=(keeper := Drawer()))
+    good = subject.account
+    subject.account = replace(good, positions=np.full(8, np.nan))
     with pytest.raises(FallbackFailed, match="the fallback of risk failed"):
-        one.step()
-    assert (keeper.ticks, one.tick) == ([], first)
-    one.account = good
-    following = one.step()
+        subject.step()
+    assert (keeper.ticks, subject.tick) == ([], first)
+    subject.account = good
+    following = subject.step()
     assert following is not None
     assert following.inputs.tick == first
     assert following.inputs.at == lesson().bars[first + 1].at
@@ -143,7 +143,7 @@ def test_a_tick_whose_fallback_fails_is_lost_and_told_of_at_the_next() -> None:
     np.testing.assert_array_equal(following.inputs.bars.close[:, -2], lesson().bars[first - 1].close)
     np.testing.assert_array_equal(following.inputs.bars.close[:, -1], lesson().bars[first + 1].close)
     assert np.isnan(following.outcome.state.pending.price[1:]).all()
-    again = one.step()
+    again = subject.step()
     assert again is not None
     assert again.inputs.events == ()
 
@@ -161,25 +161,25 @@ class Reluctant(Drawer):
 
 def test_a_tick_that_could_not_be_saved_is_saved_first_and_decided_once() -> None:
     keeper = Reluctant()
-    one = resumed(at_bold(), lesson().bars, keeper=keeper)
+    subject = resumed(at_bold(), lesson().bars, keeper=keeper)
     for _ in range(3):
         with pytest.raises(StoreError):
-            one.step()
+            subject.step()
     keeper.refuses = False
-    kept = [one.step() for _ in range(3)]
-    assert [tick.inputs.tick for tick in kept if tick is not None] == [at_bold() + number for number in range(3)]
+    stored = [subject.step() for _ in range(3)]
+    assert [tick.inputs.tick for tick in stored if tick is not None] == [at_bold() + number for number in range(3)]
     assert [tick.decisions_digest for tick in keeper.ticks] == list(lesson().decisions[at_bold() : at_bold() + 3])
 
 
 def test_a_tick_that_is_decided_is_kept_whatever_fails_after_it() -> None:
     """Else the next one does not follow it, and nothing is ever saved again."""
     keeper = Drawer()
-    one = resumed(at_bold(), lesson().bars, keeper=keeper)
-    rows, one.rows = one.rows, None  # type: ignore[assignment]
+    subject = resumed(at_bold(), lesson().bars, keeper=keeper)
+    rows, subject.rows = subject.rows, None  # type: ignore[assignment]
     with pytest.raises(AttributeError):
-        one.step()
-    one.rows = rows
-    assert [tick.inputs.tick for tick in play(one, 3)] == [at_bold() + number for number in range(3)]
+        subject.step()
+    subject.rows = rows
+    assert [tick.inputs.tick for tick in play(subject, 3)] == [at_bold() + number for number in range(3)]
     assert [tick.inputs.tick for tick in keeper.ticks] == [at_bold() + number for number in range(3)]
 
 
@@ -195,30 +195,30 @@ def test_what_was_ordered_is_filled_on_the_next_bar_before_it_is_decided() -> No
 
 def test_commands_hold_from_the_next_tick_on_and_are_kept_with_it() -> None:
     first = at_bold()
-    one = resumed(first, lesson().bars)
-    one.handle_command(command("pause"))
-    (paused,) = play(one, 1)
+    subject = resumed(first, lesson().bars)
+    subject.handle_command(command("pause"))
+    (paused,) = play(subject, 1)
     assert (paused.outcome.decisions.delta == 0).all()
     assert paused.inputs.events == (Event("command", "pause", ""),)
-    one.handle_command(command("flatten"))
-    flat = play(one, 3)
+    subject.handle_command(command("flatten"))
+    flat = play(subject, 3)
     assert (flat[0].outcome.decisions.target == 0).all()
     assert (flat[-1].inputs.account.positions == 0).all()
-    one.handle_command(command("resume"))
-    assert any((tick.outcome.decisions.delta != 0).any() for tick in play(one, 10))
+    subject.handle_command(command("resume"))
+    assert any((tick.outcome.decisions.delta != 0).any() for tick in play(subject, 10))
 
 
 def test_a_drawdown_stop_closes_everything_until_a_person_resumes_with_a_reason() -> None:
-    one = resumed(at_bold(), lesson().bars)
-    one.account = replace(one.account, peak_equity=one.account.equity / 0.8)
-    (stopped,) = play(one, 1)
+    subject = resumed(at_bold(), lesson().bars)
+    subject.account = replace(subject.account, peak_equity=subject.account.equity / 0.8)
+    (stopped,) = play(subject, 1)
     assert (stopped.outcome.decisions.target == 0).all()
     with pytest.raises(ValueError, match=r"^the drawdown of 2\d\.\d% has passed its limit of 15\.0%: to resume, give a reason \(reason=\.\.\.\)$"):
-        one.handle_command(replace(command("resume"), reason=" "))
-    assert not grew(play(one, 1)[0].outcome, one.account).any()
-    before = one.account
-    one.handle_command(command("resume"))
-    ticks = play(one, 10)
+        subject.handle_command(replace(command("resume"), reason=" "))
+    assert not grew(play(subject, 1)[0].outcome, subject.account).any()
+    before = subject.account
+    subject.handle_command(command("resume"))
+    ticks = play(subject, 10)
     restarted = Event("peak_restarted", f"{before.peak_equity:.2f}", f"{before.equity:.2f}")
     assert ticks[0].inputs.events == (restarted, Event("command", "resume", ""))
     assert ticks[0].inputs.account.peak_equity == max(before.equity, ticks[0].inputs.account.equity)
@@ -226,20 +226,20 @@ def test_a_drawdown_stop_closes_everything_until_a_person_resumes_with_a_reason(
 
 
 def test_resuming_within_the_limit_leaves_the_peak_alone() -> None:
-    one = resumed(at_bold(), lesson().bars)
-    one.account = replace(one.account, peak_equity=one.account.equity / 0.9)
-    one.handle_command(replace(command("resume"), reason=""))
-    (tick,) = play(one, 1)
-    assert tick.inputs.account.peak_equity == one.account.peak_equity
+    subject = resumed(at_bold(), lesson().bars)
+    subject.account = replace(subject.account, peak_equity=subject.account.equity / 0.9)
+    subject.handle_command(replace(command("resume"), reason=""))
+    (tick,) = play(subject, 1)
+    assert tick.inputs.account.peak_equity == subject.account.peak_equity
     assert [event.kind for event in tick.inputs.events] == ["command"]
 
 
 def test_commands_that_cannot_be_carried_out_are_refused_in_one_line() -> None:
-    one = resumed(at_bold(), lesson().bars)
+    subject = resumed(at_bold(), lesson().bars)
     for bad in (command("dance"), command("set"), command("set", signal="much"), command("set", signal="0.9"), command("set", signal="0.1")):
         with pytest.raises(ValueError, match=r"^[^\n]+$"):
-            one.handle_command(bad)
-    assert play(one, 1)[0].inputs.events == ()
+            subject.handle_command(bad)
+    assert play(subject, 1)[0].inputs.events == ()
 
 
 def test_the_state_is_kept_every_hundred_ticks_and_skill_every_twenty() -> None:

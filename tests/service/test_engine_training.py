@@ -1,4 +1,4 @@
-"""Trainings: beside the ticks, adopted when they are due, told where they are late or fail."""
+"""Trainings: run beside the ticks, adopted when they are due, reported where they are late or fail."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ class NoProcess(Inline):
 
 
 def test_a_training_that_cannot_begin_is_told_and_costs_no_tick() -> None:
-    one = resumed(at_bold(), lesson().bars)
-    one._trainers = NoProcess()
-    one.handle_command(command("retrain"))
-    first, second, third = play(one, 3)
+    subject = resumed(at_bold(), lesson().bars)
+    subject._training_pool = NoProcess()
+    subject.handle_command(command("retrain"))
+    first, second, third = play(subject, 3)
     assert [tick.inputs.tick for tick in (first, second, third)] == [at_bold() + number for number in range(3)]
-    (told,) = second.inputs.events
-    assert told.kind == "training_failed"
-    assert "Resource temporarily unavailable" in told.detail
-    assert one.training_error == told.detail
+    (event,) = second.inputs.events
+    assert event.kind == "training_failed"
+    assert "Resource temporarily unavailable" in event.detail
+    assert subject.training_error == event.detail
     assert third.inputs.events == ()
 
 
@@ -39,8 +39,8 @@ def test_models_serve_from_k_bars_after_what_they_were_trained_on() -> None:
     taught = lesson()
     for artifact in taught.artifacts:
         assert artifact.serves_from == artifact.trained_to + KNOBS.deployment_lag_bars
-    one = engine(simulated(420), keeper=(keeper := Drawer()))
-    play(one)
+    subject = engine(simulated(420), keeper=(keeper := Drawer()))
+    play(subject)
     adopted = [tick for tick in keeper.ticks if any(event.kind == "model_adopted" for event in tick.inputs.events)]
     assert [tick.inputs.tick for tick in adopted] == [keeper.artifacts[0].trained_to + KNOBS.deployment_lag_bars]
     assert len(adopted[0].inputs.events) == len(training.select_models())
@@ -64,35 +64,35 @@ def _done(artifact: Artifact) -> Future[Artifact]:
 
 
 def impatient(job: TrainingJob) -> Engine:
-    one = Engine(settings(), Played(lesson().feed.info, lesson().bars), StoppedClock(), training_pool=None, waits_for_training=False)
-    one.training_jobs.append(job)
-    return one
+    subject = Engine(settings(), Played(lesson().feed.info, lesson().bars), StoppedClock(), training_pool=None, waits_for_training=False)
+    subject.training_jobs.append(job)
+    return subject
 
 
 def test_a_training_that_is_late_is_told_and_the_old_models_serve_on() -> None:
     artifacts = lesson().artifacts[: len(training.select_models())]
     futures = waiting(artifacts=artifacts[1:])
-    one = impatient(TrainingJob(1, 3, futures))
-    ticks = play(one, 6)
-    told = [(tick.inputs.tick, event.kind) for tick in ticks for event in tick.inputs.events]
-    assert told == [(3, "training_late")]
+    subject = impatient(TrainingJob(1, 3, futures))
+    ticks = play(subject, 6)
+    events = [(tick.inputs.tick, event.kind) for tick in ticks for event in tick.inputs.events]
+    assert events == [(3, "training_late")]
     assert all(digest is None for digest in ticks[-1].serving)
     futures[0].set_result(artifacts[0])
-    (later,) = play(one, 1)
+    (later,) = play(subject, 1)
     assert [event.kind for event in later.inputs.events] == ["model_adopted"] * len(artifacts)
 
 
 def test_a_training_that_failed_is_told_and_changes_nothing() -> None:
-    one = impatient(TrainingJob(1, 3, waiting(error=ValueError("too few rows"))))
-    ticks = play(one, 5)
+    subject = impatient(TrainingJob(1, 3, waiting(error=ValueError("too few rows"))))
+    ticks = play(subject, 5)
     assert [event for tick in ticks for event in tick.inputs.events] == [Event("training_failed", "1", "ValueError: too few rows")]
-    assert one.training_jobs == []
+    assert subject.training_jobs == []
 
 
 def test_retraining_by_hand_trains_at_once_and_serves_twelve_bars_later() -> None:
-    one = resumed(at_bold(), lesson().bars)
-    one.handle_command(command("retrain"))
-    ticks = play(one, 14)
+    subject = resumed(at_bold(), lesson().bars)
+    subject.handle_command(command("retrain"))
+    ticks = play(subject, 14)
     assert [instruction.detail for instruction in ticks[0].outcome.instructions] == ["by hand"]
     adopted = [tick.inputs.tick for tick in ticks if any(event.kind in {"model_adopted", "training_failed"} for event in tick.inputs.events)]
     assert adopted == [at_bold() + 12]

@@ -1,4 +1,4 @@
-"""An excerpt of a feed: the bars asked for and no others."""
+"""A feed window gives the requested bars and no others."""
 
 from __future__ import annotations
 
@@ -21,11 +21,23 @@ class Ten:
         return 10
 
     def slices(self, after: int | None) -> Iterator[MarketSnapshot]:
-        one = np.ones(1)
+        ones_array = np.ones(1)
         none = Books(*(np.empty((1, 0)) for _ in range(4)))
         for at in range(1, 11):
             if after is None or at > after:
-                yield MarketSnapshot(at, one, one, one, one, one, np.ones(1, dtype=bool), none, none, np.empty((1, 0)), np.empty((1, 5)))
+                yield MarketSnapshot(
+                    at,
+                    ones_array,
+                    ones_array,
+                    ones_array,
+                    ones_array,
+                    ones_array,
+                    np.ones(1, dtype=bool),
+                    none,
+                    none,
+                    np.empty((1, 0)),
+                    np.empty((1, 5)),
+                )
 
     def switch_signal(self, signal: float, at: int) -> None:
         raise ValueError("no signal here")

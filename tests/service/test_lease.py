@@ -1,4 +1,4 @@
-"""One engine a store, whatever races, dies, or comes back late."""
+"""One engine per store, whatever races, dies or comes back late."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def put(url: str, **values: object) -> None:
 
 def hold_elsewhere(url: str) -> subprocess.Popen[str]:
     """A process that has taken the lease and lives."""
-    script = f"from engine.service.lease import Lease; import sys; print(Lease({url!r}).take({NOW}, 0.0), flush=True); sys.stdin.read()"
+    script = f"from engine.service.lease import Lease; import sys; print(Lease({url!r}).acquire({NOW}, 0.0), flush=True); sys.stdin.read()"
     process = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "True\n"
@@ -74,10 +74,10 @@ def end(process: subprocess.Popen[str]) -> None:
 
 
 def test_of_many_processes_that_race_exactly_one_holds_the_store(url: str) -> None:
-    told = subprocess.run(
+    finished = subprocess.run(
         [sys.executable, "-m", "tests.service.racing", url, "10", "4"], cwd=ROOT, capture_output=True, text=True, check=False, timeout=600
     )
-    assert (told.stdout.split(), told.stderr) == (["1"] * 10, "")
+    assert (finished.stdout.split(), finished.stderr) == (["1"] * 10, "")
 
 
 def test_a_second_engine_is_refused_while_the_first_beats(lease: Callable[[], Lease]) -> None:
@@ -138,8 +138,8 @@ def test_by_how_much_the_clock_was_set_is_kept_with_the_beat(url: str, lease: Ca
     mine.renew(NOW - 3_600 * SECOND, -3_601.0)
     mine.renew(NOW - 3_598 * SECOND)
     with database.connect(url, read_only=True).connect() as connection:
-        kept = connection.exec_driver_sql("SELECT value FROM meta WHERE key = ?", (CLOCK_STEP_KEY,)).scalar_one()
-    assert json.loads(kept) == {"at": NOW - 3_600 * SECOND, "seconds": -3_601.0}
+        step = connection.exec_driver_sql("SELECT value FROM meta WHERE key = ?", (CLOCK_STEP_KEY,)).scalar_one()
+    assert json.loads(step) == {"at": NOW - 3_600 * SECOND, "seconds": -3_601.0}
 
 
 def test_a_killed_holder_is_replaced_at_once(url: str, lease: Callable[[], Lease]) -> None:
@@ -211,15 +211,15 @@ def test_what_a_dead_engine_left_running_is_failed_with_a_reason(url: str, lease
     left, waiting = (theirs.submit("retrain", {}, "ada", "", NOW) for _ in range(2))
     assert theirs.claim(NOW) is not None
     assert first.acquire(NOW + SECOND, 0.0), "taking again must not fail what is running"
-    told = theirs.get(left)
-    assert told is not None
-    assert told.status == "running"
+    record = theirs.get(left)
+    assert record is not None
+    assert record.status == "running"
     assert outwatch(second, NOW + 60 * SECOND)
-    told, other = theirs.get(left), theirs.get(waiting)
-    assert told is not None
+    record, other = theirs.get(left), theirs.get(waiting)
+    assert record is not None
     assert other is not None
-    assert (told.status, other.status) == ("failed", "queued")
-    assert told.result is not None
-    assert "the engine stopped while this was running" in told.result
+    assert (record.status, other.status) == ("failed", "queued")
+    assert record.result is not None
+    assert "the engine stopped while this was running" in record.result
     with pytest.raises(LeaseLost):
         theirs.finish(left, True, {}, NOW)

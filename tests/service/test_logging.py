@@ -1,4 +1,4 @@
-"""The log on a full disk and after its file was deleted: no traceback on the terminal, and the lines that are missing are counted."""
+"""The log on a full disk and after its file was deleted: no traceback on the terminal, and lost lines are counted."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ def test_a_full_disk_gives_one_line_on_the_terminal_and_the_log_says_what_it_mis
     open_log(full.parent)
     for number in range(3):
         fail(f"for reason {number}")
-    told = capfd.readouterr()
-    assert told.out == ""
-    (line,) = told.err.splitlines()
+    output = capfd.readouterr()
+    assert output.out == ""
+    (line,) = output.err.splitlines()
     assert "cannot be written, lines are lost until it can ([Errno 28] No space left on device); the first: a job failed" in line
     (full / "podium.log").unlink()
     LOG.info("there is room again")
@@ -79,7 +79,7 @@ def test_a_start_on_a_full_disk_says_so_and_shows_what_the_store_holds(tmp_path:
     assert "Traceback" not in ran.stderr
     assert "the disk is full: free space" in ran.stderr
     assert "run: 64" in ran.stdout
-    assert "the disk of the store is full: the engine goes on when there is room" in ran.stdout
+    assert "the disk of the store is full: the engine continues when there is space" in ran.stdout
     assert "last tick    29" in ran.stdout
     assert "does not fit" in ran.stderr or "No space left" in ran.stderr
     assert ran.stdout.splitlines()[-2:] == ["filler", "home"]  # no half file

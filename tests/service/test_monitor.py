@@ -1,4 +1,4 @@
-"""The watch over the machine: a sample a second, written a few seconds at a time, the newest at hand for each tick."""
+"""The monitor of the machine: one sample per second, written every few seconds, and the newest available to each tick."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Scene:
     seconds: float = 1_000.0
     silent: bool = False
     locked: bool = False
-    kept: list[Reading] = field(default_factory=list)
+    stored: list[Reading] = field(default_factory=list)
     writes: int = 0
 
     def __post_init__(self) -> None:
@@ -45,26 +45,26 @@ class Scene:
             else (Reading(self.now(), "host", "cpu_percent", self.seconds, "%"), Reading(self.now(), "process", "threads", 7.0, "count"))
         )
 
-    def save_readings(self, told: Sequence[Reading]) -> None:
+    def save_readings(self, readings: Sequence[Reading]) -> None:
         if self.locked:
             raise StoreError("locked")
         self.writes += 1
-        self.kept += told
+        self.stored += readings
 
 
 @pytest.fixture
 def scene() -> Iterator[Scene]:
-    told = Scene()
-    yield told
-    told.pauses.close()
+    made = Scene()
+    yield made
+    made.pauses.close()
 
 
 def watch(scene: Scene, work: EngineProbe | None = None) -> Monitor:
     return Monitor(scene, scene, scene, work or EngineProbe(), lambda: 4)
 
 
-def seconds_of(kept: list[Reading]) -> list[float]:
-    return [reading.value for reading in kept if reading.name == "cpu_percent"]
+def seconds_of(readings: list[Reading]) -> list[float]:
+    return [reading.value for reading in readings if reading.name == "cpu_percent"]
 
 
 def test_every_sample_is_written_once_a_few_seconds_at_a_time_and_the_first_at_once(scene: Scene) -> None:
@@ -75,11 +75,11 @@ def test_every_sample_is_written_once_a_few_seconds_at_a_time_and_the_first_at_o
         scene.seconds += 1
         monitor.sample()
     assert scene.writes == 1 + 20 / WRITE_SECONDS
-    assert seconds_of(scene.kept) == [1_000.0 + second for second in range(21)]
+    assert seconds_of(scene.stored) == [1_000.0 + second for second in range(21)]
     scene.seconds += 1
     monitor.sample()
     monitor.write()
-    assert seconds_of(scene.kept)[-1] == scene.seconds, "what waits is written when it ends"
+    assert seconds_of(scene.stored)[-1] == scene.seconds, "what waits is written when it ends"
 
 
 def test_what_a_locked_store_did_not_take_is_written_when_it_does_and_what_waits_is_bounded(scene: Scene) -> None:
@@ -95,7 +95,7 @@ def test_what_a_locked_store_did_not_take_is_written_when_it_does_and_what_waits
     assert failed == pytest.approx((MAX_PENDING_SAMPLES + 50) / WRITE_SECONDS, abs=1)
     scene.locked = False
     monitor.write()
-    assert seconds_of(scene.kept) == [scene.seconds - back for back in range(MAX_PENDING_SAMPLES - 1, -1, -1)]
+    assert seconds_of(scene.stored) == [scene.seconds - back for back in range(MAX_PENDING_SAMPLES - 1, -1, -1)]
 
 
 def test_the_newest_sample_is_at_hand_before_it_is_written(scene: Scene) -> None:
@@ -104,7 +104,7 @@ def test_the_newest_sample_is_at_hand_before_it_is_written(scene: Scene) -> None
     scene.seconds += 1
     monitor.sample()
     assert monitor.newest["host.cpu_percent"].value == scene.seconds
-    assert seconds_of(scene.kept) == [1_000.0]
+    assert seconds_of(scene.stored) == [1_000.0]
 
 
 def test_the_engines_work_learns_what_a_write_took_and_how_many_commands_wait(scene: Scene) -> None:
@@ -122,10 +122,10 @@ def test_a_tick_is_told_the_machine_as_it_is_and_nothing_that_is_not_known(scene
     assert [name for name, value in before.items() if value is not None] == ["process.gc_pause_ms"]
     monitor.sample()
     work.record_tick(1.0, 8, 0, scene.tick() - 2.0)
-    told = json.loads(monitor.machine_json())
-    assert (told["host.cpu_percent"], told["process.threads"], told["engine.data_age_ms"]) == (1_000.0, 7.0, 2_000.0)
-    assert told["host.memory_pressure_percent"] is None
-    assert told["process.gc_pause_ms"] == 0.0
+    values = json.loads(monitor.machine_json())
+    assert (values["host.cpu_percent"], values["process.threads"], values["engine.data_age_ms"]) == (1_000.0, 7.0, 2_000.0)
+    assert values["host.memory_pressure_percent"] is None
+    assert values["process.gc_pause_ms"] == 0.0
     scene.pauses.total += 0.005
     assert json.loads(monitor.machine_json())["process.gc_pause_ms"] == pytest.approx(5.0)
     assert json.loads(monitor.machine_json())["process.gc_pause_ms"] == 0.0, "since the tick before"
@@ -148,12 +148,12 @@ def test_the_machine_is_kept_beside_a_tick_and_changes_nothing_that_is_decided(s
     watched.read_machine = monitor.machine_json
     pairs = list(zip(play(plain, 30), play(watched, 30), strict=True))
     assert len(pairs) == 30
-    for one, other in pairs:
-        assert one.machine is None
-        assert json.loads(other.machine or "{}")["host.cpu_percent"] == 1_000.0
-        assert one.decisions_digest == other.decisions_digest
-        assert one.outcome.digest() == other.outcome.digest()
-        assert one.inputs.digest() == other.inputs.digest()
+    for first, second in pairs:
+        assert first.machine is None
+        assert json.loads(second.machine or "{}")["host.cpu_percent"] == 1_000.0
+        assert first.decisions_digest == second.decisions_digest
+        assert first.outcome.digest() == second.outcome.digest()
+        assert first.inputs.digest() == second.inputs.digest()
 
 
 def test_with_nothing_to_read_and_nowhere_to_write_ticks_go_on(scene: Scene) -> None:

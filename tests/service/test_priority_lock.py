@@ -1,4 +1,4 @@
-"""Turns: one at a time at the engine, and a command goes before the next tick."""
+"""The priority lock: one holder at a time, and a command goes before the next tick."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def test_a_command_goes_before_the_next_tick_however_fast_ticks_follow() -> None
 
     with ThreadPoolExecutor(2) as pool:
         running = [pool.submit(ticks), pool.submit(command)]
-        for one in running:
-            one.result(20)
+        for future in running:
+            future.result(20)
     assert any(line.startswith("command") for line in order)
 
 
@@ -47,8 +47,8 @@ def test_two_never_have_their_turn_together() -> None:
                 inside[0] -= 1
 
     with ThreadPoolExecutor(4) as pool:
-        for one in [pool.submit(enter, kind) for kind in ("tick", "command", "tick", "command")]:
-            one.result(20)
+        for future in [pool.submit(enter, kind) for kind in ("tick", "command", "tick", "command")]:
+            future.result(20)
     assert most[0] == 1
 
 
@@ -76,8 +76,8 @@ def test_a_tick_that_waits_goes_before_all_but_one_of_the_commands_that_wait() -
             running = [pool.submit(tick), *(pool.submit(commands) for _ in range(waiting))]
             while len(turns._changed._waiters) < 1 + waiting:  # type: ignore[attr-defined]
                 pass
-        for one in running:
-            one.result(20)
+        for future in running:
+            future.result(20)
     assert order.index("tick") <= 1
     assert order.count("command") == waiting
 
@@ -94,8 +94,8 @@ def test_while_both_wait_ticks_and_commands_take_turns() -> None:
             running = [pool.submit(enter, kind) for kind in ["tick", "command"] * 10]
             while len(turns._changed._waiters) < 20:  # type: ignore[attr-defined]
                 pass
-        for one in running:
-            one.result(20)
+        for future in running:
+            future.result(20)
     assert order == ["command", "tick"] * 10
 
 

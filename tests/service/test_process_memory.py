@@ -1,4 +1,4 @@
-"""A long-lived process: its threads share one heap, so that what one frees another can use."""
+"""The memory of a long-lived process: threads share one heap, so that memory freed by one is available to another."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from engine.service.process_memory import ONE_ARENA
 
 SCRIPT = """
 import ctypes, sys, tempfile, threading
-from engine.shell import steady
+from engine.service import process_memory
 
 def heaps():
     libc = ctypes.CDLL(None)
@@ -26,7 +26,7 @@ def heaps():
         return out.read().count(b"<heap ")
 
 if sys.argv[1] == "settle":
-    steady.settle()
+    process_memory.configure_memory()
 meet = threading.Barrier(9)
 
 def work():

@@ -1,4 +1,4 @@
-"""Jobs: a failing one is logged, named and goes on; stopping waits for the run in hand and is bounded."""
+"""Jobs: a failing one is logged, reported and goes on; stopping waits for the current run, within bounds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Optimizations people ask for: served once each, in order, one at a time, whatever happens to the store, an action or the engine."""
+"""Serial queues: each command is served once, in order, one at a time, whatever happens to the store, an action or the engine."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ import pytest
 
 from engine.domain.trading_config import Command
 from engine.service.clock import WallClock
+from engine.service.command_results import CommandResults
 from engine.service.scheduler import JobScheduler
 from engine.service.serial_queue import MAX_WAITING, STOPPED, CommandResult, ReportProgress, SerialQueue
 from engine.store.database import prepare
 from engine.store.errors import StoreError
 from engine.store.inbox import CommandRecord, Inbox
+from tests.makers import StoppedClock
 from tests.service.test_scheduler import Watching
 
 NOW = 1_750_000_000 * 10**9
@@ -57,7 +59,7 @@ class Room:
 
 
 class Pen:
-    """A store that takes what it is told, unless it is shut."""
+    """The inbox of a store that accepts what it is given, unless it is shut."""
 
     def __init__(self) -> None:
         self.results: list[tuple[int, CommandResult]] = []
@@ -70,28 +72,30 @@ class Pen:
         assert 0.0 <= progress <= 1.0
         self.notes[number] = word
 
-    def finish(self, command: Command, told: CommandResult) -> None:
+    def finish(self, number: int, ok: bool, result: CommandResult, now: int) -> None:
         if self.shut:
             raise StoreError("the store is locked")
-        self.results.append((command.id, told))
+        assert ok == ("error" not in result)
+        self.results.append((number, result))
 
 
-def a_queue() -> tuple[SerialQueue, Room, Pen]:
+def a_queue() -> tuple[SerialQueue, Room, Pen, CommandResults]:
     room, pen = Room(), Pen()
-    return SerialQueue(room.act, pen.report, pen.finish), room, pen
+    answers = CommandResults(pen, StoppedClock())  # type: ignore[arg-type]
+    return SerialQueue(room.act, pen.report, answers.submit), room, pen, answers
 
 
 @pytest.fixture
 def url(tmp_path: Path) -> str:
-    told = f"sqlite:///{tmp_path}/podium.db"
-    prepare(told)
-    return told
+    address = f"sqlite:///{tmp_path}/podium.db"
+    prepare(address)
+    return address
 
 
-def asked(inbox: Inbox, number: int) -> CommandRecord:
-    found = inbox.get(number)
-    assert found is not None
-    return found
+def read_record(inbox: Inbox, number: int) -> CommandRecord:
+    record = inbox.get(number)
+    assert record is not None
+    return record
 
 
 def engine(inbox: Inbox, queue: Callable[[Inbox], SerialQueue]) -> tuple[SerialQueue, JobScheduler, Callable[[], None]]:
@@ -102,7 +106,7 @@ def engine(inbox: Inbox, queue: Callable[[Inbox], SerialQueue]) -> tuple[SerialQ
     def obey() -> None:
         while (command := inbox.claim(NOW)) is not None:
             if hands.enqueue(command):
-                jobs.run_once("optimizer", "optimize", hands.run_next, watch, executor="by hand")
+                jobs.run_once("optimizer", "optimize", hands.run_next, watch, executor="optimize")
 
     jobs.start()
     jobs.run_every(0.02, "engine", "commands", obey, watch)
@@ -119,8 +123,8 @@ def test_people_who_click_at_once_are_each_served_once_in_order_and_one_at_a_tim
     room, inbox, together = Room(), Inbox(url), Barrier(people)
     done = Event()
 
-    def finish(command: Command, told: CommandResult) -> None:
-        inbox.finish(command.id, "error" not in told, told, NOW)
+    def finish(command: Command, records: CommandResult) -> None:
+        inbox.finish(command.id, "error" not in records, records, NOW)
         if len(room.served) == people * clicks:
             done.set()
 
@@ -134,15 +138,15 @@ def test_people_who_click_at_once_are_each_served_once_in_order_and_one_at_a_tim
         return numbers
 
     with ThreadPoolExecutor(people) as pool:
-        numbers = [number for told in pool.map(click, range(people)) for number in told]
+        numbers = [number for records in pool.map(click, range(people)) for number in records]
     assert done.wait(30)
     end()
     assert room.served == sorted(numbers)
     assert room.most == 1
-    told = [asked(inbox, number) for number in numbers]
-    assert [one.status for one in told] == ["done"] * (people * clicks)
-    assert [json.loads(str(one.result)) for one in told] == [{"status": "done"}] * (people * clicks)
-    assert {one.command.by for one in told} == {f"person {who}" for who in range(people)}
+    records = [read_record(inbox, number) for number in numbers]
+    assert [record.status for record in records] == ["done"] * (people * clicks)
+    assert [json.loads(str(record.result)) for record in records] == [{"status": "done"}] * (people * clicks)
+    assert {record.command.by for record in records} == {f"person {who}" for who in range(people)}
     inbox.close()
 
 
@@ -150,7 +154,7 @@ def test_people_who_click_at_once_are_each_served_once_in_order_and_one_at_a_tim
 def test_there_are_as_many_results_as_commands_whatever_the_order_of_events(seed: int) -> None:
     """Taking, serving, a store that is shut, an action with a fault and the stop, in any order."""
     chance = np.random.default_rng([seed])
-    hands, room, pen = a_queue()
+    hands, room, pen, answers = a_queue()
     taken: list[int] = []
     for _ in range(60):
         match int(chance.integers(6)):
@@ -166,20 +170,20 @@ def test_there_are_as_many_results_as_commands_whatever_the_order_of_events(seed
                     assert room.served[-1] in room.fails
             case 4:
                 pen.shut = not pen.shut
-            case _:
-                hands.flush()
+            case _ if not pen.shut:
+                answers.flush()
     pen.shut = False
     hands.stop()
-    hands.flush()
+    answers.flush()
     assert sorted(number for number, _ in pen.results) == taken
     assert room.served == taken[: len(room.served)]
     assert room.most <= 1
-    for number, told in pen.results:
-        assert ("error" in told) == (number in room.fails or number not in room.served)
+    for number, result in pen.results:
+        assert ("error" in result) == (number in room.fails or number not in room.served)
 
 
 def test_everybody_who_waits_sees_their_place_and_it_moves_up() -> None:
-    hands, _, pen = a_queue()
+    hands, _, pen, _ = a_queue()
     for number in (1, 2, 3):
         hands.enqueue(wish(number))
     assert pen.notes == {1: "is next", 2: "waits for 1 before it", 3: "waits for 2 before it"}
@@ -190,7 +194,7 @@ def test_everybody_who_waits_sees_their_place_and_it_moves_up() -> None:
 
 
 def test_a_stop_ends_those_that_wait_in_one_line_and_lets_the_one_in_hand_finish() -> None:
-    hands, room, pen = a_queue()
+    hands, room, pen, _ = a_queue()
     room.holds = Event()
     for number in (1, 2, 3):
         hands.enqueue(wish(number))
@@ -219,8 +223,8 @@ def test_a_restart_runs_no_command_a_second_time(url: str) -> None:
     hands.run_next()
     done = Event()
 
-    def finish(command: Command, told: CommandResult) -> None:
-        inbox.finish(command.id, True, told, NOW)
+    def finish(command: Command, result: CommandResult) -> None:
+        inbox.finish(command.id, True, result, NOW)
         done.set()
 
     _, _, end = engine(inbox, lambda box: SerialQueue(second.act, box.report_progress, finish))
@@ -231,7 +235,7 @@ def test_a_restart_runs_no_command_a_second_time(url: str) -> None:
 
 
 def test_an_action_with_a_fault_is_named_and_the_next_one_is_served() -> None:
-    hands, room, pen = a_queue()
+    hands, room, pen, _ = a_queue()
     room.fails = {1}
     hands.enqueue(wish(1))
     hands.enqueue(wish(2))
@@ -242,23 +246,35 @@ def test_an_action_with_a_fault_is_named_and_the_next_one_is_served() -> None:
 
 
 def test_a_result_the_store_would_not_take_is_offered_again() -> None:
-    hands, _, pen = a_queue()
+    hands, _, pen, answers = a_queue()
     hands.enqueue(wish(1))
     pen.shut = True
     hands.run_next()
-    hands.flush()
     assert pen.results == []
     pen.shut = False
-    hands.flush()
-    hands.flush()
+    answers.flush()
+    answers.flush()
     assert pen.results == [(1, {"status": "done"})]
 
 
 def test_a_queue_that_is_full_says_so() -> None:
-    hands, room, pen = a_queue()
+    hands, room, pen, _ = a_queue()
     for number in range(1, MAX_WAITING + 2):
         hands.enqueue(wish(number))
     assert pen.results == [(MAX_WAITING + 1, {"error": f"{MAX_WAITING} wait already: ask again when some are done"})]
     for _ in range(MAX_WAITING):
         hands.run_next()
     assert len(room.served) == MAX_WAITING
+
+
+def test_a_command_that_waits_can_be_withdrawn_and_is_not_served() -> None:
+    hands, room, pen, _ = a_queue()
+    for number in (1, 2, 3):
+        hands.enqueue(wish(number))
+    assert hands.withdraw(2) == wish(2)
+    assert pen.notes[3] == "waits for 1 before it"
+    assert hands.withdraw(2) is None
+    for _ in range(3):
+        hands.run_next()
+    assert room.served == [1, 3]
+    assert hands.running is None

@@ -1,4 +1,4 @@
-"""The host: an engine under its lease, driven by jobs, obeying the inbox, and gone on from after a stop; another one waits."""
+"""The supervisor: an engine under its lease, driven by jobs and commands, resumed after a stop; another one waits."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def settings(home: Path, **changes: Any) -> Settings:
 
 @pytest.fixture
 def symbols(tmp_path: Path) -> tuple[str, ...]:
-    from engine.service.supervisor import open_configured_feed
+    from engine.service.bootstrap import open_configured_feed
 
     return open_configured_feed(settings(tmp_path, symbols=())).info.symbols[:2]
 
@@ -62,16 +62,16 @@ def plain(tmp_path: Path, symbols: tuple[str, ...], models: tuple[str, ...]) -> 
     return settings(tmp_path, symbols=symbols, models=models)
 
 
-def until(said: Callable[[], bool], seconds: float = LONG) -> None:
+def until(condition: Callable[[], bool], seconds: float = LONG) -> None:
     pause, clock = Event(), WallClock()
     begun = clock.tick()
-    while not said():
+    while not condition():
         assert clock.tick() - begun < seconds, "it never came true"
         pause.wait(0.05)
 
 
-def rows(told: Settings, sql: str) -> list[tuple[Any, ...]]:
-    store = connect(told.database_url, read_only=True)
+def rows(configured: Settings, sql: str) -> list[tuple[Any, ...]]:
+    store = connect(configured.database_url, read_only=True)
     try:
         with store.begin() as connection:
             return [tuple(row) for row in connection.exec_driver_sql(sql)]
@@ -79,8 +79,8 @@ def rows(told: Settings, sql: str) -> list[tuple[Any, ...]]:
         store.dispose()
 
 
-def ran(told: Settings, ticks: int) -> Supervisor:
-    host = Supervisor(told, ticks=ticks)
+def ran(configured: Settings, ticks: int) -> Supervisor:
+    host = Supervisor(configured, ticks=ticks)
     host.open()
     host.start()
     assert host.ended.wait(LONG)
@@ -101,8 +101,8 @@ def test_a_second_start_goes_on_as_if_nothing_had_happened(tmp_path: Path, plain
     ran(plain, 5)
     whole = replace(plain, home=str(tmp_path / "whole"), database_url=f"sqlite:///{tmp_path}/whole/podium.db")
     ran(whole, 12)
-    kept = "SELECT tick, at, digest FROM ticks ORDER BY tick"
-    assert rows(plain, kept) == rows(whole, kept)
+    query = "SELECT tick, at, digest FROM ticks ORDER BY tick"
+    assert rows(plain, query) == rows(whole, query)
     assert replay_tick(TickHistory(plain.database_url), 11).identical
 
 
@@ -118,9 +118,9 @@ def test_a_store_that_another_version_wrote_goes_on_in_a_new_session(plain: Sett
     ran(plain, 3)
     store = sqlite3.connect(Path(plain.home, "podium.db"))
     ((identity,),) = store.execute("SELECT identity FROM sessions").fetchall()
-    told = json.loads(identity)
-    assert told["layout"] == codec.digest_layout(State, Account, TradingConfig, MarketSnapshot, TrainingRow)
-    store.execute("UPDATE sessions SET identity = ?", (json.dumps(told | {"layout": "older"}, sort_keys=True),))
+    values = json.loads(identity)
+    assert values["layout"] == codec.digest_layout(State, Account, TradingConfig, MarketSnapshot, TrainingRow)
+    store.execute("UPDATE sessions SET identity = ?", (json.dumps(values | {"layout": "older"}, sort_keys=True),))
     store.execute("UPDATE checkpoints SET data = ?", (codec.pack(TradingConfig()),))
     store.commit()
     store.close()
@@ -141,39 +141,39 @@ def test_a_damaged_checkpoint_is_passed_over_and_told_among_the_recoveries(plain
 
 
 @contextmanager
-def live(told: Settings) -> Iterator[Settings]:
+def live(configured: Settings) -> Iterator[Settings]:
     """A host with these settings, from its first tick on; it stops in time."""
-    host = Supervisor(told)
+    host = Supervisor(configured)
     host.start()
-    until(lambda: Path(told.home, "podium.db").exists() and bool(rows(told, "SELECT name FROM sqlite_master WHERE name = 'ticks'")))
-    until(lambda: bool(rows(told, "SELECT tick FROM ticks LIMIT 1")))
-    yield told
+    until(lambda: Path(configured.home, "podium.db").exists() and bool(rows(configured, "SELECT name FROM sqlite_master WHERE name = 'ticks'")))
+    until(lambda: bool(rows(configured, "SELECT tick FROM ticks LIMIT 1")))
+    yield configured
     assert host.stop(LONG)
 
 
 @pytest.fixture
 def running(plain: Settings) -> Iterator[Settings]:
-    with live(replace(plain, tick_interval_seconds=0.05)) as told:
-        yield told
+    with live(replace(plain, tick_interval_seconds=0.05)) as configured:
+        yield configured
 
 
-def asked(told: Settings, name: str, /, **args: str) -> dict[str, Any]:
-    inbox = Inbox(told.database_url)
+def submit_and_wait(configured: Settings, name: str, /, **args: str) -> dict[str, Any]:
+    inbox = Inbox(configured.database_url)
     number = inbox.submit(name, args, "ann", "a test", WallClock().now())
-    until(lambda: (found := inbox.get(number)) is not None and found.is_finished)
-    found = inbox.get(number)
+    until(lambda: (record := inbox.get(number)) is not None and record.is_finished)
+    record = inbox.get(number)
     inbox.close()
-    assert found is not None
-    result: dict[str, Any] = json.loads(found.result or "{}")
-    return {"status": found.status, **result}
+    assert record is not None
+    result: dict[str, Any] = json.loads(record.result or "{}")
+    return {"status": record.status, **result}
 
 
 def test_a_running_engine_obeys_reads_the_machine_and_is_healthy(running: Settings) -> None:
-    assert asked(running, "pause")["status"] == "done"
-    refused = asked(running, "set", signal="9")
+    assert submit_and_wait(running, "pause")["status"] == "done"
+    refused = submit_and_wait(running, "set", signal="9")
     assert refused["status"] == "failed"
     assert "0 to 0.5" in refused["error"]
-    assert asked(running, "optimize", action="nope")["status"] == "failed"
+    assert submit_and_wait(running, "optimize", action="nope")["status"] == "failed"
     until(lambda: bool(rows(running, "SELECT 1 FROM readings_raw LIMIT 1")))
     until(lambda: bool(rows(running, "SELECT 1 FROM ticks WHERE events LIKE '%pause%'")))
     assert read_health_inputs(running.database_url, WallClock().now()).heartbeat_at is not None
@@ -208,22 +208,22 @@ def test_a_heartbeat_that_failed_once_is_forgotten_when_it_goes_well(plain: Sett
 
 
 def test_a_signal_switched_by_hand_holds_after_a_restart(tmp_path: Path, plain: Settings) -> None:
-    told = replace(plain, tick_interval_seconds=0.05)
-    host = Supervisor(told)
+    configured = replace(plain, tick_interval_seconds=0.05)
+    host = Supervisor(configured)
     host.start()
-    until(lambda: Path(told.home, "podium.db").exists() and bool(rows(told, "SELECT name FROM sqlite_master WHERE name = 'ticks'")))
-    until(lambda: bool(rows(told, "SELECT tick FROM ticks LIMIT 1")))
-    result = asked(told, "set", signal="0.5")
+    until(lambda: Path(configured.home, "podium.db").exists() and bool(rows(configured, "SELECT name FROM sqlite_master WHERE name = 'ticks'")))
+    until(lambda: bool(rows(configured, "SELECT tick FROM ticks LIMIT 1")))
+    result = submit_and_wait(configured, "set", signal="0.5")
     assert host.stop(LONG)
-    (last,) = rows(told, "SELECT max(tick) FROM ticks")[0]
+    (last,) = rows(configured, "SELECT max(tick) FROM ticks")[0]
     ran(plain, 3)
     (at,) = rows(plain, f"SELECT max(at) FROM ticks WHERE tick <= {last}")[0]
-    from engine.service.supervisor import open_configured_feed
+    from engine.service.bootstrap import open_configured_feed
 
     feed = open_configured_feed(plain)
     feed.switch_signal(0.5, result["at"])
     expected = next(feed.slices(at))
-    assert TickHistory(plain.database_url).tick(last + 1).slice.digest() == expected.digest()
+    assert TickHistory(plain.database_url).tick(last + 1).snapshot.digest() == expected.digest()
 
 
 def test_a_host_whose_feed_cannot_open_backs_off_and_says_later_what_it_took(plain: Settings) -> None:
@@ -233,16 +233,16 @@ def test_a_host_whose_feed_cannot_open_backs_off_and_says_later_what_it_took(pla
     tries = 0
     for second in range(600):
         clock.seconds = float(second)
-        host._take_up()
+        host._try_start()
         tries += host.error is not None
         host.error = None
     assert tries < 12  # of the 200 that every three seconds would be
     assert rows(broken, "SELECT * FROM lease") == []
     host._settings = plain
     clock.seconds += 300.0
-    host._take_up()
-    assert host._desk is not None
-    host._desk.failures.flush()
+    host._try_start()
+    assert host._service is not None
+    host._service.failures.flush()
     ((component, how, took),) = rows(plain, "SELECT component, how, (recovered_at - at) / 1e9 FROM recoveries")
     assert (component, how) == ("engine", "start tried again")
     assert took == pytest.approx(clock.seconds)

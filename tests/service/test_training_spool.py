@@ -1,4 +1,4 @@
-"""Rows travel by a file: bit for bit, and nothing of it is left behind, however the fits end."""
+"""Training rows travel by a file: bit for bit, and no file is left behind, however the fits end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever breaks in the optimizer, decisions go on untouched: the same ticks with it broken in every way as without it."""
+"""Decisions do not depend on the optimizer: the same ticks with it broken in every way as without it."""
 
 from __future__ import annotations
 
@@ -62,11 +62,11 @@ def test_decisions_are_the_same_whatever_the_optimizer_does(jobs: JobScheduler, 
     jobs.run_once("optimizer", "loop", go_on, plant)
     assert begun.wait(20.0)
     with ThreadPoolExecutor(1) as beside:
-        told = beside.submit(decided).result(60.0)
+        digests = beside.submit(decided).result(60.0)
     over.set()
-    assert len(told) == TICKS
-    assert told == usual()
+    assert len(digests) == TICKS
+    assert digests == usual()
     if way == "raising":
         assert any("cut short" in trial.detail for trial in plant.trials.values())
     if way == "store":
-        assert plant.told["optimizer: rules"] == "the store cannot grow, the disk is full"
+        assert plant.failures["optimizer: rules"] == "the store cannot grow, the disk is full"

@@ -1,4 +1,4 @@
-"""Versions compared on the newest rows: known answers, whatever is missing or fails."""
+"""Versions are compared on the newest rows: known answers, and any version may be missing or fail."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ Predict = Callable[[Floats], Floats]
 def served(version: str, *times: float, predict: Predict | None = None) -> ServingModel:
     """A version that says the first column times a number, each horizon its own."""
 
-    def said(x: Floats) -> Floats:
+    def constant(x: Floats) -> Floats:
         return np.outer(times, x[:, 0])
 
-    model = Model(version.partition("-")[0], "made", lambda *_: b"", lambda _: None, lambda _, x: (predict or said)(x))
+    model = Model(version.partition("-")[0], "made", lambda *_: b"", lambda _: None, lambda _, x: (predict or constant)(x))
     wide = np.ones(2)
     return ServingModel(model, version, version, None, -wide, wide, 0, wide)
 
@@ -54,20 +54,20 @@ def nowhere(version: str) -> None:
 
 def test_the_ensemble_is_weighed_as_the_models_are_weighed_now() -> None:
     flipped = (served("one-2", -1.0, 1.0), served("two-2", 1.0, 1.0))
-    for weights, told in (((3.0, 1.0), -1.0), ((1.0, 3.0), 1.0)):
-        found = version_comparison.compare_versions(OLD, flipped, state("one-1", "two-1", weights=weights), rows(), nowhere)
-        assert found is not None
-        np.testing.assert_allclose(found.with_record, [told, 1.0])
-        np.testing.assert_allclose(found.with_previous, [told, 1.0])
-        assert [(version, values.tolist()) for version, values in found.models] == [("one-2", [-1.0, 1.0]), ("two-2", [1.0, 1.0])]
+    for weights, expected in (((3.0, 1.0), -1.0), ((1.0, 3.0), 1.0)):
+        agreement = version_comparison.compare_versions(OLD, flipped, state("one-1", "two-1", weights=weights), rows(), nowhere)
+        assert agreement is not None
+        np.testing.assert_allclose(agreement.with_record, [expected, 1.0])
+        np.testing.assert_allclose(agreement.with_previous, [expected, 1.0])
+        assert [(version, values.tolist()) for version, values in agreement.models] == [("one-2", [-1.0, 1.0]), ("two-2", [1.0, 1.0])]
 
 
 def test_versions_are_compared_with_those_of_record_and_with_those_before() -> None:
     flipped, again = (tuple(served(f"{name}-{number}", -1.0, -1.0) for name in MODELS) for number in (2, 3))
-    found = version_comparison.compare_versions(flipped, again, state("one-1", "two-1"), rows(), {one.version: one for one in OLD}.get)
-    assert found is not None
-    np.testing.assert_allclose(found.with_record, -1.0)
-    np.testing.assert_allclose(found.with_previous, 1.0)
+    agreement = version_comparison.compare_versions(flipped, again, state("one-1", "two-1"), rows(), {model.version: model for model in OLD}.get)
+    assert agreement is not None
+    np.testing.assert_allclose(agreement.with_record, -1.0)
+    np.testing.assert_allclose(agreement.with_previous, 1.0)
 
 
 def test_there_is_nothing_to_compare_for_versions_of_record_and_for_the_first_of_a_model() -> None:
@@ -79,10 +79,10 @@ def test_there_is_nothing_to_compare_for_versions_of_record_and_for_the_first_of
 
 def test_a_model_without_an_earlier_version_is_left_out_of_both() -> None:
     new = (served("one-2", 1.0, 1.0), served("two-2", -9.0, -9.0))
-    found = version_comparison.compare_versions((OLD[0], None), new, state("one-1", ""), rows(), nowhere)
-    assert found is not None
-    np.testing.assert_allclose(found.with_record, 1.0)
-    assert np.isnan(found.models[1][1]).all()
+    agreement = version_comparison.compare_versions((OLD[0], None), new, state("one-1", ""), rows(), nowhere)
+    assert agreement is not None
+    np.testing.assert_allclose(agreement.with_record, 1.0)
+    assert np.isnan(agreement.models[1][1]).all()
 
 
 def broken(x: Floats) -> Floats:
@@ -95,16 +95,18 @@ def test_a_model_that_cannot_be_asked_is_left_out_and_nothing_is_compared_where_
     mute, turned = served("one-1", predict=predict), served("one-2", -9.0, -9.0)
     cases = ((OLD, served("one-2", predict=predict)), ((mute, OLD[1]), turned), ((None, OLD[1]), turned))
     for before, new in cases:
-        found = version_comparison.compare_versions(before, (new, served("two-2", 1.0, 1.0)), state("one-1", "two-1"), rows(), nowhere)
-        assert found is not None
-        np.testing.assert_allclose(found.with_record, 1.0)
-        assert np.isnan(found.models[0][1]).all()
+        agreement = version_comparison.compare_versions(before, (new, served("two-2", 1.0, 1.0)), state("one-1", "two-1"), rows(), nowhere)
+        assert agreement is not None
+        np.testing.assert_allclose(agreement.with_record, 1.0)
+        assert np.isnan(agreement.models[0][1]).all()
         assert version_comparison.compare_versions(before, (new, None), state("one-1", "two-1"), rows(), nowhere) is None
 
 
-@pytest.mark.parametrize(("symbols", "ticks", "told"), [(3, 400, 288 * 3), (3, 50, 150), (8, 400, 144 * 8), (50, 400, 24 * 50), (500, 400, 8 * 500)])
-def test_the_rows_lie_in_the_last_288_ticks_and_are_few_however_many_symbols(symbols: int, ticks: int, told: int) -> None:
+@pytest.mark.parametrize(
+    ("symbols", "ticks", "expected"), [(3, 400, 288 * 3), (3, 50, 150), (8, 400, 144 * 8), (50, 400, 24 * 50), (500, 400, 8 * 500)]
+)
+def test_the_rows_lie_in_the_last_288_ticks_and_are_few_however_many_symbols(symbols: int, ticks: int, expected: int) -> None:
     x = rows(symbols, ticks).newest_features(version_comparison.RECENT_TICKS, version_comparison.MAX_ROWS, version_comparison.MIN_TICKS)
-    assert x.shape == (told, 2)
+    assert x.shape == (expected, 2)
     newest = rows(symbols, ticks).training_set(ticks, (1,), 0).x[-symbols:]
     np.testing.assert_array_equal(x[-symbols:], newest)

@@ -1,4 +1,4 @@
-"""New versions that contradict those before, made by trainings on flipped targets: what is held, what it costs, what a restart and a replay see."""
+"""New versions that contradict earlier ones, from trainings on flipped targets: positions, costs, a restart and a replay."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from engine.domain.decision import LIMITS
-from engine.domain.succession import Agreement
+from engine.domain.evidence import Agreement
 from engine.domain.tick import Tick
 from engine.evidence import succession
 from engine.replay import replay_tick
@@ -33,7 +33,7 @@ HERE = replace(KNOBS, first_training=FIRST, retrain_every=EVERY)
 
 
 def here(**changed: Any) -> Settings:
-    return settings(models=MODELS, knobs=HERE, **changed)
+    return settings(models=MODELS, trading=HERE, **changed)
 
 
 def market() -> Any:
@@ -68,15 +68,15 @@ def test_a_training_on_flipped_targets_closes_what_is_held_and_a_sound_one_opens
 
 
 def test_ordinary_trainings_agree_and_flipped_ones_contradict(sabotaged: list[Tick]) -> None:
-    found = agreements(sabotaged)
+    agreement = agreements(sabotaged)
     proven = sabotaged[TURNED].outcome.state.succession.inherited < 1.0  # where nothing was, the record went on with the flipped versions
     assert proven[:2].all()
-    assert sorted(found) == [ORDINARY - 2 * EVERY, ORDINARY - EVERY, ORDINARY, TURNED, TURNED_AGAIN, SOUND]
+    assert sorted(agreement) == [ORDINARY - 2 * EVERY, ORDINARY - EVERY, ORDINARY, TURNED, TURNED_AGAIN, SOUND]
     for tick, signs in ((ORDINARY, (1, 1)), (TURNED, (-1, -1)), (TURNED_AGAIN, (-1, 1)), (SOUND, (1, -1))):
-        assert (found[tick].with_record * signs[0] > 0.4)[proven].all(), tick
-        assert (found[tick].with_previous * signs[1] > 0.4)[proven].all(), tick
-        assert {version.rpartition("-")[0] for version, _ in found[tick].models} == set(MODELS)
-        assert found[tick].rows >= 1_000
+        assert (agreement[tick].with_record * signs[0] > 0.4)[proven].all(), tick
+        assert (agreement[tick].with_previous * signs[1] > 0.4)[proven].all(), tick
+        assert {version.rpartition("-")[0] for version, _ in agreement[tick].models} == set(MODELS)
+        assert agreement[tick].rows >= 1_000
 
 
 def test_the_limit_says_what_it_took(sabotaged: list[Tick]) -> None:
@@ -111,9 +111,9 @@ def pieces(tmp_path_factory: pytest.TempPathFactory) -> Pieces:
 
 @pytest.fixture
 def history(pieces: Pieces) -> Iterator[TickHistory]:
-    one = TickHistory(pieces.url)
-    yield one
-    one.close()
+    opened = TickHistory(pieces.url)
+    yield opened
+    opened.close()
 
 
 def test_a_restart_on_probation_changes_nothing(pieces: Pieces, sabotaged: list[Tick]) -> None:
@@ -131,10 +131,10 @@ def test_a_light_model_that_turns_costs_no_size_but_is_told() -> None:
     ticks = play(
         Engine(here(), market(), StoppedClock(), training_pool=Flipped(FLIPPED[0], models=("random_fourier_features",)), store=Drawer()), TURNED + 1
     )
-    found = agreements(ticks)[TURNED]
-    told = {version.rpartition("-")[0]: values for version, values in found.models}
-    assert (told["random_fourier_features"] < 0.0).all()
-    assert (told["ridge"] > 0.5).all()
+    agreement = agreements(ticks)[TURNED]
+    by_model = {version.rpartition("-")[0]: values for version, values in agreement.models}
+    assert (by_model["random_fourier_features"] < 0.0).all()
+    assert (by_model["ridge"] > 0.5).all()
     weights = ticks[-1].outcome.forecast.weights
     shares = weights[MODELS.index("random_fourier_features")] / weights.sum(axis=0)
-    assert ((found.with_record > 0.5) | (shares > 0.25)).all()
+    assert ((agreement.with_record > 0.5) | (shares > 0.25)).all()

@@ -1,4 +1,4 @@
-"""Rolling windows against plain slices, and training rows that know nothing later than they may."""
+"""Rolling windows against plain slices, and training rows without knowledge of the future."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def test_the_window_is_the_last_bars_whatever_has_gone_before() -> None:
     taught = lesson()
     window = MarketWindow(taught.feed.info)
     account = moment().inputs.account
-    many = [replace(one, at=START + number * MINUTE) for number, one in enumerate(taught.bars * 2)]
-    for number, one in enumerate(many):
-        window.append(one)
+    many = [replace(bar, at=START + number * MINUTE) for number, bar in enumerate(taught.bars * 2)]
+    for number, snapshot in enumerate(many):
+        window.append(snapshot)
         if number not in {0, 5, 299, 300, 899, 900, 901, 1_199, 1_500}:
             continue
         inputs = window.build_inputs(number, account, TradingConfig(), ())
@@ -36,15 +36,15 @@ def test_the_window_is_the_last_bars_whatever_has_gone_before() -> None:
         late = past[-FLOW_LENGTH:]
         np.testing.assert_array_equal(inputs.flow.ofi[:, -len(late) :], np.stack([old.ofi for old in late], axis=1))
         np.testing.assert_array_equal(inputs.flow.signed_volume[:, -len(late) :], np.stack([old.flow[:, 0] for old in late], axis=1))
-        assert inputs.books.digest() == one.books.digest()
+        assert inputs.books.digest() == snapshot.books.digest()
 
 
 def test_a_bar_taken_out_again_was_never_there() -> None:
     taught = lesson()
     first, second = MarketWindow(taught.feed.info), MarketWindow(taught.feed.info)
-    for one in taught.bars[:320]:
-        first.append(one)
-        second.append(one)
+    for snapshot in taught.bars[:320]:
+        first.append(snapshot)
+        second.append(snapshot)
     second.append(taught.bars[320])
     second.drop_last()
     for window in (first, second):

@@ -1,4 +1,4 @@
-"""Workers: another process, opened anew when it was killed, gone with the pool."""
+"""Workers: another process, reopened when one was killed, ended with the pool."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from types import ModuleType
 import psutil
 import pytest
 
-from engine.service.worker_pool import WorkerPool, _Asked
+from engine.service.worker_pool import WorkerPool, _Work
 
 
 def fail() -> None:
@@ -34,15 +34,15 @@ def once(mark: str) -> str:
 
 
 def test_work_goes_on_after_a_worker_was_killed_and_none_is_left_behind() -> None:
-    told: list[str] = []
-    workers = WorkerPool(on_failure=told.append)
+    reports: list[str] = []
+    workers = WorkerPool(on_failure=reports.append)
     pid = workers.submit(os.getpid).result(60)
     assert pid != os.getpid()
     poison, after = workers.submit(die), workers.submit(abs, -3)
     with pytest.raises(BrokenProcessPool):
         poison.result(60)
     assert after.result(60) == 3  # what only waited behind it is done
-    assert told[0].startswith("a worker process ended")
+    assert reports[0].startswith("a worker process ended")
     with pytest.raises(ValueError, match="cannot be fitted"):
         workers.submit(fail).result(60)
     assert workers.last_error == "ValueError: cannot be fitted"
@@ -53,10 +53,10 @@ def test_work_goes_on_after_a_worker_was_killed_and_none_is_left_behind() -> Non
 
 
 def test_work_whose_worker_was_killed_is_done_again_by_another(tmp_path: Path) -> None:
-    told: list[str] = []
-    workers = WorkerPool(on_failure=lambda _: told.append("broke"), on_recovery=lambda _: told.append("mended"))
+    reports: list[str] = []
+    workers = WorkerPool(on_failure=lambda _: reports.append("broke"), on_recovery=lambda _: reports.append("mended"))
     assert workers.submit(once, str(tmp_path / "tried")).result(60) == "done"
-    assert told == ["broke", "mended"]
+    assert reports == ["broke", "mended"]
     assert workers.last_error is None
     workers.close()
     with pytest.raises(RuntimeError, match="closed"):
@@ -66,13 +66,13 @@ def test_work_whose_worker_was_killed_is_done_again_by_another(tmp_path: Path) -
 def test_work_of_a_broken_pool_is_done_again_where_the_pool_tells_of_it_with_its_lock_held() -> None:
     workers = WorkerPool()
     workers.submit(abs, -1).result(60)
-    asked, inner, pool = _Asked(partial(abs, -3)), Future[int](), workers._pool
+    work, inner, pool = _Work(partial(abs, -3)), Future[int](), workers._pool
     assert pool is not None
     inner.set_exception(BrokenProcessPool("its worker was killed"))
     with pool._shutdown_lock:
-        workers._heard(asked, inner)
-        assert not asked.future.done()
-    assert asked.future.result(60) == 3
+        workers._on_done(work, inner)
+        assert not work.future.done()
+    assert work.future.result(60) == 3
     workers.close()
 
 

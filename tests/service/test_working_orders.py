@@ -1,4 +1,4 @@
-"""Orders that stand over: a restart goes on with them, a replay decides with them, and every bar of them is worked once."""
+"""Working orders: a restart resumes them, a replay decides with them, and each bar works them once."""
 
 from __future__ import annotations
 
@@ -34,22 +34,22 @@ class Ran:
 
 def opened(url: str) -> tuple[Engine, Writer, TickHistory]:
     writer, history = Writer(url), TickHistory(url)
-    told: Settings = settings(database_url=url, knobs=RESTING)
-    found, _ = resume_engine(told, simulated(END, symbols=4, signal=0.5), StoppedClock(), writer, history, training_pool=Inline())
-    return found, writer, history
+    configured: Settings = settings(database_url=url, trading=RESTING)
+    resumed_engine, _ = resume_engine(configured, simulated(END, symbols=4, signal=0.5), StoppedClock(), writer, history, training_pool=Inline())
+    return resumed_engine, writer, history
 
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
-    whole = play(engine(simulated(END, symbols=4, signal=0.5), knobs=RESTING))
+    whole = play(engine(simulated(END, symbols=4, signal=0.5), trading=RESTING))
     standing = [tick.inputs.tick for tick in whole if tick.inputs.account.working_orders]
     assert len(standing) > 5, "no order stood over: nothing is tested"
     cuts = [standing[0], standing[len(standing) // 2], standing[-1]]
     url = made.empty(Path(tmp_path_factory.mktemp("working")))
     pieces: list[Tick] = []
     for end in [*(cut + 1 for cut in cuts), END]:
-        one, writer, history = opened(url)
-        pieces += play(one, end - len(pieces))
+        subject, writer, history = opened(url)
+        pieces += play(subject, end - len(pieces))
         writer.close()
         history.close()
     return Ran(whole, pieces, cuts, url)
@@ -82,6 +82,6 @@ def test_what_stands_over_was_ordered_and_what_is_over_is_counted_once(ran: Ran)
         assert len(account.finished_orders) + len(account.working_orders) >= len(ordered)
         assert len(account.finished_orders) + len(account.working_orders) <= len(ordered) + len(stood)
         over += len(account.finished_orders)
-    told = ran.whole[-1].outcome.state.execution.orders
-    assert told.sum() == over > 20
-    assert told[EXECUTIONS.index("passive") - 1] > 5
+    orders = ran.whole[-1].outcome.state.execution.orders
+    assert orders.sum() == over > 20
+    assert orders[EXECUTIONS.index("passive") - 1] > 5

@@ -43,7 +43,7 @@ def slope(name: str, seconds: Sequence[float] | Floats, values: Sequence[float] 
     blocks = min(BLOCKS, len(values) // 4)
     if blocks < FEWEST:
         return None
-    x, y = (np.array([part.mean() for part in np.array_split(np.asarray(told, dtype=float), blocks)]) for told in (seconds, values))
+    x, y = (np.array([part.mean() for part in np.array_split(np.asarray(series, dtype=float), blocks)]) for series in (seconds, values))
     hours = (x - x[0]) / 3600.0
     steep, start = np.polyfit(hours, y, 1)
     left = y - (start + steep * hours)

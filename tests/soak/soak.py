@@ -150,8 +150,8 @@ class Soak:
 
 
 def _is_warm(code: int, text: str) -> bool:
-    told = json.loads(text) if code == 200 else {}
-    return told.get("state") == "healthy" and (told.get("last_tick") or 0) > WARM_UP
+    answer = json.loads(text) if code == 200 else {}
+    return answer.get("state") == "healthy" and (answer.get("last_tick") or 0) > WARM_UP
 
 
 def main() -> int:
@@ -171,7 +171,7 @@ def main() -> int:
     finally:
         soak.stress.stop()
         code = soak.server.stop()
-    wrong += _told(soak, minutes, code)
+    wrong += _report(soak, minutes, code)
     if wrong:
         print("FAILED: " + "; ".join(wrong) + f" (everything is left in {folder})")
         return 1
@@ -180,7 +180,7 @@ def main() -> int:
     return 0
 
 
-def _told(soak: Soak, minutes: float, code: int) -> list[str]:
+def _report(soak: Soak, minutes: float, code: int) -> list[str]:
     """Prints what was found; what is wrong."""
     log = soak.server.home / "logs" / "podium.log"
     traces = log.read_text(encoding="utf-8").count("Traceback") if log.exists() else 0
@@ -195,13 +195,13 @@ def _told(soak: Soak, minutes: float, code: int) -> list[str]:
     if any(" 200" not in what for what in soak.answers):
         wrong.append("an answer over HTTP failed")
     if soak.odd:
-        print("\n".join(f"  not up: {one}" for one in soak.odd[:10]))
+        print("\n".join(f"  not up: {note}" for note in soak.odd[:10]))
         wrong.append(f"{len(soak.odd)} scrapes did not say that the engine is up")
     if not soak.server.store.exists() or not soak.samples.at:
         return [*wrong, "there is nothing to judge"]
-    found, grown = findings.read(soak.server.store, soak.before), findings.slopes(soak.samples.at, soak.samples.series)
-    print("\n".join(findings.told(found, grown)))
-    return wrong + findings.failures(found, grown, minutes)
+    outcome, grown = findings.read(soak.server.store, soak.before), findings.slopes(soak.samples.at, soak.samples.series)
+    print("\n".join(findings.summarize(outcome, grown)))
+    return wrong + findings.failures(outcome, grown, minutes)
 
 
 if __name__ == "__main__":

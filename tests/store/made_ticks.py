@@ -25,11 +25,11 @@ from engine.domain.decision import (
     Sizes,
     Span,
 )
+from engine.domain.evidence import LiquidityForecastRow
 from engine.domain.gates import GATES, GateResults
 from engine.domain.incidents import EVERYWHERE, Incident
 from engine.domain.market import Account, Bars, Books, Inputs, MarketSnapshot, MarketView, OrderFlow
 from engine.domain.orders import Order
-from engine.domain.outlook import LiquidityForecastRow
 from engine.domain.ports import FeedInfo
 from engine.domain.record import Floats
 from engine.domain.state import State
@@ -128,9 +128,9 @@ class Market:
         books = Books(self.price[:, None] * (1 - steps), sizes, self.price[:, None] * (1 + steps), sizes * 0.9)
         none = np.full((count, levels), np.nan)
         flow = np.column_stack([random.normal(size=count), random.poisson(30, count), self.price, self.price * 2e-4, sizes[:, 0]])
-        gone = np.where(fresh, 1.0, np.nan)
+        mask = np.where(fresh, 1.0, np.nan)
         return MarketSnapshot(
-            at, opened * gone, high * gone, low * gone, self.price * gone, random.gamma(3.0, 40.0, count) * gone, fresh, books,
+            at, opened * mask, high * mask, low * mask, self.price * mask, random.gamma(3.0, 40.0, count) * mask, fresh, books,
             Books(none, none, none, none), random.normal(size=(count, levels)), flow,
         )  # fmt: skip
 
@@ -151,12 +151,26 @@ class Market:
     def _inputs(self, number: int, at: int, bar: MarketSnapshot, knobs: TradingConfig, events: tuple[Event, ...]) -> Inputs:
         """Windows are not stored, so these are of one bar."""
         count = len(self.symbols)
-        one = [part[:, None] for part in (bar.open, bar.high, bar.low, bar.close, bar.volume)]
+        columns = [part[:, None] for part in (bar.open, bar.high, bar.low, bar.close, bar.volume)]
         empty = np.empty((count, 0))
         flow = OrderFlow(np.empty((count, 0, 0)), empty, empty, empty, empty, empty)
         whole = np.ones(count, dtype=np.int64)
-        view = MarketView(at, MINUTE, one[3], one[1], one[2], one[0], one[3] * 0, one[4], whole, whole * 0, np.full(count, 1e-3), bar.books, flow)
-        return Inputs(number, at, MINUTE, self.symbols, Bars(*one), bar.books, flow, bar.fresh, self.account, knobs, events, view)
+        view = MarketView(
+            at,
+            MINUTE,
+            columns[3],
+            columns[1],
+            columns[2],
+            columns[0],
+            columns[3] * 0,
+            columns[4],
+            whole,
+            whole * 0,
+            np.full(count, 1e-3),
+            bar.books,
+            flow,
+        )
+        return Inputs(number, at, MINUTE, self.symbols, Bars(*columns), bar.books, flow, bar.fresh, self.account, knobs, events, view)
 
     def _outcome(self, inputs: Inputs, degraded: tuple[Phase, ...]) -> Outcome:
         count, random = len(self.symbols), self.random
@@ -187,8 +201,8 @@ class Market:
         crossed = np.zeros(count, dtype=bool)
         return Liquidity(
             self.price.copy(), wide, np.full(count, 5e4), lean, self.price * (1 + lean * 1e-5), lean / 2, np.full(count, 0.1), fee, impact,
-            wide / 2 + fee + impact, crossed, np.zeros(count, dtype=np.int64), book_metrics_without_book(liquidity_forecast.empty_liquidity_forecast(), lean, lean, lean), (),
-            np.full(count, np.nan),
+            wide / 2 + fee + impact, crossed, np.zeros(count, dtype=np.int64),
+            book_metrics_without_book(liquidity_forecast.empty_liquidity_forecast(), lean, lean, lean), (), np.full(count, np.nan),
         )  # fmt: skip
 
     def _opinions(self) -> Predictions:
@@ -197,10 +211,10 @@ class Market:
         mean[-1] = np.nan
         trust[-1] = 0.0
         count = len(self.symbols)
-        heard = np.full(count, len(MODELS) - 1.0)
+        active = np.full(count, len(MODELS) - 1.0)
         versions = ("ridge-0", "lightgbm-0", "kmeans_prototypes-0", "")
         return Predictions(
-            MODELS, versions, mean, trust, self.random.uniform(0.3, 1.0, shape[1:]), self.random.uniform(0, 0.4, count), heard, "reliable",
+            MODELS, versions, mean, trust, self.random.uniform(0.3, 1.0, shape[1:]), self.random.uniform(0, 0.4, count), active, "reliable",
             self.random.uniform(0.5, 0.6, shape), self.random.uniform(0, 0.1, shape[1:]), (),
             ModelSelection(MODELS, np.arange(len(MODELS)) < 3, np.arange(len(MODELS)) < 3, np.full(len(MODELS), np.nan), np.zeros(4)),
         )  # fmt: skip

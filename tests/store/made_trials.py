@@ -28,10 +28,10 @@ ACTIONS = (
 
 
 def at_work(url: str, now: int, *, holder: str | None = None, hostile: bool = False) -> dict[str, int]:
-    """Fills a store so that it looks as if `now` were now; gives the numbers of a trial by hand, of one that a rule asked for and of a placebo."""
+    """Fill a store as of `now`; return the numbers of a manual trial, of one that a rule triggered and of a placebo."""
     writer = Writer(url, holder)
     _readings(writer, now)
-    modes = {one.name: "auto" for one in ACTIONS} | {"cheaper_models": "recommend", "trim_cache": "ask"}
+    modes = {action.name: "auto" for action in ACTIONS} | {"cheaper_models": "recommend", "trim_cache": "ask"}
     writer.sync_actions(ACTIONS, modes, "auto")
     text = HOSTILE if hostile else "memory is short"
     numbers = _trials(writer, now, text)
@@ -44,7 +44,7 @@ def at_work(url: str, now: int, *, holder: str | None = None, hostile: bool = Fa
 
 def compared(now: int, windows: int) -> str:
     """Idle windows of 20 s, side by side, the last some minutes ago."""
-    starts = [now - 8 * MINUTE - one * 20 * SECOND for one in range(windows, 0, -1)]
+    starts = [now - 8 * MINUTE - place * 20 * SECOND for place in range(windows, 0, -1)]
     return json.dumps({"before": 10.0, "after": 10.0, "starts": starts})
 
 
@@ -53,18 +53,18 @@ def _readings(writer: Writer, now: int) -> None:
     chance = np.random.default_rng([7])
     steps = np.arange(BACK * 60, 0, -1)
     wander = 220 * MB + np.cumsum(chance.normal(scale=0.4 * MB, size=len(steps))) - 30 * MB * (steps < 240)
-    told: list[Reading] = []
+    readings: list[Reading] = []
     for step, rss in zip(steps.tolist(), wander.tolist(), strict=True):
         at = now - step * SECOND
-        told += [
+        readings += [
             Reading(at, "process", "rss_bytes", rss, "bytes"),
             Reading(at, "host", "disk_percent", 86.0 + 4.5 * float(np.sin(step / 400)), "%"),
             Reading(at, "engine", "tick_p99_ms", 3.0 + float(np.sin(step / 90)), "ms"),
         ]
-        if len(told) > 900:
-            writer.save_readings(told)
-            told = []
-    writer.save_readings(told)
+        if len(readings) > 900:
+            writer.save_readings(readings)
+            readings = []
+    writer.save_readings(readings)
 
 
 def _trials(writer: Writer, now: int, text: str) -> dict[str, int]:
@@ -144,10 +144,10 @@ def _fired(writer: Writer, now: int, text: str) -> None:
 
 def _commands(url: str, now: int, trial: int, text: str, holder: str | None) -> None:
     inbox = Inbox(url, holder)
-    asked = inbox.submit("optimize", {"action": "collect_garbage"}, "ann", text, now - 4 * MINUTE)
-    inbox.claim_number(asked, now - 4 * MINUTE)
-    told = {"action": "collect_garbage", "status": "done", "detail": "collected 53,112 objects in 31 ms", "verdict": "helped", "trial": trial}
-    inbox.finish(asked, True, told, now - 4 * MINUTE + 12 * SECOND)
+    optimize = inbox.submit("optimize", {"action": "collect_garbage"}, "ann", text, now - 4 * MINUTE)
+    inbox.claim_number(optimize, now - 4 * MINUTE)
+    result = {"action": "collect_garbage", "status": "done", "detail": "collected 53,112 objects in 31 ms", "verdict": "helped", "trial": trial}
+    inbox.finish(optimize, True, result, now - 4 * MINUTE + 12 * SECOND)
     for who, action in (("bob", "trim_cache"), ("carol", "delete_temp")):
         number = inbox.submit("optimize", {"action": action}, who, text, now - 5 * SECOND)
         inbox.claim_number(number, now - 4 * SECOND)

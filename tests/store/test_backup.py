@@ -27,10 +27,10 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
     """For copies; whatever a test does, no half file is left in it."""
-    kept = tmp_path / "copies"
-    kept.mkdir()
-    yield kept
-    assert not [path.name for path in kept.iterdir() if path.name.startswith(".")]
+    copies = tmp_path / "copies"
+    copies.mkdir()
+    yield copies
+    assert not [path.name for path in copies.iterdir() if path.name.startswith(".")]
 
 
 def test_a_copy_is_taken_while_the_store_is_written_to_and_holds_what_was_committed(tmp_path: Path, folder: Path) -> None:

@@ -92,24 +92,24 @@ def test_a_flipped_bit_or_a_missing_end_is_refused_in_one_line(record: Everythin
 @settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=200))
 def test_bytes_from_anywhere_are_refused(data: bytes) -> None:
-    with pytest.raises(ValueError, match="are no Slice"):
+    with pytest.raises(ValueError, match="are no MarketSnapshot"):
         unpack(MarketSnapshot, data)
 
 
 @pytest.mark.parametrize("symbols", [1, 4, 300])
 def test_what_the_store_keeps_comes_back_bit_for_bit(symbols: int) -> None:
     tick = next(made.Market(made.names(symbols)).ticks(1))
-    kept: tuple[Record, ...] = (tick.snapshot, tick.inputs.account, tick.inputs.config, tick.outcome.state)
-    for record in kept:
+    records: tuple[Record, ...] = (tick.snapshot, tick.inputs.account, tick.inputs.config, tick.outcome.state)
+    for record in records:
         assert unpack(type(record), pack(record)).digest() == record.digest()
 
 
 def test_small_records_come_back_too() -> None:
-    kept: tuple[Record, ...] = (
+    records: tuple[Record, ...] = (
         Event("command", "pause", ""), Command(1, "set", (("signal", "0.1"),), "ada", "to see"), Reading(1, "gpu", "load", float("nan"), "%"),
         SkillRow("model", "ridge", 1, "all", None, None, None, 0, None),
     )  # fmt: skip
-    for record in kept:
+    for record in records:
         assert unpack(type(record), pack(record)).digest() == record.digest()
 
 
@@ -164,7 +164,7 @@ def around(part: type) -> type[Record]:
 
 
 def test_a_record_of_another_kind_or_version_is_refused() -> None:
-    with pytest.raises(ValueError, match="they are laid out otherwise"):
+    with pytest.raises(ValueError, match="they have another layout"):
         unpack(Account, pack(TradingConfig()))
 
 

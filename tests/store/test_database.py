@@ -29,7 +29,7 @@ CONTRACT = {
     "v_spans": "tick, phase, start_ms, ms, fallback, error",
     "v_fills": "tick, at, symbol, side, size, price, mid, fee_bps, cost_bps",
     "v_positions": "tick, at, symbol, size, entry, mark",
-    "v_equity": "tick, at, equity, naive, drawdown",
+    "v_equity": "tick, at, equity, benchmark, drawdown",
     "v_regimes": "tick, at, symbol, regime, probability",
     "v_skill": "scope, model, horizon, regime, r2, low, high, n, n_effective",
     "v_models": "model, version, role, trained_at, train_from, train_to, digest, r2, low, high, n",
@@ -41,15 +41,15 @@ CONTRACT = {
     "v_alerts": "id, at, rule, severity, state, message, acked_by",
     "v_commands": "id, at, name, args, by, reason, status, result",
     "v_incidents": "id, kind, symbol, since, until, detail",
-    "v_outlook": "measure, r2, low, high, n, n_effective",
-    "v_regret": "gate, n, mean_bps, low, high, n_effective",
+    "v_liquidity_forecast": "measure, r2, low, high, n, n_effective",
+    "v_declined": "gate, n, mean_bps, low, high, n_effective",
 }
 
 
 def test_the_views_have_the_columns_of_the_contract_in_its_order(tmp_path: Path) -> None:
     with database.connect(made.empty(tmp_path), read_only=True).connect() as connection:
-        found = {name: ", ".join(connection.exec_driver_sql(f"SELECT * FROM {name}").keys()) for name in views.list_views()}
-    assert found == CONTRACT
+        columns = {name: ", ".join(connection.exec_driver_sql(f"SELECT * FROM {name}").keys()) for name in views.list_views()}
+    assert columns == CONTRACT
 
 
 def test_the_migrations_end_at_the_schema(tmp_path: Path) -> None:
@@ -76,10 +76,10 @@ def test_minutes_of_a_store_from_before_the_tiers_are_kept_and_become_hours(tmp_
         connection.exec_driver_sql("INSERT INTO readings_raw (at, source, name, value, unit) VALUES (?, 'host', 'cpu_percent', 5, '%')", (start,))
     old.dispose()
     database.prepare(f"sqlite:///{path}")
-    with database.connect(f"sqlite:///{path}", read_only=True).connect() as told:
-        assert told.exec_driver_sql("SELECT source, name, unit FROM series").fetchall() == [("host", "cpu_percent", "%")]
-        assert told.exec_driver_sql("SELECT count(*), sum(n) FROM readings_minute").fetchall() == [(90, 2_700)]
-        hours = told.exec_driver_sql("SELECT at, low, mean, high, n FROM readings_hour ORDER BY at").fetchall()
+    with database.connect(f"sqlite:///{path}", read_only=True).connect() as migrated:
+        assert migrated.exec_driver_sql("SELECT source, name, unit FROM series").fetchall() == [("host", "cpu_percent", "%")]
+        assert migrated.exec_driver_sql("SELECT count(*), sum(n) FROM readings_minute").fetchall() == [(90, 2_700)]
+        hours = migrated.exec_driver_sql("SELECT at, low, mean, high, n FROM readings_hour ORDER BY at").fetchall()
     assert hours == [(start, 0.0, 30.5, 61.0, 1_800), (start + hour, 60.0, 75.5, 91.0, 900)]
 
 
@@ -113,9 +113,9 @@ def test_views_are_made_anew_when_their_text_has_changed(tmp_path: Path) -> None
         connection.execute("UPDATE meta SET value = 'older' WHERE key = 'views'")
     connection.close()
     database.prepare(url)
-    with database.connect(url, read_only=True).connect() as told:
-        assert list(told.exec_driver_sql("SELECT * FROM v_gates").keys()) == CONTRACT["v_gates"].split(", ")
-        assert told.exec_driver_sql("SELECT count(*) FROM ticks").scalar() == 5
+    with database.connect(url, read_only=True).connect() as migrated:
+        assert list(migrated.exec_driver_sql("SELECT * FROM v_gates").keys()) == CONTRACT["v_gates"].split(", ")
+        assert migrated.exec_driver_sql("SELECT count(*) FROM ticks").scalar() == 5
 
 
 def test_nothing_can_be_written_through_a_read_only_connection(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_a_store_of_a_newer_podium_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "said"),
+    ("url", "message"),
     [
         ("postgresql://localhost/podium", "postgresql is not there yet"),
         ("sqlite://", "names no file"),
@@ -157,8 +157,8 @@ def test_a_store_of_a_newer_podium_is_refused(tmp_path: Path) -> None:
         ("sqlite:////proc/nowhere/podium.db", "cannot be made"),
     ],
 )
-def test_an_address_that_cannot_be_used_is_refused_in_one_line(url: str, said: str) -> None:
-    with pytest.raises(StoreError, match=said):
+def test_an_address_that_cannot_be_used_is_refused_in_one_line(url: str, message: str) -> None:
+    with pytest.raises(StoreError, match=message):
         database.prepare(url)
 
 
@@ -183,4 +183,4 @@ def test_the_store_is_in_its_home_whatever_the_homes_name(tmp_path: Path, name: 
         assert connection.exec_driver_sql("SELECT count(*) FROM ticks").scalar() == 0
     assert (database.path_from_url(url), sorted(path.name for path in tmp_path.iterdir())) == (home / "podium.db", [name])
     assert (home / "podium.db").stat().st_size > 0
-    assert drills._asked(home / "podium.db", "SELECT count(*) FROM ticks", -1) == 0
+    assert drills._query(home / "podium.db", "SELECT count(*) FROM ticks", -1) == 0

@@ -24,12 +24,12 @@ def saved(folder: Path, ticks: int) -> tuple[str, list[Tick]]:
     market = made.Market()
     made.begin(writer, market)
     writer.save_artifact(made.artifact("ridge", 0), market.session, made.WALL)
-    told = []
+    stored = []
     for tick in market.ticks(ticks):
         writer.save(tick)
-        told.append(tick)
+        stored.append(tick)
     writer.close()
-    return url, told
+    return url, stored
 
 
 def test_a_stored_tick_has_every_bit_of_what_it_was_decided_from(tmp_path: Path) -> None:
@@ -37,12 +37,12 @@ def test_a_stored_tick_has_every_bit_of_what_it_was_decided_from(tmp_path: Path)
     history = TickHistory(url)
     for tick, stored in zip(ticks, history.ticks(0, 119), strict=True):
         assert stored.account.digest() == tick.inputs.account.digest()
-        assert stored.slice.digest() == tick.snapshot.digest()
-        assert stored.knobs.digest() == tick.inputs.config.digest()
+        assert stored.snapshot.digest() == tick.snapshot.digest()
+        assert stored.config.digest() == tick.inputs.config.digest()
         assert stored.events == tick.inputs.events
         assert (stored.tick, stored.at, stored.wall, stored.session) == (tick.inputs.tick, tick.inputs.at, tick.decided_at, tick.session)
         assert (stored.decisions_digest, stored.phase_digests, stored.serving) == (tick.decisions_digest, tick.phase_digests, tick.serving)
-    assert [part.digest() for part in history.slices(1, 0, 119)] == [tick.snapshot.digest() for tick in ticks]
+    assert [part.digest() for part in history.snapshots(1, 0, 119)] == [tick.snapshot.digest() for tick in ticks]
     assert [part.digest() for part in history.training_rows(1, 0, 119)] == [tick.training_row.digest() for tick in ticks]
 
 
@@ -50,10 +50,10 @@ def test_the_state_is_found_at_the_newest_checkpoint_up_to_a_tick(tmp_path: Path
     url, ticks = saved(tmp_path, 130)
     history = TickHistory(url)
     for tick, begin in ((0, 0), (99, 0), (100, 100), (129, 100)):
-        found = history.checkpoint_at_or_before(tick)
-        assert found is not None
-        assert found[0] == begin
-        assert found[1].digest() == ticks[begin].outcome.state.digest()
+        checkpoint = history.checkpoint_at_or_before(tick)
+        assert checkpoint is not None
+        assert checkpoint[0] == begin
+        assert checkpoint[1].digest() == ticks[begin].outcome.state.digest()
 
 
 def test_a_session_begins_from_nothing_and_never_from_another_sessions_state(tmp_path: Path) -> None:
@@ -61,9 +61,9 @@ def test_a_session_begins_from_nothing_and_never_from_another_sessions_state(tmp
     writer = Writer(url)
     session = writer.begin_session("another", made.info(), made.MODELS, made.HORIZONS, "{}", {}, made.WALL)
     assert TickHistory(url).checkpoint_at_or_before(9, session) is None
-    found = TickHistory(url).checkpoint_at_or_before(9)
-    assert found is not None
-    assert found[0] == 0
+    checkpoint = TickHistory(url).checkpoint_at_or_before(9)
+    assert checkpoint is not None
+    assert checkpoint[0] == 0
     latest = TickHistory(url).latest_session()
     assert latest is not None
     assert (latest.id, latest.identity, latest.symbols, latest.horizons) == (session, "another", made.SYMBOLS, made.HORIZONS)
@@ -106,9 +106,9 @@ def test_the_model_that_served_comes_back_in_the_version_of_that_tick(tmp_path: 
 def test_damaged_inputs_are_refused_in_one_line(tmp_path: Path) -> None:
     url, _ = saved(tmp_path, 5)
     with sqlite3.connect(tmp_path / "podium.db") as connection:
-        connection.execute("UPDATE slices SET data = substr(data, 1, 100) WHERE tick = 3")
+        connection.execute("UPDATE market_snapshots SET data = substr(data, 1, 100) WHERE tick = 3")
     connection.close()
-    with pytest.raises(NotStored, match="is damaged: these 100 bytes are no Slice") as caught:
+    with pytest.raises(NotStored, match="is damaged: these 100 bytes are no MarketSnapshot") as caught:
         TickHistory(url).tick(3)
     assert "\n" not in str(caught.value)
     assert TickHistory(url).tick(2).tick == 2
@@ -117,7 +117,7 @@ def test_damaged_inputs_are_refused_in_one_line(tmp_path: Path) -> None:
 def test_what_another_version_wrote_is_said_to_be_that_and_not_damage(tmp_path: Path) -> None:
     url, ticks = saved(tmp_path, 5)
     with sqlite3.connect(tmp_path / "podium.db") as connection:
-        connection.execute("UPDATE slices SET data = ? WHERE tick = 3", (codec.pack(ticks[3].inputs.config),))
+        connection.execute("UPDATE market_snapshots SET data = ? WHERE tick = 3", (codec.pack(ticks[3].inputs.config),))
     connection.close()
     with pytest.raises(NotStored, match="written by another version of Podium"):
         TickHistory(url).tick(3)

@@ -11,7 +11,7 @@ from time import perf_counter
 
 import pytest
 
-from engine.domain.trading_config import COMMANDS
+from engine.commands.router import list_commands
 from engine.store.errors import LeaseLost
 from engine.store.inbox import Inbox
 from tests.store import made
@@ -40,20 +40,27 @@ def test_a_command_goes_from_queued_to_done_and_says_what_came_of_it(tmp_path: P
     assert command is not None
     assert (command.id, command.name, command.args, command.by, command.reason) == (number, "set", (("signal", "0.1"),), "ada", "to see")
     inbox.report_progress(number, 0.5, "half way")
-    told = inbox.get(number)
-    assert told is not None
-    assert (told.status, told.at, told.started_at, told.progress, told.note, told.is_finished) == ("running", NOW, NOW + 1, 0.5, "half way", False)
+    record = inbox.get(number)
+    assert record is not None
+    assert (record.status, record.at, record.started_at, record.progress, record.note, record.is_finished) == (
+        "running",
+        NOW,
+        NOW + 1,
+        0.5,
+        "half way",
+        False,
+    )
     inbox.finish(number, True, {"message": "done"}, NOW + 2)
-    told = inbox.get(number)
-    assert told is not None
-    assert (told.status, told.finished_at, told.is_finished) == ("done", NOW + 2, True)
-    assert json.loads(told.result or "") == {"message": "done"}
+    record = inbox.get(number)
+    assert record is not None
+    assert (record.status, record.finished_at, record.is_finished) == ("done", NOW + 2, True)
+    assert json.loads(record.result or "") == {"message": "done"}
 
 
 def test_commands_are_given_in_order_and_then_there_is_none(tmp_path: Path) -> None:
     inbox = Inbox(made.empty(tmp_path))
-    numbers = [inbox.submit(name, {}, "ada", "", NOW) for name in COMMANDS]
-    given = [inbox.claim(NOW) for _ in COMMANDS]
+    numbers = [inbox.submit(name, {}, "ada", "", NOW) for name in list_commands()]
+    given = [inbox.claim(NOW) for _ in list_commands()]
     assert [command.id for command in given if command is not None] == numbers
     assert inbox.claim(NOW) is None
 
@@ -67,9 +74,9 @@ def test_a_failed_command_is_told_as_failed_and_cannot_be_closed_twice(tmp_path:
     inbox.finish(number, False, {"message": "no"}, NOW)
     with pytest.raises(LeaseLost):
         inbox.finish(number, True, {}, NOW)
-    told = inbox.get(number)
-    assert told is not None
-    assert told.status == "failed"
+    record = inbox.get(number)
+    assert record is not None
+    assert record.status == "failed"
 
 
 def test_a_command_that_two_have_seen_is_given_to_the_first(tmp_path: Path) -> None:
@@ -94,7 +101,7 @@ def test_looking_for_commands_does_not_wait_for_another_writer(tmp_path: Path) -
 
 def test_a_name_that_is_no_command_is_refused_with_those_there_are(tmp_path: Path) -> None:
     inbox = Inbox(made.empty(tmp_path))
-    with pytest.raises(ValueError, match="there is no command 'explode': give one of pause, resume"):
+    with pytest.raises(ValueError, match="there is no command 'explode': there are"):
         inbox.submit("explode", {}, "ada", "", NOW)
     assert inbox.get(1) is None
 
@@ -104,5 +111,5 @@ def test_processes_that_claim_at_once_are_given_each_command_once(tmp_path: Path
     inbox = Inbox(url)
     numbers = [inbox.submit("retrain", {}, "ada", "", NOW) for _ in range(60)]
     script = CLAIMER.format(processes=3, url=url, last=numbers[-1])
-    told = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True, timeout=600)
-    assert sorted(map(int, told.stdout.split())) == numbers
+    process = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True, timeout=600)
+    assert sorted(map(int, process.stdout.split())) == numbers

@@ -16,9 +16,9 @@ HALT = Incident("halt", "*", SINCE, None, "all 4 symbols have bars without volum
 
 def rows(url: str) -> list[tuple[object, ...]]:
     connection = sqlite3.connect(url.removeprefix("sqlite:///"))
-    told = connection.execute("SELECT kind, symbol, since, until, detail FROM v_incidents ORDER BY id").fetchall()
+    incidents = connection.execute("SELECT kind, symbol, since, until, detail FROM v_incidents ORDER BY id").fetchall()
     connection.close()
-    return told
+    return incidents
 
 
 def telling(tick: Tick, *news: Incident) -> Tick:

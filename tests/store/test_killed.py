@@ -22,10 +22,10 @@ def kill(url: str, kills: int, *keep: int) -> None:
     writer = Writer(url)
     made.begin(writer, made.Market(made.names(SYMBOLS)))
     writer.close()
-    told = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-m", "tests.store.killing", url, str(kills), "1", *map(str, keep)], cwd=ROOT, capture_output=True, text=True, check=False
     )
-    assert (told.returncode, told.stderr) == (0, "")
+    assert (process.returncode, process.stderr) == (0, "")
 
 
 def ticks_of(connection: Connection, table: str) -> list[int]:
@@ -41,11 +41,11 @@ def test_after_25_kills_every_tick_is_whole_and_the_numbering_has_no_gap(tmp_pat
         ticks = ticks_of(connection, "ticks")
         assert len(ticks) >= 25, "a writer was killed before it had saved anything"
         assert ticks == list(range(len(ticks)))
-        assert ticks_of(connection, "slices") == ticks
+        assert ticks_of(connection, "market_snapshots") == ticks
         assert ticks_of(connection, "decisions") == [tick for tick in ticks for _ in range(SYMBOLS)]
         assert ticks_of(connection, "checkpoints") == ticks[::100]
     stored = TickHistory(url).ticks(0, len(ticks))
-    assert [told.tick for told in stored] == ticks
+    assert [row.tick for row in stored] == ticks
     writer = Writer(url)
     writer.save(made.Market(made.names(SYMBOLS), first_tick=len(ticks)).tick())
     assert writer.last_tick() == len(ticks)
@@ -56,15 +56,15 @@ def test_killed_while_it_prunes_every_decision_kept_still_has_its_inputs(tmp_pat
     kill(url, 40, 3_000_000)
     with database.connect(url, read_only=True).connect() as connection:
         assert connection.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"
-        kept, slices, checkpoints = (ticks_of(connection, table) for table in ("ticks", "slices", "checkpoints"))
-        assert ticks_of(connection, "decisions") == [tick for tick in kept for _ in range(SYMBOLS)]
-    assert kept[0] > 0, "nothing was pruned"
+        stored, slices, checkpoints = (ticks_of(connection, table) for table in ("ticks", "market_snapshots", "checkpoints"))
+        assert ticks_of(connection, "decisions") == [tick for tick in stored for _ in range(SYMBOLS)]
+    assert stored[0] > 0, "nothing was pruned"
     have = set(slices)
     history = TickHistory(url)
-    for tick in kept:
-        begin = max((told for told in checkpoints if told < tick), default=-1)
-        assert set(range(begin + 1, tick)) <= set(kept), f"tick {tick} cannot be rolled forward to from {begin}"
+    for tick in stored:
+        begin = max((checkpoint_tick for checkpoint_tick in checkpoints if checkpoint_tick < tick), default=-1)
+        assert set(range(begin + 1, tick)) <= set(stored), f"tick {tick} cannot be rolled forward to from {begin}"
         assert set(range(max(0, begin + 2 - WINDOW_BARS), tick + 1)) <= have
-    found = history.checkpoint_at_or_before(kept[-1])
-    assert found is not None
-    assert found[1].tick == found[0]
+    checkpoint = history.checkpoint_at_or_before(stored[-1])
+    assert checkpoint is not None
+    assert checkpoint[1].tick == checkpoint[0]

@@ -11,7 +11,7 @@ import pytest
 
 from engine.domain.intents import INTENTS
 from engine.store import views
-from engine.store.read import decision, decisions, live_ticks, resources, status
+from engine.store.read import decision, decisions, live_ticks, portfolio, resources, status
 from engine.store.read.decisions import DecisionFilter
 from engine.store.read.reader import Reader, StoreUnreadable
 from tests.pages.stores import lock
@@ -41,9 +41,9 @@ def test_every_view_can_be_read_and_limited(name: str, reader: Reader) -> None:
 
 
 def test_a_view_gives_the_newest_rows_oldest_first(reader: Reader) -> None:
-    told = reader.view("v_decisions", symbol=SYMBOLS[0], limit=5)
-    assert told["tick"].tolist() == list(range(TICKS - 5, TICKS))
-    assert set(told["symbol"]) == {SYMBOLS[0]}
+    frame = reader.view("v_decisions", symbol=SYMBOLS[0], limit=5)
+    assert frame["tick"].tolist() == list(range(TICKS - 5, TICKS))
+    assert set(frame["symbol"]) == {SYMBOLS[0]}
 
 
 @pytest.mark.parametrize("name", ["v_gates", "v_votes", "v_spans", "v_regimes", "v_decisions", "v_fills", "v_positions"])
@@ -105,14 +105,14 @@ def test_the_version_changes_with_a_command(url: str, tmp_path: Path) -> None:
 
 
 def test_the_status_tells_session_and_newest_tick(reader: Reader) -> None:
-    told = status.read_status(reader)
-    assert told.session is not None
-    assert told.last is not None
-    assert told.session.symbols == SYMBOLS
-    assert told.session.simulated
-    assert len(told.session.gates) > 10
-    assert told.last.tick == TICKS - 1
-    assert told.alerts == 1
+    state = status.read_status(reader)
+    assert state.session is not None
+    assert state.last is not None
+    assert state.session.symbols == SYMBOLS
+    assert state.session.simulated
+    assert len(state.session.gates) > 10
+    assert state.last.tick == TICKS - 1
+    assert state.alerts == 1
 
 
 def test_the_newest_decisions_come_first_and_filters_hold(reader: Reader) -> None:
@@ -121,84 +121,84 @@ def test_the_newest_decisions_come_first_and_filters_hold(reader: Reader) -> Non
     assert every["tick"].iloc[0] == TICKS - 1
     assert every["tick"].is_monotonic_decreasing
     bought, _ = decisions.read_latest_decisions(reader, DecisionFilter(action="buy"), limit=1000)
-    kept = reader.view("v_decisions")
-    assert len(bought) == (kept["action"] == "buy").sum()
+    stored = reader.view("v_decisions")
+    assert len(bought) == (stored["action"] == "buy").sum()
     free, _ = decisions.read_latest_decisions(reader, DecisionFilter(gate="none"), limit=1000)
-    assert len(free) == kept["binding_gate"].isna().sum()
+    assert len(free) == stored["binding_gate"].isna().sum()
     broken, _ = decisions.read_latest_decisions(reader, DecisionFilter(degraded=True), limit=1000)
-    assert set(broken["tick"]) == set(kept[kept["degraded"] > 0]["tick"])
+    assert set(broken["tick"]) == set(stored[stored["degraded"] > 0]["tick"])
 
 
 def test_filters_meet(reader: Reader) -> None:
-    kept = reader.view("v_decisions")
-    gate = kept["binding_gate"].dropna().iloc[0]
-    told, _ = decisions.read_latest_decisions(reader, DecisionFilter(symbol=SYMBOLS[1], gate=gate), limit=1000)
-    assert len(told) == ((kept["symbol"] == SYMBOLS[1]) & (kept["binding_gate"] == gate)).sum()
+    stored = reader.view("v_decisions")
+    gate = stored["binding_gate"].dropna().iloc[0]
+    frame, _ = decisions.read_latest_decisions(reader, DecisionFilter(symbol=SYMBOLS[1], gate=gate), limit=1000)
+    assert len(frame) == ((stored["symbol"] == SYMBOLS[1]) & (stored["binding_gate"] == gate)).sum()
 
 
 def test_shares_of_gates_count_every_decision_once(reader: Reader) -> None:
-    told = decisions.count_binding_gates(reader, WALL + TICKS * 2 * SECOND)
-    kept = reader.view("v_decisions")
-    live = kept[kept["tick"] >= 20]  # those before were decided in the warm-up
-    assert (told.is_truncated, told.is_warmup, told.total) == (False, False, (TICKS - 20) * len(SYMBOLS))
-    assert {gate: n for gate, n in told.gates if n} == live["binding_gate"].value_counts().to_dict()
-    assert dict(told.intents) == live[live["action"] != "hold"]["intent"].value_counts().to_dict()
-    assert told.unbound == (live["binding_gate"].isna() & (live["action"] == "hold")).sum()
+    counts = decisions.count_binding_gates(reader, WALL + TICKS * 2 * SECOND)
+    stored = reader.view("v_decisions")
+    live = stored[stored["tick"] >= 20]  # those before were decided in the warm-up
+    assert (counts.is_truncated, counts.is_warmup, counts.total) == (False, False, (TICKS - 20) * len(SYMBOLS))
+    assert {gate: n for gate, n in counts.gates if n} == live["binding_gate"].value_counts().to_dict()
+    assert dict(counts.intents) == live[live["action"] != "hold"]["intent"].value_counts().to_dict()
+    assert counts.unbound == (live["binding_gate"].isna() & (live["action"] == "hold")).sum()
     assert decisions.count_binding_gates(reader, WALL + 48 * 3600 * SECOND).total == 0
 
 
 def test_what_bound_in_the_warm_up_is_told_as_such_while_nothing_is_live(tmp_path: Path) -> None:
     reader = Reader(filled(tmp_path, ticks=12))
-    told = decisions.count_binding_gates(reader, WALL + 60 * SECOND)
-    assert (told.is_warmup, told.total) == (True, 12 * len(SYMBOLS))
+    counts = decisions.count_binding_gates(reader, WALL + 60 * SECOND)
+    assert (counts.is_warmup, counts.total) == (True, 12 * len(SYMBOLS))
     assert decisions.read_session_ticks(reader) == live_ticks.TickCounts(0, 12)
 
 
 def test_decisions_are_found_by_their_intent_and_tell_it_with_the_reason(reader: Reader) -> None:
-    kept = reader.view("v_decisions")
+    stored = reader.view("v_decisions")
     for intent in INTENTS:
-        found, _ = decisions.read_latest_decisions(reader, DecisionFilter(intent=intent), limit=1000)
-        assert len(found) == (kept["intent"] == intent).sum()
-        assert set(found["intent"]) <= {intent}
-        assert all(found["reason"].tolist())
+        matching, _ = decisions.read_latest_decisions(reader, DecisionFilter(intent=intent), limit=1000)
+        assert len(matching) == (stored["intent"] == intent).sum()
+        assert set(matching["intent"]) <= {intent}
+        assert all(matching["reason"].tolist())
 
 
 def test_equity_is_sampled_evenly_and_keeps_the_newest(reader: Reader) -> None:
-    assert decisions.read_equity(reader)["tick"].tolist() == list(range(TICKS))
-    few = decisions.read_equity(reader, points=20)["tick"].tolist()
+    assert portfolio.read_equity(reader)["tick"].tolist() == list(range(TICKS))
+    few = portfolio.read_equity(reader, points=20)["tick"].tolist()
     assert len(few) <= 20
     assert few[-1] == TICKS - 1
     assert {later - earlier for earlier, later in pairwise(few)} == {8}
 
 
 def test_a_decision_is_told_with_all_it_came_from(reader: Reader) -> None:
-    told = decision.read_decision(reader, 20, SYMBOLS[0])
-    assert told is not None
+    details = decision.read_decision(reader, 20, SYMBOLS[0])
+    assert details is not None
     row = reader.view("v_decisions").query("tick == 20 and symbol == @SYMBOLS[0]").iloc[0]
-    assert told.action == row["action"]
+    assert details.action == row["action"]
     gates = reader.view("v_gates").query("tick == 20 and symbol == @SYMBOLS[0]")
-    assert [rung.name for rung in told.gates] == gates["gate"].tolist()
-    assert [rung.passed for rung in told.gates] == [bool(passed) for passed in gates["passed"]]
-    assert len(told.spans) == 10
-    assert len(told.votes) == len(told.session.models) * len(told.session.horizons)
-    assert told.limits[0][0] == "wanted"
+    assert [rung.name for rung in details.gates] == gates["gate"].tolist()
+    assert [rung.passed for rung in details.gates] == [bool(passed) for passed in gates["passed"]]
+    assert len(details.spans) == 10
+    assert len(details.votes) == len(details.session.models) * len(details.session.horizons)
+    assert details.limits[0][0] == "wanted"
     assert decision.read_decision(reader, 20, "NOBODY") is None
 
 
 def test_what_came_of_it_agrees_with_the_view(reader: Reader) -> None:
-    kept = reader.view("v_decisions", symbol=SYMBOLS[0])
+    stored = reader.view("v_decisions", symbol=SYMBOLS[0])
     for tick in (10, 40, 90):
-        told = decision.read_decision(reader, tick, SYMBOLS[0])
-        assert told is not None
-        came = next(one for one in told.outcomes if one.horizon == told.horizon)
-        expected = kept[kept["tick"] == tick]["outcome_bps"].iloc[0]
-        assert came.bps == pytest.approx(expected, nan_ok=True) or (came.bps is None and expected != expected)  # noqa: PLR0124
+        details = decision.read_decision(reader, tick, SYMBOLS[0])
+        assert details is not None
+        outcome = next(candidate for candidate in details.outcomes if candidate.horizon == details.horizon)
+        expected = stored[stored["tick"] == tick]["outcome_bps"].iloc[0]
+        assert outcome.bps == pytest.approx(expected, nan_ok=True) or (outcome.bps is None and expected != expected)  # noqa: PLR0124
 
 
 def test_the_newest_decision_is_not_due_yet(reader: Reader) -> None:
-    told = decision.read_decision(reader, TICKS - 1, SYMBOLS[0])
-    assert told is not None
-    assert [one.reason for one in told.outcomes] == ["not due yet"] * len(told.session.horizons)
+    details = decision.read_decision(reader, TICKS - 1, SYMBOLS[0])
+    assert details is not None
+    assert [outcome.reason for outcome in details.outcomes] == ["not due yet"] * len(details.session.horizons)
 
 
 def test_margins_are_positive_on_the_right_side_of_a_limit() -> None:
@@ -221,11 +221,11 @@ def test_readings_come_in_steps_with_their_band(reader: Reader) -> None:
 
 def test_what_happened_over_a_span_is_told_in_few_marks_by_the_wall_clock(reader: Reader) -> None:
     until = WALL + TICKS * 2 * SECOND + 3_600 * SECOND
-    told = resources.read_events(reader, WALL, until)
-    assert set(told["kind"]) >= {"acted", "optimized", "incident"}
-    assert told["at"].between(WALL, until).all()
-    assert told["at"].is_monotonic_increasing
-    acted = told[told["kind"] == "acted"]
+    frame = resources.read_events(reader, WALL, until)
+    assert set(frame["kind"]) >= {"acted", "optimized", "incident"}
+    assert frame["at"].between(WALL, until).all()
+    assert frame["at"].is_monotonic_increasing
+    acted = frame[frame["kind"] == "acted"]
     assert len(acted) <= resources.SEARCH_BUCKETS
     ticks = {f"bought or sold at tick {tick:,}" for tick in reader.frame("SELECT tick FROM decisions WHERE action <> 'hold'")["tick"]}
     assert set(acted["detail"]) <= ticks

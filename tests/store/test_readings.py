@@ -48,11 +48,11 @@ def test_every_tier_holds_the_lowest_the_mean_the_highest_and_the_number_of_what
     write(writer, range(START, START + 3 * HOUR, SECOND), batch=60)
     values = np.array([sample(at)[0].value for at in range(START, START + 3 * HOUR, SECOND)])
     for tier, closed in zip(READING_TIERS, (3 * HOUR - MINUTE, 3 * HOUR - MINUTE, 2 * HOUR), strict=True):
-        told = ask(tmp_path, f"SELECT at, low, mean, high, n FROM {tier.table} ORDER BY at")
+        buckets = ask(tmp_path, f"SELECT at, low, mean, high, n FROM {tier.table} ORDER BY at")
         width = tier.width // SECOND
         parts = values[: closed // SECOND].reshape(-1, width)
         expected = [(START + place * tier.width, part.min(), pytest.approx(part.mean()), part.max(), width) for place, part in enumerate(parts)]
-        assert told == expected, tier.table
+        assert buckets == expected, tier.table
 
 
 def test_every_time_is_told_once_by_the_finest_tier_that_covers_it(tmp_path: Path) -> None:
@@ -150,21 +150,21 @@ def test_any_range_is_told_in_few_points_up_to_now(tmp_path: Path, seconds: int)
     span = seconds * SECOND
     every = max(SECOND, span // 1_000)
     write(writer, range(end - 2 * span, end, every), batch=60)
-    told = resources.read_series(Reader(url), [("host", "value_0")], end - span, end)
-    assert 150 <= len(told) <= resources.MAX_POINTS + 2
+    frame = resources.read_series(Reader(url), [("host", "value_0")], end - span, end)
+    assert 150 <= len(frame) <= resources.MAX_POINTS + 2
     step = resources.choose_step(seconds) * SECOND
-    assert set(np.diff(told["at"]).tolist()) == {step}
-    assert told["at"].iloc[-1] + step > end - every, "the bucket that is still open is told as well"
-    assert (told["low"] <= told["mean"]).all()
-    assert (told["mean"] <= told["high"]).all()
+    assert set(np.diff(frame["at"]).tolist()) == {step}
+    assert frame["at"].iloc[-1] + step > end - every, "the bucket that is still open is told as well"
+    assert (frame["low"] <= frame["mean"]).all()
+    assert (frame["mean"] <= frame["high"]).all()
 
 
 def test_a_small_line_comes_from_a_coarser_tier(tmp_path: Path) -> None:
     url = made.empty(tmp_path)
     write(Writer(url), range(START, START + 1_200 * SECOND, SECOND), batch=60)
-    told = resources.read_series(Reader(url), [("host", "value_0")], START + 290 * SECOND, START + 1_190 * SECOND, points=90)
-    assert set(np.diff(told["at"]).tolist()) == {10 * SECOND}
-    assert 89 <= len(told) <= 91
+    frame = resources.read_series(Reader(url), [("host", "value_0")], START + 290 * SECOND, START + 1_190 * SECOND, points=90)
+    assert set(np.diff(frame["at"]).tolist()) == {10 * SECOND}
+    assert 89 <= len(frame) <= 91
 
 
 @pytest.mark.parametrize("seconds", [30, 600])
@@ -173,6 +173,6 @@ def test_a_store_younger_than_a_bucket_shows_what_it_has_over_every_range(tmp_pa
     end = START + seconds * SECOND
     write(Writer(url), range(START, end, SECOND))
     for span in (3_600, 86_400, 30 * 86_400, 365 * 86_400):
-        told = resources.read_series(Reader(url), [("host", "value_0")], end - span * SECOND, end)
-        assert told["low"].min() == min(sample(at)[0].value for at in range(START, end, SECOND)), span
-        assert told["high"].max() == max(sample(at)[0].value for at in range(START, end, SECOND)), span
+        frame = resources.read_series(Reader(url), [("host", "value_0")], end - span * SECOND, end)
+        assert frame["low"].min() == min(sample(at)[0].value for at in range(START, end, SECOND)), span
+        assert frame["high"].max() == max(sample(at)[0].value for at in range(START, end, SECOND)), span

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from engine.store.connection import Store
+from engine.store.maintenance import drop_obsolete, find_unused
 from engine.store.read.history import TickHistory
-from engine.store.retention import RetentionPolicy, drop_unused, find_unused
+from engine.store.retention import RetentionPolicy
 from engine.store.write.writer import Writer
 from engine.window import WINDOW_BARS
 from tests.store import made
@@ -51,9 +52,9 @@ def test_what_is_older_than_the_limit_goes_in_whole_blocks(tmp_path: Path) -> No
 
 def test_the_slices_of_the_first_windows_stay(tmp_path: Path) -> None:
     full(tmp_path, 1000, symbols=2).prune(made.WALL + 650 * 2 * SECOND + DAY, RetentionPolicy(days=1.0))
-    kept = TickHistory(f"sqlite:///{tmp_path / 'podium.db'}").slices(1, 0, 1000)
-    assert len(kept) == 399 + WINDOW_BARS
-    first = TickHistory(f"sqlite:///{tmp_path / 'podium.db'}").slices(1, 601 - WINDOW_BARS + 1, 601)
+    snapshots = TickHistory(f"sqlite:///{tmp_path / 'podium.db'}").snapshots(1, 0, 1000)
+    assert len(snapshots) == 399 + WINDOW_BARS
+    first = TickHistory(f"sqlite:///{tmp_path / 'podium.db'}").snapshots(1, 601 - WINDOW_BARS + 1, 601)
     assert len(first) == WINDOW_BARS
 
 
@@ -132,10 +133,10 @@ def test_knobs_and_models_no_kept_tick_has_used_go_too(tmp_path: Path) -> None:
     writer.save_artifact(made.artifact("ridge", 249, serves_from=261), 1, made.WALL + 249 * 2 * SECOND)
     writer.prune(made.WALL + 1000 * DAY, RetentionPolicy(days=1.0))
     assert ask(tmp_path, "SELECT version FROM artifacts ORDER BY id") == [("ridge-200",), ("ridge-249",)]
-    assert ask(tmp_path, "SELECT count(*) FROM knobs") == [(1,)]
-    assert TickHistory(f"sqlite:///{tmp_path / 'podium.db'}").tick(230).knobs.fee_bps == 6.0
+    assert ask(tmp_path, "SELECT count(*) FROM trading_configs") == [(1,)]
+    assert TickHistory(f"sqlite:///{tmp_path / 'podium.db'}").tick(230).config.fee_bps == 6.0
     writer.save(market.tick(knobs=made.knobs(fee_bps=5.0)))
-    assert TickHistory(f"sqlite:///{tmp_path / 'podium.db'}").tick(250).knobs.fee_bps == 5.0, "knobs that went may come back"
+    assert TickHistory(f"sqlite:///{tmp_path / 'podium.db'}").tick(250).config.fee_bps == 5.0, "knobs that went may come back"
 
 
 def test_knobs_that_a_tick_takes_up_while_they_are_being_dropped_stay(tmp_path: Path) -> None:
@@ -148,22 +149,22 @@ def test_knobs_that_a_tick_takes_up_while_they_are_being_dropped_stay(tmp_path: 
         writer.save(market.tick())
     with store.write() as connection:
         connection.exec_driver_sql("DELETE FROM ticks WHERE tick < 10")
-    found = find_unused(store)
-    assert found.knobs == (made.knobs(fee_bps=5.0).digest(),)
+    unused = find_unused(store)
+    assert [digest for digest, _ in unused.configs] == [made.knobs(fee_bps=5.0).digest()]
     writer.save(market.tick(knobs=made.knobs(fee_bps=5.0)))
-    drop_unused(store, found)
-    assert TickHistory(url).tick(121).knobs.fee_bps == 5.0
+    drop_obsolete(store, unused)
+    assert TickHistory(url).tick(121).config.fee_bps == 5.0
 
 
 def test_tuning_says_what_it_freed_and_the_files_agree(tmp_path: Path) -> None:
     writer = full(tmp_path, 300)
     before = size(tmp_path)
     assert (tmp_path / "podium.db-wal").stat().st_size > 0
-    told = writer.tune()
-    assert told.amount == before - size(tmp_path)
-    assert told.amount > 0
+    result = writer.tune()
+    assert result.amount == before - size(tmp_path)
+    assert result.amount > 0
     assert (tmp_path / "podium.db-wal").stat().st_size == 0
-    assert f"{before:,} bytes before, {size(tmp_path):,} after" in told.detail
+    assert f"{before:,} bytes before, {size(tmp_path):,} after" in result.detail
 
 
 def test_tuning_says_when_a_reader_keeps_the_log(tmp_path: Path) -> None:

@@ -47,15 +47,15 @@ def read(store: tuple[str, list[Tick]]) -> Iterator[Connection]:
 def test_the_outcome_is_the_return_over_the_horizon_where_both_bars_were_there(read: Connection, ticks: list[Tick]) -> None:
     rows = read.exec_driver_sql("SELECT tick, symbol, outcome_bps FROM v_decisions ORDER BY tick, symbol").fetchall()
     known = 0
-    for number, symbol, told in rows:
+    for number, symbol, outcome in rows:
         index = ticks[number].inputs.symbols.index(symbol)
         later = number + 1  # the first horizon
         if later >= 40 or not (ticks[number].inputs.fresh[index] and ticks[later].inputs.fresh[index]):
-            assert told is None
+            assert outcome is None
             continue
         known += 1
         expected = math.log(ticks[later].outcome.liquidity.mid[index] / ticks[number].outcome.liquidity.mid[index]) * 1e4
-        assert told == pytest.approx(expected, abs=1e-7)
+        assert outcome == pytest.approx(expected, abs=1e-7)
     assert 100 < known <= 156
 
 
@@ -113,9 +113,9 @@ def test_positions_are_those_that_are_held(read: Connection, ticks: list[Tick]) 
 
 
 def test_equity_and_drawdown_are_those_of_the_account(read: Connection, ticks: list[Tick]) -> None:
-    for number, equity, naive, drawdown in read.exec_driver_sql("SELECT tick, equity, naive, drawdown FROM v_equity"):
+    for number, equity, benchmark, drawdown in read.exec_driver_sql("SELECT tick, equity, benchmark, drawdown FROM v_equity"):
         account = ticks[number].inputs.account
-        assert (equity, naive, drawdown) == (account.equity, account.naive, 1.0 - account.equity / account.peak)
+        assert (equity, benchmark, drawdown) == (account.equity, account.benchmark_equity, 1.0 - account.equity / account.peak_equity)
 
 
 def test_the_probabilities_of_the_regimes_add_up(read: Connection) -> None:
@@ -158,8 +158,8 @@ def test_a_vote_names_the_version_that_served_then_though_its_bytes_came_again(t
     for tick in market.ticks(5):
         writer.save(tick)
     with database.connect(url, read_only=True).connect() as connection:
-        told = connection.exec_driver_sql("SELECT DISTINCT tick, version FROM v_votes WHERE model = 'ridge' ORDER BY tick").fetchall()
-    assert [version for _, version in told] == ["ridge-0"] * 3 + ["ridge-3"] * 2
+        versions = connection.exec_driver_sql("SELECT DISTINCT tick, version FROM v_votes WHERE model = 'ridge' ORDER BY tick").fetchall()
+    assert [version for _, version in versions] == ["ridge-0"] * 3 + ["ridge-3"] * 2
 
 
 def test_actions_count_their_verdicts_without_placebos_and_runs_by_hand(tmp_path: Path) -> None:

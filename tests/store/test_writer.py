@@ -23,7 +23,7 @@ from engine.store.write.writer import Writer
 from tests.store import made
 from tests.store.made_ticks import skill
 
-TABLES = ("ticks", "decisions", "fills", "slices", "checkpoints", "skill", "knobs")
+TABLES = ("ticks", "decisions", "fills", "market_snapshots", "checkpoints", "skill", "trading_configs")
 
 
 def ask(url: str, query: str, *values: object) -> list[tuple[object, ...]]:
@@ -49,7 +49,15 @@ def test_a_tick_is_saved_with_all_that_belongs_to_it(url: str, writer: Writer) -
     for tick in ticks:
         writer.save(tick)
     fills = sum(len(tick.fills) for tick in ticks)
-    assert count(url) == {"ticks": 20, "decisions": 80, "fills": fills, "slices": 20, "checkpoints": 1, "skill": len(ticks[19].skill), "knobs": 1}
+    assert count(url) == {
+        "ticks": 20,
+        "decisions": 80,
+        "fills": fills,
+        "market_snapshots": 20,
+        "checkpoints": 1,
+        "skill": len(ticks[19].skill),
+        "trading_configs": 1,
+    }
     assert fills > 0
 
 
@@ -69,7 +77,7 @@ def test_every_figure_of_a_decision_is_in_its_row(url: str, writer: Writer) -> N
         for name, value in (
             ("target", outcome.decisions.target), ("position", outcome.sizes.current), ("edge_bps", outcome.sizes.edge_bps),
             ("sigma_bps", outcome.market_state.sigma * 1e4), ("price", outcome.liquidity.mid),
-            ("units", account.positions), ("flip_bps", outcome.decisions.edge_to_flip_bps),
+            ("units", account.positions), ("edge_to_flip_bps", outcome.decisions.edge_to_flip_bps),
         ):  # fmt: skip
             assert row[name] == value[index]
         gates = orjson.loads(str(row["gates"]))
@@ -86,10 +94,10 @@ def test_a_figure_that_is_missing_is_null_and_never_a_number(url: str, writer: W
     market = made.Market()
     made.begin(writer, market)
     tick = next(market.ticks(1))
-    gone = np.array([np.nan, np.inf, -np.inf, 1.0])
-    liquidity = replace(tick.outcome.liquidity, mid=gone, depth=gone)
+    missing = np.array([np.nan, np.inf, -np.inf, 1.0])
+    liquidity = replace(tick.outcome.liquidity, mid=missing, depth=missing)
     gates = tick.outcome.decisions.gates
-    gates = replace(gates, value=np.concatenate((gone[None], gates.value[1:])))
+    gates = replace(gates, value=np.concatenate((missing[None], gates.value[1:])))
     outcome = replace(tick.outcome, liquidity=liquidity, decisions=replace(tick.outcome.decisions, gates=gates))
     writer.save(replace(tick, outcome=outcome))
     rows = ask(url, "SELECT price, log_price, json_extract(micro, '$.depth'), json_extract(gates, '$.value[0]') FROM decisions ORDER BY rowid")
@@ -131,7 +139,7 @@ def test_a_full_disk_is_told_in_one_line_and_leaves_nothing_half_written(url: st
 
 FAILING = """
 import resource, signal
-from engine.store.errors import StoreFailed
+from engine.store.errors import StoreError
 from engine.store.write.writer import Writer
 from tests.store import made
 
@@ -146,7 +154,7 @@ for extra in (0, 5_000, 30_000):
     resource.setrlimit(resource.RLIMIT_FSIZE, (writer._store.path.with_name("podium.db-wal").stat().st_size + extra, free))
     try:
         writer.save(tick)
-    except StoreFailed as error:
+    except StoreError as error:
         print(error)
     resource.setrlimit(resource.RLIMIT_FSIZE, (free, free))
     writer.save(tick)
@@ -155,9 +163,9 @@ for extra in (0, 5_000, 30_000):
 
 def test_a_disk_that_fails_in_the_middle_of_a_commit_leaves_nothing_half_written(url: str) -> None:
     script = FAILING.format(url=url)
-    told = subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False, timeout=600)
-    assert told.stderr == ""
-    assert [line.partition("podium.db ")[2] for line in told.stdout.splitlines()] == [
+    process = subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False, timeout=600)
+    assert process.stderr == ""
+    assert [line.partition("podium.db ")[2] for line in process.stdout.splitlines()] == [
         "cannot be read or written (disk I/O error): look at the disk and its free space"
     ] * 3
     assert ask(url, "SELECT tick, count(*) FROM decisions GROUP BY tick") == [(tick, 10) for tick in range(13)]
@@ -239,8 +247,8 @@ def test_a_session_knows_its_ladder_from_its_first_sound_tick(url: str, writer: 
         replace(lost, outcome=replace(lost.outcome, decisions=replace(lost.outcome.decisions, gates=other, binding_gate=np.zeros(4, dtype=np.int64))))
     )
     writer.save(market.tick())
-    told = [str(row[0]) for row in ask(url, "SELECT DISTINCT gate FROM v_gates WHERE tick = 0 ORDER BY rung")]
-    assert told == ["other fresh data", "other not paused"]
+    stored_gates = [str(row[0]) for row in ask(url, "SELECT DISTINCT gate FROM v_gates WHERE tick = 0 ORDER BY rung")]
+    assert stored_gates == ["other fresh data", "other not paused"]
     assert [row[0] for row in ask(url, "SELECT gate FROM v_gates WHERE tick = 1 AND symbol = 'BTC' ORDER BY rung")][:2] == [
         "fresh data",
         "not paused",
@@ -255,7 +263,7 @@ def test_events_and_knobs_come_back_as_they_were(url: str, writer: Writer) -> No
     writer.save(tick)
     stored = TickHistory(url).tick(0)
     assert stored.events == tick.inputs.events
-    assert stored.knobs.digest() == tick.inputs.config.digest()
+    assert stored.config.digest() == tick.inputs.config.digest()
 
 
 def test_the_version_moves_with_every_write(url: str, writer: Writer) -> None:

@@ -1,86 +1,112 @@
-"""What a backtest may be asked for, checked word by word before anything is started."""
+"""Commands about backtests: backtest, cancel_backtest and delete_backtest."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Annotated, Literal
 
-from engine.feeds._recording_files import symbol_folders
+import msgspec
 
-MAX_PATH_LETTERS = 1_000  # letters of a path
-MAX_BARS, MAX_SYMBOLS = 1_000_000, 500
-_SIMULATED_ONLY = ("signal", "symbol_count")
-_RECORDED_ONLY = ("symbols", "from", "to", "interval")
-_TIME = r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2})?Z?)?"
+from engine.commands.types import Arguments, CommandTiming, CommandType, Result, Services
+from engine.domain.texts import shorten
+from engine.domain.trading_config import Command
+from engine.schema import MAX_INTEGER, Reader, SchemaError, limits
 
-
-def build_backtest_arguments(args: Mapping[str, str]) -> list[str]:
-    """The command line that runs it; raises ValueError in one line for anything that is not understood."""
-    unknown = [key for key in args if key != "market" and key not in _FORMS]
-    if unknown:
-        raise ValueError(f"a backtest takes no {unknown[0][:40]!r}: it takes market, {', '.join(_FORMS)}")
-    market = _market(args.get("market", "simulated"))
-    for key in _RECORDED_ONLY if market == "simulated" else _SIMULATED_ONLY:
-        if args.get(key):
-            raise ValueError(f"{key} is for {'a recording' if market == 'simulated' else 'the simulated market'}")
-    return [market, *(word for key, form in _FORMS.items() if args.get(key) for word in form(key, args[key]))]
+SIMULATED = "simulated"
+MAX_PATH_LETTERS = 1_000
+MAX_NUMBER = 2**63 - 1  # that a store can hold
+_TIME = r"(?a)^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2})?Z?)?\Z"
+_TIME_REMEDY = "a time such as 2023-01-31 or 2023-01-31T12:00Z"
+_SYMBOLS = r"(?a)^[\w.:-]{1,40}(,[\w.:-]{1,40}){0,499}\Z"
 
 
-def _market(text: str) -> str:
-    """The word simulated, or the folder of a recording that is there."""
-    if text == "simulated":
+class RunBacktest(Arguments, frozen=True, kw_only=True):
+    """Left out, a value is that of the settings. What is for one kind of market is refused for the other."""
+
+    market: Annotated[str, limits(form="market", help="simulated, or the folder of a recording", remedy="simulated, or a whole path from /")] = (
+        SIMULATED
+    )
+    symbols: (
+        Annotated[str, limits(pattern=_SYMBOLS, help="some symbols of a recording", remedy="names separated by commas, such as BTCUSDT,ETHUSDT")]
+        | None
+    ) = None
+    since: Annotated[str, limits(pattern=_TIME, help="bars of a recording that close later, UTC", remedy=_TIME_REMEDY)] | None = msgspec.field(
+        default=None, name="from"
+    )
+    until: Annotated[str, limits(pattern=_TIME, help="bars of a recording that close by then, UTC", remedy=_TIME_REMEDY)] | None = msgspec.field(
+        default=None, name="to"
+    )
+    interval: Annotated[str, limits(pattern=r"(?a)^\d{1,5}(s|m|h|d)\Z", help="length of a recording's bars", remedy="a length such as 5m")] | None = (
+        None
+    )
+    seed: Annotated[int, limits(0, MAX_INTEGER, help="the same seed gives the same market, bit for bit")] | None = None
+    signal: Annotated[float, limits(0.0, 0.5, "R²", "one-bar R² of the best forecast; 0: nothing can be predicted")] | None = None
+    bars: Annotated[int, limits(1, 1_000_000, "bars", "bars to decide")] | None = None
+    symbol_count: Annotated[int, limits(1, 500, "symbols", "symbols of the simulated market")] | None = None
+    training: Annotated[Literal["yes", "none"], limits(help="whether models are trained")] = "yes"
+
+    def __post_init__(self) -> None:
+        simulated = self.market == SIMULATED
+        recorded_only = {"symbols": self.symbols, "from": self.since, "to": self.until, "interval": self.interval}
+        for name, value in (recorded_only if simulated else {"signal": self.signal, "symbol_count": self.symbol_count}).items():
+            if value is not None:
+                raise SchemaError(f"{name} is for {'a recording' if simulated else 'the simulated market'}")
+
+    def command_line(self) -> list[str]:
+        """The words of `python -m engine backtest` that run it; each value is one word with its flag, so that none is a flag of its own."""
+        flags = {
+            "symbols": self.symbols, "from": self.since, "to": self.until, "interval": self.interval, "seed": self.seed,
+            "signal": None if self.signal is None else f"{self.signal:.12g}", "bars": self.bars, "symbol-count": self.symbol_count,
+        }  # fmt: skip
+        return [
+            self.market,
+            *(f"--{name}={value}" for name, value in flags.items() if value is not None),
+            *(["--no-training"] if self.training == "none" else []),
+        ]
+
+
+class CancelBacktest(Arguments, frozen=True, kw_only=True):
+    number: Annotated[
+        int,
+        limits(0, MAX_NUMBER, remedy="a whole number", help="number of the command that asked for the backtest", example="N"),
+    ] = msgspec.field(name="id")
+
+
+class DeleteBacktest(Arguments, frozen=True, kw_only=True):
+    name: Annotated[str, limits(letters=60, help="name of the backtest, as Backtests shows it", example="NAME")] = msgspec.field(name="id")
+
+
+def queue_backtest(arguments: RunBacktest, command: Command, services: Services) -> None:
+    del arguments  # the worker reads them
+    services.queue_backtest(command)
+
+
+def cancel_backtest(arguments: CancelBacktest, command: Command, services: Services) -> Result:
+    return {"message": services.backtests.cancel(arguments.number, command.by)}
+
+
+def delete_backtest(arguments: DeleteBacktest, command: Command, services: Services) -> Result:
+    del command
+    return {"message": services.backtests.delete(arguments.name)}
+
+
+def _read_market(name: str, value: object) -> str:
+    """The word simulated, or the whole path of a folder."""
+    text = str(value)
+    if text == SIMULATED:
         return text
     if not text.isprintable() or len(text) > MAX_PATH_LETTERS:
-        raise ValueError(f"{text[:60]!r} is no path of a folder")
-    path = Path(text)
-    if not path.is_absolute():
-        raise ValueError(f"{text[:200]!r} is no whole path: give the folder of a recording from / on, or the word simulated")
-    symbol_folders(path, ())
-    return str(path)
+        raise SchemaError(f"{name} is {shorten(text)}, which is no path of a folder: give the folder of a recording, or the word simulated")
+    if not Path(text).is_absolute():
+        raise SchemaError(f"{name} is {shorten(text)}, which is no whole path: give the folder of a recording from / on, or the word simulated")
+    return text
 
 
-def _matching(pattern: str, wanted: str) -> Callable[[str, str], list[str]]:
-    told = re.compile(pattern, re.ASCII)
-
-    def read(key: str, text: str) -> list[str]:
-        if not told.fullmatch(text):
-            raise ValueError(f"{key} is {text[:60]!r}: give {wanted}")
-        return [f"--{key.replace('_', '-')}={text}"]
-
-    return read
-
-
-def _whole(low: int, high: int) -> Callable[[str, str], list[str]]:
-    def read(key: str, text: str) -> list[str]:
-        if not (text.isascii() and text.isdigit() and len(text) <= 12 and low <= int(text) <= high):
-            raise ValueError(f"{key} is {text[:60]!r}: give a whole number from {low:,} to {high:,}")
-        return [f"--{key.replace('_', '-')}={int(text)}"]
-
-    return read
-
-
-def _signal(key: str, text: str) -> list[str]:
-    if not re.fullmatch(r"0(\.\d{1,9})?", text, re.ASCII) or float(text) > 0.5:
-        raise ValueError(f"{key} is {text[:60]!r}: give a number from 0 to 0.5")
-    return [f"--{key}={text}"]
-
-
-def _training(key: str, text: str) -> list[str]:
-    if text not in {"yes", "none"}:
-        raise ValueError(f"{key} is {text[:60]!r}: give yes or none")
-    return ["--no-training"] if text == "none" else []
-
-
-_FORMS: dict[str, Callable[[str, str], list[str]]] = {
-    "symbols": _matching(r"[\w.:-]{1,40}(,[\w.:-]{1,40}){0,499}", "names separated by commas, such as BTCUSDT,ETHUSDT"),
-    "from": _matching(_TIME, "a time such as 2023-01-31 or 2023-01-31T12:00Z"),
-    "to": _matching(_TIME, "a time such as 2023-01-31 or 2023-01-31T12:00Z"),
-    "interval": _matching(r"\d{1,5}(s|m|h|d)", "a length such as 5m"),
-    "seed": _whole(0, 2**31 - 1),
-    "signal": _signal,
-    "bars": _whole(1, MAX_BARS),
-    "symbol_count": _whole(1, MAX_SYMBOLS),
-    "training": _training,
-}
-BACKTEST_ARGUMENTS = ("market", *_FORMS)
+READERS: dict[str, Reader] = {"market": _read_market}
+COMMANDS = (
+    CommandType(
+        "backtest", "decide a recording or the simulated market again as fast as possible", RunBacktest, CommandTiming.WORKER, queue_backtest, READERS
+    ),
+    CommandType("cancel_backtest", "end a backtest that runs or waits", CancelBacktest, CommandTiming.BESIDE_TICKS, cancel_backtest),
+    CommandType("delete_backtest", "delete a finished backtest for good", DeleteBacktest, CommandTiming.BESIDE_TICKS, delete_backtest),
+)

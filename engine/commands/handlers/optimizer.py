@@ -1,123 +1,130 @@
-"""What commands mean for the optimizer: rules, modes, licences and answers to its questions."""
+"""Commands to the optimizer: optimize, rule, mode, licence and approve."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from difflib import get_close_matches
-from typing import Protocol
+from typing import Annotated, Literal
 
-from engine.domain.optimization import Action
+import msgspec
+
+from engine.commands.types import Arguments, CommandTiming, CommandType, Result, Services
 from engine.domain.rules import Rule
+from engine.domain.texts import shorten
 from engine.domain.trading_config import Command
 from engine.optimizer.default_rules import DEFAULT_RULES
-from engine.optimizer.licences import parse_licence
-from engine.optimizer.rule_schema import parse_mode, parse_rule, serialise_rule
-from engine.optimizer.runtime.ports import ApprovalRequest
+from engine.optimizer.rule_schema import READERS, RuleWords, parse_mode, parse_rule, serialise_rule
+from engine.schema import SchemaError, find_near, limits
 
-OPTIMIZER_COMMANDS = ("rule", "mode", "licence", "approve")
 MAX_RULES = 200
+MAX_NUMBER = 2**63 - 1  # that a store can hold
+
+ActionName = Annotated[str, limits(letters=60, help="an optimization, such as collect_garbage", example="NAME")]
 
 
-class RuleWriter(Protocol):
-    def set_licence(self, action: str, licence: str, why: str, at: int) -> None: ...
-
-    def set_mode(self, action: str, mode: str) -> None: ...
-
-    def save_rule(self, name: str, told: Mapping[str, str], at: int, by: str, reason: str) -> None: ...
-
-    def delete_rule(self, name: str) -> bool: ...
-
-    def save_answer(self, number: int, text: str) -> None: ...
+class Optimize(Arguments, frozen=True, kw_only=True):
+    action: ActionName
+    dry_run: Annotated[bool, limits(help="whether to report what it would do and change nothing")] = False
 
 
-class RuleLoop(Protocol):
-    """The loop, as far as a command reaches into it."""
+class ChangeRule(RuleWords, Arguments, frozen=True, kw_only=True):
+    """A rule by name, and the words of it that are to change."""
 
-    @property
-    def actions(self) -> Mapping[str, Action]: ...
-
-    @property
-    def rules(self) -> tuple[Rule, ...]: ...
-
-    @property
-    def approval_requests(self) -> dict[int, ApprovalRequest]: ...
-
-    def reload(self) -> None: ...
+    name: Annotated[
+        str, limits(letters=48, help="rule to change, or a new one", example="NAME and what is to change, such as above=90, or reset=true")
+    ]
+    reset: Annotated[bool, limits(help="whether to drop every change of the rule; nothing else goes with it")] = False
 
 
-def apply_optimizer_command(command: Command, tuner: RuleLoop, pen: RuleWriter, now: int) -> tuple[str, Command | None]:
-    """What was done, in words, and the optimization to be run by hand for it, if any. Raises ValueError in one line, StoreFailed from the pen."""
-    args = dict(command.args)
-    match command.name:
-        case "rule":
-            return _rule(args, tuner, pen, command, now), None
-        case "mode":
-            action, mode = _two(args, "action", "mode")
-            pen.set_mode(action, parse_mode(action, mode, tuple(tuner.actions)))
-            return f"{action} is set to {mode}", None
-        case "licence":
-            action, licence = _two(args, "action", "licence")
-            parse_mode(action, "auto", tuple(tuner.actions))
-            pen.set_licence(action, parse_licence(licence), f"set by {command.by}: {command.reason or 'no reason given'}", now)
-            return f"{action} has the licence {licence}; it is judged anew from here", None
-        case _:
-            return _approve(args, tuner, pen, command)
+class SetMode(Arguments, frozen=True, kw_only=True):
+    action: ActionName
+    mode: Annotated[
+        Literal["off", "observe", "recommend", "ask", "auto"], limits(help="how far the optimizer may go with the action", example="MODE")
+    ]
 
 
-def _rule(args: dict[str, str], tuner: RuleLoop, pen: RuleWriter, command: Command, now: int) -> str:
-    name = args.pop("name", "")
-    if not name:
-        raise ValueError("rule takes name=NAME and what is to change, such as above=90, or reset=true")
-    rules = {rule.name: rule for rule in tuner.rules}
-    if "reset" in args:
-        if args != {"reset": "true"}:
-            raise ValueError(f"rule {name}: give reset=true by itself")
-        if not pen.delete_rule(name):
-            raise ValueError(f"rule {name[:60]!r} was not changed: there is nothing to reset")
-        tuner.reload()
-        return f"rule {name} is as podium.toml or the default has it"
-    if not args:
-        raise ValueError(f"rule {name} was given nothing to change: give a word such as above=90")
-    if name not in rules:
-        _demand_new(name, args, rules)
-    rule = parse_rule(name, args, rules.get(name), tuple(tuner.actions))
-    pen.save_rule(name, serialise_rule(rule), now, command.by, command.reason)
-    tuner.reload()
-    return f"rule {name} is changed: {', '.join(f'{key} {value}' for key, value in args.items())}"
+class SetLicence(Arguments, frozen=True, kw_only=True):
+    action: ActionName
+    licence: Annotated[Literal["auto", "recommend", "quarantined"], limits(help="whether the action may still run automatically", example="LICENCE")]
 
 
-def _demand_new(name: str, args: Mapping[str, str], rules: Mapping[str, Rule]) -> None:
-    near = get_close_matches(name, rules, n=1)
-    if "kind" not in args:
-        raise ValueError(f"there is no rule {name[:60]!r}: " + (f"did you mean {near[0]}?" if near else "a new one needs its kind and metric"))
-    if len(rules) >= MAX_RULES:
-        raise ValueError(f"there are {len(rules)} rules: {MAX_RULES} at most, those of the engine ({len(DEFAULT_RULES)}) counted")
-
-
-def _approve(args: Mapping[str, str], tuner: RuleLoop, pen: RuleWriter, command: Command) -> tuple[str, Command | None]:
-    said = args.get("answer", "yes")
-    if said not in {"yes", "no"}:
-        raise ValueError(f"answer is {said[:60]!r}: give yes or no")
-    try:
-        number = int(args.get("id", ""))
-    except ValueError:
-        raise ValueError(f"approve takes id=N, got {str(args.get('id', 'nothing'))[:60]!r}") from None
-    asked = tuner.approval_requests.pop(number, None)
-    if asked is None:
-        raise ValueError(f"nothing waits under id={number}: it was answered, has expired, or never asked")
-    why = f": {command.reason}" if command.reason else ""
-    if said == "no":
-        pen.save_answer(number, f"{command.by} declined to run {asked.action}{why}")
-        return f"{asked.action} is not run", None
-    pen.save_answer(number, f"{command.by} approved {asked.action}{why}")
-    wish = replace(
-        command, name="optimize", args=(("action", asked.action),), reason=f"{asked.rule} fired and {command.by} approved; {command.reason}"
+class AnswerRequest(Arguments, frozen=True, kw_only=True):
+    number: Annotated[int, limits(0, MAX_NUMBER, remedy="a whole number", help="number of the request, as Optimizer shows it", example="N")] = (
+        msgspec.field(name="id")
     )
-    return f"{asked.action} is run", wish
+    answer: Annotated[Literal["yes", "no"], limits(help="whether to run the action")] = "yes"
 
 
-def _two(args: Mapping[str, str], first: str, second: str) -> tuple[str, str]:
-    if set(args) != {first, second}:
-        raise ValueError(f"give {first}=NAME {second}=WORD and nothing else, got {', '.join(args) or 'nothing'}")
-    return args[first], args[second]
+def optimize(arguments: Optimize, command: Command, services: Services) -> None:
+    del arguments  # the worker reads them
+    services.queue_optimization(command)
+
+
+def change_rule(arguments: ChangeRule, command: Command, services: Services) -> Result:
+    loop, name = services.rule_loop, arguments.name
+    words = {key: value for key, value in command.args if key != "name"}
+    rules = {rule.name: rule for rule in loop.rules}
+    if "reset" in words:
+        return {"message": _reset_rule(name, words, services)}
+    if not words:
+        raise SchemaError(f"rule {name} was given nothing to change: give a word such as above=90")
+    if name not in rules:
+        _require_new(name, words, rules)
+    rule = parse_rule(name, words, rules.get(name), tuple(loop.actions))
+    services.rule_writer.save_rule(name, serialise_rule(rule), services.now(), command.by, command.reason)
+    loop.reload()
+    return {"message": f"rule {name} is changed: {', '.join(f'{key} {value}' for key, value in words.items())}"}
+
+
+def _reset_rule(name: str, words: Mapping[str, str], services: Services) -> str:
+    if words != {"reset": "true"}:
+        raise SchemaError(f"rule {name}: give reset=true and nothing else")
+    if not services.rule_writer.delete_rule(name):
+        raise SchemaError(f"rule {shorten(name)} was not changed: there is nothing to reset")
+    services.rule_loop.reload()
+    return f"rule {name} is as podium.toml or the default has it"
+
+
+def _require_new(name: str, words: Mapping[str, str], rules: Mapping[str, Rule]) -> None:
+    near = find_near(name, rules, cutoff=0.6)
+    if "kind" not in words:
+        raise SchemaError(f"there is no rule {shorten(name)}: " + (f"did you mean {near}?" if near else "a new one needs its kind and metric"))
+    if len(rules) >= MAX_RULES:
+        raise SchemaError(f"there are {len(rules)} rules: {MAX_RULES} at most, those of the engine ({len(DEFAULT_RULES)}) included")
+
+
+def set_mode(arguments: SetMode, command: Command, services: Services) -> Result:
+    del command
+    mode = parse_mode(arguments.action, arguments.mode, tuple(services.rule_loop.actions))
+    services.rule_writer.set_mode(arguments.action, mode)
+    return {"message": f"{arguments.action} is set to {mode}"}
+
+
+def set_licence(arguments: SetLicence, command: Command, services: Services) -> Result:
+    action, licence = arguments.action, arguments.licence
+    parse_mode(action, "auto", tuple(services.rule_loop.actions))
+    services.rule_writer.set_licence(action, licence, f"set by {command.by}: {command.reason or 'no reason given'}", services.now())
+    return {"message": f"{action} has the licence {licence}; it is judged anew from here"}
+
+
+def answer_request(arguments: AnswerRequest, command: Command, services: Services) -> Result | None:
+    request = services.rule_loop.approval_requests.pop(arguments.number, None)
+    if request is None:
+        raise SchemaError(f"nothing waits under id={arguments.number}: it was answered, has expired, or was never asked")
+    why = f": {command.reason}" if command.reason else ""
+    if arguments.answer == "no":
+        services.rule_writer.save_answer(arguments.number, f"{command.by} declined to run {request.action}{why}")
+        return {"message": f"{request.action} is not run"}
+    services.rule_writer.save_answer(arguments.number, f"{command.by} approved {request.action}{why}")
+    reason = f"{request.rule} fired and {command.by} approved; {command.reason}"
+    services.queue_optimization(replace(command, name="optimize", args=(("action", request.action),), reason=reason))
+    return None
+
+
+COMMANDS = (
+    CommandType("optimize", "run an optimization, or report what it would do", Optimize, CommandTiming.WORKER, optimize),
+    CommandType("rule", "change, add or reset a rule of the optimizer", ChangeRule, CommandTiming.BESIDE_TICKS, change_rule, READERS),
+    CommandType("mode", "set how far the optimizer may go with an action", SetMode, CommandTiming.BESIDE_TICKS, set_mode),
+    CommandType("licence", "give an action its licence back, or take it", SetLicence, CommandTiming.BESIDE_TICKS, set_licence),
+    CommandType("approve", "answer a request of the optimizer; yes runs its action", AnswerRequest, CommandTiming.BESIDE_TICKS, answer_request),
+)

@@ -1,4 +1,4 @@
-"""What an action may turn in the running engine."""
+"""The actuators of the running engine: the settings and parts that an action may change."""
 
 from __future__ import annotations
 
@@ -40,24 +40,24 @@ from engine.service.worker_pool import WorkerPool
 from engine.store import maintenance
 from engine.store.write.writer import Writer
 
-MOST_THREADS, MOST_PROCESSES = 64, 16
-SHORTEST, LONGEST = 1.0, 60.0  # s between two writes of readings
-MIN_MODELS = 2  # serve, whatever is asked for
-LOAD_SECONDS = 0.3  # s over which the load is measured
-COST_SAMPLES = 5  # forecasts that a model's cost is the median of
+MAX_THREADS, MAX_PROCESSES = 64, 16
+MIN_WRITE_SECONDS, MAX_WRITE_SECONDS = 1.0, 60.0  # between two writes of readings
+MIN_MODELS = 2  # that always serve
+LOAD_SECONDS = 0.3  # over which the load is measured
+COST_SAMPLES = 5  # forecasts whose median is a model's cost
 POOL_TIMEOUT = 1.0  # s for the threads of a pool to end
 BROKEN = frozenset({"degraded", "down"})
 
 
 class BatchedWriter(Protocol):
-    """What writes readings some seconds at a time."""
+    """Writes the readings of several seconds at once."""
 
     write_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class ActuatorParts:
-    """The engine's parts that levers reach into."""
+    """The parts of the engine that the actuators reach into."""
 
     engine: Engine
     turns: PriorityLock
@@ -66,131 +66,144 @@ class ActuatorParts:
     monitor: BatchedWriter
     board: ComponentStatus
     clock: Clock
-    pace: PollingIntervals  # as set up
+    pace: PollingIntervals  # as configured
     recover: Callable[[str], ActionResult] | None = None
-    failing: Callable[[], tuple[str, ...]] | None = None  # components with a fault that is open, besides those the board calls broken
+    failing: Callable[[], tuple[str, ...]] | None = None  # components with an open fault, besides those whose status is broken
     caches: tuple[ClearableCache, ...] = ()  # besides the engine's own
 
 
 class EngineActuators:
-    """The levers of the engine that runs here."""
+    """The actuators of the engine in this process."""
 
     def __init__(self, parts: ActuatorParts) -> None:
         self._parts = parts
-        self.jobs: JobScheduler | None = None  # once it runs
+        self.jobs: JobScheduler | None = None  # once the engine runs
         pool = parts.engine.phase_pool
         self._threads = ThreadCounts(pool._max_workers if isinstance(pool, ThreadPoolExecutor) else 0, parts.workers.count)
-        self._pace = parts.pace
+        self._polling = parts.pace
         clock = parts.clock.tick
         self.threads = TemporaryOverride(lambda: self._threads, self._set_threads, clock)
-        self.resting_models = TemporaryOverride(lambda: tuple(sorted(parts.engine.resting_models)), self._rest, clock)
-        self.polling = TemporaryOverride(lambda: self._pace, self._set_pace, clock)
+        self.resting_models = TemporaryOverride(lambda: tuple(sorted(parts.engine.resting_models)), self._set_resting_models, clock)
+        self.polling = TemporaryOverride(lambda: self._polling, self._set_polling, clock)
         self.batches = TemporaryOverride(self._read_batches, self._set_batches, clock)
 
     def expire_overrides(self) -> None:
-        """Lets what was turned long ago go back."""
-        for name in ("threads", "resting", "pace", "batches"):
-            gone = getattr(self, name).ease()
-            if gone is not None:
-                LOG.info("%s went back by itself: %s, now %s", name, *gone)
+        """Return what was changed long ago to its configured value."""
+        expired = (
+            ("threads", self.threads.expire()),
+            ("resting models", self.resting_models.expire()),
+            ("polling", self.polling.expire()),
+            ("batches", self.batches.expire()),
+        )
+        for name, change in expired:
+            if change is not None:
+                LOG.info("the override of %s expired: %s -> %s", name, *change)
 
     def processors(self) -> float:
-        return min(float(len(_allowed())), self._limit(ContainerProbe()).get("cpu_limit", math.inf))
+        return min(float(len(_usable_processors())), self._read_limit(ContainerProbe()).get("cpu_limit", math.inf))
 
     def free_processors(self) -> float:
         container = ContainerProbe()
-        self._limit(container)  # its counts are told from the second look on
+        self._read_limit(container)  # its rates are there from the second reading on
         busy = psutil.cpu_percent(LOAD_SECONDS, percpu=True)
-        free = sum(1.0 - busy[number] / 100.0 for number in _allowed() if number < len(busy))
-        told = self._limit(container)
-        if {"cpu_limit", "cpu_percent"} <= set(told):
-            free = min(free, told["cpu_limit"] * max(0.0, 1.0 - told["cpu_percent"] / 100.0))
+        free = sum(1.0 - busy[number] / 100.0 for number in _usable_processors() if number < len(busy))
+        limit = self._read_limit(container)
+        if {"cpu_limit", "cpu_percent"} <= set(limit):
+            free = min(free, limit["cpu_limit"] * max(0.0, 1.0 - limit["cpu_percent"] / 100.0))
         return free
 
-    def _limit(self, container: ContainerProbe) -> dict[str, float]:
-        """The container's processors and how much of them it uses, where it has a limit."""
+    def _read_limit(self, container: ContainerProbe) -> dict[str, float]:
+        """The container's processors and their use, where it has a limit."""
         clock = self._parts.clock
         return {reading.name: reading.value for reading in container.read(clock.now(), clock.tick()) if reading.source == "container"}
 
-    def _set_threads(self, wanted: ThreadCounts) -> None:
-        if not (0 <= wanted.phases <= MOST_THREADS and 1 <= wanted.training <= MOST_PROCESSES):
-            raise ValueError(f"{wanted.phases} threads and {wanted.training} processes are outside what the engine works with")
+    def _set_threads(self, desired: ThreadCounts) -> None:
+        if not (0 <= desired.phases <= MAX_THREADS and 1 <= desired.training <= MAX_PROCESSES):
+            limits = f"give 0 to {MAX_THREADS} threads and 1 to {MAX_PROCESSES} processes"
+            raise ValueError(f"{desired.phases} threads and {desired.training} processes: {limits}")
         engine = self._parts.engine
-        if wanted.phases != self._threads.phases:
+        if desired.phases != self._threads.phases:
             with self._parts.turns.command():
-                old, engine.phase_pool = engine.phase_pool, ThreadPoolExecutor(wanted.phases, thread_name_prefix="phase") if wanted.phases else None
-            _end(old)
-        self._parts.workers.resize(wanted.training)
-        self._threads = wanted
+                old, engine.phase_pool = engine.phase_pool, ThreadPoolExecutor(desired.phases, thread_name_prefix="phase") if desired.phases else None
+            _shut_down(old)
+        self._parts.workers.resize(desired.training)
+        self._threads = desired
 
-    def _rest(self, wanted: tuple[str, ...]) -> None:
-        engine, names = self._parts.engine, frozenset(wanted)
+    def _set_resting_models(self, desired: tuple[str, ...]) -> None:
+        engine, names = self._parts.engine, frozenset(desired)
         with self._parts.turns.command():
-            fitted = {one.model.name for one in engine.fitted_models if one is not None}
+            fitted = {serving.model.name for serving in engine.fitted_models if serving is not None}
             unknown = names - set(engine.catalog.names)
             if unknown:
                 raise ValueError(f"there is no model {min(unknown)!r}: there are {', '.join(engine.catalog.names)}")
             if names and len(fitted - names) < MIN_MODELS:
-                raise ValueError(f"fewer than {MIN_MODELS} models would serve: {len(fitted - names)} of {len(fitted)} that are fitted")
+                raise ValueError(f"fewer than {MIN_MODELS} models would serve: {len(fitted - names)} of {len(fitted)} fitted models")
             engine.rest_models(names)
 
-    def _set_pace(self, wanted: PollingIntervals) -> None:
+    def _set_polling(self, desired: PollingIntervals) -> None:
         jobs = self.jobs
         if jobs is None:
-            raise ValueError("nothing is scheduled yet: there is no pace to turn")
-        for name in ("probes", "commands", "board", "ticks"):
-            seconds = getattr(wanted, name)
-            if seconds != getattr(self._pace, name):
-                jobs.reschedule(name, seconds)
-        self._pace = wanted
+            raise ValueError("nothing is scheduled yet: there is no polling to change")
+        now = self._polling
+        intervals = (
+            ("probes", desired.probes, now.probes),
+            ("commands", desired.commands, now.commands),
+            ("heartbeats", desired.heartbeats, now.heartbeats),
+            ("ticks", desired.ticks, now.ticks),
+        )
+        for job, seconds, before in intervals:
+            if seconds != before:
+                jobs.reschedule(job, seconds)
+        self._polling = desired
 
     def _read_batches(self) -> BatchSizes:
         return BatchSizes(self._parts.monitor.write_seconds, *maintenance.read_batch_sizes(self._parts.writer.store))
 
-    def _set_batches(self, wanted: BatchSizes) -> None:
-        if not SHORTEST <= wanted.write_seconds <= LONGEST:
-            raise ValueError(f"{wanted.write_seconds:g} s between two writes are outside {SHORTEST:g} to {LONGEST:g} s")
-        maintenance.set_batch_sizes(self._parts.writer.store, wanted.wal_pages, wanted.cache_bytes)
-        self._parts.monitor.write_seconds = wanted.write_seconds
+    def _set_batches(self, desired: BatchSizes) -> None:
+        if not MIN_WRITE_SECONDS <= desired.write_seconds <= MAX_WRITE_SECONDS:
+            raise ValueError(f"{desired.write_seconds:g} s between two writes is outside {MIN_WRITE_SECONDS:g} to {MAX_WRITE_SECONDS:g} s")
+        maintenance.set_batch_sizes(self._parts.writer.store, desired.wal_pages, desired.cache_bytes)
+        self._parts.monitor.write_seconds = desired.write_seconds
 
     def model_costs(self) -> tuple[ModelCost, ...]:
         engine = self._parts.engine
-        looked, weights, fitted, serving = engine.newest_features, engine.state.weights, engine.fitted_models, engine.catalog.serving
-        if looked is None:
+        features, weights, catalog = engine.newest_features, engine.state.weights, engine.catalog
+        if features is None:
             return ()
-        share = np.abs(weights).mean(axis=1)
-        share /= max(float(share.sum()), 1e-12)
+        shares = np.abs(weights).mean(axis=1)
+        shares /= max(float(shares.sum()), 1e-12)
         return tuple(
-            ModelCost(name, self._ms(one, looked), float(share[index]), serving[index] is not None)
-            for index, (name, one) in enumerate(zip(engine.catalog.names, fitted, strict=True))
-            if one is not None
+            ModelCost(name, self._measure_ms(fitted, features), float(shares[index]), catalog.serving[index] is not None)
+            for index, (name, fitted) in enumerate(zip(catalog.names, engine.fitted_models, strict=True))
+            if fitted is not None
         )
 
-    def _ms(self, one: ServingModel, looked: Floats) -> float:
-        clock, took = self._parts.clock, []
-        going_on = one.model.online
+    def _measure_ms(self, serving: ServingModel, features: Floats) -> float:
+        """The median time of a forecast."""
+        clock, seconds = self._parts.clock, []
+        online = serving.model.online
         for _ in range(COST_SAMPLES):
             begun = clock.tick()
-            if going_on is None:
-                one.model.predict(one.fitted, looked)
+            if online is None:
+                serving.model.predict(serving.fitted, features)
             else:
-                going_on.forecast(one.fitted, going_on.select_columns(one.fitted, looked), None, 0)
-            took.append(clock.tick() - begun)
-        return median(took) * 1e3
+                online.forecast(serving.fitted, online.select_columns(serving.fitted, features), None, 0)
+            seconds.append(clock.tick() - begun)
+        return median(seconds) * 1e3
 
     def commit_ms(self) -> float:
         return maintenance.measure_commit_ms(self._parts.writer.store)
 
     def caches(self) -> tuple[CacheUsage, ...]:
-        return tuple(CacheUsage(kept.name, *kept.measure()) for kept in self._caches())
+        return tuple(CacheUsage(cache.name, *cache.measure()) for cache in self._list_caches())
 
     def clear_caches(self) -> tuple[CacheUsage, ...]:
-        held = self.caches()
-        for kept in self._caches():
-            kept.clear()
-        return held
+        usage = self.caches()
+        for cache in self._list_caches():
+            cache.clear()
+        return usage
 
-    def _caches(self) -> tuple[ClearableCache, ...]:
+    def _list_caches(self) -> tuple[ClearableCache, ...]:
         store = self._parts.writer.store
         pages = ClearableCache("the store's pages", partial(maintenance.measure_page_cache, store), partial(maintenance.release_page_cache, store))
         return (pages, *engine_caches(), *self._parts.caches)
@@ -201,9 +214,9 @@ class EngineActuators:
 
     def compact_memory(self) -> tuple[MemoryBlock, ...]:
         with self._parts.turns.command():
-            held = self._parts.engine.memory_blocks()
+            blocks = self._parts.engine.memory_blocks()
             self._parts.engine.compact()
-        return held
+        return blocks
 
     def reclaimable_space(self) -> ReclaimableSpace:
         return maintenance.measure_slack(self._parts.writer.store)
@@ -226,13 +239,13 @@ class EngineActuators:
         return recover(component)
 
 
-def _allowed() -> list[int]:
+def _usable_processors() -> list[int]:
     """Numbers of the processors this process may run on."""
     return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
 
 
-def _end(pool: Executor | None) -> None:
-    """Ends a pool's threads; one that hangs is waited for a moment, and not longer."""
+def _shut_down(pool: Executor | None) -> None:
+    """End a pool's threads; wait for one that hangs for a moment and no longer."""
     if pool is None:
         return
     threads = tuple(getattr(pool, "_threads", ()))

@@ -1,17 +1,22 @@
-"""What an experiment is compared with: windows of its metric in which nothing was done, cut with its own timing."""
+"""Controls: windows without the action that an experiment is compared with, cut with the experiment's own timing."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from engine.domain.record import Floats, Ints
-from engine.optimizer.windows import SECOND, ControlWindows, MeasurementPlan, WindowTiming, draw_windows, match_windows
+from engine.domain.record import Floats, Record
+from engine.optimizer import harm
+from engine.optimizer.runtime.ports import RunHistory
+from engine.optimizer.windows import SECOND, ControlWindows, MeasurementPlan, WindowTiming, draw_windows, match_windows, split_window
 from engine.service.logging import LOG
 from engine.store.errors import StoreError
+from engine.store.read.optimizer_history import CLEAN_RATE_METRIC, LATENCY_METRIC, FinishedTrial
 
-# s after a run until the metric can show it: it is taken over so long, or looked at so seldom
+PAUSE_TOLERANCE = 0.5  # s by which the pauses of windows that are compared may differ
+# s after a run until the metric can show it: it is an average over so long, or sampled so seldom
 SETTLING_SECONDS = {
     "engine.temp_bytes": 65.0, "engine.log_bytes": 65.0, "engine.errors_last_minute": 60.0, "host.cpu_pressure_percent": 10.0,
     "host.memory_pressure_percent": 10.0, "host.io_pressure_percent": 10.0, "container.cpu_pressure_percent": 10.0,
@@ -19,12 +24,20 @@ SETTLING_SECONDS = {
 }  # fmt: skip
 
 
-class RunHistory(Protocol):
-    """The reading side of the store, as far as windows are drawn from it."""
+@dataclass(frozen=True, slots=True)
+class GuardMetric(Record):
+    """A metric that must not suffer, before and after an experiment."""
 
-    def readings(self, source: str, name: str, since: int) -> tuple[Ints, Floats]: ...
+    name: str
+    before: float  # mean; NaN where it was not measured
+    after: float
+    controls: Floats  # (W,) the change in idle windows
+    worse: int  # +1 where a rise is harm, -1 where a fall is
+    smallest: float  # the smallest scale of its change that counts
 
-    def runs(self, since: int) -> tuple[tuple[int, float], ...]: ...
+    @property
+    def change(self) -> float:
+        return self.after - self.before
 
 
 def settling_seconds(metric: str, plan: MeasurementPlan) -> float:
@@ -33,15 +46,18 @@ def settling_seconds(metric: str, plan: MeasurementPlan) -> float:
 
 
 def find_controls(
-    past: RunHistory, metric: str, timing: WindowTiming, plan: MeasurementPlan, begin: int, *, level: float | None = None
+    history: RunHistory, metric: str, timing: WindowTiming, plan: MeasurementPlan, begin: int, *, level: float | None = None
 ) -> ControlWindows:
-    """Windows of the last day before `begin` (ns), as far as samples are kept: drawn at random, or those nearest to a level where it is given."""
+    """Idle windows of the last day before `begin` (ns UTC), as far as samples are stored.
+
+    They are drawn at random; where a level is given, they are those that begin nearest to it.
+    """
     source, _, name = metric.partition(".")
     since = begin - round(plan.lookback * SECOND)
     try:
-        (at, values), spans = past.readings(source, name, since), busy_spans(past, plan, since)
+        (at, values), spans = history.readings(source, name, since), busy_spans(history, plan, since)
     except StoreError as error:
-        LOG.info("there is nothing to compare with: %s", error)
+        LOG.info("no control windows: %s", error)
         at, values, spans = np.empty(0, dtype=np.int64), np.empty(0), ()
     earlier = at < begin - round(timing.before * SECOND)
     if level is not None:
@@ -49,7 +65,32 @@ def find_controls(
     return draw_windows(at[earlier], values[earlier], spans, timing, plan, np.random.default_rng([begin]))
 
 
-def busy_spans(past: RunHistory, plan: MeasurementPlan, since: int) -> tuple[tuple[int, int], ...]:
-    """Spans round the runs since then, in which their effect may be seen."""
+def withheld(earlier: Sequence[FinishedTrial], timing: WindowTiming) -> tuple[FinishedTrial, ...]:
+    """Of an action's earlier windows on a metric, the controls: a coin withheld the action, and their pause is that of `timing`."""
+    return tuple(trial for trial in earlier if not trial.outcome.treated and abs(trial.pause - timing.pause) < PAUSE_TOLERANCE)
+
+
+def measure_guards(history: RunHistory, timing: WindowTiming, plan: MeasurementPlan, begun: int) -> tuple[GuardMetric, ...]:
+    """The time per tick and the share of clean ticks around an experiment that began at `begun` (ns UTC); () where the store cannot be read."""
+    begin = begun - round(timing.before * SECOND)
+    since = begin - round(plan.lookback * SECOND)
+    try:
+        at, ms, clean = history.ticks(since)
+        spans = busy_spans(history, plan, since)
+    except StoreError as error:
+        LOG.info("the guard metrics were not measured: %s", error)
+        return ()
+    parts = split_window(at, begun, timing)
+    guards = []
+    for name, values, worse in ((LATENCY_METRIC, ms, 1), (CLEAN_RATE_METRIC, clean, -1)):
+        before, after = (float(values[part].mean()) if part.stop > part.start else np.nan for part in parts)
+        idle = draw_windows(at[at < begin], values[at < begin], spans, timing, plan, np.random.default_rng([begun]))
+        smallest = harm.MIN_SCALE_CLEAN if name == CLEAN_RATE_METRIC else harm.MIN_SCALE * abs(before)
+        guards.append(GuardMetric(name, before, after, idle.change, worse, smallest))
+    return tuple(guards)
+
+
+def busy_spans(history: RunHistory, plan: MeasurementPlan, since: int) -> tuple[tuple[int, int], ...]:
+    """Spans (ns UTC) round the runs since then in which their effect may still show: no idle window may touch them."""
     rest = round((plan.after + plan.rest) * SECOND)
-    return tuple((start, start + round(took * SECOND) + rest) for start, took in past.runs(since - rest))
+    return tuple((begin, begin + round(seconds * SECOND) + rest) for begin, seconds in history.runs(since - rest))

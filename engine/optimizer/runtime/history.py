@@ -1,4 +1,4 @@
-"""What the store remembers of a reading and of the runs that may have moved it."""
+"""The reading side of the optimizer's repository: all that it and its experiments read back from the store."""
 
 from __future__ import annotations
 
@@ -6,28 +6,24 @@ import numpy as np
 from sqlalchemy import select
 
 from engine.domain.record import Floats, Ints
-from engine.store.database import connect, path_from_url
 from engine.store.errors import translate_errors
+from engine.store.read.optimizer_history import OptimizerHistory
 from engine.store.schema import READINGS_RAW, TRIALS
 
 
-class ExperimentHistory:
-    """Reads the store beside its writer. Raises StoreFailed in one line."""
-
-    def __init__(self, url: str) -> None:
-        self._place = str(path_from_url(url))
-        self._engine = connect(url, read_only=True)
+class ExperimentHistory(OptimizerHistory):
+    """Adds readings and runs to what the store remembers of trials, rules and modes. Raises StoreError in one line."""
 
     def readings(self, source: str, name: str, since: int) -> tuple[Ints, Floats]:
-        """(N,) ns UTC ascending and (N,) values, sample by sample as far back as they are kept so."""
+        """(N,) ns UTC ascending and (N,) values, as far back as single samples are stored."""
         table = READINGS_RAW.c
-        wanted = select(table.at, table.value).where(table.at >= since, table.source == source, table.name == name).order_by(table.at)
+        query = select(table.at, table.value).where(table.at >= since, table.source == source, table.name == name).order_by(table.at)
         with translate_errors(self._place), self._engine.begin() as connection:
-            rows = [(at, value) for at, value in connection.execute(wanted) if value is not None]
-        return np.array([at for at, _ in rows], dtype=np.int64), np.array([value for _, value in rows], dtype=np.float64)
+            rows = [row for row in connection.execute(query).mappings() if row["value"] is not None]
+        return np.array([row["at"] for row in rows], dtype=np.int64), np.array([row["value"] for row in rows], dtype=np.float64)
 
     def runs(self, since: int) -> tuple[tuple[int, float], ...]:
-        """When each action run since then began (ns UTC) and the seconds it took, whatever the action."""
-        wanted = select(TRIALS.c.at, TRIALS.c.seconds).where(TRIALS.c.at >= since, TRIALS.c.placebo == 0).order_by(TRIALS.c.at)
+        """When each run of any action since then began (ns UTC), and the seconds it took."""
+        query = select(TRIALS.c.at, TRIALS.c.seconds).where(TRIALS.c.at >= since, TRIALS.c.placebo == 0).order_by(TRIALS.c.at)
         with translate_errors(self._place), self._engine.begin() as connection:
-            return tuple((int(at), float(seconds or 0.0)) for at, seconds in connection.execute(wanted))
+            return tuple((int(row["at"]), float(row["seconds"] or 0.0)) for row in connection.execute(query).mappings())

@@ -1,4 +1,4 @@
-"""A setting of the running engine that is turned for a while: it remembers what was, and goes back by itself."""
+"""A changed setting of the running engine: it remembers the earlier values, can be reverted, and expires."""
 
 from __future__ import annotations
 
@@ -7,52 +7,54 @@ from threading import Lock
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
-MAX_CHANGES = 8  # turns that can be taken back
-HOLD_SECONDS = 1_800.0  # s after which a turned setting goes back: trouble that is still there turns it again
+MAX_CHANGES = 8  # that can be reverted
+HOLD_SECONDS = 1_800.0  # after which the configured value returns; trouble that remains changes it again
 
 
 class TemporaryOverride(Generic[T]):
-    """Reads and sets one thing. `apply` takes hold between two ticks and raises ValueError, having changed nothing, for what cannot be."""
+    """Reads and sets one value. `apply_value` takes effect between two ticks, or raises ValueError and changes nothing for an impossible value."""
 
-    def __init__(self, read: Callable[[], T], apply: Callable[[T], None], clock: Callable[[], float], *, hold: float = HOLD_SECONDS) -> None:
+    def __init__(self, read: Callable[[], T], apply_value: Callable[[T], None], clock: Callable[[], float], *, hold: float = HOLD_SECONDS) -> None:
         """`clock`: seconds of a monotonic clock."""
-        self._read, self._apply, self._clock, self._hold = read, apply, clock, hold
-        self._usual = read()
-        self._earlier: list[T] = []  # what each turn took the place of, the oldest first
-        self._turned = 0.0  # s of the clock, the last turn
+        self._read, self._apply_value, self._clock, self._hold = read, apply_value, clock, hold
+        self._default = read()
+        self._earlier: list[T] = []  # the value before each change, oldest first
+        self._changed_at = 0.0  # s of the clock, the last change
         self._lock = Lock()
 
     def current(self) -> T:
         return self._read()
 
     def default(self) -> T:
-        return self._usual
+        return self._default
 
-    def apply(self, wanted: T) -> None:
+    def apply(self, value: T) -> None:
+        """Change the value; nothing where it is the same."""
         with self._lock:
             before = self._read()
-            if wanted == before:
+            if value == before:
                 return
-            self._apply(wanted)
+            self._apply_value(value)
             self._earlier = [*self._earlier[-MAX_CHANGES:], before]
-            self._turned = self._clock()
+            self._changed_at = self._clock()
 
     def revert(self) -> tuple[T, T] | None:
+        """Undo the last change; the value before and the value now, None where nothing was changed."""
         with self._lock:
             if not self._earlier:
                 return None
-            was, wanted = self._read(), self._earlier[-1]
-            self._apply(wanted)
+            before, earlier = self._read(), self._earlier[-1]
+            self._apply_value(earlier)
             self._earlier.pop()
-            return was, wanted
+            return before, earlier
 
     def expire(self) -> tuple[T, T] | None:
-        """Goes back to how it was set up once the last turn is long ago; what was in force and what is now, None where it stays."""
+        """Return to the configured value once the last change is long ago; the value before and the value now, None where it stays."""
         with self._lock:
-            if not self._earlier or self._clock() - self._turned < self._hold:
+            if not self._earlier or self._clock() - self._changed_at < self._hold:
                 return None
-            was = self._read()
-            if was != self._usual:
-                self._apply(self._usual)
+            before = self._read()
+            if before != self._default:
+                self._apply_value(self._default)
             self._earlier = []
-            return None if was == self._usual else (was, self._usual)
+            return None if before == self._default else (before, self._default)

@@ -1,4 +1,4 @@
-"""Run by Alembic: applies the migrations on the connection that database.prepare hands over."""
+"""Run by Alembic: applies the migrations on the connection that database.prepare passes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What pages show of alerts, silences, messages, drills and recoveries: bounded, however much there is."""
+"""Alerts, silences, messages, drills and recoveries for the pages, at a cost that does not grow with the history."""
 
 from __future__ import annotations
 
@@ -7,39 +7,41 @@ from dataclasses import dataclass
 import pandas as pd
 
 from engine.domain.alerting import Drill
-from engine.store.read.reader import Reader, fetch_first, fetch_frame
+from engine.store.read.reader import Reader, fetch_all, fetch_first, fetch_frame, fetch_scalar
 from engine.store.write.alerts import parse_drill
 
-RECENT_DELIVERIES = 2_000  # of the newest messages, those that are looked at for a target's state
+RECENT_DELIVERIES = 2_000  # newest messages that are searched for a target's state
 _ALERTS = "a.id, a.at, a.rule, a.severity, a.state, a.message, a.acked_by, a.acked_at, a.resolved_at, a.escalated_at"
-_QUIET = "(SELECT max(s.until) FROM silences s WHERE (s.rule = a.rule OR s.rule = 'all') AND s.at <= :now AND s.until > :now) AS silenced"
-_TOLD = """(SELECT max(CASE WHEN d.status <> 'failed' THEN coalesce(d.sent_at, 0) END) FROM deliveries d
-WHERE d.alert = a.id AND d.kind = 'opened') AS told"""
+_SILENCED = "(SELECT max(s.until) FROM silences s WHERE (s.rule = a.rule OR s.rule = 'all') AND s.at <= :now AND s.until > :now) AS silenced"
+_NOTIFIED = """(SELECT max(CASE WHEN d.status <> 'failed' THEN coalesce(d.sent_at, 0) END) FROM deliveries d
+WHERE d.alert = a.id AND d.kind = 'opened') AS notified_at"""
+_DRILLS = "SELECT at, passed, seconds, detail FROM drills ORDER BY id DESC LIMIT :limit"
 
 
 @dataclass(frozen=True, slots=True)
 class AlertOverview:
-    """All that the page of alerts shows, of one snapshot."""
+    """All figures of the Alerts page, of one snapshot."""
 
-    open: pd.DataFrame  # with silenced (ns UTC until, None) and told (ns UTC, 0: waits, None: nobody)
+    open: pd.DataFrame  # with silenced (ns UTC until, None) and notified_at (ns UTC; 0: message waits, None: nobody)
     past: pd.DataFrame
     silences: pd.DataFrame
-    targets: pd.DataFrame  # the newest message of each
+    targets: pd.DataFrame  # the newest message of each target
     waiting: int  # messages
     drills: tuple[Drill, ...]
 
 
 def read_alerts(reader: Reader, now: int, *, past: int) -> AlertOverview:
+    """Open alerts, the newest resolved ones up to `past`, and the state of delivery, at `now` (ns UTC)."""
     with reader.reading() as connection:
-        standing = fetch_frame(
-            connection, f"SELECT {_ALERTS}, {_QUIET}, {_TOLD} FROM alerts a WHERE a.state = 'open' ORDER BY a.id DESC LIMIT 100", {"now": now}
+        open_alerts = fetch_frame(
+            connection, f"SELECT {_ALERTS}, {_SILENCED}, {_NOTIFIED} FROM alerts a WHERE a.state = 'open' ORDER BY a.id DESC LIMIT 100", {"now": now}
         )
-        over = fetch_frame(
+        resolved = fetch_frame(
             connection,
-            f"SELECT {_ALERTS} FROM (SELECT * FROM alerts ORDER BY id DESC LIMIT :wide) a WHERE a.state <> 'open' ORDER BY a.id DESC LIMIT :past",
-            {"wide": past * 5, "past": past},
+            f"SELECT {_ALERTS} FROM (SELECT * FROM alerts ORDER BY id DESC LIMIT :searched) a WHERE a.state <> 'open' ORDER BY a.id DESC LIMIT :past",
+            {"searched": past * 5, "past": past},
         )
-        quiet = fetch_frame(
+        silences = fetch_frame(
             connection,
             'SELECT id, at, until, rule, "by", reason FROM silences WHERE at <= :now AND until > :now ORDER BY id DESC LIMIT 50',
             {"now": now},
@@ -49,20 +51,20 @@ def read_alerts(reader: Reader, now: int, *, past: int) -> AlertOverview:
             connection,
             f"SELECT target, status, kind, at, sent_at, next_at, tries, error, max(id) AS id FROM {newest} WHERE tries > 0 GROUP BY target",
         )
-        waiting = fetch_first(connection, "SELECT count(*) FROM deliveries WHERE status = 'waiting'")
-        drills = fetch_frame(connection, "SELECT at, passed, seconds, detail FROM drills ORDER BY id DESC LIMIT 10")
-    told = tuple(parse_drill(*row) for row in drills.itertuples(index=False))
-    return AlertOverview(standing, over, quiet, targets, int(waiting[0]) if waiting else 0, told)
+        waiting = int(fetch_scalar(connection, "SELECT count(*) FROM deliveries WHERE status = 'waiting'"))
+        drills = tuple(parse_drill(**drill) for drill in fetch_all(connection, _DRILLS, limit=10))
+    return AlertOverview(open_alerts, resolved, silences, targets, waiting, drills)
 
 
 def read_last_drill(reader: Reader) -> Drill | None:
+    """The newest drill; None before the first."""
     with reader.reading() as connection:
-        found = fetch_first(connection, "SELECT at, passed, seconds, detail FROM drills ORDER BY id DESC LIMIT 1")
-    return None if found is None else parse_drill(*found)
+        drill = fetch_first(connection, _DRILLS, limit=1)
+    return None if drill is None else parse_drill(**drill)
 
 
 def read_recoveries(reader: Reader, *, limit: int) -> pd.DataFrame:
-    """The newest faults, those that last first."""
+    """The newest faults, lasting ones first."""
     return reader.frame(
         "SELECT id, at, component, fault, how, tries, recovered_at FROM (SELECT * FROM recoveries ORDER BY id DESC LIMIT :limit) "
         "ORDER BY recovered_at IS NULL AND how IS NULL DESC, id DESC",

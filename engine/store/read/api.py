@@ -1,4 +1,4 @@
-"""Rows of the views for the HTTP interface: the newest few, found through the ticks they belong to, however long the history."""
+"""The newest rows of the views for the HTTP API, found by their ticks at a cost that does not grow with the history."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from engine.store.read.metrics import NEWEST_READINGS
-from engine.store.read.reader import Reader, SqlValue, fetch_all, fetch_first
+from engine.store.read.reader import Reader, SqlValue, fetch_all, fetch_first, fetch_scalar
 
-MAX_TICKS_SEARCHED = 200_000  # ticks looked back over at most
+MAX_TICKS_SEARCHED = 200_000  # ticks searched at most
 
-_OF_TIME = {  # view: its columns, where they are, the column that `since` compares with, and the order, newest first
+_OF_TIME = {  # view: columns, table, the column of `since`, order
     "trials": ("*", "v_trials", "at", "id DESC"),
     "triggers": ("*", "v_triggers", "at", "id DESC"),
     "alerts": ("*", "v_alerts", "at", "id DESC"),
@@ -27,20 +27,20 @@ API_VIEWS = (*_OF_TICKS, *_OF_TIME)
 
 
 class NoSuchSymbol(ValueError):
-    """The store has never seen that symbol: one line with those there are."""
+    """The symbol is unknown to the store; the message lists the known ones in one line."""
 
 
 @dataclass(frozen=True, slots=True)
 class ViewRows:
-    """Rows of a view, newest first, and the names of their columns."""
+    """Rows of a view, newest first, with their column names."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[Any, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class _Sessions:
-    """Which ticks may have a symbol, and how many rows a tick has."""
+class _Session:
+    """The last tick that may have a symbol, and the rows per tick."""
 
     last: int  # tick
     symbols: int
@@ -48,7 +48,7 @@ class _Sessions:
 
 
 def list_parameters(view: str) -> tuple[str, ...]:
-    """The parameters a view takes."""
+    """The query parameters of a view."""
     if view in _OF_TICKS:
         return ("symbol", "since", "limit")
     return ("limit",) if _OF_TIME[view][2] is None else ("since", "limit")
@@ -66,48 +66,50 @@ def _of_time(connection: Connection, view: str, since: int | None, limit: int) -
     columns, table, column, order = _OF_TIME[view]
     where = "" if since is None else f"WHERE {column} >= :since"
     if view == "readings" and since is None:
-        return _told(connection, NEWEST_READINGS, since=0, limit=limit)
-    return _told(connection, f"SELECT {columns} FROM {table} {where} ORDER BY {order} LIMIT :limit", since=since, limit=limit)
+        return _fetch(connection, NEWEST_READINGS, since=0, limit=limit)
+    return _fetch(connection, f"SELECT {columns} FROM {table} {where} ORDER BY {order} LIMIT :limit", since=since, limit=limit)
 
 
 def _of_ticks(connection: Connection, view: str, symbol: str | None, since: int | None, limit: int) -> ViewRows:
-    """As many of the newest ticks as have that many rows, and then their rows: none of the others is touched."""
+    """Find as many of the newest ticks as hold that many rows, then read only their rows."""
     table, order = _OF_TICKS[view]
-    known = _sessions(connection, symbol)
-    rows_each = (1 if symbol is not None else known.symbols) * (known.gates if view == "gates" else 1)
+    session = _session(connection, symbol)
+    rows_each = (1 if symbol is not None else session.symbols) * (session.gates if view == "gates" else 1)
     ticks = -(-limit // max(1, rows_each))
-    there = fetch_first(connection, "SELECT max(tick) FROM ticks WHERE tick <= :last", last=known.last)
-    upto = -1 if there is None or there[0] is None else int(there[0])
-    span = fetch_first(
+    newest = fetch_scalar(connection, "SELECT max(tick) FROM ticks WHERE tick <= :last", last=session.last)
+    upto = -1 if newest is None else int(newest)
+    ends = fetch_first(
         connection,
-        "SELECT min(tick), max(tick) FROM "
+        "SELECT min(tick) AS first, max(tick) AS last FROM "
         "(SELECT tick FROM ticks WHERE tick <= :upto AND tick > :floor AND at >= :since ORDER BY tick DESC LIMIT :ticks)",
         upto=upto, floor=upto - MAX_TICKS_SEARCHED, since=since or 0, ticks=ticks,
     )  # fmt: skip
-    first, last = span if span is not None and span[0] is not None else (0, -1)
-    also = " AND symbol = :symbol" if symbol is not None else ""
-    sql = f"SELECT * FROM {table} WHERE tick >= :first AND tick <= :newest AND at >= :since{also} ORDER BY {order} LIMIT :limit"
-    return _told(connection, sql, first=int(first), newest=int(last), since=since or 0, symbol=symbol, limit=limit)
+    first, last = (0, -1) if ends is None or ends["first"] is None else (int(ends["first"]), int(ends["last"]))
+    by_symbol = " AND symbol = :symbol" if symbol is not None else ""
+    sql = f"SELECT * FROM {table} WHERE tick >= :first AND tick <= :newest AND at >= :since{by_symbol} ORDER BY {order} LIMIT :limit"
+    return _fetch(connection, sql, first=first, newest=last, since=since or 0, symbol=symbol, limit=limit)
 
 
-def _sessions(connection: Connection, symbol: str | None) -> _Sessions:
-    """The newest session that follows the symbol, or the newest of all; a session's ticks end where the next one's begin."""
-    told = fetch_all(
+def _session(connection: Connection, symbol: str | None) -> _Session:
+    """The newest session with the symbol, or the newest of all. A session's ticks end where the next one's begin."""
+    sessions = fetch_all(
         connection,
-        "SELECT s.symbols, s.gates, (SELECT min(r.first_tick) FROM runs r WHERE r.session > s.id) FROM sessions s ORDER BY s.id DESC LIMIT 100",
+        "SELECT s.symbols, s.gates, (SELECT min(r.first_tick) FROM runs r WHERE r.session > s.id) AS next_tick "
+        "FROM sessions s ORDER BY s.id DESC LIMIT 100",
     )
     newest: list[str] = []
-    for symbols, gates, end in told:
-        names = json.loads(symbols)
-        newest = newest or names
-        if symbol is None or symbol in names:
-            return _Sessions(2**62 if end is None else int(end) - 1, len(names), len(json.loads(gates or "[]")))
+    for row in sessions:
+        symbols = json.loads(row["symbols"])
+        newest = newest or symbols
+        if symbol is None or symbol in symbols:
+            last = 2**62 if row["next_tick"] is None else int(row["next_tick"]) - 1
+            return _Session(last, len(symbols), len(json.loads(row["gates"] or "[]")))
     if newest:
         few = ", ".join(newest[:12])
         raise NoSuchSymbol(f"there are {few}{f' and {len(newest) - 12} more' if len(newest) > 12 else ''}")
-    return _Sessions(-1, 1, 1)
+    return _Session(-1, 1, 1)
 
 
-def _told(connection: Connection, sql: str, **params: SqlValue) -> ViewRows:
-    found = connection.execute(text(sql), params)
-    return ViewRows(tuple(found.keys()), tuple(tuple(row) for row in found))
+def _fetch(connection: Connection, sql: str, **params: SqlValue) -> ViewRows:
+    result = connection.execute(text(sql), params)
+    return ViewRows(tuple(result.keys()), tuple(tuple(row) for row in result))

@@ -1,4 +1,4 @@
-"""One decision with all its evidence, as the store kept it."""
+"""One stored decision with all its evidence."""
 
 from __future__ import annotations
 
@@ -6,24 +6,28 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, RowMapping
 
 from engine.domain.intents import classify_intent
-from engine.store.read.reader import Reader, fetch_all, fetch_first
+from engine.store.read.reader import Reader, fetch_all, fetch_first, fetch_scalar
 from engine.store.read.status import SessionInfo, choose_spread_source, read_session
 
-Number = float | None  # None where it was not known
+Number = float | None  # None where unknown
 
 _DECISION = """
     SELECT d.tick, d.symbol, d.session, d.at, d.action, d.target, d.position, d.confidence, d.edge_bps, d.cost_bps, d.binding_gate, d.regime,
-           d.horizon, d.price, d.sigma_bps, d.spread_bps, d.fee_bps, d.impact_bps, d.execution, d.flip_bps, d.delta, d.units, d.entry, d.mark,
+           d.horizon, d.price, d.sigma_bps, d.spread_bps, d.fee_bps, d.impact_bps, d.execution, d.edge_to_flip_bps, d.delta, d.units, d.entry, d.mark,
            d.fresh, d.forecast, d.gates, d.votes, d.limits, d.regimes, d.micro, d.log_price
     FROM decisions d WHERE d.tick = :tick AND d.symbol = :symbol"""
 _TICK = """
-    SELECT wall, ms, warm, degraded, spans, verdict, weights, skill, spread_source, events, serving, mood, machine, knobs_digest
+    SELECT wall, ms, warm, degraded, spans, verdict, weights, skill, spread_source, events, serving, market_state, machine, config_digest
     FROM ticks WHERE tick = :tick"""
 _VERSION = "SELECT version FROM artifacts WHERE digest = :digest AND session = :session AND serves_from <= :tick ORDER BY serves_from DESC LIMIT 1"
 _OUTCOME = "SELECT log_price, fresh FROM decisions WHERE tick = :tick AND symbol = :symbol AND session = :session"
+_COPIED = (  # columns that are fields of the same name
+    "action", "target", "position", "confidence", "edge_bps", "cost_bps", "binding_gate", "regime", "horizon", "price", "sigma_bps", "spread_bps",
+    "fee_bps", "impact_bps", "execution", "delta", "units", "entry",
+)  # fmt: skip
 _FILLS = """
     SELECT side, size, unfilled, price, mid, fee_bps, spread_bps, impact_bps, cost_bps, realised
     FROM fills WHERE symbol = :symbol AND tick = :tick ORDER BY id"""
@@ -31,7 +35,7 @@ _FILLS = """
 
 @dataclass(frozen=True, slots=True)
 class GateResult:
-    """One gate of the ladder."""
+    """One gate of a decision."""
 
     name: str
     sense: str  # ">=", ">" or "<="
@@ -39,11 +43,11 @@ class GateResult:
     value: Number
     limit: Number
     passed: bool
-    fault: str | None = None  # of the data, as an incident is named, where it is what shut the gate
+    fault: str | None = None  # the data fault that failed the gate, named as its incident is
 
     @property
     def margin(self) -> Number:
-        """How far on the right side of the limit, in the gate's unit; negative where it failed."""
+        """Distance to the limit in the gate's unit; negative where the gate failed."""
         if self.value is None or self.limit is None:
             return None
         return self.limit - self.value if self.sense.startswith("<") else self.value - self.limit
@@ -51,7 +55,7 @@ class GateResult:
 
 @dataclass(frozen=True, slots=True)
 class ModelVote:
-    """What one model said for one horizon, in bps; None where it was not heard."""
+    """One model's forecast for one horizon, in bps; None where the model was not active."""
 
     model: str
     version: str | None
@@ -86,7 +90,7 @@ class PhaseSpan:
 
 @dataclass(frozen=True, slots=True)
 class HorizonOutcome:
-    """What the price did over a horizon; `why` says why there is no figure."""
+    """The price change over a horizon; `why` gives the reason where there is no figure."""
 
     horizon: int  # bars
     bps: Number
@@ -95,7 +99,7 @@ class HorizonOutcome:
 
 @dataclass(frozen=True, slots=True)
 class FillDetails:
-    """What the broker made of the order."""
+    """How the broker filled the order."""
 
     side: str
     size: float
@@ -111,7 +115,7 @@ class FillDetails:
 
 @dataclass(frozen=True, slots=True)
 class DecisionDetails:
-    """A decision of one symbol with everything it came from."""
+    """One symbol's decision with everything it was derived from."""
 
     tick: int
     symbol: str
@@ -123,7 +127,7 @@ class DecisionDetails:
     action: str
     intent: str  # one of intents.INTENTS
     target: Number  # share of equity
-    position: Number  # share of equity held before
+    position: Number  # share of equity before the decision
     confidence: Number
     edge_bps: Number
     cost_bps: Number
@@ -143,7 +147,7 @@ class DecisionDetails:
     fresh: bool
     verdict: str
     spread_source: str
-    knobs_digest: str
+    config_digest: str
     degraded: tuple[str, ...]
     events: tuple[tuple[str, str, str], ...]
     skill: dict[str, list[Number]]  # low, estimate: by horizon
@@ -152,92 +156,70 @@ class DecisionDetails:
     gates: tuple[GateResult, ...]
     votes: tuple[ModelVote, ...]
     forecast: tuple[HorizonForecast, ...]
-    limits: tuple[tuple[str, Number], ...]  # what was wanted, then after each limit
+    limits: tuple[tuple[str, Number], ...]  # the desired size, then the size after each limit
     regimes: tuple[tuple[str, Number], ...]
     spans: tuple[PhaseSpan, ...]
     outcomes: tuple[HorizonOutcome, ...]
     fills: tuple[FillDetails, ...]
-    machine: dict[str, Number]  # by reading, what was not known is None; {} where nobody watched
-    first_tick: int  # the oldest tick kept
-    last_tick: int  # the newest
+    machine: dict[str, Number]  # value by reading, None where unknown; {} where the machine was not monitored
+    first_tick: int  # oldest stored tick
+    last: int  # newest stored tick
 
 
 def read_decision(reader: Reader, tick: int, symbol: str) -> DecisionDetails | None:
-    """The decision of a symbol at a tick; None where none is kept."""
+    """A symbol's decision at a tick; None where it is not stored."""
     with reader.reading() as connection:
         row = fetch_first(connection, _DECISION, tick=tick, symbol=symbol)
-        whole = fetch_first(connection, _TICK, tick=tick)
-        session = None if row is None else read_session(connection, int(row[2]))
-        if row is None or whole is None or session is None:
+        tick_row = fetch_first(connection, _TICK, tick=tick)
+        session = None if row is None else read_session(connection, int(row["session"]))
+        if row is None or tick_row is None or session is None:
             return None
-        return _told(connection, row, whole, session)
+        return _details(connection, row, tick_row, session)
 
 
-def _told(connection: Connection, row: tuple[Any, ...], whole: tuple[Any, ...], session: SessionInfo) -> DecisionDetails:
-    forecast, gates, votes, limits, regimes, micro = (json.loads(part) if part else None for part in row[25:31])
-    degraded, spans, weights, skill, events, serving, mood = (json.loads(whole[place]) if whole[place] else None for place in (3, 4, 6, 7, 9, 10, 11))
-    tick, symbol = int(row[0]), str(row[1])
-    ends = fetch_first(connection, "SELECT (SELECT min(tick) FROM ticks), (SELECT max(tick) FROM ticks)") or (tick, tick)
+def _details(connection: Connection, row: RowMapping, tick_row: RowMapping, session: SessionInfo) -> DecisionDetails:
+    tick, symbol = int(row["tick"]), str(row["symbol"])
+    ends = fetch_first(connection, "SELECT (SELECT min(tick) FROM ticks) AS first, (SELECT max(tick) FROM ticks) AS last")
+    assert ends is not None  # the query always gives a row
+    last = int(ends["last"])
+    forecast, serving = _parsed(row["forecast"]), _parsed(tick_row["serving"])
     versions = tuple(_version(connection, digest, session.id, tick) for digest in serving or ())
     return DecisionDetails(
-        tick=tick,
-        symbol=symbol,
-        session=session,
-        at=int(row[3]),
-        wall=int(whole[0]),
-        ms=whole[1],
-        warm=bool(whole[2]),
-        action=str(row[4]),
-        intent=classify_intent(row[6], row[5]),
-        target=row[5],
-        position=row[6],
-        confidence=row[7],
-        edge_bps=row[8],
-        cost_bps=row[9],
-        binding_gate=row[10],
-        regime=str(row[11]),
-        horizon=int(row[12]),
-        price=row[13],
-        sigma_bps=row[14],
-        spread_bps=row[15],
-        fee_bps=row[16],
-        impact_bps=row[17],
-        execution=str(row[18]),
-        edge_to_flip_bps=row[19],
-        delta=row[20],
-        units=row[21],
-        entry=row[22],
-        fresh=bool(row[24]),
-        verdict=str(whole[5]),
-        spread_source=choose_spread_source(str(whole[8]), session, symbol),
-        knobs_digest=str(whole[13]),
-        degraded=tuple(degraded or ()),
-        events=tuple((str(a), str(b), str(c)) for a, b, c in events or ()),
-        skill=skill or {},
-        market_state=mood or {},
-        micro=micro or {},
-        gates=_rungs(session, gates),
-        votes=_votes(session, votes, weights, forecast, versions),
+        **{name: row[name] for name in _COPIED},
+        tick=tick, symbol=symbol, session=session, at=int(row["at"]), wall=int(tick_row["wall"]), ms=tick_row["ms"], warm=bool(tick_row["warm"]),
+        intent=classify_intent(row["position"], row["target"]), edge_to_flip_bps=row["edge_to_flip_bps"], fresh=bool(row["fresh"]),
+        verdict=str(tick_row["verdict"]), spread_source=choose_spread_source(str(tick_row["spread_source"]), session, symbol),
+        config_digest=str(tick_row["config_digest"]), degraded=tuple(_parsed(tick_row["degraded"]) or ()),
+        events=tuple((str(kind), str(subject), str(detail)) for kind, subject, detail in _parsed(tick_row["events"]) or ()),
+        skill=_parsed(tick_row["skill"]) or {}, market_state=_parsed(tick_row["market_state"]) or {}, micro=_parsed(row["micro"]) or {},
+        gates=_rungs(session, _parsed(row["gates"])),
+        votes=_votes(session, _parsed(row["votes"]), _parsed(tick_row["weights"]), forecast, versions),
         forecast=_forecast(session, forecast),
-        limits=tuple(zip(("wanted", *session.limits), limits or (), strict=False)),
-        regimes=tuple(zip(session.regimes, regimes or (), strict=False)),
-        spans=tuple(PhaseSpan(str(p), float(s), float(m), bool(f), e, str(t)) for p, s, m, f, e, t in spans or ()),
-        outcomes=tuple(_came(connection, tick, symbol, session.id, horizon, row, int(ends[1])) for horizon in session.horizons),
-        fills=tuple(FillDetails(*found) for found in fetch_all(connection, _FILLS, symbol=symbol, tick=tick + 1)),
-        machine=json.loads(whole[12]) if whole[12] else {},
-        first_tick=int(ends[0]),
-        last_tick=int(ends[1]),
-    )
+        limits=tuple(zip(("wanted", *session.limits), _parsed(row["limits"]) or (), strict=False)),
+        regimes=tuple(zip(session.regimes, _parsed(row["regimes"]) or (), strict=False)),
+        spans=tuple(_span(*span) for span in _parsed(tick_row["spans"]) or ()),
+        outcomes=tuple(_outcome(connection, row, horizon, last) for horizon in session.horizons),
+        fills=tuple(FillDetails(**fill) for fill in fetch_all(connection, _FILLS, symbol=symbol, tick=tick + 1)),
+        machine=_parsed(tick_row["machine"]) or {}, first_tick=int(ends["first"]), last=last,
+    )  # fmt: skip
+
+
+def _span(phase: str, start_ms: float, ms: float, fallback: int, error: str | None, thread: str) -> PhaseSpan:
+    return PhaseSpan(phase, float(start_ms), float(ms), bool(fallback), error, thread)
+
+
+def _parsed(text: str | None) -> Any:
+    return json.loads(text) if text else None
 
 
 def _rungs(session: SessionInfo, gates: dict[str, Any] | None) -> tuple[GateResult, ...]:
     if not gates:
         return ()
-    told = zip(session.gates, gates["value"], gates["limit"], gates["passed"], strict=False)
+    rows = zip(session.gates, gates["value"], gates["limit"], gates["passed"], strict=False)
     fault = gates.get("fault")
     return tuple(
         GateResult(name, sense, unit, value, limit, bool(passed), fault if name == "fresh data" else None)
-        for (name, sense, unit), value, limit, passed in told
+        for (name, sense, unit), value, limit, passed in rows
     )
 
 
@@ -249,16 +231,12 @@ def _votes(
     scale = (forecast or {}).get("scale") or [None] * len(session.horizons)
     return tuple(
         ModelVote(
-            model,
-            versions[m] if m < len(versions) else None,
-            horizon,
-            _times(votes["mean"][m][h], scale[h]),
-            votes["trust"][m][h],
+            model, versions[m] if m < len(versions) else None, horizon, _in_bps(votes["mean"][m][h], scale[h]), votes["trust"][m][h],
             weights[m][h] if weights else None,
         )
         for m, model in enumerate(session.models)
         for h, horizon in enumerate(session.horizons)
-    )
+    )  # fmt: skip
 
 
 def _forecast(session: SessionInfo, forecast: dict[str, Any] | None) -> tuple[HorizonForecast, ...]:
@@ -267,30 +245,27 @@ def _forecast(session: SessionInfo, forecast: dict[str, Any] | None) -> tuple[Ho
     scale = forecast["scale"]
     return tuple(
         HorizonForecast(
-            horizon,
-            _times(forecast["mean"][h], scale[h]),
-            _times(forecast["low"][h], scale[h]),
-            _times(forecast["high"][h], scale[h]),
+            horizon, _in_bps(forecast["mean"][h], scale[h]), _in_bps(forecast["low"][h], scale[h]), _in_bps(forecast["high"][h], scale[h]),
             forecast["probability"][h],
         )
         for h, horizon in enumerate(session.horizons)
-    )
+    )  # fmt: skip
 
 
-def _times(value: Number, scale: Number) -> Number:
-    """Horizon volatilities as bps; a scale of 0 is an unknown volatility."""
+def _in_bps(value: Number, scale: Number) -> Number:
+    """Horizon volatilities as bps; a scale of 0 means that the volatility is unknown."""
     return None if value is None or not scale else value * scale * 1e4
 
 
-def _came(connection: Connection, tick: int, symbol: str, session: int, horizon: int, row: tuple[Any, ...], last: int) -> HorizonOutcome:
-    if tick + horizon > last:
+def _outcome(connection: Connection, row: RowMapping, horizon: int, last: int) -> HorizonOutcome:
+    due = int(row["tick"]) + horizon
+    if due > last:
         return HorizonOutcome(horizon, None, "not due yet")
-    then = fetch_first(connection, _OUTCOME, tick=tick + horizon, symbol=symbol, session=session)
-    if then is None or not row[24] or not then[1] or row[31] is None or then[0] is None:
+    then = fetch_first(connection, _OUTCOME, tick=due, symbol=row["symbol"], session=row["session"])
+    if then is None or not row["fresh"] or not then["fresh"] or row["log_price"] is None or then["log_price"] is None:
         return HorizonOutcome(horizon, None, "no price")
-    return HorizonOutcome(horizon, (then[0] - row[31]) * 1e4, "")
+    return HorizonOutcome(horizon, (then["log_price"] - row["log_price"]) * 1e4, "")
 
 
 def _version(connection: Connection, digest: str | None, session: int, tick: int) -> str | None:
-    told = None if digest is None else fetch_first(connection, _VERSION, digest=digest, session=session, tick=tick)
-    return None if told is None else str(told[0])
+    return None if digest is None else fetch_scalar(connection, _VERSION, digest=digest, session=session, tick=tick)

@@ -1,14 +1,13 @@
-"""What going on after a restart and deciding a stored tick again read from the store, bit for bit."""
+"""What a restart and a replay read from the store, bit for bit: sessions, ticks, snapshots, checkpoints and artifacts."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import orjson
-from sqlalchemy import Connection
+from sqlalchemy import RowMapping
 
 from engine.domain.market import Account, MarketSnapshot
 from engine.domain.record import Record
@@ -19,11 +18,11 @@ from engine.store import codec, database
 from engine.store.errors import NotStored, StoreError, translate_errors
 
 _TICK = (
-    "SELECT t.tick, t.session, t.at, t.wall, t.digest, t.phase_digests, t.events, t.serving, t.degraded, t.account, k.digest, k.data, s.data "
-    "FROM ticks t JOIN knobs k ON k.digest = t.knobs_digest JOIN slices s ON s.tick = t.tick "
+    "SELECT t.tick, t.session, t.at, t.wall, t.digest, t.phase_digests, t.events, t.serving, t.degraded, t.account, k.data AS config, "
+    "s.data AS snapshot FROM ticks t JOIN trading_configs k ON k.digest = t.config_digest JOIN market_snapshots s ON s.tick = t.tick "
 )
-_ARTIFACT = "SELECT digest, model, version, data, trained_from, trained_to, rows, seconds, columns, serves_from FROM artifacts "
-_SESSION = "SELECT id, identity, feed, label, symbols, interval_ns, models, horizons, settings, started_at FROM sessions "
+_ARTIFACT = "SELECT digest AS data_digest, model, version, data, trained_from, trained_to, rows, seconds, columns, serves_from FROM artifacts "
+_SESSION = "SELECT id, identity, feed, label, symbols, interval_ns AS interval, models, horizons, settings, started_at FROM sessions "
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +43,16 @@ class StoredSession(Record):
 
 @dataclass(frozen=True, slots=True)
 class StoredTick(Record):
-    """What a tick was decided from, besides its window, state and models, and what came out."""
+    """The inputs of a tick, without its window, state and models, and the digests of its results."""
 
     tick: int
     session: int
     at: int  # ns UTC
     wall: int  # ns UTC
-    knobs: TradingConfig
+    config: TradingConfig
     events: tuple[Event, ...]
     account: Account
-    slice: MarketSnapshot
+    snapshot: MarketSnapshot
     decisions_digest: str
     phase_digests: tuple[str, ...]
     serving: tuple[str | None, ...]
@@ -61,7 +60,7 @@ class StoredTick(Record):
 
 
 class TickHistory:
-    """Reads the store; raises StoreFailed when it cannot be read and Forgotten for what is not kept."""
+    """Reads the store. Raises StoreError where it cannot be read, NotStored for what is not in it."""
 
     def __init__(self, url: str) -> None:
         self._path = database.path_from_url(url)
@@ -71,92 +70,90 @@ class TickHistory:
         self._engine.dispose()
 
     def latest_session(self) -> StoredSession | None:
-        """The session that was begun last."""
-        rows = self._rows(_SESSION + "ORDER BY id DESC LIMIT 1")
-        return _session(rows[0]) if rows else None
+        """The session that began last; None without one."""
+        row = self._first(_SESSION + "ORDER BY id DESC LIMIT 1")
+        return None if row is None else _session(row)
 
     def session(self, number: int) -> StoredSession:
-        rows = self._rows(_SESSION + "WHERE id = ?", number)
-        if not rows:
+        """The session of this number; raises NotStored."""
+        row = self._first(_SESSION + "WHERE id = ?", number)
+        if row is None:
             raise NotStored(f"the store {self._path} has no session {number}")
-        return _session(rows[0])
+        return _session(row)
 
     def tick_range(self, session: int | None = None) -> tuple[int, int] | None:
-        """The first and the last tick that are kept, of one session or of all."""
+        """The first and the last stored tick, of one session or of all; None without one."""
         if session is None:
-            first, last = self._rows("SELECT min(tick), max(tick) FROM ticks")[0]
-        else:  # a session's ticks lie together, so its ends are found by number
+            row = self._first("SELECT min(tick) AS first, max(tick) AS last FROM ticks")
+        else:  # a session's ticks are contiguous, so its ends are found by number
             start = "(SELECT min(first_tick) FROM runs WHERE session = ?)"
             after = "(SELECT coalesce(min(first_tick), 9223372036854775807) FROM runs WHERE session > ?)"
-            first, last = self._rows(f"SELECT min(tick), max(tick) FROM ticks WHERE tick >= {start} AND tick < {after}", session, session)[0]
-        return None if first is None else (int(first), int(last))
+            sql = f"SELECT min(tick) AS first, max(tick) AS last FROM ticks WHERE tick >= {start} AND tick < {after}"
+            row = self._first(sql, session, session)
+        return None if row is None or row["first"] is None else (int(row["first"]), int(row["last"]))
 
     def tick(self, number: int) -> StoredTick:
-        """One tick; raises Forgotten."""
-        rows = self._rows(_TICK + "WHERE t.tick = ?", number)
-        if not rows:
-            kept = self.tick_range()
-            have = "it has no ticks yet" if kept is None else f"it keeps {kept[0]} to {kept[1]}"
-            raise NotStored(f"tick {number} is not in the store {self._path}: {have}")
-        return self._tick(rows[0])
+        """The tick of this number; raises NotStored."""
+        row = self._first(_TICK + "WHERE t.tick = ?", number)
+        if row is None:
+            stored = self.tick_range()
+            content = "it has no ticks yet" if stored is None else f"it keeps {stored[0]} to {stored[1]}"
+            raise NotStored(f"tick {number} is not in the store {self._path}: {content}")
+        return self._tick(row)
 
     def ticks(self, first: int, last: int) -> list[StoredTick]:
-        """The ticks from first to last, both with it, in order; those that are not kept are left out."""
+        """The stored ticks from first to last inclusive, in order."""
         return [self._tick(row) for row in self._rows(_TICK + "WHERE t.tick BETWEEN ? AND ? ORDER BY t.tick", first, last)]
 
     def ticks_after(self, tick: int, session: int, last: int) -> list[StoredTick]:
-        """The session's ticks after one up to the last, with it, in order."""
+        """The session's ticks after a tick up to the last inclusive, in order."""
         rows = self._rows(_TICK + "WHERE t.tick > ? AND t.tick <= ? AND t.session = ? ORDER BY t.tick", tick, last, session)
         return [self._tick(row) for row in rows]
 
-    def slices(self, session: int, first_tick: int, last_tick: int) -> list[MarketSnapshot]:
-        """The session's slices from first to last, both with it, in order. They reach a window further back than the ticks that are kept."""
-        rows = self._rows("SELECT data FROM slices WHERE tick BETWEEN ? AND ? AND session = ? ORDER BY tick", first_tick, last_tick, session)
-        with self._undamaged():
-            return [codec.unpack(MarketSnapshot, data) for (data,) in rows]
+    def snapshots(self, session: int, first_tick: int, last_tick: int) -> list[MarketSnapshot]:
+        """The session's market snapshots from first to last inclusive, in order. They reach back a window further than the stored ticks."""
+        return self._records(MarketSnapshot, "data", session, first_tick, last_tick)
 
     def training_rows(self, session: int, first_tick: int, last_tick: int) -> list[TrainingRow]:
-        """What the session's ticks from first to last added to the rows that models are trained on, in order."""
-        rows = self._rows("SELECT row FROM slices WHERE tick BETWEEN ? AND ? AND session = ? ORDER BY tick", first_tick, last_tick, session)
-        with self._undamaged():
-            return [codec.unpack(TrainingRow, data) for (data,) in rows]
+        """The training rows of the session's ticks from first to last inclusive, in order."""
+        return self._records(TrainingRow, "training_row", session, first_tick, last_tick)
 
     def fact(self, key: str) -> str | None:
-        """A fact that was kept under its key; None where there is none."""
-        rows = self._rows("SELECT value FROM meta WHERE key = ?", key)
-        return str(rows[0][0]) if rows else None
+        """The value stored under a key; None without one."""
+        row = self._first("SELECT value FROM meta WHERE key = ?", key)
+        return None if row is None else str(row["value"])
 
     def checkpoint_at_or_before(self, tick: int, session: int | None = None, damaged: dict[int, str] | None = None) -> tuple[int, State] | None:
-        """The newest sound state after a tick up to this one, with that tick. None: the session's start is where to begin.
+        """The newest valid state at or before a tick, with its tick. None: start from the beginning of the session.
 
-        `session` is that of the tick itself where none is given. Newer checkpoints that cannot be read are passed over; `damaged` takes their
-        ticks, each with the reason. Raises Forgotten where neither a sound checkpoint nor the start is kept.
+        `session` defaults to that of the tick. Newer checkpoints that cannot be read are skipped; `damaged` collects their ticks with the reason.
+        Raises NotStored where neither a valid checkpoint nor the beginning of the session is stored.
         """
         if session is None:
             session = self.tick(tick).session
         unread: dict[int, str] = {} if damaged is None else damaged
-        for (at,) in self._rows("SELECT tick FROM checkpoints WHERE tick <= ? AND session = ? ORDER BY tick DESC", tick, session):
-            state = self.read_checkpoint(int(at), unread)
+        for row in self._rows("SELECT tick FROM checkpoints WHERE tick <= ? AND session = ? ORDER BY tick DESC", tick, session):
+            state = self.read_checkpoint(int(row["tick"]), unread)
             if state is not None:
-                return int(at), state
-        began = self._rows("SELECT min(first_tick) FROM runs WHERE session = ?", session)[0][0]
-        kept = self.tick_range(session)
-        if kept is not None and began is not None and kept[0] > began:
+                return int(row["tick"]), state
+        start = self._first("SELECT min(first_tick) AS tick FROM runs WHERE session = ?", session)
+        stored = self.tick_range(session)
+        if stored is not None and start is not None and start["tick"] is not None and stored[0] > start["tick"]:
             why = f"; its checkpoint of tick {max(unread)} cannot be read: {unread[max(unread)]}" if unread else ""
-            raise NotStored(f"the state before tick {kept[0]} is not in the store {self._path}: tick {tick} cannot be decided again{why}")
+            raise NotStored(f"the state before tick {stored[0]} is not in the store {self._path}: tick {tick} cannot be decided again{why}")
         return None
 
     def checkpoints(self) -> tuple[tuple[int, int], ...]:
-        """The session and the tick of every checkpoint, oldest first."""
-        return tuple((int(session), int(tick)) for session, tick in self._rows("SELECT session, tick FROM checkpoints ORDER BY tick"))
+        """Session and tick of every checkpoint, oldest first."""
+        return tuple((int(row["session"]), int(row["tick"])) for row in self._rows("SELECT session, tick FROM checkpoints ORDER BY tick"))
 
     def read_checkpoint(self, tick: int, damaged: dict[int, str]) -> State | None:
-        """The state of a checkpoint; None, with the reason in `damaged`, where it is not sound."""
+        """The state of a checkpoint; None, with the reason in `damaged`, where it is not valid."""
         try:
-            ((data,),) = self._rows("SELECT data FROM checkpoints WHERE tick = ?", tick)
-            state = codec.unpack(State, bytes(data))
+            (row,) = self._rows("SELECT data FROM checkpoints WHERE tick = ?", tick)
+            state = codec.unpack(State, bytes(row["data"]))
         except codec.LayoutMismatch as error:
-            raise NotStored(f"this part of {self._path} was written by another version of Podium, which alone can read it: {error}") from error
+            raise self._other_version(error) from error
         except (ValueError, TypeError, StoreError) as error:
             damaged[tick] = str(error)
             return None
@@ -166,70 +163,72 @@ class TickHistory:
         return state
 
     def artifact(self, digest: str, tick: int | None = None) -> Artifact:
-        """The model with those bytes, in the version that served at a tick where one is given, else the newest."""
-        rows = self._rows(_ARTIFACT + "WHERE digest = ? AND serves_from <= ? ORDER BY id DESC LIMIT 1", digest, 2**62 if tick is None else tick)
-        if not rows:
+        """The model with those bytes: the version that served at a tick where one is given, else the newest. Raises NotStored."""
+        row = self._first(_ARTIFACT + "WHERE digest = ? AND serves_from <= ? ORDER BY id DESC LIMIT 1", digest, 2**62 if tick is None else tick)
+        if row is None:
             raise NotStored(f"the model {digest} is not in the store {self._path}: it was dropped with the decisions it served")
-        return _artifact(rows[0])
+        return _artifact(row)
 
     def artifact_before(self, session: int, model: str, version: str, tick: int) -> Artifact | None:
-        """The newest other version of a model that served by that tick."""
-        rows = self._rows(
+        """The newest other version of a model that served by that tick; None without one."""
+        row = self._first(
             _ARTIFACT + "WHERE session = ? AND model = ? AND version <> ? AND serves_from <= ? ORDER BY serves_from DESC LIMIT 1",
             session, model, version, tick,
         )  # fmt: skip
-        return _artifact(rows[0]) if rows else None
+        return None if row is None else _artifact(row)
 
     def artifact_version(self, session: int, model: str, version: str) -> Artifact | None:
-        """This version of a model; None where it is not kept."""
-        rows = self._rows(_ARTIFACT + "WHERE session = ? AND model = ? AND version = ? ORDER BY id DESC LIMIT 1", session, model, version)
-        return _artifact(rows[0]) if rows else None
+        """This version of a model; None where it is not stored."""
+        row = self._first(_ARTIFACT + "WHERE session = ? AND model = ? AND version = ? ORDER BY id DESC LIMIT 1", session, model, version)
+        return None if row is None else _artifact(row)
 
     def fingerprint(self, tick: int) -> dict[str, str]:
-        """The platform a tick was decided on."""
-        rows = self._rows("SELECT fingerprint FROM runs WHERE first_tick <= ? ORDER BY id DESC LIMIT 1", tick)
-        if not rows:
+        """The platform that a tick was decided on; raises NotStored."""
+        row = self._first("SELECT fingerprint FROM runs WHERE first_tick <= ? ORDER BY id DESC LIMIT 1", tick)
+        if row is None:
             raise NotStored(f"the store {self._path} does not say what tick {tick} was decided on")
-        told: dict[str, str] = orjson.loads(rows[0][0])
-        return told
+        return dict(orjson.loads(row["fingerprint"]))
 
-    def _rows(self, statement: str, *values: object) -> Sequence[Any]:
-        with self._reading() as connection:
-            return connection.exec_driver_sql(statement, values).fetchall()
+    def _records(self, kind: type[codec.R], column: str, session: int, first_tick: int, last_tick: int) -> list[codec.R]:
+        sql = f"SELECT {column} AS data FROM market_snapshots WHERE tick BETWEEN ? AND ? AND session = ? ORDER BY tick"
+        rows = self._rows(sql, first_tick, last_tick, session)
+        with self._undamaged():
+            return [codec.unpack(kind, row["data"]) for row in rows]
 
-    @contextmanager
-    def _reading(self) -> Iterator[Connection]:
+    def _first(self, statement: str, *values: object) -> RowMapping | None:
+        rows = self._rows(statement, *values)
+        return rows[0] if rows else None
+
+    def _rows(self, statement: str, *values: object) -> Sequence[RowMapping]:
         with translate_errors(str(self._path)), self._engine.begin() as connection:
-            yield connection
+            return connection.exec_driver_sql(statement, values).mappings().all()
 
     @contextmanager
     def _undamaged(self) -> Iterator[None]:
         try:
             yield
         except codec.LayoutMismatch as error:
-            raise NotStored(f"this part of {self._path} was written by another version of Podium, which alone can read it: {error}") from error
+            raise self._other_version(error) from error
         except ValueError as error:
             raise NotStored(f"the store {self._path} is damaged: {error}") from error
 
-    def _tick(self, row: Any) -> StoredTick:
+    def _other_version(self, error: codec.LayoutMismatch) -> NotStored:
+        return NotStored(f"this part of {self._path} was written by another version of Podium, which alone can read it: {error}")
+
+    def _tick(self, row: RowMapping) -> StoredTick:
         with self._undamaged():
             return StoredTick(
-                tick=row[0], session=row[1], at=row[2], wall=row[3], decisions_digest=row[4], phase_digests=tuple(orjson.loads(row[5])),
-                events=tuple(Event(*event) for event in orjson.loads(row[6])), serving=tuple(orjson.loads(row[7])),
-                degraded=tuple(orjson.loads(row[8])), account=codec.unpack(Account, row[9]), knobs=codec.unpack(TradingConfig, row[11]),
-                slice=codec.unpack(MarketSnapshot, row[12]),
+                tick=row["tick"], session=row["session"], at=row["at"], wall=row["wall"], config=codec.unpack(TradingConfig, row["config"]),
+                events=tuple(Event(*event) for event in orjson.loads(row["events"])), account=codec.unpack(Account, row["account"]),
+                snapshot=codec.unpack(MarketSnapshot, row["snapshot"]), decisions_digest=row["digest"],
+                phase_digests=tuple(orjson.loads(row["phase_digests"])), serving=tuple(orjson.loads(row["serving"])),
+                degraded=tuple(orjson.loads(row["degraded"])),
             )  # fmt: skip
 
 
-def _session(row: Any) -> StoredSession:
-    return StoredSession(
-        id=row[0], identity=row[1], feed=row[2], label=row[3], symbols=tuple(orjson.loads(row[4])), interval=row[5],
-        models=tuple(orjson.loads(row[6])), horizons=tuple(orjson.loads(row[7])), settings=row[8], started_at=row[9],
-    )  # fmt: skip
+def _session(row: RowMapping) -> StoredSession:
+    return StoredSession(**dict(row) | {name: tuple(orjson.loads(row[name])) for name in ("symbols", "models", "horizons")})
 
 
-def _artifact(row: Any) -> Artifact:
-    return Artifact(
-        data_digest=row[0], model=row[1], version=row[2], data=bytes(row[3]), trained_from=row[4], trained_to=row[5], rows=row[6], seconds=row[7],
-        columns=tuple(orjson.loads(row[8])), serves_from=row[9],
-    )  # fmt: skip
+def _artifact(row: RowMapping) -> Artifact:
+    return Artifact(**dict(row) | {"data": bytes(row["data"]), "columns": tuple(orjson.loads(row["columns"]))})

@@ -1,4 +1,4 @@
-"""Which ticks were decided live: those of the warm-up, decided over history, are in no figure of how the engine does now."""
+"""Tells live ticks from warm-up ticks, which are decided over history and count in no figure of current performance."""
 
 from __future__ import annotations
 
@@ -6,69 +6,71 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from engine.store.read.reader import fetch_all, fetch_first
+from engine.store.read.clean_rate import CleanTicks
+from engine.store.read.reader import fetch_all, fetch_scalar
 from engine.store.read.status import find_session_range
 
 DAY = 86_400_000_000_000  # ns
-TickRanges = tuple[tuple[int, int], ...]  # first and last tick, oldest first
+TickRanges = tuple[tuple[int, int], ...]  # first and last tick of each range, oldest first
 _WARM = """
-    SELECT min(tick), max(tick) FROM
+    SELECT min(tick) AS first, max(tick) AS last FROM
         (SELECT tick, tick - row_number() OVER (ORDER BY tick) AS stretch FROM ticks WHERE warm = 1 AND tick >= :first AND tick <= :last)
-    GROUP BY stretch ORDER BY 1"""
+    GROUP BY stretch ORDER BY first"""
 
 
 @dataclass(frozen=True, slots=True)
 class TickCounts:
-    """Ticks decided live and in the warm-up."""
+    """Numbers of live and of warm-up ticks."""
 
     live: int
     warm: int
 
 
-@dataclass(frozen=True, slots=True)
-class CleanTicks:
-    """Live ticks of the last 30 days of wall time, of those kept, and how many of them had a phase fall back."""
-
-    ticks: int
-    degraded: int
-
-
 def find_live_ranges(connection: Connection, first: int, last: int) -> TickRanges:
-    """The stretches of live ticks from `first` to `last`."""
-    spans = []
+    """The ranges of live ticks from `first` to `last`."""
+    ranges = []
     for begin, end in find_warmup_ranges(connection, first, last):
         if begin > first:
-            spans.append((first, begin - 1))
+            ranges.append((first, begin - 1))
         first = end + 1
-    return (*spans, (first, last)) if first <= last else tuple(spans)
+    return (*ranges, (first, last)) if first <= last else tuple(ranges)
 
 
 def find_warmup_ranges(connection: Connection, first: int, last: int) -> TickRanges:
-    """The stretches of ticks that the warm-up decided."""
-    return tuple((int(begin), int(end)) for begin, end in fetch_all(connection, _WARM, first=first, last=last))
+    """The ranges of warm-up ticks from `first` to `last`."""
+    return tuple((int(row["first"]), int(row["last"])) for row in fetch_all(connection, _WARM, first=first, last=last))
+
+
+def spaced(first: int, last: int, points: int) -> list[int]:
+    """At most so many evenly spaced ticks, ascending, `last` among them."""
+    return sorted(range(last, first - 1, -max(1, -(-(last - first + 1) // points))))
 
 
 def count_ticks(spans: TickRanges) -> int:
     return sum(last - first + 1 for first, last in spans)
 
 
+def count_degraded(connection: Connection, spans: TickRanges) -> int:
+    """How many of these ticks had a phase fall back. Only those are read."""
+    sql = "SELECT count(*) FROM ticks WHERE degraded <> '[]' AND tick >= :first AND tick <= :last"
+    return sum(int(fetch_scalar(connection, sql, first=first, last=last)) for first, last in spans)
+
+
 def find_ticks_since(connection: Connection, wall: int) -> tuple[int, int] | None:
-    """The first tick decided at or after this wall time (ns UTC), and the newest; None where there is none."""
-    first = fetch_first(connection, "SELECT tick FROM ticks WHERE wall >= :wall ORDER BY wall LIMIT 1", wall=wall)
-    last = fetch_first(connection, "SELECT max(tick) FROM ticks")
-    return None if first is None or last is None else (int(first[0]), int(last[0]))
+    """The first tick decided at or after this wall time (ns UTC), and the newest tick; None without one."""
+    first = fetch_scalar(connection, "SELECT tick FROM ticks WHERE wall >= :wall ORDER BY wall LIMIT 1", wall=wall)
+    return None if first is None else (int(first), int(fetch_scalar(connection, "SELECT max(tick) FROM ticks")))
 
 
 def count_clean_ticks(connection: Connection, now: int) -> CleanTicks:
-    """How many live ticks there are and how many fell back: ticks are numbered in order, so only those that fell back are read."""
+    """Count the live ticks of the last 30 days and the degraded ones among them."""
     ends = find_ticks_since(connection, now - 30 * DAY)
     spans = () if ends is None else find_live_ranges(connection, *ends)
-    sql = "SELECT count(*) FROM ticks WHERE degraded <> '[]' AND tick >= :first AND tick <= :last"
-    return CleanTicks(count_ticks(spans), sum(int((fetch_first(connection, sql, first=first, last=last) or (0,))[0]) for first, last in spans))
+    return CleanTicks(count_ticks(spans), count_degraded(connection, spans))
 
 
 def count_session_ticks(connection: Connection) -> TickCounts:
-    """The ticks of the newest session that are kept."""
+    """Count the stored ticks of the newest session."""
     ends = find_session_range(connection)
     if ends is None:
         return TickCounts(0, 0)

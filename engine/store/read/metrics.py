@@ -1,23 +1,23 @@
-"""What a scrape tells, read in one snapshot: nothing here costs more as the history grows."""
+"""The figures of a metrics scrape, read in one snapshot at a cost that does not grow with the history."""
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection
+from sqlalchemy import Connection, RowMapping
 
-from engine.evidence.proportions import wilson_interval
 from engine.store.read import live_ticks
-from engine.store.read.reader import Reader, fetch_all, fetch_first
+from engine.store.read.reader import Reader, fetch_all, fetch_first, fetch_scalar
 
-LATENCY_TICKS = 200  # ticks that quantiles of phases are taken over
-MAX_ROWS = 2_000  # rows of one kind told at most
-READING_MAX_AGE = 60 * 10**9  # ns: an older reading says nothing about now
-# The newest of each series: max(at) brings its whole row with it in SQLite. Whatever is read once in 15 s is among them.
+LATENCY_TICKS = 200  # ticks over which quantiles of phases are taken
+MAX_ROWS = 2_000  # rows of one kind at most
+READING_MAX_AGE = 60 * 10**9  # ns: older readings are out of date
+# The newest of each series: SQLite takes the other columns from the row of max(at). Probes that read every 15 s or more often are included.
 NEWEST_READINGS = """
     SELECT max(at) AS at, source, name, value, unit FROM readings_raw
     WHERE at >= :since AND at > (SELECT max(at) FROM readings_raw) - 15000000000 AND value IS NOT NULL
@@ -25,7 +25,8 @@ NEWEST_READINGS = """
 _POSITIONS = "SELECT symbol, position, target FROM decisions WHERE tick = :tick ORDER BY symbol LIMIT :limit"
 _SKILL = "SELECT scope, model, horizon, r2, low, high, n_effective FROM skill WHERE regime = 'all' ORDER BY scope, model, horizon LIMIT :limit"
 _JUDGEMENTS = "SELECT action, metric, unit, treated, placebos, effect, low, high FROM judgements ORDER BY action, metric LIMIT :limit"
-_ALERTS = "SELECT severity, count(*) FROM (SELECT severity FROM alerts WHERE state = 'open' LIMIT :limit) GROUP BY severity ORDER BY severity"
+_QUEUED = "SELECT count(*) FROM (SELECT 1 FROM commands WHERE status = 'queued' LIMIT :limit)"
+_ALERTS = "SELECT severity, count(*) AS n FROM (SELECT severity FROM alerts WHERE state = 'open' LIMIT :limit) GROUP BY severity ORDER BY severity"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class NewestTick:
 
 @dataclass(frozen=True, slots=True)
 class SkillSample:
-    """How well one model foresees one horizon; None while there is not enough data."""
+    """Skill of one model at one horizon; None while there is not enough data."""
 
     scope: str
     model: str
@@ -57,7 +58,7 @@ class SkillSample:
 
 @dataclass(frozen=True, slots=True)
 class JudgementSample:
-    """What all windows of an action say of a metric."""
+    """The effect of an action on a metric, judged over all its windows."""
 
     action: str
     metric: str
@@ -71,14 +72,14 @@ class JudgementSample:
 
 @dataclass(frozen=True, slots=True)
 class MetricsSnapshot:
-    """Everything a scrape tells. Times are ns UTC, None for never."""
+    """All figures of a scrape. Times are ns UTC, None for never."""
 
     last: NewestTick | None
     feed: tuple[str, str, bool] | None  # name, label, simulated
-    positions: tuple[tuple[str, float | None, float | None], ...]  # symbol, held and wanted, shares of equity
-    counters: tuple[tuple[str, str, str, float], ...]  # kind, by what, and by what else
+    positions: tuple[tuple[str, float | None, float | None], ...]  # symbol, current and target share of equity
+    counters: tuple[tuple[str, str, str, float], ...]  # kind, name, detail, value
     phases: tuple[tuple[str, float, float], ...]  # phase, p50 and p99 in ms, over the last 200 ticks
-    clean_ticks: tuple[int, int]  # live ticks of the last 30 days of those kept, and how many of them had a phase fall back
+    clean_ticks: tuple[int, int]  # stored live ticks of the last 30 days, and how many of them were degraded
     clean_band: tuple[float, float] | None
     queued: int  # commands
     skill: tuple[SkillSample, ...]
@@ -87,57 +88,62 @@ class MetricsSnapshot:
     judgements: tuple[JudgementSample, ...]
     alerts: tuple[tuple[str, int], ...]  # severity, open
     components: tuple[tuple[str, str], ...]  # component, state
-    readings: tuple[tuple[int, str, str, float, str], ...]  # at, source, name, value, unit: of the last minute
+    readings: tuple[tuple[int, str, str, float, str], ...]  # at, source, name, value, unit; of the last minute
     store_bytes: int
 
 
 def read_metrics(reader: Reader, now: int) -> MetricsSnapshot:
-    """What the store says at `now`; raises StoreUnreadable."""
+    """The figures at `now` (ns UTC); raises StoreUnreadable."""
     with reader.reading() as connection:
         last = _last(connection)
         clean = live_ticks.count_clean_ticks(connection, now)
         return MetricsSnapshot(
             last=last,
             feed=_feed(connection),
-            positions=_rows(connection, _POSITIONS, tick=last.tick if last else -1),
-            counters=_rows(connection, "SELECT kind, one, two, value FROM totals ORDER BY kind, one, two LIMIT :limit"),
+            positions=_tuples(connection, _POSITIONS, tick=last.tick if last else -1),
+            counters=_tuples(connection, "SELECT kind, name, detail, value FROM counters ORDER BY kind, name, detail LIMIT :limit"),
             phases=_phases(connection),
             clean_ticks=(clean.ticks, clean.degraded),
-            clean_band=wilson_interval(1.0 - clean.degraded / clean.ticks, clean.ticks) if clean.ticks else None,
-            queued=int(_rows(connection, "SELECT count(*) FROM (SELECT 1 FROM commands WHERE status = 'queued' LIMIT :limit)")[0][0]),
-            skill=tuple(SkillSample(*row) for row in _rows(connection, _SKILL)),
-            declined=_rows(connection, "SELECT gate, mean_bps FROM regret ORDER BY gate LIMIT :limit"),
-            actions=_rows(connection, "SELECT action, mode, licence FROM actions ORDER BY action LIMIT :limit"),
-            judgements=tuple(JudgementSample(*row) for row in _rows(connection, _JUDGEMENTS)),
-            alerts=_rows(connection, _ALERTS),
-            components=_rows(connection, "SELECT component, state FROM components ORDER BY component LIMIT :limit"),
-            readings=_rows(connection, NEWEST_READINGS, since=now - READING_MAX_AGE),
+            clean_band=clean.band,
+            queued=int(fetch_scalar(connection, _QUEUED, limit=MAX_ROWS)),
+            skill=tuple(SkillSample(**row) for row in _rows(connection, _SKILL)),
+            declined=_tuples(connection, "SELECT gate, mean_bps FROM declined ORDER BY gate LIMIT :limit"),
+            actions=_tuples(connection, "SELECT action, mode, licence FROM actions ORDER BY action LIMIT :limit"),
+            judgements=tuple(JudgementSample(**row) for row in _rows(connection, _JUDGEMENTS)),
+            alerts=_tuples(connection, _ALERTS),
+            components=_tuples(connection, "SELECT component, state FROM components ORDER BY component LIMIT :limit"),
+            readings=_tuples(connection, NEWEST_READINGS, since=now - READING_MAX_AGE),
             store_bytes=sum(path.stat().st_size for path in (reader.path, reader.path.with_name(reader.path.name + "-wal")) if path.exists()),
         )
 
 
-def _rows(connection: Connection, sql: str, **params: int) -> tuple[Any, ...]:
-    return tuple(fetch_all(connection, sql, limit=MAX_ROWS, **params))
+def _rows(connection: Connection, sql: str, **params: int) -> Sequence[RowMapping]:
+    return fetch_all(connection, sql, limit=MAX_ROWS, **params)
+
+
+def _tuples(connection: Connection, sql: str, **params: int) -> tuple[Any, ...]:
+    """The rows as tuples in the order of the query's columns."""
+    return tuple(tuple(row.values()) for row in _rows(connection, sql, **params))
 
 
 def _last(connection: Connection) -> NewestTick | None:
-    told = fetch_first(connection, "SELECT tick, at, wall, equity, naive, drawdown, gross, net FROM ticks ORDER BY tick DESC LIMIT 1")
-    return None if told is None else NewestTick(*told)
+    row = fetch_first(connection, "SELECT tick, at, wall, equity, benchmark, drawdown, gross, net FROM ticks ORDER BY tick DESC LIMIT 1")
+    return None if row is None else NewestTick(**row)
 
 
 def _feed(connection: Connection) -> tuple[str, str, bool] | None:
-    told = fetch_first(connection, "SELECT feed, label, simulated FROM sessions ORDER BY id DESC LIMIT 1")
-    return None if told is None else (str(told[0]), str(told[1]), bool(told[2]))
+    row = fetch_first(connection, "SELECT feed, label, simulated FROM sessions ORDER BY id DESC LIMIT 1")
+    return None if row is None else (str(row["feed"]), str(row["label"]), bool(row["simulated"]))
 
 
 def _phases(connection: Connection) -> tuple[tuple[str, float, float], ...]:
-    """The p50 and p99 of each phase, each a value that was measured (the nearest rank)."""
-    took: dict[str, list[float]] = defaultdict(list)
-    for (spans,) in fetch_all(connection, "SELECT spans FROM ticks ORDER BY tick DESC LIMIT :recent", recent=LATENCY_TICKS):
-        for span in orjson.loads(spans):
-            if span[2] is not None:
-                took[str(span[0])].append(float(span[2]))
-    return tuple((phase, *_quantiles(sorted(ms))) for phase, ms in took.items())
+    """The p50 and p99 of each phase; quantiles are measured values (nearest rank)."""
+    durations: dict[str, list[float]] = defaultdict(list)
+    for row in fetch_all(connection, "SELECT spans FROM ticks ORDER BY tick DESC LIMIT :recent", recent=LATENCY_TICKS):
+        for phase, _, ms, *_ in orjson.loads(row["spans"]):
+            if ms is not None:
+                durations[str(phase)].append(float(ms))
+    return tuple((phase, *_quantiles(sorted(ms))) for phase, ms in durations.items())
 
 
 def _quantiles(ordered: list[float]) -> tuple[float, float]:

@@ -1,21 +1,21 @@
-"""Read-only frames over the store, for pages, export and the HTTP interface; a store that cannot be read says why in one line."""
+"""Read-only access to the store for pages, export and the HTTP interface."""
 
 from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, RowMapping, text
 from sqlalchemy.exc import DBAPIError
 
 from engine.store import database, views
 from engine.store.errors import StoreError, describe_error
 
-BUSY_MS = 300  # a page would rather say "locked" than wait
+BUSY_MS = 300  # a page reports "locked" rather than wait longer
 SqlValue = int | float | str | None
 
 _KINDS = (
@@ -30,16 +30,16 @@ _ORDER = {
     "v_skill": "scope, model, horizon, regime", "v_models": "trained_at", "v_components": "component", "v_actions": "action", "v_readings": "at",
     "v_alerts": "id", "v_commands": "id", "v_trials": "id", "v_fills": "tick", "v_equity": "tick", "v_spans": "tick, start_ms",
     "v_gates": "tick, symbol, rung", "v_votes": "tick, symbol, horizon, model", "v_regimes": "tick, symbol, regime",
-    "v_incidents": "id", "v_triggers": "id", "v_outlook": "measure", "v_regret": "gate",
+    "v_incidents": "id", "v_triggers": "id", "v_liquidity_forecast": "measure", "v_declined": "gate",
 }  # fmt: skip
-_TIMELESS = frozenset({"v_outlook", "v_regret", "v_skill", "v_actions", "v_components", "v_models", "v_votes", "v_spans"})
+_TIMELESS = frozenset({"v_liquidity_forecast", "v_declined", "v_skill", "v_actions", "v_components", "v_models", "v_votes", "v_spans"})
 _ALL_SYMBOLS = frozenset({"v_decisions", "v_gates", "v_votes", "v_fills", "v_positions", "v_regimes"})
 _EVERY_TICK = frozenset({"v_decisions", "v_gates", "v_votes", "v_spans", "v_regimes", "v_equity"})
 _OF_TICKS = frozenset({*_ALL_SYMBOLS, "v_equity", "v_spans"})
 
 
 class StoreUnreadable(StoreError):
-    """The store cannot be read now: one line that says why. `kind` is missing, locked, corrupt or other."""
+    """The store cannot be read now; the message gives the reason in one line. `kind` is missing, locked, corrupt or other."""
 
     def __init__(self, reason: str, kind: str = "other") -> None:
         super().__init__(reason)
@@ -69,7 +69,7 @@ class Reader:
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """Whatever this thread reads inside is of the store as it was at the first query there; one inside another is the outer one."""
+        """Read the store as it was at the first query in the block. Blocks of one thread may be nested: the outer one counts."""
         if self._held.stack is not None:
             yield
             return
@@ -81,13 +81,13 @@ class Reader:
                 self._held.clear()
 
     def refresh(self) -> None:
-        """Goes on from the store as it is now, within the snapshot too: for one who has just written to it."""
+        """Continue from the store as it is now, also within a snapshot: for a caller that has just written to it."""
         if self._held.stack is not None:
             self._held.stack.close()
             self._held.connection, self._held.answers = None, {}
 
     def once(self, query: Callable[[Reader], Any]) -> Any:
-        """The answer to a query, which a snapshot asks once."""
+        """The result of a query, cached for the duration of a snapshot."""
         if self._held.stack is None:
             return query(self)
         if query not in self._held.answers:
@@ -96,7 +96,7 @@ class Reader:
 
     @property
     def in_snapshot(self) -> bool:
-        """Whether this thread reads from a snapshot."""
+        """Whether this thread is inside a snapshot."""
         return self._held.stack is not None
 
     @contextmanager
@@ -121,16 +121,16 @@ class Reader:
             return fetch_frame(connection, sql, params)
 
     def view(self, name: str, *, since: int | None = None, symbol: str | None = None, limit: int | None = None) -> pd.DataFrame:
-        """A view of the contract, oldest first: rows at or after `since` (ns UTC), of one symbol, the newest `limit` of them.
+        """A view's rows, oldest first: those at or after `since` (ns UTC), of one symbol, and of these the newest `limit`.
 
-        Raises ValueError with one line for a name that is no view, or that has no such column.
+        Raises ValueError, in one line, for an unknown view and for a view without symbols or times.
         """
         name = _named(name)
         conditions: list[str] = []
         params: dict[str, SqlValue] = {}
         if symbol is not None:
             if name not in _ALL_SYMBOLS | {"v_incidents"}:
-                raise ValueError(f"{name} has no symbols: leave --symbol away")
+                raise ValueError(f"{name} has no symbols: leave out --symbol")
             conditions.append("symbol = :symbol")
             params["symbol"] = symbol
         if since is not None:
@@ -141,10 +141,10 @@ class Reader:
             return self.frame(f"SELECT * FROM {name}{_where(conditions)} ORDER BY {order}", params)
         sql = f"SELECT * FROM {name}{{}} ORDER BY {_backwards(order)} LIMIT :limit"
         frame = pd.DataFrame()
-        if name in _EVERY_TICK:  # each of the last `limit` ticks has a row, so none before them need be made
+        if name in _EVERY_TICK:  # each of the last `limit` ticks has a row: no earlier one is needed
             floor = "tick >= (SELECT min(tick) FROM (SELECT tick FROM ticks ORDER BY tick DESC LIMIT :limit))"
             frame = self.frame(sql.format(_where([*conditions, floor])), params | {"limit": limit})
-        if len(frame) < limit:  # a symbol that is no longer followed, or a view without ticks
+        if len(frame) < limit:  # a symbol that has left the feed, or a view without ticks
             frame = self.frame(sql.format(_where(conditions)), params | {"limit": limit})
         return frame.iloc[::-1].reset_index(drop=True)
 
@@ -155,32 +155,36 @@ class Reader:
             return [by_tick] if name in _TIMELESS else [by_tick, "at >= :since"]
         column = {"v_models": "trained_at", "v_components": "since", "v_incidents": "since"}.get(name, "at")
         if name in _TIMELESS and column == "at":
-            raise ValueError(f"{name} has no time: leave --since away")
+            raise ValueError(f"{name} has no time: leave out --since")
         return [f"{column} >= :since"]
 
 
 def fetch_frame(connection: Connection, sql: str, params: Mapping[str, SqlValue] | None = None) -> pd.DataFrame:
-    """The rows of a query as a frame: integers stay integers, also where some are missing."""
-    told = connection.execute(text(sql), dict(params or {}))
-    columns = list(told.keys())
-    return pd.DataFrame.from_records([tuple(row) for row in told], columns=columns)
+    """The rows of a query as a frame. Integers stay integers, even where some are missing."""
+    result = connection.execute(text(sql), dict(params or {}))
+    columns = list(result.keys())
+    return pd.DataFrame.from_records([tuple(row) for row in result], columns=columns)
 
 
-def fetch_all(connection: Connection, sql: str, **params: SqlValue) -> list[tuple[Any, ...]]:
-    """The rows of a query as tuples."""
-    return [tuple(row) for row in connection.execute(text(sql), params)]
+def fetch_all(connection: Connection, sql: str, **params: SqlValue) -> Sequence[RowMapping]:
+    """The rows of a query, each by column name."""
+    return connection.execute(text(sql), params).mappings().all()
 
 
-def fetch_first(connection: Connection, sql: str, **params: SqlValue) -> tuple[Any, ...] | None:
-    """The first row of a query, None where there is none."""
-    found = connection.execute(text(sql), params).first()
-    return None if found is None else tuple(found)
+def fetch_first(connection: Connection, sql: str, **params: SqlValue) -> RowMapping | None:
+    """The first row of a query by column name; None without a row."""
+    return connection.execute(text(sql), params).mappings().first()
+
+
+def fetch_scalar(connection: Connection, sql: str, **params: SqlValue) -> Any:
+    """The first column of the first row; None without a row."""
+    return connection.execute(text(sql), params).scalar()
 
 
 def _named(name: str) -> str:
     full = name if name.startswith("v_") else f"v_{name}"
     if full not in views.list_views():
-        raise ValueError(f"there is no view {name!r}: there are {', '.join(views.list_views())}")
+        raise ValueError(f"there is no view {name!r}: give one of {', '.join(views.list_views())}")
     return full
 
 
@@ -193,9 +197,9 @@ def _backwards(order: str) -> str:
 
 
 def _unreadable(error: DBAPIError, place: str) -> StoreUnreadable:
-    said = str(error.orig).lower()
-    kind = next((kind for sign, kind in _KINDS if sign in said), "other")
+    message = str(error.orig).lower()
+    kind = next((kind for sign, kind in _KINDS if sign in message), "other")
     reason = (
-        describe_error(place, error.orig) if isinstance(error.orig, sqlite3.Error) else f"the store {place} failed: {' '.join(said.split())[:200]}"
+        describe_error(place, error.orig) if isinstance(error.orig, sqlite3.Error) else f"the store {place} failed: {' '.join(message.split())[:200]}"
     )
     return StoreUnreadable(reason, kind)

@@ -1,4 +1,4 @@
-"""Readings of the machine, what was done with it and commands, for the pages that operate the engine."""
+"""Machine readings, events and commands for the pages that operate the engine."""
 
 from __future__ import annotations
 
@@ -10,20 +10,22 @@ import pandas as pd
 from sqlalchemy import Connection
 
 from engine.domain.optimization import describe_trial
-from engine.store.read.reader import Reader, fetch_all, fetch_first, fetch_frame
+from engine.store.read import live_ticks
+from engine.store.read.reader import Reader, fetch_all, fetch_first, fetch_frame, fetch_scalar
+from engine.store.read.timeline import describe_incident, event_frame
 
 SECOND = 1_000_000_000  # ns
-MAX_POINTS = 360  # of a line at most
+MAX_POINTS = 360  # of a series at most
 MetricName = tuple[str, str]  # source, name
 
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """Which tiers a span is read from: fine enough for its points, and few rows however long it is."""
+    """The tiers that a span of time is read from: fine enough for its points, with few rows however long it is."""
 
-    max_seconds: int  # s, spans up to this
-    bucket_seconds: int  # s, of a bucket of the first tier
-    tables: tuple[str, ...]  # each has what no bucket of the one before it is closed over yet; the last as it was read
+    max_seconds: int  # s, of the longest span
+    bucket_seconds: int  # s, bucket of the first tier
+    tables: tuple[str, ...]  # each supplies what the previous one has no closed bucket for yet; the last holds raw readings
 
 
 RAW, TEN, MINUTE, HOUR = "readings_raw", "readings_ten", "readings_minute", "readings_hour"
@@ -55,12 +57,12 @@ def read_current(reader: Reader) -> pd.DataFrame:
 
 
 def choose_resolution(seconds: int) -> Resolution:
-    """The tier a span is read from."""
-    return next(one for one in RESOLUTIONS if seconds <= one.max_seconds)
+    """The resolution at which a span is read."""
+    return next(resolution for resolution in RESOLUTIONS if seconds <= resolution.max_seconds)
 
 
 def choose_step(seconds: int, points: int = MAX_POINTS) -> int:
-    """Seconds between the points of a line over a span."""
+    """Seconds between the points of a series over a span."""
     width = choose_resolution(seconds * MAX_POINTS // points).bucket_seconds
     return max(width, -(-seconds // (points * width)) * width)
 
@@ -68,8 +70,8 @@ def choose_step(seconds: int, points: int = MAX_POINTS) -> int:
 def read_series(reader: Reader, wanted: Sequence[MetricName], since: int, until: int, points: int = MAX_POINTS) -> pd.DataFrame:
     """Readings over a span of wall time in at most points + 1 steps: source, name, unit, at (start of the step), low, mean, high.
 
-    Fewer points than usual come from a coarser tier, and cost less. A step without a reading has no row. What no bucket of the tier is closed over
-    yet comes from a finer one.
+    Fewer points than the default are read from a coarser tier, at a lower cost. A step without a reading has no row. Where a tier has no closed
+    bucket yet, a finer tier is read.
     """
     seconds = (until - since) // SECOND
     tier, step = choose_resolution(seconds * MAX_POINTS // points), choose_step(seconds, points) * SECOND
@@ -82,12 +84,12 @@ def read_series(reader: Reader, wanted: Sequence[MetricName], since: int, until:
                 parts.append(_RAW.format(since=since))
                 break
             parts.append(_ROLLED.format(table=table, since=since))
-            newest = fetch_first(connection, _NEWEST.format(table=table))
-            since = since if newest is None or newest[0] is None else max(since, int(newest[0]) + BUCKET_SECONDS[table] * SECOND)
+            newest = fetch_scalar(connection, _NEWEST.format(table=table))
+            since = since if newest is None else max(since, int(newest) + BUCKET_SECONDS[table] * SECOND)
         return fetch_frame(connection, _LINES.format(series=_SERIES, parts=" UNION ALL ".join(parts)), params)
 
 
-# One look into the index of decisions acted on for each of at most so many pieces of the range.
+# One index look-up for decisions that acted per piece of the range; at most so many pieces.
 SEARCH_BUCKETS = 120
 _ACTED = """
     SELECT t.wall, f.tick FROM (
@@ -98,66 +100,60 @@ _RUNS = """
     SELECT at, action, verdict, mode FROM (SELECT * FROM trials WHERE at >= :since AND at <= :until ORDER BY at DESC LIMIT 1000)
     WHERE placebo = 0 ORDER BY at DESC LIMIT 200"""
 _FAULTS = "SELECT session, since, kind, symbol FROM incidents ORDER BY id DESC LIMIT 200"
+_ALERTS = "SELECT at, rule FROM alerts WHERE at >= :since AND at <= :until ORDER BY at DESC LIMIT 200"
 _AT = "SELECT at, wall FROM ticks WHERE tick = :tick"
 _SESSIONS = """
-    SELECT session, max(first, :first), coalesce(lead(first) OVER (ORDER BY session) - 1, :last)
+    SELECT session, max(first, :first) AS first, coalesce(lead(first) OVER (ORDER BY session) - 1, :last) AS last
     FROM (SELECT session, min(first_tick) AS first FROM runs GROUP BY session)"""
 
 
-def _faults(connection: Connection, first: int, last: int) -> list[tuple[int, str]]:
-    """When faults of the data began (ns UTC, wall), and what they were, of those that began with a tick from `first` to `last`."""
-    spans = {int(session): (int(low), min(int(high), last)) for session, low, high in fetch_all(connection, _SESSIONS, first=first, last=last)}
-    found = []
-    for session, since, kind, symbol in fetch_all(connection, _FAULTS):
-        low, high = spans.get(int(session), (1, 0))
-        tick = _tick_at(connection, low, high, int(since)) if low <= high else None
-        if tick is not None:
-            found.append((tick, f"{kind.replace('_', ' ')} {'everywhere' if symbol == '*' else symbol}"))
-    return found
+def _incidents(connection: Connection, first: int, last: int) -> list[tuple[str, int, str]]:
+    """Data incidents that began with a tick from `first` to `last`, as events: kind, at (ns UTC, wall), detail."""
+    spans = {
+        int(row["session"]): (int(row["first"]), min(int(row["last"]), last)) for row in fetch_all(connection, _SESSIONS, first=first, last=last)
+    }
+    events = []
+    for incident in fetch_all(connection, _FAULTS):
+        low, high = spans.get(int(incident["session"]), (1, 0))
+        wall = _wall_at(connection, low, high, int(incident["since"])) if low <= high else None
+        if wall is not None:
+            events.append(("incident", wall, describe_incident(incident)))
+    return events
 
 
-def _tick_at(connection: Connection, low: int, high: int, at: int) -> int | None:
-    """The wall time of the first tick of a session with that market time or a later one, by halving: market times overlap between sessions.
+def _wall_at(connection: Connection, low: int, high: int, at: int) -> int | None:
+    """The wall time of a session's first tick at or after this market time, found by bisection: market times of sessions may overlap.
 
     None where it is not among the ticks from `low` to `high`.
     """
     ends = [fetch_first(connection, _AT, tick=tick) for tick in (low, high)]
-    if ends[0] is None or ends[1] is None or not ends[0][0] <= at <= ends[1][0]:
+    if ends[0] is None or ends[1] is None or not ends[0]["at"] <= at <= ends[1]["at"]:
         return None
     while low < high:
         middle = (low + high) // 2
-        told = fetch_first(connection, _AT, tick=middle)
-        if told is None:
+        row = fetch_first(connection, _AT, tick=middle)
+        if row is None:
             return None
-        low, high = (middle + 1, high) if told[0] < at else (low, middle)
-    told = fetch_first(connection, _AT, tick=low)
-    return None if told is None else int(told[1])
+        low, high = (middle + 1, high) if row["at"] < at else (low, middle)
+    row = fetch_first(connection, _AT, tick=low)
+    return None if row is None else int(row["wall"])
 
 
 def read_events(reader: Reader, since: int, until: int) -> pd.DataFrame:
-    """What happened over a span of wall time: kind (acted, optimized, incident), at (ns UTC), detail; oldest first, a few hundred at most."""
+    """Events over a span of wall time: kind (acted, optimized, incident), at (ns UTC), detail; oldest first, a few hundred at most."""
     with reader.reading() as connection:
-        found = [
-            ("optimized", int(at), describe_trial(action, verdict, mode))
-            for at, action, verdict, mode in fetch_all(connection, _RUNS, since=since, until=until)
-        ]
-        found += [
-            ("incident", int(at), f"alert: {rule}")
-            for at, rule in fetch_all(
-                connection, "SELECT at, rule FROM alerts WHERE at >= :since AND at <= :until ORDER BY at DESC LIMIT 200", since=since, until=until
-            )
-        ]
-        ends = fetch_first(
-            connection, "SELECT tick, (SELECT max(tick) FROM ticks) FROM ticks WHERE wall >= :since ORDER BY wall LIMIT 1", since=since
-        )
+        runs = fetch_all(connection, _RUNS, since=since, until=until)
+        alerts = fetch_all(connection, _ALERTS, since=since, until=until)
+        events = [("optimized", int(run["at"]), describe_trial(run["action"], run["verdict"], run["mode"])) for run in runs]
+        events += [("incident", int(alert["at"]), f"alert: {alert['rule']}") for alert in alerts]
+        ends = live_ticks.find_ticks_since(connection, since)
         if ends is not None:
-            first, last = int(ends[0]), int(ends[1])
-            found += [("incident", at, what) for at, what in _faults(connection, first, last) if at <= until]
+            first, last = ends
+            events += [event for event in _incidents(connection, first, last) if event[1] <= until]
             bounds = json.dumps(sorted({first + (last + 1 - first) * piece // SEARCH_BUCKETS for piece in range(SEARCH_BUCKETS)}))
-            found += [
-                ("acted", int(wall), f"bought or sold at tick {tick:,}") for wall, tick in fetch_all(connection, _ACTED, bounds=bounds, last=last)
-            ]
-    return pd.DataFrame(found, columns=["kind", "at", "detail"]).astype({"at": "int64"}).sort_values("at", kind="stable").reset_index(drop=True)
+            acted = fetch_all(connection, _ACTED, bounds=bounds, last=last)
+            events += [("acted", int(row["wall"]), f"bought or sold at tick {row['tick']:,}") for row in acted]
+    return event_frame(events)
 
 
 def read_commands(reader: Reader, *, limit: int, name: str | None = None) -> pd.DataFrame:
@@ -172,7 +168,7 @@ def read_commands(reader: Reader, *, limit: int, name: str | None = None) -> pd.
 
 
 def read_last_training(reader: Reader) -> tuple[int, float | None, int, str] | None:
-    """When the newest artifact was trained (ns UTC), how long it took in s, rows, version; None before the first."""
+    """The newest artifact: trained at (ns UTC), seconds, rows, version; None before the first."""
     with reader.reading() as connection:
-        found = fetch_first(connection, "SELECT trained_at, seconds, rows, version FROM artifacts ORDER BY id DESC LIMIT 1")
-    return None if found is None else (int(found[0]), found[1], int(found[2]), str(found[3]))
+        row = fetch_first(connection, "SELECT trained_at, seconds, rows, version FROM artifacts ORDER BY id DESC LIMIT 1")
+    return None if row is None else (int(row["trained_at"]), row["seconds"], int(row["rows"]), str(row["version"]))

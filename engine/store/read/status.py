@@ -1,4 +1,4 @@
-"""How the engine and its store are: the session, the newest tick, the heartbeat, and the version pages are kept by."""
+"""The state of the engine and its store: session, newest tick, heartbeat, and the version that keys the pages' caches."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from sqlalchemy import Connection
 from engine.domain.market import Account
 from engine.store import codec
 from engine.store.errors import is_full
-from engine.store.read.reader import Reader, fetch_all, fetch_first
+from engine.store.read.reader import Reader, fetch_all, fetch_first, fetch_scalar
 from engine.store.write.alerts import find_critical_alerts
 
 
 @dataclass(frozen=True, slots=True)
 class SessionInfo:
-    """What the running session is made of; () where the first tick has yet to tell."""
+    """The running session's market and model set; () for what only its first tick can show."""
 
     id: int
     started_at: int  # ns UTC
@@ -36,7 +36,7 @@ class SessionInfo:
 
 @dataclass(frozen=True, slots=True)
 class LastTick:
-    """The newest tick, without its decisions."""
+    """The newest tick without its decisions."""
 
     tick: int
     at: int  # ns UTC, market time
@@ -51,164 +51,142 @@ class LastTick:
     gross: float | None
     net: float | None
     verdict: str
-    spread_sources: tuple[str, ...]  # by symbol, or one that is that of all
-    borrow: float | None  # money, paid so far for what was sold short, at most 0; None where the account cannot be read
+    spread_sources: tuple[str, ...]  # by symbol, or a single one for all
+    borrow: float | None  # money paid so far for short positions, at most 0; None where the account cannot be read
     funding: float | None  # money, funding received less paid so far
     degraded: tuple[str, ...]
-    knobs_digest: str
-    paused: bool  # as its gates saw it
+    config_digest: str
+    paused: bool  # according to its gates
     flattening: bool
-    skill_bounds: tuple[float | None, ...] = ()  # lower bounds of the ensemble's R2 that sizes rest on, by horizon; None where not known
-    largest_drawdown: float | None = None  # of the session's ticks that are kept
+    skill_bounds: tuple[float | None, ...] = ()  # lower bounds of the ensemble's R2 that sizes are based on, by horizon; None where unknown
+    largest_drawdown: float | None = None  # of the session's stored ticks
 
 
 @dataclass(frozen=True, slots=True)
 class EngineStatus:
-    """How the engine and its store are; None for what is not there yet."""
+    """The state of the engine and its store; None for what does not exist yet."""
 
     version: str
     session: SessionInfo | None
     last: LastTick | None
     beat: int | None  # ns UTC of the engine's last heartbeat, None before the first
     holder: str | None  # host and process of the engine
-    started: int | None  # ns UTC, when the engine took the store
+    started: int | None  # ns UTC, when the engine acquired the lease
     meta: dict[str, str]
     components: tuple[tuple[str, str, int, str | None], ...]  # component, state, since, last error
     alerts: int  # open
     critical: tuple[tuple[str, str], ...] = ()  # rule and message of the critical ones
-    is_full: bool = False  # the disk of the store has no room
+    is_full: bool = False  # no room on the disk of the store
 
 
 def read_version(reader: Reader) -> str:
-    """Changes with everything a page might show from the store."""
+    """A text that changes with everything a page may show from the store."""
     with reader.reading() as connection:
         return _version(connection)
 
 
 def read_status(reader: Reader) -> EngineStatus:
+    """Read the state of the engine in one snapshot."""
     with reader.reading() as connection:
         lease = fetch_first(connection, "SELECT beat, host, pid, started_at FROM lease WHERE id = 1")
-        meta = {str(key): str(value) for key, value in fetch_all(connection, "SELECT key, value FROM meta")}
         components = fetch_all(connection, "SELECT component, state, since, last_error FROM components ORDER BY component")
-        alerts = fetch_first(connection, "SELECT count(*) FROM alerts WHERE state = 'open'")
         return EngineStatus(
             version=_version(connection),
             session=read_session(connection),
             last=_last(connection),
-            beat=None if lease is None else int(lease[0]),
-            holder=None if lease is None else f"{lease[1]}, process {lease[2]}",
-            started=None if lease is None else int(lease[3]),
-            meta=meta,
-            components=tuple((str(name), str(state), int(since), error) for name, state, since, error in components),
-            alerts=int(alerts[0]) if alerts else 0,
+            beat=None if lease is None else int(lease["beat"]),
+            holder=None if lease is None else f"{lease['host']}, process {lease['pid']}",
+            started=None if lease is None else int(lease["started_at"]),
+            meta={str(row["key"]): str(row["value"]) for row in fetch_all(connection, "SELECT key, value FROM meta")},
+            components=tuple((str(row["component"]), str(row["state"]), int(row["since"]), row["last_error"]) for row in components),
+            alerts=int(fetch_scalar(connection, "SELECT count(*) FROM alerts WHERE state = 'open'")),
             critical=find_critical_alerts(connection),
             is_full=is_full(reader.path),
         )
 
 
 def read_session(connection: Connection, number: int | None = None) -> SessionInfo | None:
-    """The session of this number, or the newest."""
-    told = fetch_first(
+    """The session of this number, or the newest session; None without one."""
+    row = fetch_first(
         connection,
-        "SELECT id, started_at, feed, label, symbols, interval_ns, models, horizons, regimes, "
-        "gates, limits, settings, simulated "
+        "SELECT id, started_at, feed, label, symbols, interval_ns, models, horizons, regimes, gates, limits, settings, simulated "
         "FROM sessions WHERE id = coalesce(:number, (SELECT max(id) FROM sessions))",
         number=number,
     )
-    if told is None:
+    if row is None:
         return None
-    models, horizons, regimes, gates, limits, settings = (json.loads(part) if part else [] for part in told[6:12])
+    lists = {name: json.loads(row[name]) if row[name] else [] for name in ("symbols", "models", "horizons", "regimes", "gates", "limits")}
     return SessionInfo(
-        int(told[0]),
-        int(told[1]),
-        str(told[2]),
-        str(told[3]),
-        tuple(json.loads(told[4])),
-        int(told[5]),
-        tuple(models),
-        tuple(horizons),
-        tuple(regimes),
-        tuple((gate["name"], gate["sense"], gate["unit"]) for gate in gates),
-        tuple(limits),
-        settings or {},
-        bool(told[12]),
-    )
+        id=int(row["id"]), started_at=int(row["started_at"]), feed=str(row["feed"]), label=str(row["label"]), symbols=tuple(lists["symbols"]),
+        interval=int(row["interval_ns"]), models=tuple(lists["models"]), horizons=tuple(lists["horizons"]), regimes=tuple(lists["regimes"]),
+        gates=tuple((gate["name"], gate["sense"], gate["unit"]) for gate in lists["gates"]), limits=tuple(lists["limits"]),
+        settings=json.loads(row["settings"]) if row["settings"] else {}, simulated=bool(row["simulated"]),
+    )  # fmt: skip
 
 
 def _version(connection: Connection) -> str:
-    told = fetch_first(
+    row = fetch_first(
         connection,
-        "SELECT (SELECT value FROM meta WHERE key = 'version'), (SELECT max(tick) FROM ticks), "
-        "(SELECT max(id) FROM commands), "
-        "(SELECT max(id) FROM trials)",
+        "SELECT (SELECT value FROM meta WHERE key = 'version') AS version, (SELECT max(tick) FROM ticks) AS tick, "
+        "(SELECT max(id) FROM commands) AS command, (SELECT max(id) FROM trials) AS trial",
     )
-    return "-".join("" if part is None else str(part) for part in told or ())
+    return "-".join("" if part is None else str(part) for part in (row or {}).values())
 
 
 def find_session_range(connection: Connection) -> tuple[int, int] | None:
-    """First and last tick of the newest session, by halving: sessions follow one another in the ticks."""
-    told = fetch_first(
-        connection, "SELECT (SELECT min(tick) FROM ticks), max(tick), (SELECT session FROM ticks ORDER BY tick DESC LIMIT 1) FROM ticks"
+    """First and last tick of the newest session, found by bisection: sessions follow one another in the ticks."""
+    row = fetch_first(
+        connection,
+        "SELECT (SELECT min(tick) FROM ticks) AS first, max(tick) AS last, "
+        "(SELECT session FROM ticks ORDER BY tick DESC LIMIT 1) AS session FROM ticks",
     )
-    if told is None or told[1] is None:
+    if row is None or row["last"] is None:
         return None
-    low, high, session = int(told[0]), int(told[1]), int(told[2])
+    low, high, session = int(row["first"]), int(row["last"]), int(row["session"])
     while low < high:
         middle = (low + high) // 2
-        found = fetch_first(connection, "SELECT session FROM ticks WHERE tick >= :middle ORDER BY tick LIMIT 1", middle=middle)
-        low, high = (low, middle) if found and int(found[0]) == session else (middle + 1, high)
-    return low, int(told[1])
+        there = fetch_scalar(connection, "SELECT session FROM ticks WHERE tick >= :middle ORDER BY tick LIMIT 1", middle=middle)
+        low, high = (low, middle) if there is not None and int(there) == session else (middle + 1, high)
+    return low, int(row["last"])
+
+
+_LAST = """
+    SELECT tick, at, wall, warm, ms, equity, cash, benchmark, drawdown, gross, net, verdict, spread_source, degraded, config_digest, session,
+           account, skill, (SELECT max(drawdown) FROM ticks t WHERE t.session = ticks.session) AS largest_drawdown
+    FROM ticks ORDER BY tick DESC LIMIT 1"""
+_COPIED = ("ms", "equity", "cash", "drawdown", "gross", "net", "verdict", "largest_drawdown")  # columns that are fields of the same name
 
 
 def _last(connection: Connection) -> LastTick | None:
-    told = fetch_first(
-        connection,
-        "SELECT tick, at, wall, warm, ms, equity, cash, naive, drawdown, gross, net, "
-        "verdict, spread_source, degraded, knobs_digest, session, account, skill, "
-        "(SELECT max(drawdown) FROM ticks t WHERE t.session = ticks.session) "
-        "FROM ticks ORDER BY tick DESC LIMIT 1",
-    )
-    if told is None:
+    row = fetch_first(connection, _LAST)
+    if row is None:
         return None
-    shut = _shut(connection, int(told[0]), int(told[15]))
+    failed = _failed_gates(connection, int(row["tick"]), int(row["session"]))
+    borrow, funding = parse_carry(row["account"])
     return LastTick(
-        int(told[0]),
-        int(told[1]),
-        int(told[2]),
-        bool(told[3]),
-        _decided(connection) if told[3] else None,
-        told[4],
-        told[5],
-        told[6],
-        told[7],
-        told[8],
-        told[9],
-        told[10],
-        told[11],
-        parse_spread_sources(told[12]),
-        *parse_carry(told[16]),
-        tuple(json.loads(told[13])),
-        str(told[14]),
-        paused="not paused" in shut,
-        flattening="not flattened" in shut,
-        skill_bounds=tuple(json.loads(told[17] or "{}").get("low") or ()),
-        largest_drawdown=told[18],
-    )
+        **{name: row[name] for name in _COPIED},
+        tick=int(row["tick"]), at=int(row["at"]), wall=int(row["wall"]), warm=bool(row["warm"]),
+        warmup_ticks=_decided(connection) if row["warm"] else None, benchmark=row["benchmark"],
+        spread_sources=parse_spread_sources(row["spread_source"]),
+        borrow=borrow, funding=funding, degraded=tuple(json.loads(row["degraded"])), config_digest=str(row["config_digest"]),
+        paused="not paused" in failed, flattening="not flattened" in failed,
+        skill_bounds=tuple(json.loads(row["skill"] or "{}").get("low") or ()),
+    )  # fmt: skip
 
 
 def parse_spread_sources(text: str) -> tuple[str, ...]:
-    """Where the spread of each symbol is from, or one name where that of all is from there."""
+    """The source of each symbol's spread, or a single source for all."""
     return tuple(json.loads(text)) if text.startswith("[") else (text,)
 
 
 def choose_spread_source(text: str, session: SessionInfo, symbol: str) -> str:
-    """Where the spread of a symbol is from."""
+    """The source of a symbol's spread."""
     sources = parse_spread_sources(text)
     return sources[0] if len(sources) == 1 else sources[session.symbols.index(symbol)]
 
 
 def parse_carry(data: bytes) -> tuple[float | None, float | None]:
-    """Borrow and funding so far; None for an account that an older version wrote."""
+    """Borrow and funding so far; None for an account of an older version."""
     try:
         account = codec.unpack(Account, bytes(data))
     except ValueError:
@@ -221,14 +199,15 @@ def _decided(connection: Connection) -> int | None:
     return None if ends is None else ends[1] - ends[0] + 1
 
 
-def _shut(connection: Connection, tick: int, session: int) -> set[str]:
-    """The gates that were shut for the first symbol of a tick."""
-    told = fetch_first(
+def _failed_gates(connection: Connection, tick: int, session: int) -> set[str]:
+    """The gates that failed for the first symbol of a tick."""
+    row = fetch_first(
         connection,
-        "SELECT d.gates, s.gates FROM decisions d JOIN sessions s ON s.id = :session WHERE d.tick = :tick ORDER BY d.symbol LIMIT 1",
+        "SELECT d.gates AS results, s.gates AS gates FROM decisions d JOIN sessions s ON s.id = :session "
+        "WHERE d.tick = :tick ORDER BY d.symbol LIMIT 1",
         tick=tick,
         session=session,
     )
-    if told is None or told[1] is None:
+    if row is None or row["gates"] is None:
         return set()
-    return {gate["name"] for gate, passed in zip(json.loads(told[1]), json.loads(told[0])["passed"], strict=False) if not passed}
+    return {gate["name"] for gate, passed in zip(json.loads(row["gates"]), json.loads(row["results"])["passed"], strict=False) if not passed}

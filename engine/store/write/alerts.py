@@ -12,93 +12,98 @@ from engine.domain.alerting import FAILED, JOINED, SENT, WAITING, Alert, AlertMe
 from engine.store.connection import fetch_value
 
 DAY = 86_400 * 10**9  # ns
-RECENT_ALERTS = 300  # of the newest alerts, those that may still be told as over
-_OPEN, _RESOLVED, _DELIVERED, _SILENCES, _DRILLS = 500, 50, 2_000, 200, 1  # rows of one answer
-_COLUMNS = "a.id, a.at, a.rule, a.severity, a.state, a.message, a.acked_by, a.acked_at, a.resolved_at, a.escalated_at"
+RECENT_ALERTS = 300  # newest alerts that are searched for unannounced resolutions
+_OPEN, _RESOLVED, _DELIVERED, _SILENCES = 500, 50, 2_000, 200  # rows of one result at most
+_COLUMNS = "a.id, a.at, a.rule, a.severity, a.state, a.message, a.acked_by, a.acked_at, a.resolved_at, a.escalated_at"  # as the fields of Alert
 _RAISE = """
 INSERT INTO alerts (at, rule, severity, state, message, value) VALUES (?, ?, ?, 'open', ?, ?)
-ON CONFLICT (rule) WHERE state = 'open' DO UPDATE SET severity = excluded.severity, message = excluded.message, value = excluded.value
+ON CONFLICT (rule) WHERE state = 'open' DO UPDATE SET severity = excluded.severity, message = excluded.message,
+    value = coalesce(excluded.value, value)
 """
 _QUEUE = """
 INSERT OR IGNORE INTO deliveries (alert, at, kind, target, message, status, tries, next_at) VALUES (?, ?, ?, ?, ?, ?, 0, ?)
 """
-_DUE_NOW = """
-SELECT d.id, d.alert, d.at, d.kind, d.target, d.message, d.status, d.tries, d.next_at, coalesce(a.severity, 'info')
+_DUE = """
+SELECT d.id, d.alert, d.at, d.kind, d.target, d.message, d.status, d.tries, d.next_at, coalesce(a.severity, 'info') AS severity
 FROM deliveries d LEFT JOIN alerts a ON a.id = d.alert
 WHERE d.status = 'waiting' AND d.target = ? AND (d.next_at <= ? OR d.next_at > ?) ORDER BY d.next_at, d.id LIMIT ?
 """
-
-
-def raise_alert(connection: Connection, rule: str, severity: str, message: str, value: float | None, now: int) -> None:
-    """Opens the rule's alert, or renews the words of the one that is open."""
-    connection.exec_driver_sql(_RAISE, (now, rule, severity, message, value))
-
-
-def find_open_alerts(connection: Connection) -> tuple[Alert, ...]:
-    """Oldest first."""
-    return _alerts(connection.exec_driver_sql(f"SELECT {_COLUMNS} FROM alerts a WHERE a.state = 'open' ORDER BY a.id LIMIT {_OPEN}"))
-
-
-def find_critical_alerts(connection: Connection) -> tuple[tuple[str, str], ...]:
-    """Rule and message of the critical alerts that are open, oldest first."""
-    sql = f"SELECT rule, message FROM alerts WHERE state = 'open' AND severity = 'critical' ORDER BY id LIMIT {_OPEN}"
-    return tuple((str(rule), str(message)) for rule, message in connection.exec_driver_sql(sql))
-
-
-def find_unannounced_resolutions(connection: Connection) -> tuple[Alert, ...]:
-    """Alerts that are over, of which somebody was told that they were open and nobody that they are over."""
-    newest = f"(SELECT * FROM alerts ORDER BY id DESC LIMIT {RECENT_ALERTS})"
-    told = "EXISTS (SELECT 1 FROM deliveries d WHERE d.alert = a.id AND d.kind = '{}')"
-    sql = f"SELECT {_COLUMNS} FROM {newest} a WHERE a.state = 'resolved' AND {told.format('opened')} AND NOT {told.format('resolved')}"
-    return _alerts(connection.exec_driver_sql(f"{sql} ORDER BY a.id LIMIT {_RESOLVED}"))
-
-
-def find_first_notifications(connection: Connection, alerts: Collection[int], kind: str = "opened") -> dict[int, int]:
-    """When a message of that kind was first made for each of the alerts, of those it was made for."""
-    if not alerts:
-        return {}
-    marks = ", ".join("?" * len(alerts))
-    sql = f"SELECT alert, min(at) FROM deliveries WHERE alert IN ({marks}) AND kind = ? GROUP BY alert LIMIT {_DELIVERED}"
-    return {int(row[0]): int(row[1]) for row in connection.exec_driver_sql(sql, (*alerts, kind))}
-
-
-def acknowledge_alert(connection: Connection, number: int, by: str, now: int) -> Alert | None:
-    """Until it is resolved; None where no such alert is open. Who was first stays."""
-    connection.exec_driver_sql("UPDATE alerts SET acked_by = ?, acked_at = ? WHERE id = ? AND state = 'open' AND acked_by IS NULL", (by, now, number))
-    found = _alerts(connection.exec_driver_sql(f"SELECT {_COLUMNS} FROM alerts a WHERE a.id = ? AND a.state = 'open'", (number,)))
-    return found[0] if found else None
-
-
-def mark_escalated(connection: Connection, alerts: Iterable[int], now: int) -> None:
-    for number in alerts:
-        connection.exec_driver_sql("UPDATE alerts SET escalated_at = ? WHERE id = ?", (now, number))
-
-
-def silence_rule(connection: Connection, rule: str, until: int, by: str, reason: str, now: int) -> None:
-    """In the place of what silences the rule now."""
-    end_silences(connection, rule, now)
-    connection.exec_driver_sql('INSERT INTO silences (at, until, rule, "by", reason) VALUES (?, ?, ?, ?, ?)', (now, until, rule, by, reason))
-
-
-def end_silences(connection: Connection, rule: str, now: int) -> int:
-    """Ends the rule's silences now; how many there were."""
-    return int(connection.exec_driver_sql("UPDATE silences SET until = ? WHERE rule = ? AND until > ?", (now, rule, now)).rowcount)
-
-
-def find_silences(connection: Connection, now: int) -> tuple[Silence, ...]:
-    """Those in force."""
-    sql = f'SELECT id, at, until, rule, "by", reason FROM silences WHERE at <= ? AND until > ? ORDER BY id DESC LIMIT {_SILENCES}'
-    return tuple(Silence(*row) for row in connection.exec_driver_sql(sql, (now, now)))
-
-
-_TOLD_WITH = """
+_MARK_JOINED = """
     UPDATE deliveries SET sent_at = ? FROM (SELECT alert, kind, target, at FROM deliveries WHERE id = ?) m
     WHERE deliveries.status = ? AND deliveries.at = m.at AND deliveries.kind = m.kind AND deliveries.target = m.target
           AND deliveries.message = 'told with alert ' || m.alert"""
 
 
+def raise_alert(connection: Connection, rule: str, severity: str, message: str, value: float | None, now: int) -> None:
+    """Open the rule's alert, or update the one that is open: a rule has one open alert at most."""
+    connection.exec_driver_sql(_RAISE, (now, rule, severity, message, value))
+
+
+def resolve_alert(connection: Connection, rule: str, now: int) -> None:
+    """Resolve the rule's open alert, if there is one."""
+    connection.exec_driver_sql("UPDATE alerts SET state = 'resolved', resolved_at = ? WHERE rule = ? AND state = 'open'", (now, rule))
+
+
+def find_open_alerts(connection: Connection) -> tuple[Alert, ...]:
+    """The open alerts, oldest first."""
+    return _alerts(connection, f"SELECT {_COLUMNS} FROM alerts a WHERE a.state = 'open' ORDER BY a.id LIMIT {_OPEN}")
+
+
+def find_critical_alerts(connection: Connection) -> tuple[tuple[str, str], ...]:
+    """Rule and message of the open critical alerts, oldest first."""
+    sql = f"SELECT rule, message FROM alerts WHERE state = 'open' AND severity = 'critical' ORDER BY id LIMIT {_OPEN}"
+    return tuple((str(row["rule"]), str(row["message"])) for row in connection.exec_driver_sql(sql).mappings())
+
+
+def find_unannounced_resolutions(connection: Connection) -> tuple[Alert, ...]:
+    """Resolved alerts that were announced when they opened and not yet when they were resolved."""
+    newest = f"(SELECT * FROM alerts ORDER BY id DESC LIMIT {RECENT_ALERTS})"
+    announced = "EXISTS (SELECT 1 FROM deliveries d WHERE d.alert = a.id AND d.kind = '{}')"
+    conditions = f"a.state = 'resolved' AND {announced.format('opened')} AND NOT {announced.format('resolved')}"
+    return _alerts(connection, f"SELECT {_COLUMNS} FROM {newest} a WHERE {conditions} ORDER BY a.id LIMIT {_RESOLVED}")
+
+
+def find_first_notifications(connection: Connection, alerts: Collection[int], kind: str = "opened") -> dict[int, int]:
+    """The time (ns UTC) of the first message of that kind, by alert; alerts without one are left out."""
+    if not alerts:
+        return {}
+    marks = ", ".join("?" * len(alerts))
+    sql = f"SELECT alert, min(at) AS at FROM deliveries WHERE alert IN ({marks}) AND kind = ? GROUP BY alert LIMIT {_DELIVERED}"
+    return {int(row["alert"]): int(row["at"]) for row in connection.exec_driver_sql(sql, (*alerts, kind)).mappings()}
+
+
+def acknowledge_alert(connection: Connection, number: int, by: str, now: int) -> Alert | None:
+    """Acknowledge an open alert until it is resolved; None where no such alert is open. The first acknowledgement stays."""
+    connection.exec_driver_sql("UPDATE alerts SET acked_by = ?, acked_at = ? WHERE id = ? AND state = 'open' AND acked_by IS NULL", (by, now, number))
+    alerts = _alerts(connection, f"SELECT {_COLUMNS} FROM alerts a WHERE a.id = ? AND a.state = 'open'", (number,))
+    return alerts[0] if alerts else None
+
+
+def mark_escalated(connection: Connection, alerts: Iterable[int], now: int) -> None:
+    """Record that these alerts were escalated."""
+    for number in alerts:
+        connection.exec_driver_sql("UPDATE alerts SET escalated_at = ? WHERE id = ?", (now, number))
+
+
+def silence_rule(connection: Connection, rule: str, until: int, by: str, reason: str, now: int) -> None:
+    """Silence a rule, in place of its current silence."""
+    end_silences(connection, rule, now)
+    connection.exec_driver_sql('INSERT INTO silences (at, until, rule, "by", reason) VALUES (?, ?, ?, ?, ?)', (now, until, rule, by, reason))
+
+
+def end_silences(connection: Connection, rule: str, now: int) -> int:
+    """End the rule's silences now; return their number."""
+    return int(connection.exec_driver_sql("UPDATE silences SET until = ? WHERE rule = ? AND until > ?", (now, rule, now)).rowcount)
+
+
+def find_silences(connection: Connection, now: int) -> tuple[Silence, ...]:
+    """The silences in force, newest first."""
+    sql = f'SELECT id, at, until, rule, "by", reason FROM silences WHERE at <= ? AND until > ? ORDER BY id DESC LIMIT {_SILENCES}'
+    return tuple(Silence(**row) for row in connection.exec_driver_sql(sql, (now, now)).mappings())
+
+
 def queue_message(connection: Connection, message: AlertMessage, targets: Sequence[str], now: int) -> None:
-    """A message for each target; the other alerts it covers are noted as told with it. What was queued before is not queued again."""
+    """Queue a message for each target; its other alerts are recorded as joined to it. A message that is already queued is not queued again."""
     first, *others = message.alerts
     rows: list[tuple[Any, ...]] = [(first, now, message.kind, target, message.text, WAITING, now) for target in targets]
     rows += [(other, now, message.kind, target, f"told with alert {first}", JOINED, None) for other in others for target in targets]
@@ -107,45 +112,48 @@ def queue_message(connection: Connection, message: AlertMessage, targets: Sequen
 
 
 def find_due_deliveries(connection: Connection, target: str, now: int, limit: int, max_pause: int) -> tuple[Delivery, ...]:
-    """What is to be sent to a target now, oldest first. What waits for more than the longest pause (ns) was put off by another clock and is due."""
-    return tuple(Delivery(*row) for row in connection.exec_driver_sql(_DUE_NOW, (target, now, now + max_pause, limit)))
+    """The messages due for a target, oldest first. One that waits longer than the longest pause (ns) was postponed by another clock and is due."""
+    return tuple(Delivery(**row) for row in connection.exec_driver_sql(_DUE, (target, now, now + max_pause, limit)).mappings())
 
 
 def mark_sent(connection: Connection, numbers: Iterable[int], now: int) -> None:
+    """Record that these messages, and those joined to them, were sent."""
     for number in numbers:
         connection.exec_driver_sql(
             "UPDATE deliveries SET status = ?, sent_at = ?, tries = tries + 1, next_at = NULL, error = NULL WHERE id = ?", (SENT, now, number)
         )
-        connection.exec_driver_sql(_TOLD_WITH, (now, number, JOINED))
+        connection.exec_driver_sql(_MARK_JOINED, (now, number, JOINED))
 
 
 def postpone_deliveries(connection: Connection, numbers: Iterable[int], next_at: int, error: str) -> None:
-    """Those that were tried and failed."""
+    """Schedule the next attempt of messages that failed."""
     for number in numbers:
         connection.exec_driver_sql("UPDATE deliveries SET tries = tries + 1, next_at = ?, error = ? WHERE id = ?", (next_at, error, number))
 
 
 def expedite_deliveries(connection: Connection, now: int) -> int:
-    """What waits for its next try is tried at once; how many."""
+    """Make every waiting message due now; return their number."""
     return int(connection.exec_driver_sql("UPDATE deliveries SET next_at = ? WHERE status = 'waiting' AND next_at > ?", (now, now)).rowcount)
 
 
 def abandon_deliveries(connection: Connection, targets: Sequence[str], before: int) -> int:
-    """Ends what waits for a target that is set no more, or has waited since before that time; how many."""
+    """Give up messages for targets that are no longer configured, and messages from before that time; return their number."""
     marks = ", ".join("?" * len(targets)) or "''"
     sql = f"UPDATE deliveries SET status = ?, next_at = NULL, error = ? WHERE status = 'waiting' AND (target NOT IN ({marks}) OR at < ?)"
-    return int(connection.exec_driver_sql(sql, (FAILED, "given up: the target is set no more, or never answered", *targets, before)).rowcount)
+    error = "given up: the target is no longer configured, or never answered"
+    return int(connection.exec_driver_sql(sql, (FAILED, error, *targets, before)).rowcount)
 
 
 def count_deliveries(connection: Connection, alert: int) -> tuple[int, int, str | None]:
-    """Of an alert's messages: how many wait, how many were sent, and the last error."""
-    sql = "SELECT coalesce(sum(status = 'waiting'), 0), coalesce(sum(status = 'sent'), 0), max(error) FROM deliveries WHERE alert = ?"
-    row = connection.exec_driver_sql(sql, (alert,)).one()
-    return int(row[0]), int(row[1]), row[2]
+    """An alert's messages: waiting, sent, and the last error."""
+    sql = """SELECT coalesce(sum(status = 'waiting'), 0) AS waiting, coalesce(sum(status = 'sent'), 0) AS sent, max(error) AS error
+             FROM deliveries WHERE alert = ?"""
+    row = connection.exec_driver_sql(sql, (alert,)).mappings().one()
+    return int(row["waiting"]), int(row["sent"]), row["error"]
 
 
 def save_recovery(connection: Connection, recovery: FaultRecovery, number: int | None) -> int:
-    """A new row, or the one of that number anew; gives its number."""
+    """Store a recovery in a new row, or update the row of that number; return the number."""
     row = (recovery.at, recovery.component, recovery.fault, recovery.how, recovery.tries, recovery.recovered_at)
     if number is not None:
         sql = "UPDATE recoveries SET at = ?, component = ?, fault = ?, how = ?, tries = ?, recovered_at = ? WHERE id = ?"
@@ -156,14 +164,14 @@ def save_recovery(connection: Connection, recovery: FaultRecovery, number: int |
 
 
 def close_recoveries(connection: Connection) -> None:
-    """What a dead engine left open: when it was well again nobody knows."""
+    """Close the recoveries that a dead engine left open; the time of their recovery is unknown."""
     connection.exec_driver_sql("UPDATE recoveries SET how = 'the engine was restarted' WHERE recovered_at IS NULL AND how IS NULL")
 
 
 def save_drill(connection: Connection, drill: Drill) -> int:
-    """Gives its number."""
-    parts = [{"name": one.name, "passed": one.passed, "detail": one.detail, "seconds": one.seconds} for one in drill.checks]
-    detail = orjson.dumps({"by": drill.by, "proofs": parts}).decode()
+    """Store a drill; return its number."""
+    checks = [{"name": check.name, "passed": check.passed, "detail": check.detail, "seconds": check.seconds} for check in drill.checks]
+    detail = orjson.dumps({"by": drill.by, "proofs": checks}).decode()
     connection.exec_driver_sql(
         "INSERT INTO drills (at, passed, seconds, detail) VALUES (?, ?, ?, ?)", (drill.at, int(drill.passed), drill.seconds, detail)
     )
@@ -171,33 +179,33 @@ def save_drill(connection: Connection, drill: Drill) -> int:
 
 
 def choose_drill_number(connection: Connection) -> int:
-    """A number for the next drill's message, beyond that of any drill that was not kept: what was sent for one proves nothing of another."""
-    return int(
-        fetch_value(connection, "SELECT max((SELECT coalesce(max(id), 0) FROM drills), (SELECT coalesce(-min(alert), 0) FROM deliveries)) + 1")
-    )
+    """A number for the next drill's message, larger than that of any drill that was not stored, whose message must not count for another."""
+    sql = "SELECT max((SELECT coalesce(max(id), 0) FROM drills), (SELECT coalesce(-min(alert), 0) FROM deliveries)) + 1"
+    return int(fetch_value(connection, sql))
 
 
 def find_last_drill(connection: Connection) -> Drill | None:
-    row = connection.exec_driver_sql(f"SELECT at, passed, seconds, detail FROM drills ORDER BY id DESC LIMIT {_DRILLS}").first()
-    return None if row is None else parse_drill(*row)
+    """The newest drill; None before the first."""
+    row = connection.exec_driver_sql("SELECT at, passed, seconds, detail FROM drills ORDER BY id DESC LIMIT 1").mappings().first()
+    return None if row is None else parse_drill(**row)
 
 
 def parse_drill(at: int, passed: int, seconds: float | None, detail: str) -> Drill:
-    """A drill as it was saved."""
-    told = orjson.loads(detail)
-    return Drill(int(at), bool(passed), float(seconds or 0.0), tuple(DrillCheck(**one) for one in told["proofs"]), str(told["by"]))
+    """A drill from its stored row."""
+    parts = orjson.loads(detail)
+    return Drill(int(at), bool(passed), float(seconds or 0.0), tuple(DrillCheck(**check) for check in parts["proofs"]), str(parts["by"]))
 
 
 def prune_alerts(connection: Connection, now: int) -> None:
-    """Drops what is old, or too much; what is open or waits stays."""
+    """Delete old rows by age and number. Open alerts and waiting messages stay."""
     newest = "id NOT IN (SELECT id FROM {0} ORDER BY id DESC LIMIT {1})"
-    for table, days, most, stays in (
+    for table, days, limit, stays in (
         ("alerts", 90, 5_000, "state = 'open'"), ("deliveries", 30, 20_000, "status = 'waiting'"),
         ("recoveries", 365, 5_000, "0"), ("drills", 365, 1_000, "0"),
     ):  # fmt: skip
-        connection.exec_driver_sql(f"DELETE FROM {table} WHERE NOT ({stays}) AND (at < ? OR {newest.format(table, most)})", (now - days * DAY,))
+        connection.exec_driver_sql(f"DELETE FROM {table} WHERE NOT ({stays}) AND (at < ? OR {newest.format(table, limit)})", (now - days * DAY,))
     connection.exec_driver_sql("DELETE FROM silences WHERE until < ?", (now - 30 * DAY,))
 
 
-def _alerts(rows: Iterable[Any]) -> tuple[Alert, ...]:
-    return tuple(Alert(*row) for row in rows)
+def _alerts(connection: Connection, sql: str, values: tuple[object, ...] = ()) -> tuple[Alert, ...]:
+    return tuple(Alert(**row) for row in connection.exec_driver_sql(sql, values).mappings())

@@ -1,4 +1,4 @@
-"""Faults of the data as rows of `incidents`: one when it begins, the same one again when it has ended."""
+"""Data faults as rows of `incidents`: a row is written when a fault begins and updated when it ends."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ UPSERT_INCIDENT = """
 INSERT INTO incidents (session, kind, symbol, since, until, detail) VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT (session, kind, symbol, since) DO UPDATE SET until = excluded.until
 """
-# what an ended session left open is known to its last tick and no further
+# Incidents that a finished session left open are known up to its last tick.
 CLOSE_UNFINISHED = """
 UPDATE incidents SET until = COALESCE((SELECT max(at) FROM ticks WHERE ticks.session = incidents.session), since),
 detail = detail || '; it lasted when its session ended' WHERE until IS NULL AND session < ?
@@ -17,5 +17,6 @@ detail = detail || '; it lasted when its session ended' WHERE until IS NULL AND 
 
 
 def build_incident_rows(tick: Tick) -> list[Row]:
-    """The rows of what began or ended with this tick."""
-    return [(tick.session, one.kind, one.symbol, one.since, one.until, one.detail) for one in tick.outcome.market_state.incident_state.changes]
+    """The rows of incidents that began or ended with this tick."""
+    changes = tick.outcome.market_state.incident_state.changes
+    return [(tick.session, incident.kind, incident.symbol, incident.since, incident.until, incident.detail) for incident in changes]

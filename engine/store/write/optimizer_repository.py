@@ -1,83 +1,70 @@
-"""The optimizer's pen: each call a transaction of the writer; how a trial ended is not lost to a store that cannot be written just now."""
+"""The optimizer's side of the store's writer."""
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping
-from threading import Lock
 
-from engine.domain.judging import Judgement
-from engine.domain.optimization import ActionResult, Firing, Trial
-from engine.store.errors import StoreError
+from engine.domain.optimization import ActionResult, Firing, Judgement, Trial
 from engine.store.write import optimizer
 from engine.store.write.writer import Writer
 
 
 class OptimizerRepository:
-    """Raises StoreFailed in one line, but for `finish_trial`."""
+    """Each call is a transaction and raises StoreError in one line."""
 
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
-        self._unsaid: deque[tuple[int, Trial]] = deque(maxlen=1_000)
-        self._lock = Lock()
 
     def tune(self) -> ActionResult:
+        """Compact the store."""
         return self._writer.tune()
 
     def save_trial(self, trial: Trial) -> int:
+        """Store a trial; return its number."""
         return self._writer.save_trial(trial)
 
-    def save_firing(self, told: Firing) -> int:
-        return self._writer.save_firing(told)
+    def save_firing(self, firing: Firing) -> int:
+        """Store a rule's change of state; return its number."""
+        return self._writer.save_firing(firing)
 
     def finish_trial(self, number: int, trial: Trial) -> None:
-        """How a trial ended; kept for `settle` where the store does not take it."""
-        try:
-            with self._writer.write() as connection:
-                optimizer.finish_trial(connection, number, trial)
-        except StoreError:
-            with self._lock:
-                self._unsaid.append((number, trial))
-
-    def flush(self) -> None:
-        """Writes what could not be written before."""
-        while True:
-            with self._lock:
-                if not self._unsaid:
-                    return
-                number, trial = self._unsaid[0]
-            with self._writer.write() as connection:
-                optimizer.finish_trial(connection, number, trial)
-            with self._lock:
-                self._unsaid.popleft()
+        """Store the result of a trial."""
+        with self._writer.write() as connection:
+            optimizer.finish_trial(connection, number, trial)
 
     def open_session(self, modes: Mapping[str, str]) -> int:
-        """What a start does: closes what was left open, gives first licences, shows the modes; how many trials were closed."""
+        """Prepare for a start: close interrupted trials, grant initial licences, store the modes. Return the number of closed trials."""
         with self._writer.write() as connection:
             optimizer.grant_initial_licences(connection)
             optimizer.save_active_modes(connection, modes)
             return optimizer.close_interrupted_trials(connection)
 
     def save_answer(self, number: int, text: str) -> None:
+        """Store the response to a firing."""
         with self._writer.write() as connection:
             optimizer.save_answer(connection, number, text)
 
-    def save_judgement(self, action: str, metric: str, unit: str, at: int, told: Judgement) -> None:
+    def save_judgement(self, action: str, metric: str, unit: str, at: int, judgement: Judgement) -> None:
+        """Store the judgement of an action on a metric in place of the previous one."""
         with self._writer.write() as connection:
-            optimizer.save_judgement(connection, action, metric, unit, at, told)
+            optimizer.save_judgement(connection, action, metric, unit, at, judgement)
 
     def set_licence(self, action: str, licence: str, why: str, at: int) -> None:
+        """Set an action's licence with its reason."""
         with self._writer.write() as connection:
             optimizer.set_licence(connection, action, licence, why, at)
 
     def set_mode(self, action: str, mode: str) -> None:
+        """Set an action's mode so that it survives a restart."""
         with self._writer.write() as connection:
             optimizer.set_mode(connection, action, mode)
 
-    def save_rule(self, name: str, told: Mapping[str, str], at: int, by: str, reason: str) -> None:
+    def save_rule(self, name: str, rule: Mapping[str, str], at: int, by: str, reason: str) -> None:
+        """Store a rule that was changed on the page or the command line."""
         with self._writer.write() as connection:
-            optimizer.save_rule(connection, name, told, at, by, reason)
+            optimizer.save_rule(connection, name, rule, at, by, reason)
 
     def delete_rule(self, name: str) -> bool:
+        """Return a rule to podium.toml or its default; False where it was not changed."""
         with self._writer.write() as connection:
             return optimizer.delete_rule(connection, name)

@@ -1,4 +1,4 @@
-"""Readings in four tiers: each second for two hours, then by 10 seconds, by the minute and by the hour; rolled up as they are written."""
+"""Readings in four tiers: raw for two hours, then by 10 seconds, by minute and by hour; rolled up as they are written."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ RAW_RETENTION = 2 * HOUR
 
 @dataclass(frozen=True, slots=True)
 class ReadingTier:
-    """Readings by buckets of one width."""
+    """Readings averaged over buckets of one width."""
 
     table: str
     width: int  # ns
     retention: int  # ns
-    alignment: int  # ns: only whole ones of these are dropped, so that the next tier begins where this one ends
+    alignment: int  # ns: only whole multiples are dropped, so that the next tier begins where this one ends
 
 
 READING_TIERS = (
@@ -31,11 +31,11 @@ READING_TIERS = (
     ReadingTier("readings_minute", MINUTE, 60 * DAY, HOUR),
     ReadingTier("readings_hour", HOUR, 730 * DAY, HOUR),
 )
-PRUNE_MINUTES = 60  # minutes in which every series is looked at for what is too old
+PRUNE_MINUTES = 60  # in which every series is pruned once
 
 _RAW = "INSERT OR REPLACE INTO readings_raw (at, source, name, value, unit) VALUES (?, ?, ?, ?, ?)"
-# Buckets are made from the tier below, never added to, so making one again changes nothing; fewer readings than before (the clock went back by more
-# than the tier below is kept) replace none.
+# A bucket is computed from the tier below and never added to, so computing it again changes nothing. Fewer readings than before (the clock was set
+# back by more than the retention of the tier below) do not replace it.
 _KEEP = """
 ON CONFLICT (series, at) DO UPDATE SET low = excluded.low, mean = excluded.mean, high = excluded.high, n = excluded.n WHERE excluded.n >= n
 """
@@ -60,42 +60,42 @@ _MINUTE, _HOUR = _rolled_up(READING_TIERS[1], READING_TIERS[0]), _rolled_up(READ
 
 
 class ReadingsWriter:
-    """Writes readings. What it remembers is only what the store says as well: a new one goes on where another stopped, or was killed."""
+    """Writes readings. Its memory repeats what is in the store, so a new writer continues where another stopped or was killed."""
 
     def __init__(self) -> None:
         self._series: dict[tuple[str, str], tuple[int, str]] | None = None  # id and unit
-        self._minutes: set[int] = set()  # begun and not rolled up yet
+        self._minutes: set[int] = set()  # begun, not rolled up yet
         self._hours: set[int] = set()
-        self._looked: int | None = None  # the minute in which old readings were last looked for
+        self._pruned: int | None = None  # the minute of the last pruning
 
-    def save(self, connection: Connection, told: Sequence[Reading]) -> None:
-        """Keeps readings, whenever each was taken, and rolls up what they close. A value that is not a number is no reading."""
-        known = [reading for reading in told if math.isfinite(reading.value)]
+    def save(self, connection: Connection, readings: Sequence[Reading]) -> None:
+        """Store readings, whenever each was taken, and roll up the buckets they close. NaN is no reading."""
+        known = [reading for reading in readings if math.isfinite(reading.value)]
         if not known:
             return
         if self._series is None:
-            self._take_up(connection)
+            self._load(connection)
         self._name(connection, {(reading.source, reading.name): reading.unit for reading in known})
-        connection.exec_driver_sql(_RAW, [(one.at, one.source, one.name, one.value, one.unit) for one in known])
+        connection.exec_driver_sql(_RAW, [(reading.at, reading.source, reading.name, reading.value, reading.unit) for reading in known])
         now = known[-1].at
         self._minutes.update({reading.at - reading.at % MINUTE for reading in known})
         self._close(connection, now)
 
-    def _take_up(self, connection: Connection) -> None:
-        """Reads what there is, and which buckets were left open."""
-        found = connection.exec_driver_sql("SELECT source, name, id, unit FROM series").fetchall()
-        self._series = {(str(row[0]), str(row[1])): (int(row[2]), str(row[3])) for row in found}
+    def _load(self, connection: Connection) -> None:
+        """Load the known series and the buckets that were left open."""
+        known = connection.exec_driver_sql("SELECT source, name, id, unit FROM series").mappings()
+        self._series = {(str(row["source"]), str(row["name"])): (int(row["id"]), str(row["unit"])) for row in known}
         last = find_newest_bucket(connection, READING_TIERS[1])
-        rows = connection.exec_driver_sql("SELECT DISTINCT at / ? * ? FROM readings_raw WHERE at >= ?", (MINUTE, MINUTE, last))
-        self._minutes = {int(row[0]) for row in rows}
-        rows = connection.exec_driver_sql(
+        minutes = connection.exec_driver_sql("SELECT DISTINCT at / ? * ? FROM readings_raw WHERE at >= ?", (MINUTE, MINUTE, last)).scalars()
+        self._minutes = {int(minute) for minute in minutes}
+        hours = connection.exec_driver_sql(
             "SELECT DISTINCT m.at / ? * ? FROM series s CROSS JOIN readings_minute m ON m.series = s.id AND m.at >= ?",
             (HOUR, HOUR, find_newest_bucket(connection, READING_TIERS[2])),
-        )
-        self._hours = {int(row[0]) for row in rows}
+        ).scalars()
+        self._hours = {int(hour) for hour in hours}
 
     def _name(self, connection: Connection, units: dict[tuple[str, str], str]) -> None:
-        """Gives every new series its number."""
+        """Number every new series."""
         assert self._series is not None
         for (source, name), unit in units.items():
             known = self._series.get((source, name))
@@ -109,11 +109,11 @@ class ReadingsWriter:
             self._series[source, name] = (int(number), unit)
 
     def _close(self, connection: Connection, now: int) -> None:
-        """Rolls up every bucket but those `now` lies in, then drops what is too old."""
+        """Roll up every bucket that `now` does not lie in, then delete old readings."""
         closed = sorted(self._minutes - {now - now % MINUTE})
         if not closed:
             return
-        ends = (closed[0], closed[-1] + MINUTE)  # what lies between them and was closed before comes out the same again
+        ends = (closed[0], closed[-1] + MINUTE)  # buckets between them that were closed before are computed again, to the same result
         connection.exec_driver_sql(_TEN, ends)
         connection.exec_driver_sql(_MINUTE, ends)
         self._minutes.difference_update(closed)
@@ -122,33 +122,33 @@ class ReadingsWriter:
         if over:
             connection.exec_driver_sql(_HOUR, (over[0], over[-1] + HOUR))
             self._hours.difference_update(over)
-        # what a clock that ran ahead has left would be the newest reading for as long as it ran ahead
+        # readings from a clock that ran ahead would remain the newest for as long as it ran ahead
         connection.exec_driver_sql("DELETE FROM readings_raw WHERE at < ?", ((now - RAW_RETENTION) // MINUTE * MINUTE,))
         connection.exec_driver_sql("DELETE FROM readings_raw WHERE at >= ?", (now + MINUTE,))
-        self._forget(connection, now)
+        self._prune(connection, now)
 
-    def _forget(self, connection: Connection, now: int) -> None:
-        """Drops what is too old of the series whose turn it is: each once an hour, so that no write has much to do."""
+    def _prune(self, connection: Connection, now: int) -> None:
+        """Delete old buckets of the series whose turn it is: each once per hour, so that every write stays short."""
         assert self._series is not None
         minute = now // MINUTE
-        passed = 1 if self._looked is None else abs(minute - self._looked)
-        self._looked = minute
+        passed = 1 if self._pruned is None else abs(minute - self._pruned)
+        self._pruned = minute
         drop_expired(connection, (number for number, _ in self._series.values() if (minute - number) % PRUNE_MINUTES < passed), now)
 
 
 def list_series(connection: Connection) -> list[int]:
-    """The number of every series there is."""
-    return [int(row[0]) for row in connection.exec_driver_sql("SELECT id FROM series ORDER BY id")]
+    """The number of every series."""
+    return [int(number) for number in connection.exec_driver_sql("SELECT id FROM series ORDER BY id").scalars()]
 
 
 def find_newest_bucket(connection: Connection, tier: ReadingTier) -> int:
-    """Where the newest bucket of a tier begins, 0 without one."""
-    found = fetch_value(connection, f"SELECT max((SELECT max(t.at) FROM {tier.table} t WHERE t.series = s.id)) FROM series s")
-    return int(found or 0)
+    """The start of a tier's newest bucket; 0 without one."""
+    newest = fetch_value(connection, f"SELECT max((SELECT max(t.at) FROM {tier.table} t WHERE t.series = s.id)) FROM series s")
+    return int(newest or 0)
 
 
 def drop_expired(connection: Connection, numbers: Iterable[int], now: int) -> None:
-    """Forgets what is kept no longer of some series, in every tier but the first."""
+    """Delete expired buckets of some series, in every tier."""
     rows = [(number, now) for number in numbers]
     for tier in READING_TIERS if rows else ():
         cut = [(number, (at - tier.retention) // tier.alignment * tier.alignment) for number, at in rows]
@@ -156,15 +156,19 @@ def drop_expired(connection: Connection, numbers: Iterable[int], now: int) -> No
 
 
 def drop_before(connection: Connection, number: int, at: int) -> None:
-    """Forgets all of one series but its hours that began before `at`."""
+    """Delete one series' buckets from before `at`, except its hours."""
     for tier in READING_TIERS[:2]:
         connection.exec_driver_sql(f"DELETE FROM {tier.table} WHERE series = ? AND at < ?", (number, at))
 
 
 def find_minute_range(connection: Connection) -> tuple[int, int] | None:
-    """The first and the last minute there is."""
-    found = connection.exec_driver_sql(
-        "SELECT min((SELECT min(m.at) FROM readings_minute m WHERE m.series = s.id)), "
-        "max((SELECT max(m.at) FROM readings_minute m WHERE m.series = s.id)) FROM series s"
-    ).one()
-    return None if found[0] is None else (int(found[0]), int(found[1]))
+    """The first and the last stored minute; None without one."""
+    row = (
+        connection.exec_driver_sql(
+            "SELECT min((SELECT min(m.at) FROM readings_minute m WHERE m.series = s.id)) AS first, "
+            "max((SELECT max(m.at) FROM readings_minute m WHERE m.series = s.id)) AS last FROM series s"
+        )
+        .mappings()
+        .one()
+    )
+    return None if row["first"] is None else (int(row["first"]), int(row["last"]))

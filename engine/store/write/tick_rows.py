@@ -1,4 +1,4 @@
-"""A tick as rows of the store's tables. NaN and infinity become NULL, and null in JSON."""
+"""Turns a tick into rows of the store's tables. NaN and infinity become NULL, in JSON null."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def to_json(value: object) -> str:
     return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY).decode()
 
 
-def build_tick_row(tick: Tick, knobs_digest: str) -> Row:
+def build_tick_row(tick: Tick, config_digest: str) -> Row:
     """The row of `ticks`."""
     inputs, outcome = tick.inputs, tick.outcome
-    account, mood, sizes = inputs.account, outcome.market_state, outcome.sizes
+    account, state, sizes = inputs.account, outcome.market_state, outcome.sizes
     shares = _shares(inputs)
     spans = [[span.phase.value, round(span.start_ms, 4), round(span.ms, 4), int(span.fallback), span.error, span.thread] for span in tick.spans]
     return (
@@ -40,40 +40,37 @@ def build_tick_row(tick: Tick, knobs_digest: str) -> Row:
         to_json([phase.value for phase in outcome.degraded]), to_json(spans),
         account.equity, account.cash, account.benchmark_equity, 1.0 - account.equity / account.peak_equity if account.peak_equity > 0 else None,
         float(np.abs(shares).sum()), float(shares.sum()),
-        to_json({"correlation": mood.correlation, "breadth": mood.breadth, "sentiment": mood.sentiment, "stress": mood.stress}),
+        to_json({"correlation": state.correlation, "breadth": state.breadth, "sentiment": state.sentiment, "stress": state.stress}),
         outcome.predictions.verdict, to_json(outcome.forecast.weights), to_json({"low": sizes.skill_bound, "estimate": sizes.skill_estimate}),
-        _spread_source(outcome), knobs_digest, to_json([[event.kind, event.subject, event.detail] for event in inputs.events]),
-        to_json(tick.serving), to_json([[told.kind, told.subject, told.detail] for told in outcome.instructions]), codec.pack(account),
-        tick.machine,
+        _spread_source(outcome), config_digest, to_json([[event.kind, event.subject, event.detail] for event in inputs.events]),
+        to_json(tick.serving), to_json([[instruction.kind, instruction.subject, instruction.detail] for instruction in outcome.instructions]),
+        codec.pack(account), tick.machine,
     )  # fmt: skip
 
 
 @np.errstate(divide="ignore", invalid="ignore", over="ignore")
-def build_decision_rows(tick: Tick, ladder: tuple[str, ...]) -> list[Row]:
-    """The rows of `decisions`, one a symbol; `ladder` names the session's gates."""
+def build_decision_rows(tick: Tick, session_gates: tuple[str, ...]) -> list[Row]:
+    """The rows of `decisions`, one per symbol; `session_gates` are the gates stored with the session."""
     inputs, outcome = tick.inputs, tick.outcome
-    decided, sizes, liquidity, account = outcome.decisions, outcome.sizes, outcome.liquidity, inputs.account
+    decided, sizes, state, liquidity, account = outcome.decisions, outcome.sizes, outcome.market_state, outcome.liquidity, inputs.account
     count = len(inputs.symbols)
     names = decided.gates.names
-    horizons = inputs.config.horizons
-    mid, sigma = liquidity.mid, outcome.market_state.sigma
-    target, held, sure, edge, cost, price, log_price, bps, spread, fee, impact, flip, delta, units, entry, marked = _reals(
-        decided.target, sizes.current, decided.confidence, sizes.edge_bps, sizes.cost_bps, mid, np.log(mid), sigma * 1e4, liquidity.spread_bps,
-        liquidity.fee_bps, liquidity.impact_bps, decided.edge_to_flip_bps, decided.delta, account.positions, account.entry_price, account.mark_price,
-    )  # fmt: skip
+    sizing = _reals(decided.target, sizes.current, decided.confidence, sizes.edge_bps, sizes.cost_bps)
+    prices = _reals(liquidity.mid, np.log(liquidity.mid), state.sigma * 1e4, liquidity.spread_bps, liquidity.fee_bps, liquidity.impact_bps)
+    positions = _reals(decided.edge_to_flip_bps, decided.delta, account.positions, account.entry_price, account.mark_price)
     columns: list[Iterable[Any]] = [
         [inputs.tick] * count, inputs.symbols, [tick.session] * count, [inputs.at] * count, [ACTIONS[code] for code in decided.action.tolist()],
-        target, held, sure, edge, cost, [names[rung] if rung >= 0 else None for rung in decided.binding_gate.tolist()],
-        [len(outcome.degraded)] * count, [REGIMES[code] for code in outcome.market_state.regime.tolist()], [horizons[sizes.horizon]] * count,
-        price, log_price, bps, spread, fee, impact, [EXECUTIONS[code] for code in decided.execution.tolist()], flip, delta, units, entry, marked,
-        inputs.fresh.astype(np.int64).tolist(), _forecasts(outcome), _gates(decided.gates, outcome.market_state.incident_state.faults, ladder), _votes(outcome),
-        _lists(sizes.steps.T), _lists(outcome.market_state.probabilities), _micro(outcome),
+        *sizing, [names[gate] if gate >= 0 else None for gate in decided.binding_gate.tolist()],
+        [len(outcome.degraded)] * count, [REGIMES[code] for code in state.regime.tolist()], [inputs.config.horizons[sizes.horizon]] * count,
+        *prices, [EXECUTIONS[code] for code in decided.execution.tolist()], *positions,
+        inputs.fresh.astype(np.int64).tolist(), _forecasts(outcome), _gates(decided.gates, state.incident_state.faults, session_gates),
+        _votes(outcome), _lists(sizes.steps.T), _lists(state.probabilities), _micro(outcome),
     ]  # fmt: skip
     return list(zip(*columns, strict=True))
 
 
 def build_fill_rows(fills: Sequence[Fill], inputs: Inputs) -> list[Row]:
-    """The rows of `fills`; an order that nothing filled has a size of 0 and no price."""
+    """The rows of `fills`; an unfilled order has a size of 0 and no price."""
     rows: list[Row] = []
     for fill in fills:
         side = "buy" if (fill.units or fill.unfilled) > 0 else "sell"
@@ -86,7 +83,7 @@ def build_fill_rows(fills: Sequence[Fill], inputs: Inputs) -> list[Row]:
 
 
 def encode_execution(tick: Tick) -> str:
-    """What kinds of order have come to, as JSON: a list of execution rows."""
+    """Execution quality by kind of order, as JSON: a list of execution rows."""
     return to_json([asdict(row) for row in tick.execution])
 
 
@@ -96,17 +93,17 @@ def build_skill_rows(tick: Tick) -> list[Row]:
 
 
 def build_declined_rows(tick: Tick) -> list[Row]:
-    """The rows of `regret`."""
+    """The rows of `declined`."""
     return [(row.gate, row.n, row.mean_bps, row.low, row.high, row.n_effective) for row in tick.declined]
 
 
 def build_liquidity_forecast_rows(tick: Tick) -> list[Row]:
-    """The rows of `outlook`."""
+    """The rows of `liquidity_forecast`."""
     return [(row.measure, row.r2, row.low, row.high, row.n, row.n_effective) for row in tick.liquidity_forecast]
 
 
 def _spread_source(outcome: Outcome) -> str:
-    """Where the spread is from: one name where that of every symbol is from there, else a JSON list with the name of each symbol's."""
+    """The source of the spread: one name where it is the same for every symbol, else a JSON list by symbol."""
     codes = outcome.liquidity.spread_source.tolist()
     return SPREAD_SOURCES[codes[0]] if len(set(codes)) == 1 else to_json([SPREAD_SOURCES[code] for code in codes])
 
@@ -114,21 +111,21 @@ def _spread_source(outcome: Outcome) -> str:
 def _shares(inputs: Inputs) -> Floats:
     """Positions as shares of equity, 0 where flat."""
     account = inputs.account
-    held: Floats = np.where(account.positions != 0.0, account.positions * account.mark_price, 0.0) / account.equity
-    return held
+    shares: Floats = np.where(account.positions != 0.0, account.positions * account.mark_price, 0.0) / account.equity
+    return shares
 
 
 def _reals(*columns: Floats) -> list[list[float]]:
-    """Columns; SQLite takes NaN for NULL, but not infinity."""
+    """Columns of numbers. SQLite stores NaN as NULL, but not infinity."""
     values = np.array(columns)
-    kept: list[list[float]] = np.where(np.isfinite(values), values, np.nan).tolist()
-    return kept
+    finite: list[list[float]] = np.where(np.isfinite(values), values, np.nan).tolist()
+    return finite
 
 
 def _lists(values: NDArray[Any]) -> list[str]:
-    """(S, N) or (S, N, K) as S texts of JSON, floats in single precision: what is read again by eyes only.
+    """(S, N) or (S, N, K) as S JSON texts; floats in single precision, since they are only displayed.
 
-    One call writes the whole array and its text is cut at the seams: 20 times faster than a call a row.
+    One call writes the whole array and its text is split: 20 times faster than a call per row.
     """
     if values.size == 0:
         return ["[]"] * len(values)
@@ -141,55 +138,58 @@ def _lists(values: NDArray[Any]) -> list[str]:
 
 
 def _forecasts(outcome: Outcome) -> list[str]:
-    told = outcome.forecast
-    parts = [_lists(part.T) for part in (told.mean, told.low, told.high, told.probability, told.scale)]
+    forecast = outcome.forecast
+    parts = [_lists(part.T) for part in (forecast.mean, forecast.low, forecast.high, forecast.probability, forecast.scale)]
     return [
         f'{{"mean":{mean},"low":{low},"high":{high},"probability":{probability},"scale":{scale}}}'
         for mean, low, high, probability, scale in zip(*parts, strict=True)
     ]
 
 
-def _gates(gates: GateResults, faults: DataFaults, ladder: tuple[str, ...]) -> list[str]:
-    """Values, limits and which passed, by gate; the fault of the data, as an incident is named, where it is what shuts "fresh data"."""
+def _gates(gates: GateResults, faults: DataFaults, session_gates: tuple[str, ...]) -> list[str]:
+    """Values, limits and results by gate; with the data fault, named as its incident is, that fails "fresh data"."""
     values, limits, passed = _lists(gates.value.T), _lists(gates.limit.T), _lists(gates.passed.T.astype(np.int64))
-    end = "}" if gates.names == ladder else f',"names":{to_json(gates.names)}}}'
+    end = "}" if gates.names == session_gates else f',"names":{to_json(gates.names)}}}'
     named = [f',"fault":"{INCIDENT_KINDS[kind]}"' if kind != NO_FAULT else "" for kind in faults.kind.tolist()]
     rows = zip(values, limits, passed, named, strict=True)
     return [f'{{"value":{value},"limit":{limit},"passed":{yes}{fault}{end}' for value, limit, yes, fault in rows]
 
 
 def _votes(outcome: Outcome) -> list[str]:
-    told = outcome.predictions
-    means, trusts = _lists(told.mean.transpose(2, 0, 1)), _lists(told.reliability.transpose(2, 0, 1))
-    sure, apart = _lists(told.confidence.round(4).transpose(2, 0, 1)), _lists(told.dispersion.T)
+    predictions = outcome.predictions
+    means, reliabilities = _lists(predictions.mean.transpose(2, 0, 1)), _lists(predictions.reliability.transpose(2, 0, 1))
+    confidences, dispersions = _lists(predictions.confidence.round(4).transpose(2, 0, 1)), _lists(predictions.dispersion.T)
     return [
-        f'{{"mean":{mean},"trust":{trust},"confidence":{chance},"disagreement":{spread}}}'
-        for mean, trust, chance, spread in zip(means, trusts, sure, apart, strict=True)
+        f'{{"mean":{mean},"trust":{reliability},"confidence":{confidence},"disagreement":{dispersion}}}'
+        for mean, reliability, confidence, dispersion in zip(means, reliabilities, confidences, dispersions, strict=True)
     ]
 
 
 def _micro(outcome: Outcome) -> list[str]:
-    told, finer = outcome.liquidity, outcome.liquidity.book_metrics
-    spread, depth, impact = finer.forecast_levels
-    parts = {"imbalance": told.imbalance, "micro_price": told.micro_price, "depth": told.depth, "pressure": told.pressure, "amihud": told.amihud}
-    more = {
-        "imbalance_best": finer.imbalance_best, "pressure_levels": finer.pressure_levels, "vpin": finer.vpin, "kyle": finer.kyle_lambda,
-        "fillable": finer.fillable_share, "next_spread_bps": spread, "next_depth": depth, "next_impact_bps": impact,
-        "buy_10k_bps": finer.forecast_cost_bps[0, 0], "sell_10k_bps": finer.forecast_cost_bps[0, 1],
-        "buy_100k_bps": finer.forecast_cost_bps[1, 0], "sell_100k_bps": finer.forecast_cost_bps[1, 1],
-        **dict(zip(SPREAD_ESTIMATE_FIELDS, finer.spread_estimate, strict=True)),
+    liquidity, metrics = outcome.liquidity, outcome.liquidity.book_metrics
+    spread, depth, impact = metrics.forecast_levels
+    parts = {
+        "imbalance": liquidity.imbalance, "micro_price": liquidity.micro_price, "depth": liquidity.depth, "pressure": liquidity.pressure,
+        "amihud": liquidity.amihud,
     }  # fmt: skip
-    booked = bool((told.spread_source == BOOK_SPREAD).any())  # a feed without books says nothing of them
-    brief = dict(zip(more, _brief(np.array(list(more.values()))), strict=True))
+    details = {
+        "imbalance_best": metrics.imbalance_best, "pressure_levels": metrics.pressure_levels, "vpin": metrics.vpin, "kyle": metrics.kyle_lambda,
+        "fillable": metrics.fillable_share, "next_spread_bps": spread, "next_depth": depth, "next_impact_bps": impact,
+        "buy_10k_bps": metrics.forecast_cost_bps[0, 0], "sell_10k_bps": metrics.forecast_cost_bps[0, 1],
+        "buy_100k_bps": metrics.forecast_cost_bps[1, 0], "sell_100k_bps": metrics.forecast_cost_bps[1, 1],
+        **dict(zip(SPREAD_ESTIMATE_FIELDS, metrics.spread_estimate, strict=True)),
+    }  # fmt: skip
+    has_books = bool((liquidity.spread_source == BOOK_SPREAD).any())
+    rounded = dict(zip(details, _round(np.array(list(details.values()))), strict=True))
     parts = {name: part.astype(np.float32) for name, part in parts.items()}
-    parts.update({name: part for name, part in brief.items() if (booked and name not in SPREAD_ESTIMATE_FIELDS) or np.isfinite(part).any()})
+    parts |= {name: part for name, part in rounded.items() if (has_books and name not in SPREAD_ESTIMATE_FIELDS) or np.isfinite(part).any()}
     form = "{{" + ",".join(f'"{name}":{{}}' for name in parts) + "}}"
     columns = [to_json(part)[1:-1].split(",") for part in parts.values()]
     return [form.format(*row) for row in zip(*columns, strict=True)]
 
 
-def _brief(values: Floats) -> Floats:
-    """To five significant digits, which is what eyes read and half the text."""
+def _round(values: Floats) -> Floats:
+    """Round to five significant digits: enough for display, in half the text."""
     scale = 10.0 ** (4.0 - np.floor(np.log10(np.abs(values))))
-    short = np.round(values * scale) / scale
-    return np.where(np.isfinite(short), short, values)
+    rounded = np.round(values * scale) / scale
+    return np.where(np.isfinite(rounded), rounded, values)

@@ -1,0 +1,65 @@
+"""Commands about alerts: ack, silence, unsilence and drill."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from engine.commands.types import Arguments, CommandTiming, CommandType, Result, Services
+from engine.domain.trading_config import Command
+from engine.schema import limits
+
+MAX_NUMBER = 2**63 - 1  # that a store can hold
+WEEK_MINUTES = 7 * 24 * 60.0
+
+RuleName = Annotated[str, limits(letters=100, help="rule as Alerts shows it, or all", example="NAME or rule=all")]
+
+
+class AcknowledgeAlert(Arguments, frozen=True, kw_only=True):
+    number: Annotated[int, limits(0, MAX_NUMBER, remedy="a whole number", help="number of the alert, as Alerts shows it", example="N")] = (
+        msgspec.field(name="id")
+    )
+
+
+class SilenceAlert(Arguments, frozen=True, kw_only=True):
+    rule: RuleName
+    minutes: Annotated[
+        float, limits(1.0, WEEK_MINUTES, "min", "length of the silence", remedy="a number from 1 to 10080: a silence ends after a week at most")
+    ] = 60.0
+
+
+class UnsilenceAlert(Arguments, frozen=True, kw_only=True):
+    rule: RuleName
+
+
+class RunDrill(Arguments, frozen=True, kw_only=True):
+    pass
+
+
+def acknowledge(arguments: AcknowledgeAlert, command: Command, services: Services) -> Result:
+    return {"message": services.alerts.acknowledge(arguments.number, command.by)}
+
+
+def silence(arguments: SilenceAlert, command: Command, services: Services) -> Result:
+    return {"message": services.alerts.silence(arguments.rule.strip(), arguments.minutes, command.by, command.reason)}
+
+
+def unsilence(arguments: UnsilenceAlert, command: Command, services: Services) -> Result:
+    del command
+    return {"message": services.alerts.unsilence(arguments.rule.strip())}
+
+
+def run_drill(arguments: RunDrill, command: Command, services: Services) -> None:
+    del arguments
+    services.queue_drill(command)
+
+
+COMMANDS = (
+    CommandType(
+        "ack", "acknowledge an open alert: no further message until it is resolved", AcknowledgeAlert, CommandTiming.BESIDE_TICKS, acknowledge
+    ),
+    CommandType("silence", "send no message of a rule, or of all, for a while (needs a reason)", SilenceAlert, CommandTiming.BESIDE_TICKS, silence),
+    CommandType("unsilence", "end a silence", UnsilenceAlert, CommandTiming.BESIDE_TICKS, unsilence),
+    CommandType("drill", "test the kill switch, the stop and the path of alerts", RunDrill, CommandTiming.WORKER, run_drill),
+)

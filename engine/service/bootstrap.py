@@ -1,0 +1,150 @@
+"""Chooses the parts of an engine and puts them together: the only place that does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from threading import Event
+
+from engine.alerting.service import AlertingService
+from engine.domain.optimization import Action, PollingIntervals
+from engine.domain.ports import Clock, Feed, FeedKind
+from engine.files import temporary_files
+from engine.optimizer.planner import default_mode
+from engine.optimizer.runtime.actuators import ActuatorParts, EngineActuators
+from engine.optimizer.runtime.experiment import load_actions
+from engine.optimizer.runtime.optimizer import Optimizer, OptimizerParts
+from engine.plugins import discover_plugins
+from engine.probes.engine import EngineProbe
+from engine.probes.probes import Probes
+from engine.report.data_counts import describe_data
+from engine.resilience.backtest_repair import BacktestRepair
+from engine.resilience.failure_log import FailureLog
+from engine.resilience.remedies import ComponentRemedies, ThrottledSource
+from engine.service import process_memory
+from engine.service.backtests import BacktestRunner
+from engine.service.caches import ClearableCache
+from engine.service.command_results import CommandResults
+from engine.service.component_status import ComponentStatus
+from engine.service.decision_tracker import DecisionTracker
+from engine.service.logging import LOG
+from engine.service.monitor import Monitor
+from engine.service.priority_lock import PriorityLock
+from engine.service.resume import resume_engine
+from engine.service.service import COMMANDS_SECONDS, HEARTBEAT_SECONDS, PROBES_SECONDS, EngineService, ServiceParts
+from engine.service.worker_pool import WorkerPool
+from engine.settings import Settings
+from engine.store import backtest_files
+from engine.store.database import path_from_url
+from engine.store.errors import StoreError
+from engine.store.inbox import Inbox
+from engine.store.read.history import TickHistory
+from engine.store.retention import RetentionPolicy
+from engine.store.write.writer import Writer
+
+
+def open_configured_feed(settings: Settings) -> Feed:
+    """The feed that the settings name; raises ValueError in one line where it cannot be opened."""
+    kinds: tuple[FeedKind, ...] = discover_plugins("engine.feeds", "FEED")
+    for kind in kinds:
+        if kind.name == settings.feed:
+            return kind.open(settings)
+    raise ValueError(f"there is no feed {settings.feed!r}: there are {', '.join(kind.name for kind in kinds)}")
+
+
+def build_service(
+    settings: Settings, feed: Feed, clock: Clock, holder: str, *, ticks: int | None = None, ended: Event | None = None,
+    caches: tuple[ClearableCache, ...] = (), reopen: Callable[[], Feed] | None = None,
+) -> EngineService:  # fmt: skip
+    """The engine with its store, feed, probes, workers, alerting and optimizer, for the holder of the lease.
+
+    `ended` is set once nothing more is decided, after `ticks` ticks at the latest; `reopen` opens the feed again, where the engine may.
+    Raises StoreError or ValueError in one line.
+    """
+    url = settings.database_url
+    writer = Writer(url, holder, RetentionPolicy(settings.retention_days, settings.retention_bytes))
+    components = ComponentStatus(writer, clock)
+    failures = FailureLog(writer, components, clock)
+    inbox, probe = Inbox(url, holder), EngineProbe(path_from_url(url))
+    probes = Probes(Path(settings.home), clock, probe, wrap=lambda source: ThrottledSource(source, failures))
+    monitor = Monitor(probes, writer, clock, probe, inbox.count_queued)
+    workers = WorkerPool(
+        on_failure=partial(failures.record_failure, "trainer", "workers"), on_recovery=partial(failures.record_recovery, "trainer", "workers")
+    )
+    stop, lock, ended = Event(), PriorityLock(), ended or Event()
+    try:
+        actions, notes = load_actions(), describe_data(feed)
+        _store_facts(settings, writer, components, actions, notes)
+        engine, session = resume_engine(
+            settings, feed, clock, writer, TickHistory(url), training_pool=workers, phase_pool=_open_phase_pool(settings),
+            report=lambda fault, how: failures.record_past_failure("store", "checkpoint", 0.0, fault, tries=1, how=how),
+        )  # fmt: skip
+        engine.read_machine = monitor.machine_json
+        remedies = ComponentRemedies(failures, engine, lock, workers, writer.store, TickHistory(url), session, reopen)
+        tracker = DecisionTracker(clock, engine)
+        alerting = AlertingService(
+            settings, writer.store, failures, clock, decision_context=lambda: tracker.context, ended=ended, progress=tracker.progress
+        )
+    except (StoreError, ValueError, OSError) as error:
+        _end_failed_start(error, components, monitor, writer, inbox)
+        raise
+    results = CommandResults(inbox, clock)
+    folder = backtest_files.backtest_folder(Path(settings.home))
+    actuators = EngineActuators(
+        ActuatorParts(
+            engine, lock, workers, writer, monitor, components, clock,
+            PollingIntervals(PROBES_SECONDS, COMMANDS_SECONDS, HEARTBEAT_SECONDS, settings.tick_interval_seconds),
+            recover=failures.recover, failing=failures.failing_components, caches=caches,
+        )
+    )  # fmt: skip
+    if settings.tick_interval_seconds:
+        tracker.read_interval = lambda: actuators.polling.current().ticks
+    parts = ServiceParts(
+        settings, clock, stop, ended, lock, engine, session, writer, inbox, results, components, failures, remedies, probe, probes, monitor, workers,
+        tracker, alerting, actuators, BacktestRunner(Path(settings.home), clock, inbox.report_progress, results.submit),
+        BacktestRepair(folder, inbox.get, inbox.submit, failures, clock), notes,
+        Optimizer(
+            OptimizerParts(settings, writer, monitor, probes, clock, stop, actuators, components, lambda: bool(engine.training_jobs), actions)
+        ),
+    )  # fmt: skip
+    process_memory.configure_memory()
+    for component in ("store", "trainer", "optimizer", "alerts"):
+        components.set_state(component, "ok")
+    return EngineService(parts, ticks=ticks)
+
+
+def _open_phase_pool(settings: Settings) -> ThreadPoolExecutor | None:
+    return ThreadPoolExecutor(settings.threads, thread_name_prefix="phase") if settings.threads else None
+
+
+def _store_facts(settings: Settings, writer: Writer, components: ComponentStatus, actions: dict[str, Action], notes: tuple[str, ...]) -> None:
+    """Store what the pages show of this engine: its actions, its components, its folder of backtests and the notes on its data."""
+    _delete_temporary_files(settings.home)
+    writer.sync_actions(list(actions.values()), {name: default_mode(action) for name, action in actions.items()}, "auto")
+    components.write_all()
+    writer.remember("backtests", str(backtest_files.backtest_folder(Path(settings.home))))
+    for line in notes:
+        LOG.warning("the recording: %s", line)
+    writer.remember("recording", "\n".join(notes))
+
+
+def _delete_temporary_files(home: str) -> None:
+    """Delete the training rows and other temporary files of engines that were killed."""
+    try:
+        deleted = temporary_files.sweep_at_start(home)
+    except (OSError, ValueError) as error:
+        LOG.warning("temporary files of killed processes were not deleted: %s", error)
+        return
+    if deleted.items:
+        LOG.info("deleted %s temporary files of killed processes, %s bytes", f"{deleted.items:,}", f"{deleted.bytes:,}")
+
+
+def _end_failed_start(error: Exception, components: ComponentStatus, *parts: Monitor | Writer | Inbox) -> None:
+    try:
+        components.set_state("engine", "down", str(error))
+    except StoreError as refusal:
+        LOG.info("the store did not take that the engine failed to start: %s", refusal)
+    for part in parts:
+        part.close()

@@ -1,0 +1,42 @@
+"""The clean-decision rate: the share of live ticks in which no phase fell back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, text
+
+from engine.evidence.proportions import wilson_interval
+
+RECENT_TICKS = 500  # the newest ticks, whose live ones give the current rate
+_RECENT = """
+    SELECT count(*) AS ticks, coalesce(sum(degraded <> '[]'), 0) AS degraded
+    FROM (SELECT degraded, warm FROM ticks ORDER BY tick DESC LIMIT :newest) WHERE warm = 0"""
+
+
+@dataclass(frozen=True, slots=True)
+class CleanTicks:
+    """Live ticks, and how many of them were degraded."""
+
+    ticks: int
+    degraded: int  # in which a phase fell back
+
+    @property
+    def clean(self) -> int:
+        return self.ticks - self.degraded
+
+    @property
+    def rate(self) -> float | None:
+        """The clean-decision rate; None without a tick."""
+        return self.clean / self.ticks if self.ticks else None
+
+    @property
+    def band(self) -> tuple[float, float] | None:
+        """95 % interval of the rate; None without a tick."""
+        return wilson_interval(1.0 - self.degraded / self.ticks, self.ticks) if self.ticks else None
+
+
+def count_recent_clean_ticks(connection: Connection) -> CleanTicks:
+    """Count the live ticks among the newest 500, and the degraded ones among them."""
+    row = connection.execute(text(_RECENT), {"newest": RECENT_TICKS}).mappings().one()
+    return CleanTicks(int(row["ticks"]), int(row["degraded"]))

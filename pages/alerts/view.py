@@ -1,0 +1,82 @@
+"""The page Alerts."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from engine.store.read.status import EngineStatus
+from pages.alerts import forms, tables
+from pages.ui import cache, command_table, commands, live, widgets
+from pages.ui.tables import render_table
+
+PAST = 50  # past alerts listed
+ROWS = 5  # rows of height of a list
+BUTTONS = 56  # px: a row of buttons
+COMMANDS = ("ack", "silence", "unsilence", "drill")
+
+
+def show_alerts() -> None:
+    """Show the whole page."""
+    _show_open()
+    with widgets.reading_store(page=True):
+        forms.show_silence_form(tuple(cache.fetch_alerts(past=PAST).open["rule"]))
+    _show_rest()
+
+
+@st.fragment(run_every=2)
+def _show_open() -> None:
+    with widgets.reading_store():
+        alerts, status, now = cache.fetch_alerts(past=PAST), cache.fetch_status(), cache.current_time()
+        if not _has_started(status) and alerts.open.empty:
+            widgets.show_waiting("the engine to check its rules")
+            return
+        widgets.show_tiles(tables.build_alert_tiles(alerts, status, now))
+        widgets.show_heading("Open", "an acknowledged alert stays until it is resolved and is not sent again")
+        rows = tables.list_open_alerts(alerts, now)
+        live.show_live_table(render_table(tables.OPEN, rows, label="Open alerts", empty="no rule has found a fault"), key="open", reserved=ROWS)
+        with widgets.fixed_container("acknowledge", BUTTONS):
+            commands.show_answer("alerts")
+            forms.show_acknowledge_buttons(alerts.open)
+
+
+@st.fragment(run_every=3)
+def _show_rest() -> None:
+    with widgets.reading_store():
+        alerts, status, now = cache.fetch_alerts(past=PAST), cache.fetch_status(), cache.current_time()
+        if not _has_started(status):
+            return
+        left, right = st.columns(2, gap="medium")
+        with left:
+            widgets.show_heading("Silences", "alerts are raised all the same; nobody is notified", term="silence")
+            rows = tables.list_silences(alerts, now)
+            live.show_live_table(render_table(tables.SILENCES, rows, label="Silenced rules", empty="no rule is silenced"), key="silenced", reserved=3)
+        with right:
+            widgets.show_heading(
+                "Targets", "addresses are masked; set them with PODIUM_ALERT_URLS or [alerts] in podium.toml", term="delivery target"
+            )
+            rows = tables.list_targets(alerts, status)
+            label, empty = "Targets, masked, and the state of the last message", "no target is set: alerts are shown on this page only"
+            live.show_live_table(render_table(tables.TARGETS, rows, label=label, empty=empty), key="targets", reserved=3)
+        widgets.show_heading("Drills", "the newest ten; a drill trades nothing", term="drill")
+        rows, empty = tables.list_drills(alerts.drills), "none yet: the first one runs some minutes after the start"
+        live.show_live_table(render_table(tables.DRILLS, rows, label="Drills and their results", empty=empty), key="drills", reserved=ROWS)
+        widgets.show_heading("Past", f"the newest {PAST}")
+        rows = tables.list_past_alerts(alerts)
+        live.show_live_table(
+            render_table(tables.PAST, rows, label="Resolved alerts", empty="no alert has been resolved yet"),
+            key="past",
+            reserved=2 * ROWS,
+        )
+        _show_commands()
+
+
+def _show_commands() -> None:
+    commands = cache.fetch_commands(limit=200)
+    commands = commands[commands["name"].isin(COMMANDS)].head(5) if len(commands) else commands
+    if len(commands):
+        widgets.show_heading("Requested")
+        widgets.show_table(command_table.COMMANDS, command_table.list_commands(commands), label="The newest commands about alerts")
+
+
+def _has_started(status: EngineStatus) -> bool:
+    return bool(status.components) or status.last is not None

@@ -1,0 +1,1 @@
+"""The page Control: commands to the engine, and their record."""

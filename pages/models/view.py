@@ -1,0 +1,158 @@
+"""The page Models."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from engine import units
+from engine.store.read.models import CalibrationReport
+from engine.store.read.status import SessionInfo
+from pages.models import charts, tables
+from pages.ui import cache, commands, live, reliability_chart, widgets
+from pages.ui.tables import render_table
+
+VERSIONS = 8  # of each model shown
+
+
+def show_models() -> None:
+    """Show the whole page."""
+    with widgets.reading_store(page=True):
+        status = cache.fetch_status()
+        if status.session is None or status.last is None:
+            widgets.show_waiting("the first tick", "models make forecasts once they have been trained")
+            widgets.rerun_on_change(cache.store_version())
+            st.stop()
+        st.fragment(_show_live_part, run_every=4)(_select_horizon(status.session))
+        widgets.show_heading("Versions", "serving, waiting for their first tick, and retired; newest first")
+        _show_retrain_form()
+        _show_versions()
+        with st.expander("Skill as a table: every model, horizon and regime"):
+            _show_skill_table()
+
+
+def _select_horizon(session: SessionInfo) -> int:
+    """Return the horizon of everything below; the address holds the choice."""
+    horizons = {units.format_count(horizon, "bar"): horizon for horizon in session.horizons}
+    chosen = st.segmented_control("Horizon", list(horizons), default=next(iter(horizons)), key="horizon", bind="query-params", required=True)
+    return horizons.get(str(chosen), session.horizons[0])
+
+
+def _show_live_part(horizon: int) -> None:
+    """Show everything that changes with ticks, in one live part."""
+    with widgets.reading_store():
+        status = cache.fetch_status()
+        session = status.session
+        if session is None or status.last is None:
+            return
+        skill, votes, calibration = cache.fetch_skill(), cache.fetch_votes(), cache.fetch_calibration()
+        widgets.show_tiles(tables.build_model_tiles(status, skill, votes, cache.fetch_versions(VERSIONS), calibration, horizon), detail_lines=3)
+        left, right = st.columns([7, 5], gap="medium")
+        with left:
+            widgets.show_heading("Skill", "out-of-sample R² with its 95 % interval; a hollow dot has no interval yet")
+            if skill.empty:
+                widgets.show_waiting("the first table of skill", "it is updated every 20 ticks")
+            else:
+                live.show_chart(
+                    charts.plot_skill(skill, session.models, session.regimes, horizon), key="skill", label="Skill of every model by regime"
+                )
+        with right:
+            widgets.show_heading("Weights", "the factor by which the ensemble multiplies each forecast", term="weight")
+            live.show_chart(
+                charts.plot_weights(cache.fetch_weights(), session.models, horizon), key="weights", label="Weights of the models over time"
+            )
+            if calibration is not None:
+                widgets.show_note(tables.describe_selection(calibration))
+            widgets.show_heading("Model agreement", "how often two models pointed the same way, over their newest votes")
+            pairs = cache.fetch_model_agreement(session.horizons.index(horizon))
+            live.show_chart(charts.plot_agreement(pairs, session.models), key="agreement", label="How often two models point the same way")
+        _show_votes(session, horizon)
+        _show_calibration(calibration, horizon)
+        _show_declined_trades(session)
+
+
+def _show_votes(session: SessionInfo, horizon: int) -> None:
+    votes = cache.fetch_votes()
+    widgets.show_heading("Current votes", "each model's forecast; larger with weight, fainter with less reliability", term="votes")
+    if votes.empty:
+        widgets.show_empty("no vote at the newest tick")
+        return
+    left, right = st.columns([6, 5], gap="medium")
+    with left:
+        live.show_chart(charts.plot_votes(votes, session.models, horizon), key="votes", label="Forecast of every model for every symbol")
+    with right:
+        widgets.show_note("Largest dispersion first.")
+        widgets.show_table(tables.VOTES, tables.list_dispersion(votes, horizon), label="Dispersion of the models' forecasts by symbol")
+
+
+def _show_calibration(calibration: CalibrationReport | None, horizon: int) -> None:
+    part = None if calibration is None else next((part for part in calibration.horizons if part.horizon == horizon), None)
+    when = "" if calibration is None else f", as of tick {calibration.tick:,}"
+    widgets.show_heading("Calibration", f"of the ensemble, with 95 % intervals by effective n{when}")
+    if calibration is not None and calibration.error is not None:
+        widgets.show_empty(f"the state of tick {calibration.tick:,} cannot be read: {calibration.error}")
+        return
+    if part is None or not part.n:
+        widgets.show_empty(f"{units.NOT_ENOUGH}: no forecast over {units.format_count(horizon, 'bar')} has been scored")
+        return
+    left, right = st.columns(2, gap="medium")
+    with left:
+        widgets.show_note(
+            f"Direction: the dotted line is perfect calibration. Bins of fewer than {reliability_chart.MIN_ROWS} rows are in the table only."
+        )
+        live.show_chart(charts.plot_reliability(part), key="reliability", label="Stated probability against observed share")
+    with right:
+        widgets.show_note("Intervals: an 80 % interval should contain 80 % of the outcomes, in every regime.")
+        live.show_chart(charts.plot_coverage(part), key="coverage", label="Coverage of the intervals by regime")
+    with st.expander("Calibration as a table"):
+        widgets.show_table(tables.CHECKS, tables.list_calibration(part), label="Brier score, coverage and sharpness")
+
+
+def _show_declined_trades(session: SessionInfo) -> None:
+    declined = cache.fetch_declined_trades()
+    widgets.show_heading(
+        "Declined-trade P&L by gate", "each hold valued as the trade it declined, after costs; above 0 the gate cost money", term="declined-trade P&L"
+    )
+    if declined.empty:
+        widgets.show_empty(f"{units.NOT_ENOUGH}: no declined trade has been scored")
+        return
+    live.show_chart(
+        charts.plot_declined_trades(declined, [name for name, _, _ in session.gates]), key="declined", label="P&L of the trades each gate declined"
+    )
+    with st.expander("The gates as a table"):
+        rows = render_table(tables.DECLINED, tables.list_declined_trades(declined), label="Declined-trade P&L by gate")
+        live.show_live_table(rows, key="declined_rows", reserved=len(session.gates))
+
+
+def _show_retrain_form() -> None:
+    """Show a form that trains every model now, with a reason."""
+    with st.container(horizontal=True, vertical_alignment="bottom", key="retraining"):
+        reason = st.text_input(commands.REASON, key="reason_to_retrain", placeholder="why now", max_chars=commands.MAX_REASON, width=420)
+        if st.button("Retrain", icon=":material/model_training:", help="Train every model now; the new versions serve some bars later"):
+            commands.submit_with_reason("retrain", {}, reason)
+    commands.show_answer("retraining")
+
+
+@st.fragment(run_every=3)
+def _show_versions() -> None:
+    """Show the versions of the models, and the newest retraining that was requested."""
+    with widgets.reading_store():
+        status = cache.fetch_status()
+        commands = cache.fetch_commands(limit=1, name="retrain")
+        if not commands.empty:
+            widgets.show_note(tables.describe_retraining(commands.iloc[0]))
+        versions = cache.fetch_versions(VERSIONS)
+        if status.session is None or status.last is None or versions.empty:
+            widgets.show_empty("no model has been trained yet")
+            return
+        agreements = cache.fetch_version_agreement(versions)
+        summary = tables.describe_succession(versions, agreements, cache.fetch_inherited_share(), status.session)
+        if summary:
+            widgets.show_note(summary)
+        rows = tables.list_versions(versions, cache.fetch_skill(), status.session, status.last.tick, cache.current_time(), agreements)
+        live.show_live_table(tables.render_versions(rows), key="versions", height=460)
+
+
+@st.fragment(run_every=10)
+def _show_skill_table() -> None:
+    with widgets.reading_store():
+        widgets.show_table(tables.SKILL, tables.list_skill(cache.fetch_skill()), label="Skill of every model by horizon and regime")

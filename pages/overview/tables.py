@@ -1,0 +1,117 @@
+"""The tiles of engine and machine, and the table of reasons for not trading."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pandas as pd
+
+from engine import units
+from engine.domain.intents import phrase_gate
+from engine.store.read.components import CleanRate, LatencyStats
+from engine.store.read.decisions import GateCounts
+from engine.store.read.live_ticks import TickCounts
+from engine.store.read.status import EngineStatus, SessionInfo
+from pages.ui import ages, skill, theme, tiles
+from pages.ui.tables import Cell, Column, TableRow, render_table
+from pages.ui.widgets import Tile
+
+STALE_SECONDS = 20.0  # s after which readings are no longer current
+TRENDS = (
+    ("host", "cpu_percent"),
+    ("host", "memory_percent"),
+    ("container", "memory_percent"),
+    ("process", "rss_bytes"),
+    ("host", "disk_percent"),
+    ("engine", "tick_p99_ms"),
+)
+
+
+def build_engine_tiles(
+    status: EngineStatus, positions: pd.DataFrame, estimates: pd.DataFrame, session_ticks: TickCounts, clean_rate: CleanRate, halflife: float | None
+) -> list[Tile]:
+    """Build the tiles of the live decisions; those of the warm-up are not counted."""
+    last, session, standing = status.last, status.session, skill.judge_current_skill(status, estimates)
+    if last is None or session is None or standing is None:
+        return []
+    acting = positions[positions["action"] != "hold"]["symbol"].tolist()
+    held = int((positions["units"].fillna(0.0) != 0.0).sum())
+    capital, symbols = session.settings.get("capital"), len(session.symbols)
+    return [
+        Tile(
+            "Decisions, this session",
+            f"{session_ticks.live * symbols:,}",
+            f"live, {symbols} per tick; {session_ticks.warm * symbols:,} warm-up decisions not counted",
+        ),
+        tiles.build_clean_rate_tile(clean_rate),
+        Tile(
+            "Trading now",
+            f"{len(acting)} of {len(positions)} symbols",
+            ", ".join(acting[:4]) or f"no buy or sell now; {units.format_count(held, 'position')} held",
+        ),
+        Tile(
+            "Equity",
+            units.format_percent(tiles.compute_gain(last.equity, capital), 2, signed=True),
+            f"since the start, {skill.WARM}; benchmark {units.format_percent(tiles.compute_gain(last.benchmark, capital), 2, signed=True)}",
+        ),
+        tiles.build_drawdown_tile(last),
+        *skill.build_skill_tiles(estimates, standing.horizon, halflife),
+    ]
+
+
+def build_machine_tiles(now: pd.DataFrame, trend: pd.DataFrame, latency: LatencyStats | None, clock: int) -> list[Tile]:
+    """Build six tiles of the machine, each with its last 15 minutes."""
+    limit = tiles.get_reading(now, None, "memory_limit_bytes")
+    source_of_limit = tiles.get_reading_source(now, "memory_limit_bytes")
+    return [
+        _build_reading_tile(
+            now, trend, "CPU", "host", "cpu_percent", f"{units.format_number(tiles.get_reading(now, 'host', 'processors'))} processors"
+        ),
+        _build_reading_tile(
+            now, trend, "Memory", *tiles.choose_memory_reading(now), f"limit {units.format_bytes(limit)} ({source_of_limit})" if limit else ""
+        ),
+        _build_reading_tile(
+            now, trend, "Process memory", "process", "rss_bytes", f"{units.format_number(tiles.get_reading(now, 'process', 'threads'))} threads"
+        ),
+        _build_reading_tile(
+            now, trend, "Disk", "host", "disk_percent", f"{units.format_bytes(tiles.get_reading(now, 'host', 'disk_free_bytes'))} free"
+        ),
+        replace(tiles.build_tick_p99_tile(latency), trend=_reading_trend(trend, "engine", "tick_p99_ms")),
+        Tile("Data age", _format_data_age(now, clock), f"{units.format_number(tiles.get_reading(now, 'engine', 'decisions_per_s'), 1)} decisions/s"),
+    ]
+
+
+def describe_freshness(now: pd.DataFrame, clock: int) -> str:
+    """Say whether the readings are current."""
+    at = int(now["at"].max())
+    return "now and over the last 15 min" if (clock - at) / units.SECOND < STALE_SECONDS else f"last reading {ages.ticking_age(at, clock)} ago"
+
+
+def render_gate_shares(counts: GateCounts, session: SessionInfo) -> str:
+    """Return the share of decisions of each binding gate, largest first, then of the intents without one."""
+    places = {name: place for place, (name, _, _) in enumerate(session.gates)}
+    bound = sorted(((gate, n) for gate, n in counts.gates if n), key=lambda pair: -pair[1])
+    rows = [_share_row(gate, phrase_gate(gate), n / counts.total, n, theme.gate_colour(places[gate]), f"gate={gate}") for gate, n in bound]
+    rows += [_share_row(intent, f"traded: {intent}", n / counts.total, n, theme.UP, f"intent={intent}") for intent, n in counts.intents if n]
+    if counts.unbound:
+        rows.append(_share_row("none", "held: no gate failed", counts.unbound / counts.total, counts.unbound, theme.FREE, "action=hold&gate=none"))
+    columns = (Column("Reason"), Column("Share of decisions", full_width=True), Column("Share", right=True), Column("Decisions", right=True))
+    return render_table(columns, rows, label="Share of decisions by binding gate", cards=False)
+
+
+def _build_reading_tile(now: pd.DataFrame, trend: pd.DataFrame, label: str, source: str, name: str, small: str) -> Tile:
+    return Tile(label, tiles.format_reading(now, source, name), small, trend=_reading_trend(trend, source, name))
+
+
+def _reading_trend(trend: pd.DataFrame, source: str, name: str) -> tuple[float | None, ...]:
+    return tuple(trend[(trend["source"] == source) & (trend["name"] == name)]["mean"].tolist()) if len(trend) else ()
+
+
+def _format_data_age(now: pd.DataFrame, clock: int) -> str:
+    """Return the age of the data: the age at the reading plus the time since."""
+    age = tiles.get_reading(now, "engine", "data_age_ms")
+    return units.NOT_MEASURED if age is None else ages.ticking_age(int(now["at"].max()) - round(age * units.MS), clock)
+
+
+def _share_row(key: str, name: str, share: float, n: int, colour: str, query: str) -> TableRow:
+    return TableRow(key, (Cell(name, colour), Cell("", colour, bar=share), units.format_percent(share), f"{n:,}"), f"/decisions?{query}")

@@ -1,0 +1,67 @@
+"""Portfolio: equity and drawdown, positions, orders, and fills with their costs."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from engine.store.read.status import EngineStatus
+from pages.portfolio import charts, tables, text
+from pages.ui import cache, equity_chart, live, trading_rules, widgets
+from pages.ui.tables import render_table
+
+FILLS = 100
+ROWS = 8  # reserved for lists that change with every tick
+WORKING = 3  # rows reserved for working orders
+
+
+@st.fragment(run_every=2)
+def show_portfolio() -> None:
+    with widgets.reading_store():
+        status = cache.fetch_status()
+        if status.last is None or status.session is None:
+            widgets.show_waiting("the first tick")
+            return
+        widgets.show_tiles(tables.build_account_tiles(status), detail_lines=3)
+        show_equity(status.session.settings.get("capital"))
+        show_holdings(status)
+        widgets.show_note(text.describe_cost_settings(status, cache.fetch_config(status)))
+
+
+def show_equity(capital: float | None) -> None:
+    frame = cache.fetch_equity()
+    if len(frame) > 1:
+        widgets.show_heading("Equity", "gain since the start of the session after all costs; benchmark: equal-weight buy and hold")
+        live.show_chart(equity_chart.plot_equity(frame, capital), key="equity", label="Equity over time")
+        widgets.show_heading("Drawdown", "loss from the peak; resuming after a drawdown stop restarts the peak")
+        live.show_chart(charts.plot_drawdown(frame), key="drawdown", label="Drawdown over time")
+
+
+def show_holdings(status: EngineStatus) -> None:
+    positions = cache.fetch_positions()
+    held = positions[positions["units"].fillna(0.0) != 0.0]
+    widgets.show_heading("Positions", f"{len(held)} of {len(positions)} symbols held")
+    live.show_live_table(tables.render_positions(held), key="positions", reserved=min(len(positions), ROWS))
+    show_orders()
+    show_rules(status, held["symbol"].tolist())
+    fills = cache.fetch_fills(limit=FILLS)
+    widgets.show_heading("Fills", f"the newest {len(fills)}; costs in bps of the amount filled" if len(fills) else "")
+    live.show_live_table(tables.render_fills(fills), key="fills", reserved=3 * ROWS // 2)
+
+
+def show_orders() -> None:
+    """Draw the working orders and the execution quality of each order type."""
+    widgets.show_heading("Working orders", "kept until filled; a decision with another target cancels them")
+    live.show_live_table(tables.render_working_orders(cache.fetch_working_orders()), key="working", reserved=WORKING)
+    widgets.show_heading("Execution quality", "by order type; an unfilled part counts at the price at which the order ended")
+    live.show_live_table(tables.render_execution(cache.fetch_execution()), key="execution")
+
+
+def show_rules(status: EngineStatus, held: list[str]) -> None:
+    """Draw the rules for orders and the costs of trading and holding."""
+    if status.last is None or status.session is None:
+        return
+    lines = trading_rules.list_rules(cache.fetch_config(status), status.session.symbols, status.last.spread_sources, held)
+    if lines:
+        widgets.show_heading("Trading rules and costs", "of held symbols, or of the first ones if none is held; all others are on Market")
+        rows = render_table(trading_rules.RULE_COLUMNS, lines, label="Trading rules and costs by symbol")
+        live.show_live_table(rows, key="rules", reserved=min(len(status.session.symbols), ROWS))

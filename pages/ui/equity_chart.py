@@ -1,0 +1,80 @@
+"""Equity against the benchmark, with the events below it."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from engine import units
+from pages.ui import theme
+from pages.ui.charts import Figure, escape_text, new_figure
+
+LANE = 18  # px of a lane of events
+EVENT_LANES = {  # kind of event: word, mark, colour
+    "acted": ("trades", "line-ns-open", theme.UP),
+    "retrained": ("retrainings", "triangle-up", theme.GOOD),
+    "incident": ("incidents", "diamond", theme.HARM),
+    "optimized": ("optimizations", "circle", theme.WARNING),
+}
+
+
+def plot_equity(frame: pd.DataFrame, capital: float | None, marks: pd.DataFrame | None = None) -> Figure:
+    """Gain since the start after all costs, against the benchmark; below it the events."""
+    start = capital or float(frame["equity"].iloc[0])
+    at = [int(moment) // units.MS for moment in frame["at"]]
+    figure = new_figure(height=250 if marks is None else 250 + LANE * len(EVENT_LANES), right=92 if marks is None else 104)
+    for name, column, colour, width in (("benchmark", "benchmark", theme.NEUTRAL, 1.3), ("Podium", "equity", theme.UP, 2.0)):
+        gain = [(value / start - 1) * 100 if units.is_known(value) else None for value in frame[column].tolist()]
+        figure.add_trace(
+            "scatter", x=at, y=gain, mode="lines", name=name, line={"color": colour, "width": width}, connectgaps=False,
+            customdata=[str(tick) for tick in frame["tick"]], hovertemplate=f"{name} %{{y:+.2f}} %, tick %{{customdata}}<extra></extra>",
+        )  # fmt: skip
+    _label_ends(figure)
+    _mark_warmup_end(figure, frame)
+    figure.set_axis("yaxis", ticksuffix=" %", zeroline=True, zerolinecolor=theme.GRID, nticks=6)
+    figure.set_axis("xaxis", type="date", showgrid=False, nticks=8, hoverformat="%Y-%m-%d %H:%M UTC")
+    figure.layout["hovermode"] = "x unified"
+    if marks is not None:
+        _add_events(figure, marks)
+    return figure
+
+
+def _add_events(figure: Figure, marks: pd.DataFrame) -> None:
+    """Draw one lane per kind of event under the lines, on the same time axis."""
+    share = LANE * len(EVENT_LANES) / (250 + LANE * len(EVENT_LANES) - 36)
+    figure.set_axis("yaxis", domain=[share + 0.05, 1])
+    figure.set_axis(
+        "yaxis2", domain=[0, share], range=[len(EVENT_LANES) - 0.5, -0.5], showgrid=False, showticklabels=False, fixedrange=True, anchor="x"
+    )
+    figure.set_axis("xaxis", anchor="y2")
+    for place, (kind, (word, symbol, colour)) in enumerate(EVENT_LANES.items()):
+        some = marks[marks["kind"] == kind]
+        marker = {"symbol": symbol, "size": 9, "color": colour, "line": {"width": 1.5 if "open" in symbol else 0}}
+        figure.add_trace(
+            "scatter", x=(some["at"] // units.MS).to_numpy(), y=[place] * len(some), yaxis="y2", mode="markers", name=word,
+            marker=marker, hovertext=[escape_text(detail) for detail in some["detail"]],
+            hovertemplate=f"{word}: %{{hovertext}}<extra></extra>",
+        )  # fmt: skip
+        figure.add_note(word if len(some) else f"no {word}", x=1, xref="paper", xanchor="left", xshift=6, y=place, yref="y2")
+
+
+def _mark_warmup_end(figure: Figure, frame: pd.DataFrame) -> None:
+    """Mark the end of the warm-up, before which decisions are over history."""
+    warm = frame[frame["warm"] == 1]["at"] if "warm" in frame else frame["at"][:0]
+    if len(warm) and len(warm) < len(frame):
+        x = int(warm.iloc[-1]) // units.MS
+        line = {"color": theme.MUTED, "width": 1, "dash": "dot"}
+        figure.layout["shapes"].append({"type": "line", "x0": x, "x1": x, "yref": "paper", "y0": 0, "y1": 1, "line": line})
+        figure.add_note("warm-up ", x=x, xref="x", xanchor="right", y=1, yref="paper", yanchor="top")
+
+
+def _label_ends(figure: Figure) -> None:
+    """Label the lines at their right ends, pushed apart where they meet."""
+    line_ends = sorted((trace["y"][-1], trace["name"]) for trace in figure.data if trace["y"] and trace["y"][-1] is not None)
+    values = [value for trace in figure.data for value in trace["y"] if value is not None]
+    if not line_ends:
+        return
+    overlap = len(line_ends) == 2 and line_ends[1][0] - line_ends[0][0] < 0.2 * ((max(values) - min(values)) or 1.0)
+    for rank, (value, name) in enumerate(line_ends):
+        shift = (-15 if rank == 0 else 15) if overlap else 0
+        text = f"<b>{name}</b><br>{units.format_number(value, 2, '%', signed=True)}"
+        figure.add_note(text, x=1, xref="paper", y=value, xanchor="left", xshift=6, yshift=shift, align="left")

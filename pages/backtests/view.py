@@ -50,7 +50,7 @@ def show_results() -> None:
         if chosen:
             show_comparison(chosen)
         widgets.show_heading("Stored backtests", f"{len(backtests)} of at most 60, newest first; the oldest are deleted automatically")
-        live.show_live_table(tables.render_backtests(backtests, [backtest.name for backtest in chosen]), key="kept", height=420)
+        live.show_live_table(tables.render_backtests(backtests, [backtest.name for backtest in chosen]), key="stored_backtests", height=420)
 
 
 def choose_backtests(backtests: Sequence[StoredBacktest]) -> list[StoredBacktest]:

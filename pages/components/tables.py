@@ -45,14 +45,14 @@ RECOVERIES = (
 
 
 def build_component_tiles(
-    status: EngineStatus, honest: CleanRate, latency: LatencyStats | None, liveness: Liveness, incidents: pd.DataFrame, now: int
+    status: EngineStatus, clean_rate: CleanRate, latency: LatencyStats | None, liveness: Liveness, incidents: pd.DataFrame, now: int
 ) -> list[Tile]:
     open_count = int(incidents["until"].isna().sum()) if len(incidents) else 0
-    stale = units.format_percent(honest.stale / honest.decisions, 2) if honest.decisions else units.NOT_ENOUGH
+    stale = units.format_percent(clean_rate.stale / clean_rate.decisions, 2) if clean_rate.decisions else units.NOT_ENOUGH
     return [
-        tiles.build_clean_rate_tile(honest),
+        tiles.build_clean_rate_tile(clean_rate),
         Tile("Data age", "no tick yet" if status.last is None else ages.ticking_age(status.last.wall, now), _fresh_symbols(status, liveness)),
-        Tile("Stale bars", stale, f"{honest.stale:,} of the last {honest.decisions:,} live decisions"),
+        Tile("Stale bars", stale, f"{clean_rate.stale:,} of the last {clean_rate.decisions:,} live decisions"),
         tiles.build_tick_p99_tile(latency),
         Tile(
             "Incidents",

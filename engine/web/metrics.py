@@ -38,16 +38,16 @@ class StoreCollector(Collector):
         self._registry = CollectorRegistry(auto_describe=False)  # separate from what else is measured in this process
         self._registry.register(self)
         self._lock = Lock()
-        self._kept: tuple[float, bytes] | None = None
+        self._cached: tuple[float, bytes] | None = None
         self._saved: tuple[float, tuple[MetricSaving, ...]] | None = None  # trials that had ended, and what they saved
 
     def text(self) -> bytes:
         """The metrics in Prometheus' text format 0.0.4."""
         with self._lock:
             now = self._clock.tick()
-            if self._kept is None or not 0.0 <= now - self._kept[0] < CACHE_SECONDS:
-                self._kept = (now, generate_latest(self._registry))
-            return self._kept[1]
+            if self._cached is None or not 0.0 <= now - self._cached[0] < CACHE_SECONDS:
+                self._cached = (now, generate_latest(self._registry))
+            return self._cached[1]
 
     def describe(self) -> Iterator[Metric]:
         """Nothing in advance: the families depend on the store."""

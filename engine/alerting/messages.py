@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
 
+from engine import units
 from engine.alerting.rules import CHECKS, find_rule
 from engine.domain.alerting import ALL, SEVERITIES, Alert, AlertMessage, Drill, Silence
 
@@ -54,7 +55,7 @@ def compose_drill(number: int, at: int) -> AlertMessage:
 def summarize_drill(drill: Drill) -> str:
     """A drill in one line."""
     parts = ", ".join(f"{proof.name} {'passed' if proof.passed else 'failed'}" for proof in drill.checks)
-    return f"{parts}; {drill.seconds:.1f} s"
+    return f"{parts}; {units.format_duration(drill.seconds)}"
 
 
 def format_utc(at: int) -> str:
@@ -124,5 +125,5 @@ def _line(alert: Alert, kind: str, now: int) -> str:
     text = sanitize_line(f"{alert.rule}: {alert.message}", MAX_LINE)
     if kind == "resolved":
         lasted = max(0, (alert.resolved_at or now) - alert.at) / SECOND
-        return f"{text} (lasted {lasted:,.0f} s, since {format_utc(alert.at)} UTC)"
+        return f"{text} (lasted {units.format_age(lasted)}, since {format_utc(alert.at)} UTC)"
     return f"{text} ({alert.severity}, alert {alert.id}, since {format_utc(alert.at)} UTC)"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from engine import units
 from engine.domain.alerting import ALL, AlertInputs, AlertRule, RuleObservation
 
 SECOND = 1_000_000_000  # ns
@@ -120,7 +121,10 @@ def check_store_size(facts: AlertInputs, is_open: bool) -> RuleObservation:
         return RuleObservation(name, False if facts.store_limit is None else None)
     share = facts.store_bytes / facts.store_limit
     return RuleObservation(
-        name, share > (STORE_SIZE_RECOVERED if is_open else 1.0), f"the store is larger than its {facts.store_limit / 1e6:,.0f} MB", share
+        name,
+        share > (STORE_SIZE_RECOVERED if is_open else 1.0),
+        f"the store is larger than its limit of {units.format_bytes(facts.store_limit)}",
+        share,
     )
 
 

@@ -110,7 +110,7 @@ def render_working_orders(frame: pd.DataFrame) -> str:
             Cell(order.side, theme.state_colour(order.side)),
             order.kind,
             units.format_quantity(order.left),
-            units.format_quantity(order.asked),
+            units.format_quantity(order.requested),
             units.format_price(order.limit) if order.kind == "passive" else "",
             f"{order.bars}",
         )

@@ -74,7 +74,7 @@ def test_a_critical_alert_that_nobody_acknowledges_is_escalated_once() -> None:
 def test_what_is_over_is_told_with_how_long_it_lasted() -> None:
     over = replace(alert(1, "data stale", age=90.0), state="resolved", resolved_at=NOW - 30 * SECOND)
     (message,) = compose_resolved([over], NOW)
-    assert "lasted 60 s" in message.text
+    assert "lasted 1 min" in message.text
     assert message.kind == "resolved"
 
 

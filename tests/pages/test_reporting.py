@@ -21,7 +21,7 @@ def test_a_report_is_made_of_the_store_the_page_shows(tmp_path: Path) -> None:
 
 
 def test_a_day_without_a_report_says_why(tmp_path: Path) -> None:
-    assert make_report("2025-06-14", filled(tmp_path, 2)) == (None, "the store has nothing of 2025-06-14: it has ticks from 2025-06-15 to 2025-06-15")
+    assert make_report("2025-06-14", filled(tmp_path, 2)) == (None, "the store has no rows of 2025-06-14: it has ticks from 2025-06-15 to 2025-06-15")
 
 
 def test_the_page_offers_it_and_makes_none_unasked(full_store: str, tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def test_kinds_and_working_orders_are_read_as_they_were_saved(tmp_path: Path) ->
     )
     reader = Reader(url)
     (row,) = portfolio.read_working_orders(reader).to_dict("records")
-    assert row == {"symbol": market.symbols[1], "kind": "passive", "side": "sell", "left": 5.0, "asked": 8.0, "limit": 99.9, "bars": 1}
+    assert row == {"symbol": market.symbols[1], "kind": "passive", "side": "sell", "left": 5.0, "requested": 8.0, "limit": 99.9, "bars": 1}
     rows = portfolio.read_execution(reader)
     assert [(kind["kind"], kind["orders"], kind["shortfall_bps"], kind["offered"]) for kind in rows] == [
         ("passive", 0, None, True), ("aggressive", 0, None, True), ("slice", 0, None, True),

@@ -155,7 +155,7 @@ def test_a_run_without_a_measurable_effect_is_no_saving(fresh: tuple[Reader, Wri
     (saving,) = summary.savings
     assert (saving.proved, saving.no_effect, summary.families[0].proved) == (None, 2, None)
     (tile,) = [tile for tile in savings.build_savings_tiles(summary) if tile.label.startswith("Saved")]
-    assert (tile.label, tile.value, tile.small) == ("Saved, memory", "no measurable effect", "n=0 proved, 2 no measurable effect")
+    assert (tile.label, tile.value, tile.small) == ("Saved, memory", "no measurable effect", "n=0 proven, 2 no measurable effect")
     mixed = savings_of(fresh, run(-7 * MB), run(7 * MB, verdict="harmed"), run(-7 * MB))
     assert next(tile.value for tile in savings.build_savings_tiles(mixed) if tile.label == "Saved, memory") == "no measurable effect"
 

@@ -33,7 +33,7 @@ MAX_VERSIONS = 96  # newest versions that are read
 
 @dataclass(frozen=True, slots=True)
 class CalibrationReport:
-    """Calibration at a checkpoint; `trouble` gives the reason where its state cannot be read."""
+    """Calibration at a checkpoint; `error` gives the reason where its state cannot be read."""
 
     tick: int
     at: int  # ns UTC

@@ -53,7 +53,7 @@ def read_execution(reader: Reader) -> list[dict[str, Any]]:
 
 
 def read_working_orders(reader: Reader) -> pd.DataFrame:
-    """The working orders at the newest tick: symbol, kind, side, units left, units asked, limit, bars worked."""
+    """The working orders at the newest tick: symbol, kind, side, units left, units requested, limit, bars worked."""
     with reader.reading() as connection:
         row = fetch_first(connection, "SELECT t.account, s.symbols FROM ticks t JOIN sessions s ON s.id = t.session ORDER BY t.tick DESC LIMIT 1")
     orders: tuple[Order, ...] = ()
@@ -76,4 +76,4 @@ def read_working_orders(reader: Reader) -> pd.DataFrame:
         for order in orders
         if (work := order.progress) is not None
     ]
-    return pd.DataFrame(listed, columns=["symbol", "kind", "side", "left", "asked", "limit", "bars"])
+    return pd.DataFrame(listed, columns=["symbol", "kind", "side", "left", "requested", "limit", "bars"])

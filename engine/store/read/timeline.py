@@ -32,7 +32,7 @@ _RUNS = "SELECT at, action, verdict, mode FROM (SELECT * FROM trials ORDER BY id
 def read_timeline(reader: Reader) -> pd.DataFrame:
     """Events along the equity chart: kind (of TIMELINE_KINDS), at (ns, market time), detail; oldest first.
 
-    "acted" marks each point of the chart since whose predecessor anything was bought or sold.
+    "acted" marks each point of the chart at which anything was bought or sold since the previous point.
     """
     line = read_equity(reader)
     if line.empty:

@@ -47,9 +47,9 @@ def find_faults(modules: dict[str, ast.Module]) -> list[str]:
         for node in tree.body:
             if isinstance(node, ast.ClassDef) and not (plug_in and node.name in CLASSES_BY_PROTOCOL):
                 classes[node.name].append(name)
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith("_"):
-                if not (plug_in and node.name in BY_PROTOCOL):
-                    functions[node.name].append(name)
+            by_protocol = BY_PROTOCOL if plug_in else frozenset[str]()
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not (node.name.startswith("_") or node.name in by_protocol):
+                functions[node.name].append(name)
     faults += [f"the class {name} is defined in {', '.join(places)}" for name, places in classes.items() if len(places) > 1]
     faults += [f"the function {name} is defined in {', '.join(places)}" for name, places in functions.items() if len(places) > 2]
     return sorted(faults)

@@ -73,7 +73,7 @@ def _count() -> None:
     acted = "SELECT count(*) FROM decisions WHERE action <> 'hold'"
     bounds = ["0.001", "0.0025", "0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1", "2.5", "10"]
     shorter = " ".join(f"WHEN ms <= {float(bound) * 1e3} THEN '{bound}'" for bound in bounds)
-    for told in (
+    for query in (
         "SELECT 'decisions', action, '', count(*) FROM decisions WHERE action <> 'hold' GROUP BY action",
         f"SELECT 'decisions', 'hold', '', n FROM (SELECT (SELECT count(*) FROM decisions) - ({acted}) AS n) WHERE n > 0",
         "SELECT 'bound', binding_gate, '', count(*) FROM decisions WHERE binding_gate IS NOT NULL GROUP BY binding_gate",
@@ -88,7 +88,7 @@ def _count() -> None:
         ),
         "SELECT CASE WHEN placebo = 1 THEN 'placebos' ELSE 'trials' END, action, verdict, count(*) FROM trials GROUP BY 1, 2, 3",
     ):
-        op.execute(f"INSERT INTO totals (kind, one, two, value) {told}")
+        op.execute(f"INSERT INTO totals (kind, one, two, value) {query}")
 
 
 def _readings() -> None:

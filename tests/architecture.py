@@ -7,6 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+PAGES = (
+    "overview", "decisions", "decision", "market", "models", "portfolio", "backtests", "components", "resources", "optimizer", "alerts", "control",
+)  # fmt: skip
 # A layer may import the ones before it. Parts in one set may import each other, parts in two sets of a layer may not. The longest prefix decides.
 LAYERS: tuple[tuple[frozenset[str], ...], ...] = (
     (frozenset({"engine.domain"}),),
@@ -19,36 +22,9 @@ LAYERS: tuple[tuple[frozenset[str], ...], ...] = (
     (frozenset({"engine.orchestrator", "engine.health", "engine.explain"}), frozenset({"engine.report"})),
     (frozenset({"engine.files"}), frozenset({"engine.commands"})),
     tuple(frozenset({f"engine.{name}"}) for name in ("feeds", "probes", "actions", "store")),
-    (
-        frozenset(
-            {
-                "engine.replay",
-                "engine.backtest",
-                "engine.service",
-                "engine.resilience",
-                "engine.alerting",
-                "engine.optimizer.runtime",
-            }
-        ),
-    ),
+    (frozenset({"engine.replay", "engine.backtest", "engine.service", "engine.resilience", "engine.alerting", "engine.optimizer.runtime"}),),
     (frozenset({"pages.ui"}),),
-    tuple(
-        frozenset({f"pages.{name}"})
-        for name in (
-            "overview",
-            "decisions",
-            "decision",
-            "market",
-            "models",
-            "portfolio",
-            "backtests",
-            "components",
-            "resources",
-            "optimizer",
-            "alerts",
-            "control",
-        )
-    ),
+    tuple(frozenset({f"pages.{name}"}) for name in PAGES),
     (frozenset({"pages"}),),
     (frozenset({"app", "engine.__main__", "engine.cli", "engine.web"}),),
 )

@@ -48,7 +48,7 @@ LAYERS: tuple[tuple[frozenset[str], ...], ...] = (
             "alerts",
             "control",
         )
-    ),  # fmt: skip
+    ),
     (frozenset({"pages"}),),
     (frozenset({"app", "engine.__main__", "engine.cli", "engine.web"}),),
 )

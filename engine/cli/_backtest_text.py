@@ -43,11 +43,12 @@ def _head(report: Report) -> str:
 
 def _skill(skill: Report) -> str:
     lines = ["out-of-sample skill at the first horizon (R2 against the naive forecast, 95 % interval)"]
+    width = max((len(name) for name in skill), default=0)
     for name, row in skill.items():
         low, high = _number(row.get("low"), "{:+.4f}"), _number(row.get("high"), "{:+.4f}")
         interval = f"{low} to {high}" if row.get("low") is not None else "not enough data"
         samples = f"n {_number(row.get('n'), '{:,.0f}')}, effective {_number(row.get('n_effective'), '{:,.0f}')}"
-        lines.append(f"  {name:<12} {_number(row.get('r2'), '{:+.4f}')}  ({interval}; {samples})")
+        lines.append(f"  {name:<{width}} {_number(row.get('r2'), '{:+.4f}')}  ({interval}; {samples})")
     return "\n".join(lines) if skill else ""
 
 
@@ -62,12 +63,13 @@ def _calibration(report: Report) -> str:
 def _portfolio(row: Report) -> str:
     if not row:
         return ""
-    carry = (row.get("carry") or {}).get("share")
+    carry, sharpe = (row.get("carry") or {}).get("share"), _number(row.get("sharpe"), "{:+.2f}")
+    days = "" if sharpe == NOT_MEASURED else f" on {_number(row.get('trading_days_per_year'), '{:.0f}')} trading days per year"
     return "\n".join((
         f"net return {_number(row.get('net_return'), '{:+.2%}')}, gross {_number(row.get('gross_return'), '{:+.2%}')}, "
         f"costs {_number(row.get('cost_bps'), '{:.1f} bps of turnover')}, largest drawdown {_number(row.get('max_drawdown'), '{:.2%}')}",
         f"{_number(row.get('trades'), '{:,.0f}')} trades, turnover {_number(row.get('turnover'), '{:.1f} times equity')}, "
-        f"Sharpe {_number(row.get('sharpe'), '{:+.2f}')} on {_number(row.get('trading_days_per_year'), '{:.0f}')} trading days per year",
+        f"Sharpe {sharpe}{days}",
         f"probability that the Sharpe ratio is above 0: {_number(row.get('psr'), '{:.1%}')}",
         f"borrow and funding {_number(carry, '{:+.3%} of capital')}",
         f"probability that the Sharpe ratio is above the best of {_number(row.get('dsr_trials'), '{:,.0f}')} configurations without skill: "

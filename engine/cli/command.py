@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import getpass
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from threading import Event
 from typing import Protocol
@@ -152,18 +152,15 @@ def parse_arguments(name: str, words: list[str]) -> dict[str, str]:
         if not equals or not key or not value:
             raise UsageError(f"{shorten(word)} is not key=value")
         if key not in parameters and key not in ABOUT:
-            raise UsageError(f"{name} takes {join_names(parameters) or 'no arguments'}, not {shorten(key)}{_near(key, parameters)}")
+            near = find_near(key, parameters)
+            remedy = f"did you mean {near}?" if near else f"it takes {join_names(parameters) or 'none'}"
+            raise UsageError(f"{name} takes no argument {shorten(key)}: {remedy}")
         given[key] = value
     try:
         read_arguments(name, {key: value for key, value in given.items() if key not in ABOUT})
     except SchemaError as error:
         raise UsageError(str(error)) from None
     return given
-
-
-def _near(word: str, known: Collection[str]) -> str:
-    near = find_near(word, known)
-    return f": did you mean {near}?" if near else ""
 
 
 def _user() -> str:

@@ -40,7 +40,7 @@ class Event(Record):
 
 @dataclass(frozen=True, slots=True)
 class Command(Record):
-    """A command as the inbox hands it over; engine/commands has its types, which read the arguments."""
+    """A command from the inbox; engine/commands has its types, which read the arguments."""
 
     id: int
     name: str

@@ -114,9 +114,9 @@ def test_every_command_of_the_contract_is_there(capsys: pytest.CaptureFixture[st
         ("command dance", "there is no command 'dance'"),
         ("command pauze", "did you mean pause?"),
         ("command set", "set needs signal=X"),
-        ("command set volume=1", "set takes signal, not 'volume'"),
+        ("command set volume=1", "set takes no argument 'volume': it takes signal"),
         ("command optimize action", "'action' is not key=value"),
-        ("command pause now=1", "pause takes no arguments"),
+        ("command pause now=1", "pause takes no argument 'now': it takes none"),
         ("status --store postgresql://h/db", "postgresql"),
     ],
 )

@@ -27,7 +27,7 @@ def test_what_the_optimizer_understands_is_passed_on(name: str, words: list[str]
     ("name", "words", "said"),
     [
         ("rule", ["above=85"], "rule needs name=NAME"),
-        ("rule", ["name=x", "abov=85"], "not 'abov'"),
+        ("rule", ["name=x", "abov=85"], "rule takes no argument 'abov': did you mean above"),
         ("mode", ["action=trim_cache"], "mode needs action=NAME and mode=MODE"),
         ("licence", ["action=trim_cache"], "licence needs action=NAME and licence=LICENCE"),
         ("approve", ["answer=no"], "approve needs id=N"),

@@ -74,7 +74,7 @@ def alert(url: str) -> RuleObservation:
 def test_the_decision_says_which_fault_shuts_the_gate_and_for_how_long(stored: Stored) -> None:
     text = decision.read_decision(stored.reader, BARS - 1, STALE)
     assert text is not None
-    assert "It holds nothing: stale feed: 14 bars repeat exactly." in (decision_text.explain_decision(text) or "")
+    assert "It holds no position: stale feed: 14 bars repeat exactly." in (decision_text.explain_decision(text) or "")
     assert (text.gates[0].name, text.gates[0].passed, text.gates[0].fault, text.gates[0].value) == ("fresh data", False, "stale", 14.0)
     assert tables.build_decision_tiles(text)[0].small == "stale feed: 14 bars repeat exactly"
     assert "stale feed: 14 bars repeat exactly" in str(tables.list_market_state(text)[-1])

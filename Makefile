@@ -8,16 +8,24 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 .DELETE_ON_ERROR:
-.PHONY: help run test check lint types fix bench proof soak mutants test-stability chromium promtool stress-ng
+.PHONY: help run unit test check lint types fix bench proof soak mutants shots test-stability chromium promtool stress-ng
 
 help:
 	@echo "make run     the dashboard with the engine inside, on http://127.0.0.1:8501 (PODIUM_PORT=8600 make run; make run ARGS=\"--feed recorded --path DIR\")"
-	@echo "make test    all tests    make check  format, lint, types, tests    make fix  format and mend    make bench  the figures    make proof  the long statistical proofs"
-	@echo "make soak    half an hour under load (PODIUM_SOAK_MINUTES=5 make soak)    make mutants  200 small faults in the core, and whether the tests see them"
+	@echo "make unit    the fast tests, under a minute    make test    all tests    make check  format, lint, types, tests    make fix  format and mend    make bench  the figures    make proof  the long statistical proofs"
+	@echo "make soak    half an hour under load (PODIUM_SOAK_MINUTES=5 make soak)    make mutants  200 small faults in the core, and whether the tests see them    make shots  the pictures in docs"
 	@echo "make test-stability    all tests 20 times beside a load on every core (RUNS=3 make test-stability)"
 
 run: .venv/run.stamp
 	@exec $(BIN)/python -m engine serve $(ARGS)
+
+# The inner loop of a change: what is pure and quick, without browser, recordings and servers.
+UNIT := tests/phases tests/features tests/optimizer tests/alerting tests/commands tests/probes tests/test_units.py tests/test_names.py \
+    tests/test_architecture.py tests/test_broker.py tests/test_matching.py tests/test_explain.py tests/test_health.py tests/test_texts.py
+
+unit: .venv/dev.stamp
+	$(BIN)/ruff format --check -q .
+	$(BIN)/python -m pytest -q -m "not slow and not browser and not recordings" $(UNIT) $(ARGS)
 
 test: .venv/dev.stamp chromium promtool stress-ng
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
@@ -51,6 +59,10 @@ proof: .venv/dev.stamp
 
 soak: .venv/dev.stamp stress-ng
 	$(BIN)/python -m tests.soak.soak
+
+# The pictures in docs, taken from the running app.
+shots: .venv/dev.stamp chromium
+	$(BIN)/python -m tests.shots $(ARGS)
 
 mutants: .venv/dev.stamp
 	$(BIN)/python -m tests.mutants --jobs $(JOBS) $(ARGS)

@@ -47,7 +47,7 @@ class GpuProbe:
         queries: tuple[tuple[Callable[[], Any], Callable[[Any], tuple[tuple[str, float, str], ...]]], ...] = (
             (lambda: self._nvml.nvmlDeviceGetUtilizationRates(card), lambda use: (("utilisation_percent", use.gpu, "%"),)),
             (
-                lambda: self._nvml.nvmlDeviceGetMemoryInfo(card),
+                lambda: self._memory(card),
                 lambda memory: (("memory_used_bytes", memory.used, "bytes"), ("memory_total_bytes", memory.total, "bytes")),
             ),
             (lambda: self._nvml.nvmlDeviceGetTemperature(card, self._nvml.NVML_TEMPERATURE_GPU), lambda heat: (("temperature", heat, "C"),)),
@@ -60,6 +60,13 @@ class GpuProbe:
             except self._nvml.NVMLError:  # not supported by this card, or lost for the moment
                 continue
             yield from (Reading(at, source, what, float(value), unit) for what, value, unit in name(answer))
+
+    def _memory(self, card: Any) -> Any:
+        """Memory of a card; in use without the driver's reserve, where the driver knows the second version of the query."""
+        try:
+            return self._nvml.nvmlDeviceGetMemoryInfo(card, version=self._nvml.nvmlMemory_v2)
+        except self._nvml.NVMLError:  # an older driver
+            return self._nvml.nvmlDeviceGetMemoryInfo(card)
 
     def _own(self, running: Sequence[Any]) -> tuple[tuple[str, float, str], ...]:
         """Memory of this process; nothing where the card knows processes by their ids outside this container, or does not report it."""

@@ -53,8 +53,15 @@ def use(card: int, where: int) -> int:
 
 
 def memory(card: int, where: int) -> int:
-    put(where, pynvml.c_nvmlMemory_t, pynvml.c_nvmlMemory_t(total=2**34, free=15 * 2**30, used=2**30))
+    put(where, pynvml.c_nvmlMemory_t, pynvml.c_nvmlMemory_t(total=2**34, free=29 * 2**29, used=3 * 2**29))
     return OK
+
+
+def memory_v2(card: int, where: int) -> int:
+    memory = pynvml.c_nvmlMemory_v2_t(total=2**34, reserved=2**29, free=29 * 2**29, used=2**30)
+    memory.version = pynvml.nvmlMemory_v2
+    put(where, pynvml.c_nvmlMemory_v2_t, memory)
+    return NOT_SUPPORTED if mute("reserve") else OK
 
 
 def heat(card: int, sensor: int, where: int) -> int:
@@ -87,6 +94,7 @@ FUNCTIONS: dict[str, tuple[Callable[..., int], Any, tuple[Any, ...]]] = {
     "nvmlDeviceGetName": (name, c.c_int, (c.c_void_p, c.c_void_p, c.c_uint)),
     "nvmlDeviceGetUtilizationRates": (use, c.c_int, (c.c_void_p, c.c_void_p)),
     "nvmlDeviceGetMemoryInfo": (memory, c.c_int, (c.c_void_p, c.c_void_p)),
+    "nvmlDeviceGetMemoryInfo_v2": (memory_v2, c.c_int, (c.c_void_p, c.c_void_p)),
     "nvmlDeviceGetTemperature": (heat, c.c_int, (c.c_void_p, c.c_int, c.c_void_p)),
     "nvmlDeviceGetPowerUsage": (power, c.c_int, (c.c_void_p, c.c_void_p)),
     "nvmlDeviceGetComputeRunningProcesses_v3": (processes, c.c_int, (c.c_void_p, c.c_void_p, c.c_void_p)),

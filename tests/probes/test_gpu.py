@@ -71,6 +71,13 @@ def test_several_cards_are_separate_sources_and_missing_values_are_omitted(way: 
 
 
 @pytest.mark.parametrize("way", WAYS)
+def test_memory_in_use_leaves_out_what_the_driver_reserves_where_it_says_so(way: str, library: str) -> None:
+    used = ("gpu", "memory_used_bytes")
+    assert read(way, library)[1][used] == (2.0**30, "bytes")
+    assert read(way, library, mute="reserve")[1][used] == (3 * 2.0**29, "bytes"), "an older driver reports both together"
+
+
+@pytest.mark.parametrize("way", WAYS)
 def test_no_driver_and_no_card_are_normal_answers(way: str, library: str) -> None:
     assert read(way, library, mute="init") == ("none: Driver Not Loaded", {})
     assert read(way, library, cards=0) == ("none: the driver has no card", {})
@@ -94,11 +101,12 @@ def of_processes(*running: tuple[int, int | None]) -> set[str]:
     class NVMLError(Exception):
         pass
 
-    def refused(*_: object) -> None:
+    def refused(*_: object, **__: object) -> None:
         raise NVMLError
 
     nvml = SimpleNamespace(
-        NVMLError=NVMLError, NVML_TEMPERATURE_GPU=0, nvmlInit=lambda: None, nvmlDeviceGetCount=lambda: 1, nvmlDeviceGetHandleByIndex=lambda _: 1,
+        NVMLError=NVMLError, NVML_TEMPERATURE_GPU=0, nvmlMemory_v2=2, nvmlInit=lambda: None,
+        nvmlDeviceGetCount=lambda: 1, nvmlDeviceGetHandleByIndex=lambda _: 1,
         nvmlDeviceGetName=lambda _: b"card", nvmlDeviceGetUtilizationRates=refused, nvmlDeviceGetMemoryInfo=refused,
         nvmlDeviceGetTemperature=refused, nvmlDeviceGetPowerUsage=refused,
         nvmlDeviceGetComputeRunningProcesses=lambda _: [SimpleNamespace(pid=pid, usedGpuMemory=used) for pid, used in running],

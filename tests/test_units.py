@@ -76,16 +76,10 @@ def test_a_figure_in_words(text: str, words: str) -> None:
 @given(FINITE, FINITE, FINITE, UNITS)
 def test_no_number_has_an_ascii_minus(value: float, low: float, high: float, unit: str) -> None:
     shown = [
-        units.format_reading(value, unit),
-        units.format_number(value, 2),
-        units.format_percent(value),
-        units.format_money(value),
-        units.format_bps(value),
-        units.format_quantity(value),
-        units.format_interval(low, high),
-        units.format_reading_interval(low, high, unit),
-        units.format_estimate(value, low, high, unit),
-    ]
+        units.format_reading(value, unit), units.format_number(value, 2), units.format_percent(value), units.format_money(value),
+        units.format_bps(value), units.format_quantity(value), units.format_interval(low, high), units.format_reading_interval(low, high, unit),
+        units.format_estimate(value, low, high, unit), units.format_change(low, high, unit),
+    ]  # fmt: skip
     assert not [text for text in shown if re.search(r"-\d", text)]
 
 

@@ -8,6 +8,7 @@ from hashlib import blake2b
 
 import numpy as np
 
+from engine import units
 from engine.domain.optimization import Action, WindowOutcome
 from engine.domain.record import Record
 from engine.domain.rules import ASK, AUTO, OBSERVE, OFF, QUARANTINED, RECOMMEND
@@ -104,7 +105,9 @@ def plan_response(candidates: Sequence[Candidate], slot: EngineActivity, chance:
     drawn = sorted(((sample_gain(candidate, chance), candidate) for candidate in candidates), key=lambda pair: -pair[0])
     modes = {candidate.action: effective_mode(candidate.mode, candidate.licence) for candidate in candidates}
     words = ", ".join(
-        f"{candidate.action} {gain:+.2f} ({summarise_outcomes(candidate)})" for gain, candidate in drawn if modes[candidate.action] != OFF
+        f"{candidate.action} {units.format_number(gain, 2, signed=True)} ({summarise_outcomes(candidate)})"
+        for gain, candidate in drawn
+        if modes[candidate.action] != OFF
     )
     why = f"sampled gains: {words}"
     for mode in (AUTO, ASK, RECOMMEND, OBSERVE):

@@ -88,8 +88,8 @@ def test_the_answer_says_what_each_candidate_did_before() -> None:
     assert summarise_outcomes(replace(able("a"), outcomes=outcomes[:2])) == "better in 2 of 2 windows"
     assert summarise_outcomes(replace(able("a", mode="ask"), outcomes=outcomes[3:])) == "not tried yet"
     why = answer(able("new"), able("left", mode="off"), replace(able("old"), outcomes=outcomes)).why
-    assert re.search(r"new [+-]\d\.\d\d \(not tried yet\)", why)
-    assert re.search(r"old [+-]\d\.\d\d \(better in 2 of 3 windows, 1 of 2 controls\)", why)
+    assert re.search(r"new [+\N{MINUS SIGN}]?\d\.\d\d \(not tried yet\)", why)
+    assert re.search(r"old [+\N{MINUS SIGN}]?\d\.\d\d \(better in 2 of 3 windows, 1 of 2 controls\)", why)
     assert "left" not in why
 
 

@@ -16,6 +16,7 @@ from engine.commands.router import list_commands
 from engine.domain.ports import Clock
 from engine.domain.rules import MODES
 from engine.domain.trading_config import TradingConfig
+from engine.health import Health, HealthInputs
 from engine.optimizer.default_rules import DEFAULT_RULES
 from engine.optimizer.rule_schema import RULE_KEYS
 from engine.plugins import discover_plugins
@@ -145,8 +146,8 @@ def test_every_address_is_documented_with_its_parameters() -> None:
 
 
 def test_every_key_of_the_health_answer_is_documented() -> None:
-    inputs = _reference.HealthInputs(0, None, None, 0.0, None, None, (), 0, 0, 0)
-    keys = set(format_health(inputs, _reference.Health("down", False, ())))
+    inputs = HealthInputs(0, None, None, 0.0, None, None, (), 0, 0, 0)
+    keys = set(format_health(inputs, Health("down", False, ())))
     assert first_cells(read_section("monitoring.md", "`GET /healthz`")) - {"key"} == keys
 
 

@@ -43,7 +43,8 @@ def format_settings() -> str:
 def format_alert_settings() -> str:
     """The keys of [alerts]."""
     schema = parameters_of(Settings)
-    rows = [(f"`{key}`", schema[name].unit, _default(schema[name]), schema[name].wanted, schema[name].help) for key, name in loader.ALERT_KEYS.items()]
+    keys = [(key, schema[name]) for key, name in loader.ALERT_KEYS.items()]
+    rows = [(f"`{key}`", row.unit, _default(row), row.wanted, row.help) for key, row in keys]
     return _table(("key", "unit", "default", "values", "meaning"), rows)
 
 

@@ -168,6 +168,15 @@ def test_every_link_and_every_named_file_exists(page: Path) -> None:
         assert (ROOT / path).exists() or (ROOT / f"{path}.py").exists(), f"{page.name} names {path}"
 
 
+def test_every_module_in_a_diagram_of_the_architecture_exists() -> None:
+    diagrams = "".join(re.findall(r"```mermaid\n(.*?)```", read_page("architecture.md"), re.DOTALL))
+    named = set(re.findall(r"\b[a-z_]+/[a-z_]+\b", diagrams))
+    assert len(named) > 10
+    for name in named:
+        places = (ROOT / name, ROOT / "engine" / name, ROOT / "engine" / f"{name}.py")
+        assert any(place.exists() for place in places), name
+
+
 def test_decision_records_are_numbered_and_each_is_one_page() -> None:
     assert [int(path.name[:4]) for path in RECORDS] == list(range(1, len(RECORDS) + 1))
     for number, path in enumerate(RECORDS, 1):

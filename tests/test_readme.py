@@ -22,7 +22,6 @@ from pages.ui.navigation import PAGES
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
 COMMANDS = list_subcommands()
 
 
@@ -190,27 +189,6 @@ def test_the_pages_named_are_the_pages_there_are() -> None:
 def test_what_is_said_not_to_be_there_refuses(tmp_path: Path, name: str, value: str) -> None:
     with pytest.raises(SettingsError, match="yet"):
         load_settings({f"PODIUM_{name}": value}, tmp_path)
-
-
-@pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))], ids=lambda page: page.name)
-def test_every_file_a_page_names_is_there(page: Path) -> None:
-    text = page.read_text(encoding="utf-8")
-    links = [link.split("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in link]
-    for link in links:
-        assert (page.parent / link).exists(), f"{page.name} links to {link}"
-    shown = {"engine/models/momentum.py", "engine/features/streak.py"}  # for the reader to add
-    for path in set(re.findall(r"\b(?:engine|pages|tests|docs)/[\w/]+\.(?:py|md|png)", text)) - shown:
-        assert (ROOT / path).exists(), f"{page.name} names {path}"
-
-
-def test_decisions_are_numbered_and_each_is_one_page() -> None:
-    numbers = [int(path.name[:4]) for path in DECISIONS]
-    assert numbers == list(range(1, len(numbers) + 1))
-    for number, path in zip(numbers, DECISIONS, strict=True):
-        lines = path.read_text(encoding="utf-8").splitlines()
-        assert lines[0].startswith(f"# {number}. "), path.name
-        assert len(lines) <= 60, path.name
-        assert sum(line.startswith("# ") for line in lines) == 1, path.name
 
 
 def test_the_file_that_requirements_point_to_names_every_package() -> None:

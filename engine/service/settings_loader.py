@@ -255,9 +255,9 @@ def _read_horizons(name: str, value: object) -> tuple[int, ...]:
 def _read_alerts(name: str, value: object) -> dict[str, Any]:
     table = _require_table(name, value, "[alerts] and a line for each")
     for key in table:
-        if key not in _ALERTS:
-            raise SettingsError(f"[alerts] in podium.toml has an unknown key {shorten(key)}: {suggest(key, sorted(_ALERTS), 'the settings are')}")
-    return {_ALERTS[key]: read_value(_SCHEMA[_ALERTS[key]], f"alerts.{key} in podium.toml", inner, _FORMS) for key, inner in table.items()}
+        if key not in ALERT_KEYS:
+            raise SettingsError(f"[alerts] in podium.toml has an unknown key {shorten(key)}: {suggest(key, sorted(ALERT_KEYS), 'the settings are')}")
+    return {ALERT_KEYS[key]: read_value(_SCHEMA[ALERT_KEYS[key]], f"alerts.{key} in podium.toml", inner, _FORMS) for key, inner in table.items()}
 
 
 def _read_rules(name: str, value: object) -> dict[str, Any]:
@@ -367,12 +367,12 @@ _FORMS: dict[str, Reader] = {
 }  # fmt: skip
 _SCHEMA = parameters_of(Settings)
 _KNOB_KINDS = parameters_of(KnobKinds)
-_ALERTS = {"urls": "alert_urls", "escalate_urls": "escalate_urls", "escalate_minutes": "escalate_minutes", "drill_hours": "drill_hours"}
+ALERT_KEYS = {"urls": "alert_urls", "escalate_urls": "escalate_urls", "escalate_minutes": "escalate_minutes", "drill_hours": "drill_hours"}
 _TABLES: dict[str, Callable[[str, object], dict[str, Any]]] = {
     "knobs": _read_knobs, "alerts": _read_alerts, "rules": _read_rules, "actions": _read_modes,
 }  # fmt: skip
 SETTING_TABLES = tuple(_TABLES)  # of podium.toml; the environment has no names for them
 SETTING_NAMES = (
-    *(name for name, parameter in _SCHEMA.items() if parameter.help and (name == "alert_urls" or name not in _ALERTS.values())),
+    *(name for name, parameter in _SCHEMA.items() if parameter.help and (name == "alert_urls" or name not in ALERT_KEYS.values())),
     "retention", *SETTING_TABLES, *RESERVED_SETTINGS,
 )  # fmt: skip

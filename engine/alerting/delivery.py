@@ -31,7 +31,7 @@ class Sender(Protocol):
 
 
 class Dispatcher:
-    """Sends the messages of the queue, one caller at a time. `work` belongs in a thread of its own: a target may be slow."""
+    """Sends the messages of the queue, one caller at a time. `send_due` belongs in a thread of its own, because a target may be slow."""
 
     def __init__(self, store: Store, targets: Mapping[str, str], sender: Sender, clock: Clock) -> None:
         """`targets`: addresses by their label in the store."""

@@ -34,7 +34,7 @@ class Notification(Record):
 
 
 class SenderProcess:
-    """Sends to one target after the other. `leave` ends the sending under way."""
+    """Sends to one target after the other. `stop` ends a delivery in progress."""
 
     def __init__(self, *, timeout: float = TIMEOUT_SECONDS) -> None:
         self._timeout = timeout

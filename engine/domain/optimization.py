@@ -107,7 +107,7 @@ class ReclaimableSpace(Record):
 
 
 class Override(Protocol[T]):
-    """A setting of the running engine that an action may override for a while. The override ends after its time, or at once by `back`."""
+    """A setting of the running engine that an action may override for a while. The override ends after its time, or at once by `revert`."""
 
     def current(self) -> T:
         """Return the value in force."""

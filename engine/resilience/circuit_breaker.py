@@ -33,8 +33,8 @@ class CircuitBreaker:
     """Closed while all is well; open during the pause after a failure; half-open for the one attempt after it. Safe from any thread."""
 
     def __init__(self, backoff: Backoff, *, seed: int = 0, failure_threshold: int = 1) -> None:
-        """`patience` failures in a row open the circuit."""
-        self._backoff, self._seed, self._patience = backoff, seed, failure_threshold
+        """So many failures in a row as `failure_threshold` open the circuit."""
+        self._backoff, self._seed, self._failure_threshold = backoff, seed, failure_threshold
         self._lock = Lock()
         self._until: float | None = None  # s, monotonic; None while closed
         self._trying = False
@@ -61,9 +61,9 @@ class CircuitBreaker:
         with self._lock:
             self.failures += 1
             self._trying = False
-            if self.failures < self._patience:
+            if self.failures < self._failure_threshold:
                 return 0.0
-            pause = self._backoff.delay(self.failures - self._patience + 1, self._seed)
+            pause = self._backoff.delay(self.failures - self._failure_threshold + 1, self._seed)
             self._until = now + pause
             return pause
 

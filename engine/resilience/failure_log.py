@@ -128,7 +128,7 @@ class FailureLog:
             now, lasted = self._clock.now(), self._clock.tick() - failure.begun
             failure.record = replace(failure.record, at=_ago(now, lasted), how=how, tries=failure.record.tries + 1, recovered_at=now)
         self._outbox.put(failure)
-        LOG.info("%s is well again after %.1f s: %s", component, lasted, how)
+        LOG.info("%s recovered after %.1f s: %s", component, lasted, how)
 
     def record_past_failure(self, component: str, part: str, seconds: float, fault: str, *, tries: int, how: str | None = None) -> None:
         """Log a failure from before this engine ran, which its start has ended after so many seconds."""

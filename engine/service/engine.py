@@ -136,7 +136,7 @@ class Engine:
         """Carry out a command from the next tick on; a line on its effect. Raises ValueError in one line."""
         arguments = read_arguments(command.name, dict(command.args))
         if not isinstance(arguments, TradingArguments):
-            raise ValueError(f"{command.name} is no command of the trading engine")
+            raise ValueError(f"{command.name} is not a trading command")
         if isinstance(arguments, Resume):
             self._lift_drawdown_stop(command.reason)
         message = arguments.apply(self)

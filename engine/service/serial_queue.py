@@ -21,7 +21,7 @@ Finish = Callable[[Command, CommandResult], None]  # stores a result, now or lat
 
 
 class SerialQueue:
-    """Commands that take long. `take` returns at once; `work` serves one and belongs in a thread of its own.
+    """Commands that take long. `enqueue` returns at once; `run_next` serves one and belongs in a thread of its own.
 
     Every command that enters the queue is finished exactly once, whatever happens.
     """
@@ -35,7 +35,7 @@ class SerialQueue:
         self._stopping = False
 
     def enqueue(self, command: Command) -> bool:
-        """Queue a command; True where `work` is to be called for it."""
+        """Queue a command; True where `run_next` is to be called for it."""
         with self._lock:
             refusal = self._refusal()
             if refusal is None:

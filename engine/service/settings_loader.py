@@ -31,7 +31,7 @@ RESERVED_SETTINGS = {
     "settle_ms": "it is for the live feed, which is not there yet",
     "record": "recording a live feed is not there yet",
     "evolution": "a switch for evolution is not there yet",
-    "sim_changes": "changes of the simulated market's relation are not there yet",
+    "sim_changes": "scheduled changes of the simulated market's signal are not there yet",
     "cluster": "running on a cluster is not there yet",
 }
 RENAMED = {  # names of version 0.4, accepted for one version

@@ -73,7 +73,7 @@ def build_banners(status: EngineStatus, verdict: Health, now: int) -> list[Banne
     if not verdict.alive:
         shown.append(Banner("Engine down.", _since(status, verdict, now), theme.HARM))
     elif verdict.state == "degraded":
-        shown.append(Banner("Degraded.", "; ".join(verdict.reasons), theme.WARNING))
+        shown.append(Banner("Degraded.", "; ".join(verdict.reasons), theme.state_colour("degraded")))
     if status.is_full:
         shown.append(Banner("Disk full.", "The store cannot be written. Free space on its disk; the engine then resumes", theme.HARM))
     if status.alerts:

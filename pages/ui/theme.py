@@ -85,6 +85,8 @@ GATES = (
     "#63A0A6",
     "#939393",
     "#B9B2A3",
+    "#D48A8A",
+    "#5F8F5A",
 )
 REGIMES = {"calm": "#56B4E9", "ranging": "#9AA3B0", "trending": "#009E73", "volatile": "#E69F00"}
 FREE = "#D0D5DB"  # held although no gate failed

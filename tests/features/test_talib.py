@@ -108,7 +108,7 @@ def test_smoothing_begins_as_it_does_in_talib(length: int) -> None:
 
 
 def test_a_window_too_short_to_begin_a_smoothing_is_refused() -> None:
-    with pytest.raises(ValueError, match="a window of 20 bars has no 14 bars from 7 on"):
+    with pytest.raises(ValueError, match="a window of 20 bars has fewer than 14 bars from bar 7 on"):
         seeded_ewma_weights(20, 14, 1 / 14, 7)
 
 

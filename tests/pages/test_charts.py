@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from engine import units
+from engine.phases.gates import GATE_NAMES
 from engine.store.read import decision, decisions, portfolio, resources, status
 from engine.store.read.decision import DecisionDetails, GateResult
 from engine.store.read.reader import Reader
@@ -172,3 +173,7 @@ def test_no_line_travels_with_more_than_2000_points(reader: Reader) -> None:
     frame = resources.read_series(reader, wanted, WALL - 30 * 86_400 * SECOND, WALL + 3_600 * SECOND)
     assert len(frame) <= 3 * (resources.MAX_POINTS + 1)
     assert portfolio.EQUITY_POINTS <= 2000
+
+
+def test_every_gate_has_a_colour_of_its_own() -> None:
+    assert len({theme.gate_colour(position) for position in range(len(GATE_NAMES))}) == len(GATE_NAMES)

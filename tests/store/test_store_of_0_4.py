@@ -110,7 +110,9 @@ def test_the_session_goes_on_for_its_identity_is_that_of_today(url: str) -> None
     families = discover_plugins("engine.features", "FAMILY")
     assert identity["columns"] == [f"{family.name}.{column}" for family in families for column in family.columns]
     assert set(identity["models"]) <= {model.name for model in training.select_models()}
-    assert identity["layout"] == codec.digest_layout(*RECORDS), "records changed: take the new marks into codec._RENAMED and 0006's LAYOUT"
+    assert identity["layout"] == codec.digest_layout(*RECORDS), (
+        "a record has another name (take its mark over into codec._RENAMED and 0006) or another layout (see CONTRIBUTING, Stores)"
+    )
 
 
 def test_the_marks_of_0_4_are_those_of_todays_records() -> None:

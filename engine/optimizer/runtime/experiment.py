@@ -279,7 +279,7 @@ def load_actions() -> dict[str, Action]:
 def run_experiment(
     design: ExperimentDesign, parts: ExperimentParts, report_progress: ReportProgress = lambda _share, _word: None
 ) -> ExperimentResult:
-    """Run an experiment from its design; the caller holds TURN."""
+    """Run an experiment from its design; the caller holds EXPERIMENT_LOCK."""
     samples: Samples
     if design.mode == MANUAL or parts.buffer is None:
         samples = ProbedSamples(parts, design.metric)

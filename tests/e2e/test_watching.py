@@ -178,16 +178,16 @@ def test_the_newest_decision_is_followed_without_anything_moving_until_one_is_he
 def test_links_that_lead_nowhere_say_so_in_a_line(watched: Served, visit: Visit) -> None:
     visitor = visit(watched.url)
     for query, message in (
-        ("tick=99999999&symbol=ALFA", "no decision of ALFA at tick 99,999,999 is kept"),
-        ("tick=5&symbol=NOSUCH", "no decision of NOSUCH at tick 5 is kept"),
+        ("tick=99999999&symbol=ALFA", "no decision of ALFA at tick 99,999,999 is stored"),
+        ("tick=5&symbol=NOSUCH", "no decision of NOSUCH at tick 5 is stored"),
         ("symbol=NOSUCH", "no decision of NOSUCH"),
-        (f"tick={'9' * 40}&symbol=ALFA", "is no tick"),
-        (f"tick={quote('²')}&symbol=ALFA", "is no tick"),
-        ("tick=-1&symbol=ALFA", "is no tick"),
-        ("tick=5", "names no symbol"),
-        (f"tick={quote(HOSTILE)}&symbol=ALFA", "is no tick"),
-        (f"tick=5&symbol={quote(HOSTILE)}", "at tick 5 is kept"),
-        ("tick=5&symbol=%00", "at tick 5 is kept"),
+        (f"tick={'9' * 40}&symbol=ALFA", "in the address is not a number"),
+        (f"tick={quote('²')}&symbol=ALFA", "in the address is not a number"),
+        ("tick=-1&symbol=ALFA", "in the address is not a number"),
+        ("tick=5", "but no symbol"),
+        (f"tick={quote(HOSTILE)}&symbol=ALFA", "in the address is not a number"),
+        (f"tick=5&symbol={quote(HOSTILE)}", "at tick 5 is stored"),
+        ("tick=5&symbol=%00", "at tick 5 is stored"),
     ):
         visitor.go(f"/decision?{query}")
         visitor.sees(message)

@@ -12,7 +12,7 @@ from engine import units
 from pages.ui import ages
 
 pytestmark = pytest.mark.browser
-SCRIPT = Path(__file__).parents[2] / "pages" / "parts" / "live_clock.js"
+SCRIPT = Path(__file__).parents[2] / "pages" / "ui" / "live_clock.js"
 NOW = 1_700_000_000_000  # ms, of the server
 BODY = """<script type="module">
 import start from "./live_clock.js";

@@ -102,7 +102,7 @@ def test_models_tell_what_each_says_and_are_trained_again_for_a_reason(server: S
     mark = visitor.keep(skill)
     visitor.page.get_by_label("Reason").fill("see what it learns")
     visitor.press("Retrain")
-    visitor.sees("see what it learns. training begins with the next tick")
+    visitor.sees("see what it learns. Result: training begins with the next tick")
     visitor.await_figures("Weights of the models", 3)
     assert visitor.is_kept(skill, mark)
     assert server.ask(LAST.format("retrain"))[0][2] == "see what it learns"

@@ -76,7 +76,7 @@ class TradingParameters(Struct, frozen=True, kw_only=True):
     # risk
     kelly: Annotated[float, limits(0.0, 2.0, "share", "fraction of the growth-optimal size; beyond 2 equity shrinks")] = _DEFAULT.kelly
     target_volatility: Annotated[float, limits(0.001, 10.0, "per year", "volatility that the portfolio must not exceed")] = _DEFAULT.target_volatility
-    max_position: Annotated[float, limits(0.0, _MAX_LEVERAGE, "of equity", "largest position in one symbol")] = _DEFAULT.max_position
+    max_position: Annotated[float, limits(0.0001, _MAX_LEVERAGE, "of equity", "largest position in one symbol")] = _DEFAULT.max_position
     max_cluster: Annotated[float, limits(0.001, _MAX_LEVERAGE, "of equity", "largest gross exposure in one cluster of correlated symbols")] = (
         _DEFAULT.max_cluster
     )

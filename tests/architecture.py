@@ -13,7 +13,7 @@ PAGES = (
 # A layer may import the ones before it. Parts in one set may import each other, parts in two sets of a layer may not. The longest prefix decides.
 LAYERS: tuple[tuple[frozenset[str], ...], ...] = (
     (frozenset({"engine.domain"}),),
-    (frozenset({"engine.settings", "engine.schema", "engine.plugins", "engine.libraries", "engine.units", "engine.evidence", "engine.window"}),),
+    (frozenset(f"engine.{name}" for name in ("settings", "trading_parameters", "schema", "plugins", "libraries", "units", "evidence", "window")),),
     (
         *(frozenset({f"engine.{name}"}) for name in ("features", "models", "phases", "optimizer", "run")),
         frozenset({"engine.broker", "engine.matching"}),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sqlite3
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -20,11 +20,13 @@ from engine.health import Health, HealthInputs
 from engine.optimizer.default_rules import DEFAULT_RULES
 from engine.optimizer.rule_schema import RULE_KEYS
 from engine.plugins import discover_plugins
+from engine.schema import parameters_of
 from engine.service.clock import WallClock
 from engine.service.health_inputs import format_health
 from engine.service.settings_loader import ALERT_KEYS, RENAMED, RESERVED_SETTINGS, SETTING_NAMES, SETTING_TABLES
 from engine.store.read.api import API_VIEWS, list_parameters
 from engine.store.views import list_views
+from engine.trading_parameters import SET_ELSEWHERE, TradingParameters
 from engine.web.api import ENDPOINTS
 from engine.web.routes import build_routes
 from tests.store import made
@@ -82,20 +84,19 @@ def test_every_setting_is_documented_with_its_variable() -> None:
         assert f"`{old}`" in page, old
 
 
-def test_every_trading_parameter_is_documented_with_its_default() -> None:
-    documented = {row[0]: row for row in read_rows(read_section("settings.md", "`[knobs]`"))[1:]}
-    assert list(documented) == [field.name for field in fields(TradingConfig)]
+def test_every_trading_parameter_is_documented_with_its_default_or_its_place() -> None:
+    rows = read_rows(read_section("settings.md", "`[knobs]`"))
+    documented = {row[0]: row for row in rows if row[0] not in {"parameter", *SET_ELSEWHERE}}
+    assert list(documented) == list(parameters_of(TradingParameters))
     for name, row in documented.items():
-        assert row[1] == format_default(getattr(TradingConfig(), name)), name
+        assert row[2] == format_default(getattr(TradingConfig(), name)), name
         assert row[3], name
+        assert row[4], name
+    assert [row[0] for row in rows if row[0] in SET_ELSEWHERE] == list(SET_ELSEWHERE)
 
 
 def format_default(value: object) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, tuple):
-        return str(list(value)) if value else ""
-    return f"{value:.10g}" if isinstance(value, int | float) else ""
+    return f"{value:.10g}" if isinstance(value, int | float) and not isinstance(value, bool) else json.dumps(value)
 
 
 def test_every_rule_action_mode_and_alert_is_documented() -> None:

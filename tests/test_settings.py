@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import tomllib
 from dataclasses import fields
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from engine.domain.trading_config import TradingConfig, TradingRules
 from engine.schema import Parameter, parameters_of
 from engine.service.settings_loader import RENAMED, RENAMED_KNOBS, RESERVED_SETTINGS, SETTING_NAMES, _announce, load_settings
 from engine.settings import DAY, Settings, SettingsError, build_trading_config, format_duration, identify_session, parse_duration, parse_retention
+from engine.trading_parameters import SET_ELSEWHERE, TradingParameters
 
 ROOT = Path(__file__).parent.parent
 
@@ -104,6 +107,21 @@ def test_what_cannot_be_used_is_refused_in_one_line(tmp_path: Path, name: str, v
         ("[knobs]\nkelly = 'x'", "knobs.kelly in podium.toml is 'x'"),
         ("[knobs]\npaused = 1", "true or false"),
         ("[knobs]\nhorizons = [3, 1]", "rising order"),
+        ("[knobs]\nhorizons = []", "whole numbers of bars from 1 to 250 in rising order"),
+        ("[knobs]\nkelly = 50", "knobs.kelly in podium.toml is 50: give a number from 0 to 2"),
+        ("[knobs]\nmax_position = -1", "knobs.max_position in podium.toml is -1: give a number from 0.0001 to 10"),
+        ("[knobs]\nmax_position = 20", "give a number from 0.0001 to 10"),
+        ("[knobs]\nmax_drawdown = 15", "give a number from 0 to 1"),
+        ("[knobs]\nskill_halflife = 0", "give a number of at least 1"),
+        ("[knobs]\nretrain_every = 0", "give a whole number from 1 to 2147483647"),
+        ("[knobs]\nmin_history = 301", "give a whole number from 0 to 300"),
+        ("[knobs]\nmin_models = 1.5", "give a whole number from 0 to 1000"),
+        ("[knobs]\nedge_margin = inf", "give a number from 0 to 100"),
+        ("[knobs]\nadopt_after = 0", "knobs.adopt_after in podium.toml is 0: give a whole number from 1"),
+        ("[knobs]\nfee_bps = 3", "knobs.fee_bps in podium.toml: fee_bps is a setting of its own: move it out of [knobs], to the top of the file"),
+        ("[knobs]\nimpact = 0.1", "knobs.impact in podium.toml: impact_coefficient is a setting of its own"),
+        ("[knobs]\nmaker_fee_bps = 3", "set it in recording.toml"),
+        ("[knobs]\ntrading_hours = [1]", "set session of each symbol in recording.toml"),
         ("knobs = 3", "must be a table"),
         ("feed = ", "cannot be read"),
     ],
@@ -166,6 +184,75 @@ def test_old_names_lead_to_names_that_exist() -> None:
     assert set(RENAMED.values()) <= set(SETTING_NAMES)
     assert set(RENAMED_KNOBS.values()) <= {field.name for field in fields(TradingConfig)}
     assert not set(RENAMED) & set(SETTING_NAMES)
+
+
+def test_each_trading_parameter_is_either_set_in_the_table_or_refused_with_its_place(tmp_path: Path) -> None:
+    names = [field.name for field in fields(TradingConfig)]
+    schema = parameters_of(TradingParameters)
+    assert list(schema) == [name for name in names if name not in SET_ELSEWHERE]
+    assert set(SET_ELSEWHERE) <= set(names)
+    for name in SET_ELSEWHERE:
+        with pytest.raises(SettingsError, match=rf"^knobs\.{name} in podium\.toml: {name} is .*: (move|set) "):
+            load_settings({}, written(tmp_path, f"[knobs]\n{name} = 1\n"))
+
+
+def test_no_trading_parameter_of_the_table_is_replaced_before_it_is_used(tmp_path: Path) -> None:
+    for name, parameter in parameters_of(TradingParameters).items():
+        changed = (
+            [2, 5]
+            if parameter.form
+            else not parameter.default
+            if parameter.bounds.kind == "truth"
+            else 0.5
+            if parameter.bounds.high in {0.5, 1.0}
+            else 1
+        )
+        text = str(changed).lower()
+        config = build_trading_config(load_settings({}, written(tmp_path, f"[knobs]\n{name} = {text}\n")), info())
+        assert getattr(config, name) == (tuple(changed) if isinstance(changed, list) else changed), name
+
+
+@pytest.mark.parametrize("parameter", parameters_of(TradingParameters).values(), ids=lambda parameter: parameter.name)
+def test_a_trading_parameter_has_help_and_bounds_that_hold_its_default(tmp_path: Path, parameter: Parameter) -> None:
+    assert parameter.help
+    assert parameter.default == getattr(TradingConfig(), parameter.name)
+    default = json.dumps(parameter.default)
+    assert load_settings({}, written(tmp_path, f"[knobs]\n{parameter.name} = {default}\n")).trading == TradingConfig()
+    low, high = parameter.bounds.low, parameter.bounds.high
+    whole = parameter.bounds.kind == "whole number"
+    assert parameter.bounds.kind in {"truth", "other"} or low is not None
+    for bound in (low, high):
+        if bound is not None:
+            text = f"[knobs]\n{parameter.name} = {int(bound) if whole else bound}\n"
+            assert getattr(load_settings({}, written(tmp_path, text)).trading, parameter.name) == bound
+    beyond = [*([] if low is None else [low - 1]), *([] if high is None else [high + 1])]
+    for value in ("'\u2028'", "'x'", "[]", "nan", "inf", "-1", "9" * 400, *(format(int(value) if whole else value) for value in beyond)):
+        with pytest.raises(SettingsError) as caught:
+            load_settings({}, written(tmp_path, f"[knobs]\n{parameter.name} = {value}\n"))
+        line = str(caught.value)
+        assert line.isprintable()
+        assert len(line) < 300
+        assert parameter.name in line or value == "'\u2028'"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "kelly = 1.0\nmax_gross = 9.0\nmax_net = 9.0\nmax_position = 1.0",
+        "edge_margin = 0\nmin_agreement = 0\ncooldown_bars = 0\nmax_out_of_distribution = 1\nmin_models = 1\nmin_trade = 0",
+        "volatility_halflife = 1e12\nskill_halflife = 1e9\nshrinkage_rows = 50\nskill_alpha = 0.5\nhorizons = [1, 250]",
+        "first_training = 2147483647\nretrain_every = 20\ndeployment_lag_bars = 2\nmax_gross = 0.0009\nmin_history = 300",
+    ],
+)
+def test_unusual_trading_parameters_are_taken(tmp_path: Path, text: str) -> None:
+    trading = load_settings({}, written(tmp_path, f"[knobs]\n{text}\n")).trading
+    for name, value in tomllib.loads(text).items():
+        assert getattr(trading, name) == (tuple(value) if isinstance(value, list) else value)
+
+
+def test_the_settings_of_the_soak_are_taken(tmp_path: Path) -> None:
+    text = (ROOT / "tests" / "soak" / "soak.toml").read_text(encoding="utf-8")
+    assert load_settings({}, written(tmp_path, text)).trading.retrain_every == 600
 
 
 def refusal(name: str, value: str, folder: Path) -> str:

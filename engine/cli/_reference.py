@@ -18,6 +18,7 @@ from engine.schema import Parameter, parameters_of
 from engine.service import settings_loader as loader
 from engine.settings import Settings
 from engine.store.read.metrics import MetricsSnapshot
+from engine.trading_parameters import SET_ELSEWHERE, TradingParameters
 from engine.web import families
 
 _DEFAULTS = {  # of settings whose default is not a constant
@@ -46,6 +47,17 @@ def format_alert_settings() -> str:
     keys = [(key, schema[name]) for key, name in loader.ALERT_KEYS.items()]
     rows = [(f"`{key}`", row.unit, _default(row), row.wanted, row.help) for key, row in keys]
     return _table(("key", "unit", "default", "values", "meaning"), rows)
+
+
+def format_trading_parameters() -> str:
+    """The parameters that [knobs] sets."""
+    rows = [(f"`{row.name}`", row.unit, _default(row), row.wanted, row.help) for row in parameters_of(TradingParameters).values()]
+    return _table(("parameter", "unit", "default", "values", "meaning"), rows)
+
+
+def format_parameters_set_elsewhere() -> str:
+    """The parameters that [knobs] refuses."""
+    return _table(("parameter", "why it is refused"), ((f"`{name}`", reason) for name, reason in SET_ELSEWHERE.items()))
 
 
 def format_reserved_settings() -> str:
@@ -114,9 +126,17 @@ def _setting(name: str, parameter: Parameter) -> tuple[str, ...]:
 
 def _default(parameter: Parameter) -> str:
     value = parameter.default
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return _number(value)
-    return f"`{value}`" if isinstance(value, str) and value else ""
+    match value:
+        case bool():
+            return str(value).lower()
+        case int() | float():
+            return _number(value)
+        case (int(), *_):
+            return str(list(value))
+        case str() if value:
+            return f"`{value}`"
+        case _:
+            return ""
 
 
 def _number(value: float) -> str:
@@ -134,6 +154,7 @@ def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 BLOCKS: dict[str, Callable[[], str]] = {
     "settings": format_settings, "alert_settings": format_alert_settings, "reserved_settings": format_reserved_settings,
+    "trading_parameters": format_trading_parameters, "parameters_set_elsewhere": format_parameters_set_elsewhere,
     "rule_words": format_rule_words, "rules": format_rules, "actions": format_actions, "alert_rules": format_alert_rules, "metrics": format_metrics,
 }  # fmt: skip
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import os
 import socket
 import sys
@@ -30,9 +32,10 @@ def _add(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    settings = resolve_settings(
-        options, headless=False, feed_path=options.path, sim_signal=options.signal, port=options.port, address=options.address
-    )
+    with contextlib.redirect_stderr(io.StringIO()):  # the server reads the settings again, and names the old names among them
+        settings = resolve_settings(
+            options, headless=False, feed_path=options.path, sim_signal=options.signal, port=options.port, address=options.address
+        )
     _demand_free(settings)
     open_log(Path(settings.home))
     os.environ.update({FLAGS[flag]: str(getattr(options, flag)) for flag in FLAGS if getattr(options, flag) is not None})

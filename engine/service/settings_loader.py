@@ -7,12 +7,9 @@ import os
 import sys
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import fields, replace
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
-
-import msgspec
+from typing import Any, NamedTuple
 
 from engine.domain import addresses
 from engine.domain.texts import SHOWN, find_control_character, on_one_line, shorten
@@ -20,10 +17,11 @@ from engine.domain.trading_config import TradingConfig
 from engine.optimizer.default_rules import DEFAULT_RULES
 from engine.optimizer.rule_schema import parse_mode, parse_rule
 from engine.plugins import discover_plugins
-from engine.schema import MAX_INTEGER, Reader, SchemaError, find_near, limits, parameters_of, read_value, suggest
+from engine.schema import Reader, SchemaError, find_near, parameters_of, read_value, suggest
 from engine.settings import FEED_NAMES, Settings, SettingsError, parse_duration, parse_retention
 from engine.store.database import path_from_url, url_from_path
 from engine.store.errors import StoreError
+from engine.trading_parameters import MAX_HORIZON, SET_ELSEWHERE, TradingParameters
 
 RESERVED_SETTINGS = {
     "exchange": "it is for the live feed, which is not there yet",
@@ -58,18 +56,8 @@ FLAGS = {  # where a flag is not named after its setting
 }
 FEEDS_LATER = ("live", "push")
 DEFAULT_WARMUP_BARS = {"simulated": 3000, "recorded": 0}
-FIELDS_BY_SYMBOL = frozenset({"fees_bps", "maker_fees_bps", "rules"})  # of [knobs]: they come from the feed
 MAX_PATH_BYTES, MAX_NAME_BYTES = 4_000, 255  # bytes, the limits of Linux and macOS
 DEFAULT_TICK_INTERVAL_SECONDS = 2.0  # between ticks on the dashboard
-MAX_HORIZON = 250  # bars
-
-
-class KnobKinds(msgspec.Struct):
-    """How a knob is read, by the type of its default."""
-
-    truth: bool
-    count: Annotated[int, limits(0, MAX_INTEGER)]
-    amount: Annotated[float, limits(0.0)]
 
 
 class Given(NamedTuple):
@@ -223,22 +211,14 @@ def _require_table(name: str, value: object, remedy: str) -> dict[str, Any]:
 
 def _read_knobs(name: str, value: object) -> dict[str, Any]:
     table = _require_table(name, value, "[knobs] and a line for each")
-    known = {field.name: getattr(TradingConfig(), field.name) for field in fields(TradingConfig) if field.name not in FIELDS_BY_SYMBOL}
     for key in table:
-        if key in FIELDS_BY_SYMBOL:
-            raise SettingsError(f"[knobs] in podium.toml has {key!r}, which is each symbol's own: set it in recording.toml beside the recording")
-        if key not in known and key not in RENAMED_KNOBS:
-            raise SettingsError(f"[knobs] in podium.toml has an unknown key {shorten(key)}: {suggest(key, sorted(known), 'the settings are')}")
+        today = RENAMED_KNOBS.get(key, key)
+        if today in SET_ELSEWHERE:
+            raise SettingsError(f"knobs.{key} in podium.toml: {today} is {SET_ELSEWHERE[today]}")
+        if today not in _KNOBS:
+            raise SettingsError(f"[knobs] in podium.toml has an unknown key {shorten(key)}: {suggest(key, sorted(_KNOBS), 'the settings are')}")
     given = _rename({key: Given(f"knobs.{key} in podium.toml", inner) for key, inner in table.items()}, RENAMED_KNOBS)
-    return {"trading": replace(TradingConfig(), **{key: _read_knob(*given[key], known[key]) for key in given})}
-
-
-def _read_knob(name: str, value: object, default: object) -> Any:
-    """A value of the kind of its default: true or false, horizons, or a number that is not below 0."""
-    if isinstance(default, tuple):
-        return _read_horizons(name, value)
-    kind = "truth" if isinstance(default, bool) else "count" if isinstance(default, int) else "amount"
-    return read_value(_KNOB_KINDS[kind], name, value)
+    return {"trading": TradingConfig(**{key: read_value(_KNOBS[key], *given[key], _FORMS) for key in given})}
 
 
 def _read_horizons(name: str, value: object) -> tuple[int, ...]:
@@ -248,7 +228,7 @@ def _read_horizons(name: str, value: object) -> tuple[int, ...]:
         or not all(isinstance(bar, int) and not isinstance(bar, bool) and 1 <= bar <= MAX_HORIZON for bar in bars)
         or bars != sorted(set(bars))
     ):
-        raise SettingsError(f"{name} is {shorten(value)}: give whole numbers of bars from 1 to {MAX_HORIZON} in rising order, such as [1, 3, 12]")
+        raise SettingsError(f"{name} is {shorten(value)}: give {_KNOBS['horizons'].wanted}")
     return tuple(bars)
 
 
@@ -363,10 +343,10 @@ def require_loopback(name: str, value: object) -> str:
 
 _FORMS: dict[str, Reader] = {
     "text": _read_text, "path": _read_path, "names": _read_names, "feed": _read_feed, "database": _read_database, "address": require_loopback,
-    "addresses": _read_addresses, "duration": lambda name, value: _parse(parse_duration, name, value),
+    "addresses": _read_addresses, "horizons": _read_horizons, "duration": lambda name, value: _parse(parse_duration, name, value),
 }  # fmt: skip
 _SCHEMA = parameters_of(Settings)
-_KNOB_KINDS = parameters_of(KnobKinds)
+_KNOBS = parameters_of(TradingParameters)
 ALERT_KEYS = {"urls": "alert_urls", "escalate_urls": "escalate_urls", "escalate_minutes": "escalate_minutes", "drill_hours": "drill_hours"}
 _TABLES: dict[str, Callable[[str, object], dict[str, Any]]] = {
     "knobs": _read_knobs, "alerts": _read_alerts, "rules": _read_rules, "actions": _read_modes,

@@ -205,3 +205,15 @@ def test_a_server_that_may_not_start_says_why_in_one_line(tmp_path: Path, words:
     out = server.log.read_text(encoding="utf-8")
     assert message in out
     assert "Traceback" not in out
+
+
+@pytest.mark.parametrize("words", [["engine", "serve"], ["streamlit", "run", "app.py", "--server.address", "127.0.0.1", "--server.headless", "true"]])
+def test_an_old_name_of_a_setting_is_mentioned_once(tmp_path: Path, words: list[str]) -> None:
+    port = free_port()
+    words = words if words[0] == "engine" else [*words, "--server.port", str(port)]
+    server = Server(tmp_path / "home", words, port, PODIUM_PORT=str(port), PODIUM_WARMUP_BARS="", PODIUM_WARM_UP="20")
+    try:
+        server.wait_for("/healthz", 200)
+        assert server.log.read_text(encoding="utf-8").count("PODIUM_WARM_UP is now called PODIUM_WARMUP_BARS") == 1
+    finally:
+        server.stop()

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from engine import units
 from engine.domain.intents import ADD, CUT, FLAT, OPEN, classify_intent
 from engine.domain.record import Record
 
@@ -82,9 +83,9 @@ def _expectation(facts: DecisionFacts) -> str:
     bars = "the next bar" if facts.horizon == 1 else f"the next {facts.horizon} bars"
     if facts.expected_bps is None:
         return f"No model was active, so there is no forecast for {bars}."
-    interval = "" if facts.low_bps is None or facts.high_bps is None else f" ({facts.low_bps:+.1f} to {facts.high_bps:+.1f}, 90 %)"
-    cost = "" if facts.cost_bps is None else f" A round trip costs {facts.cost_bps:.1f} bps."
-    return f"The ensemble expects {facts.expected_bps:+.1f} bps over {bars}{interval}.{cost}"
+    interval = "" if facts.low_bps is None or facts.high_bps is None else f" ({units.format_interval(facts.low_bps, facts.high_bps)}, 90 %)"
+    cost = "" if facts.cost_bps is None else f" A round trip costs {units.format_bps(facts.cost_bps)}."
+    return f"The ensemble expects {units.format_bps(facts.expected_bps, signed=True)} over {bars}{interval}.{cost}"
 
 
 def _action(facts: DecisionFacts) -> str:
@@ -124,7 +125,7 @@ def _version(facts: DecisionFacts) -> str:
         return ""
     return (
         "The new versions of the models disagree with the versions whose skill is proven: "
-        f"they may use {facts.inherited * 100:.0f} % of the proven size until their own record allows more."
+        f"they may use {units.format_percent(facts.inherited, 0)} of the proven size until their own record allows more."
     )
 
 
@@ -135,12 +136,12 @@ def _counterfactual(facts: DecisionFacts) -> str:
     direction = "higher" if facts.edge_to_flip_bps > 0 else "lower"
     would = "held" if facts.action != "hold" else "bought" if facts.edge_to_flip_bps > 0 else "sold"
     also = f" and had {_names(others)} passed" if others and facts.action == "hold" else ""
-    return f"It would have {would} had the expected move been {abs(facts.edge_to_flip_bps):.1f} bps {direction}{also}."
+    return f"It would have {would} had the expected move been {units.format_bps(abs(facts.edge_to_flip_bps))} {direction}{also}."
 
 
 def describe_fault(kind: str, bars: float | None) -> str:
     """Describe a fault of the data and its duration, the kind of incident first."""
-    count = "an unknown number of bars" if bars is None else "1 bar" if bars == 1 else f"{bars:.0f} bars"
+    count = "an unknown number of bars" if bars is None else units.format_count(round(bars), "bar")
     if kind not in FAULT_SENTENCES:
         return f"{kind} for {count}"
     return FAULT_SENTENCES[kind].format(bars=count, repeat="repeats" if bars == 1 else "repeat")
@@ -151,6 +152,8 @@ def _why(failed: FailedGate) -> str:
         return describe_fault(failed.fault, failed.value)
     if failed.gate not in GATE_SENTENCES:
         return f"{failed.gate} did not pass"
+    if failed.gate == "proven skill" and failed.value is None:
+        return "the lower bound of its skill is not measured yet and must be above 0"
     return GATE_SENTENCES[failed.gate].format(value=_number(failed.value), limit=_number(failed.limit))
 
 
@@ -161,13 +164,13 @@ def _closer_to_flat(facts: DecisionFacts) -> bool:
 def _share(share: float | None) -> str:
     if share is None:
         return "an unknown position"
-    return "no position" if abs(share) < 5e-5 else f"{share * 100:+.1f} % of equity"
+    return "no position" if abs(share) < 5e-5 else f"{units.format_percent(share, signed=True)} of equity"
 
 
 def _number(value: float | None) -> str:
     if value is None:
         return "an unknown number"
-    return f"{value:.0f}" if value == round(value) else f"{value:.2f}"
+    return units.format_number(value, 0 if value == round(value) else 2)
 
 
 def _names(gates: list[str]) -> str:

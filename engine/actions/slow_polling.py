@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from engine import units
 from engine.actions._overrides import revert_override
 from engine.domain.optimization import Action, ActionContext, ActionResult, PollingIntervals
 
@@ -48,8 +49,9 @@ def restore_polling(context: ActionContext) -> ActionResult:
 
 
 def _words(pace: PollingIntervals) -> str:
-    ticks = f", ticks every {pace.ticks:g} s" if pace.ticks else ""
-    return f"probes every {pace.probes:g} s, commands every {pace.commands:g} s, heartbeats every {pace.heartbeats:g} s{ticks}"
+    ticks = f", ticks every {units.format_setting(pace.ticks, 's')}" if pace.ticks else ""
+    probes, commands, heartbeats = (units.format_setting(seconds, "s") for seconds in (pace.probes, pace.commands, pace.heartbeats))
+    return f"probes every {probes}, commands every {commands}, heartbeats every {heartbeats}{ticks}"
 
 
 ACTION = Action(

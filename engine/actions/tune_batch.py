@@ -25,7 +25,7 @@ def enlarge_batches(context: ActionContext) -> ActionResult:
     now = override.current()
     desired = _larger(now)
     if commit_ms < SLOW_COMMIT_MS:
-        why = f"a transaction takes {units.format_ms(commit_ms)}, and {SLOW_COMMIT_MS:g} ms would be slow"
+        why = f"a transaction takes {units.format_ms(commit_ms)}, and {units.format_setting(SLOW_COMMIT_MS, 'ms')} would be slow"
         return ActionResult(0.0, "writes per minute", f"nothing to tune: {why}", done=False)
     if desired == now:
         return ActionResult(0.0, "writes per minute", f"nothing to tune: batches are at their maximum, {_words(now)}", done=False)
@@ -53,7 +53,7 @@ def restore_batches(context: ActionContext) -> ActionResult:
 
 def _words(batches: BatchSizes) -> str:
     return (
-        f"readings written every {batches.write_seconds:g} s, the log checkpointed after {batches.wal_pages:,} pages, "
+        f"readings written every {units.format_setting(batches.write_seconds, 's')}, the log checkpointed after {batches.wal_pages:,} pages, "
         f"{batches.cache_bytes // 2**20:,} MB of pages in memory"
     )
 

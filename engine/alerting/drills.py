@@ -19,6 +19,7 @@ from urllib.parse import quote
 
 import numpy as np
 
+from engine import units
 from engine.alerting.delivery import Dispatcher, Sender
 from engine.alerting.messages import compose_drill
 from engine.alerting.sender_process import Notification
@@ -123,13 +124,13 @@ def _stop_engine_in(home: Path, clock: Clock, halted: StopEvent) -> tuple[bool, 
     )  # fmt: skip
     try:
         if not _ticking(home / "podium.db", child, clock, halted):
-            return False, f"the throw-away engine decided nothing within {START_SECONDS:g} s"
+            return False, f"the throw-away engine decided nothing within {units.format_setting(START_SECONDS, 's')}"
         begun = clock.tick()
         child.send_signal(signal.SIGTERM)
         code = child.wait(STOP_SECONDS)
         took = clock.tick() - begun
     except subprocess.TimeoutExpired:
-        return False, f"it was still running {STOP_SECONDS:g} s after the stop"
+        return False, f"it was still running {units.format_setting(STOP_SECONDS, 's')} after the stop"
     finally:
         if child.poll() is None:
             child.kill()
@@ -242,7 +243,7 @@ def _check_remains(store: Path, code: int, took: float) -> tuple[bool, str]:
         return False, f"it left the lease ({held}) or components that report to be running ({running})"
     if not ticks == last + 1 == whole:
         return False, f"it left {ticks} ticks, the last of them number {last}, {whole} with decisions"
-    return True, f"a throw-away engine ended {took:.1f} s after the stop with {ticks} complete ticks, and released its store"
+    return True, f"a throw-away engine ended {units.format_duration(took)} after the stop with {ticks} complete ticks, and released its store"
 
 
 def _query(store: Path, sql: str, missing: int) -> int:

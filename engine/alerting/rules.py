@@ -76,7 +76,9 @@ def check_decisions(facts: AlertInputs, is_open: bool) -> RuleObservation:
     silent = progress.up_seconds if progress.silent_seconds is None else progress.silent_seconds
     limit = START_SECONDS if first else max(MIN_SILENCE_SECONDS, SILENT_INTERVALS * progress.tick_interval_seconds)
     limit = max(limit, TRAINING_SECONDS) if progress.is_training else limit
-    return RuleObservation(name, silent > limit, f"no decision for more than {limit:g} s{' since it started' if first else ''}", round(silent, 1))
+    return RuleObservation(
+        name, silent > limit, f"no decision for more than {units.format_setting(limit, 's')}{' since it started' if first else ''}", round(silent, 1)
+    )
 
 
 def check_clean_rate(facts: AlertInputs, is_open: bool) -> RuleObservation:
@@ -84,7 +86,7 @@ def check_clean_rate(facts: AlertInputs, is_open: bool) -> RuleObservation:
     if facts.ticks < MIN_TICKS:
         return RuleObservation(name, None)
     rate = facts.clean_ticks / facts.ticks
-    words = f"{facts.ticks - facts.clean_ticks} of the last {facts.ticks} live ticks fell back, {100 * rate:.1f} % are clean"
+    words = f"{facts.ticks - facts.clean_ticks} of the last {facts.ticks} live ticks fell back, {units.format_percent(rate)} are clean"
     return RuleObservation(name, rate < (CLEAN_RATE_RECOVERED if is_open else CLEAN_RATE), words, rate)
 
 
@@ -164,7 +166,9 @@ def check_drill(facts: AlertInputs, is_open: bool) -> RuleObservation:
 def _disk(name: str, facts: AlertInputs, limit: float, shown: float) -> RuleObservation:
     if facts.disk_used is None:
         return RuleObservation(name, None)
-    return RuleObservation(name, facts.disk_used >= limit, f"the disk of PODIUM_HOME is more than {shown:.0f} % full", facts.disk_used)
+    return RuleObservation(
+        name, facts.disk_used >= limit, f"the disk of PODIUM_HOME is more than {units.format_setting(shown, '%')} full", facts.disk_used
+    )
 
 
 def _gate(name: str, facts: AlertInputs, gate: str, words: str) -> RuleObservation:
@@ -173,7 +177,7 @@ def _gate(name: str, facts: AlertInputs, gate: str, words: str) -> RuleObservati
     value, limit = next(((value, limit) for failed_gates, value, limit in facts.failed_gates if failed_gates == gate), (None, None))
     if value is None:  # a gate without a value proves nothing
         return RuleObservation(name, False)
-    return RuleObservation(name, True, f"{words} of {limit:g} %" if limit is not None else words, value)
+    return RuleObservation(name, True, f"{words} of {units.format_setting(limit, '%')}" if limit is not None else words, value)
 
 
 TICK_RULES = frozenset({  # decisions over history during the warm-up raise no alert

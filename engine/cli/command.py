@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from threading import Event
 from typing import Protocol
 
+from engine import units
 from engine.cli._arguments import Subcommand, UsageError, add_store_option, float_in_range, print_notice, resolve_store_url
 from engine.commands.reference import format_help
 from engine.commands.router import find_command, read_arguments
@@ -127,7 +128,7 @@ def explain_wait(waited: CommandWait, serial: int, seconds: float, vitals: Calla
     later = f"look it up with: python -m engine export commands --limit 20 (id {serial}), or on the page Control"
     if waited.record is None and not waited.read_error:
         return f"command {serial} was submitted, and the store has dropped it since; {later}"
-    still = f"still waiting: command {serial} was submitted and is {waited.status} after {seconds:g} s"
+    still = f"still waiting: command {serial} was submitted and is {waited.status} after {units.format_setting(seconds, 's')}"
     if waited.read_error:
         return f"{still}, as last read: {waited.read_error}; {later}"
     if waited.status == RUNNING:

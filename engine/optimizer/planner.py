@@ -122,7 +122,7 @@ def why_busy(slot: EngineActivity) -> str | None:
     """Why no experiment may start now; None where one may."""
     if slot.running_action is not None:
         return f"{slot.running_action} is under way: one at a time"
-    return f"rests for {slot.rest_seconds:.0f} s more" if slot.rest_seconds > 0.0 else None
+    return f"rests for {units.format_age(slot.rest_seconds)} more" if slot.rest_seconds > 0.0 else None
 
 
 def why_not_quiet(slot: EngineActivity) -> str | None:

@@ -14,6 +14,7 @@ from typing import Protocol
 import numpy as np
 import psutil
 
+from engine import units
 from engine.domain.model import ServingModel
 from engine.domain.optimization import (
     ActionResult,
@@ -161,7 +162,8 @@ class EngineActuators:
 
     def _set_batches(self, desired: BatchSizes) -> None:
         if not MIN_WRITE_SECONDS <= desired.write_seconds <= MAX_WRITE_SECONDS:
-            raise ValueError(f"{desired.write_seconds:g} s between two writes is outside {MIN_WRITE_SECONDS:g} to {MAX_WRITE_SECONDS:g} s")
+            bounds = f"{units.format_setting(MIN_WRITE_SECONDS)} to {units.format_setting(MAX_WRITE_SECONDS, 's')}"
+            raise ValueError(f"{units.format_setting(desired.write_seconds, 's')} between two writes is outside {bounds}")
         maintenance.set_batch_sizes(self._parts.writer.store, desired.wal_pages, desired.cache_bytes)
         self._parts.monitor.write_seconds = desired.write_seconds
 

@@ -25,7 +25,8 @@ def test_a_sale_is_said_with_its_sign() -> None:
     sold = replace(BOUGHT, action="sell", position=0.1, target=-0.2, expected_bps=-31.24, edge_to_flip_bps=4.26)
     assert explain_decision(sold)[0].startswith("The ensemble expects \N{MINUS SIGN}31.2 bps")
     assert explain_decision(sold)[1:] == (
-        "It sells, from +10.0 % of equity to \N{MINUS SIGN}20.0 % of equity, to close the position and open the opposite one: edge above cost. Every gate passed.",
+        "It sells, from +10.0 % of equity to \N{MINUS SIGN}20.0 % of equity, "
+        "to close the position and open the opposite one: edge above cost. Every gate passed.",
         "It would have held had the expected move been 4.3 bps higher.",
     )
 

@@ -117,9 +117,9 @@ def drill_stop(clock: Clock, halted: StopEvent, home: str) -> tuple[bool, str]:
 
 
 def _stop_engine_in(home: Path, clock: Clock, halted: StopEvent) -> tuple[bool, str]:
-    words = [sys.executable, "-c", _GIVES_WAY, "run", "--feed", "simulated", "--ticks", str(TICKS)]
+    argv = [sys.executable, "-c", _GIVES_WAY, "run", "--feed", "simulated", "--ticks", str(TICKS)]
     child = subprocess.Popen(
-        words, cwd=home, env=_environment(home), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        argv, cwd=home, env=_environment(home), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         start_new_session=True,
     )  # fmt: skip
     try:
@@ -215,8 +215,8 @@ def _opens(outcome: Outcome, inputs: Inputs) -> bool:
     after = held.copy()
     for order in outcome.orders:
         after[order.symbol] += order.units
-    slack = TOLERANCE * np.maximum(np.abs(held), 1.0)
-    return bool(((np.abs(after) > np.abs(held) + slack) | ((after * held < 0) & (np.abs(after) > slack))).any())
+    tolerance = TOLERANCE * np.maximum(np.abs(held), 1.0)
+    return bool(((np.abs(after) > np.abs(held) + tolerance) | ((after * held < 0) & (np.abs(after) > tolerance))).any())
 
 
 def _shut(outcome: Outcome, gate: str) -> bool:

@@ -89,9 +89,9 @@ def build_parser(commands: tuple[Subcommand, ...]) -> OneLineParser:
     return parser
 
 
-def require_plain_text(words: list[str]) -> None:
+def require_plain_text(argv: list[str]) -> None:
     """Raise UsageError for an argument with control characters."""
-    for place, word in enumerate(words, 1):
+    for place, word in enumerate(argv, 1):
         fault = find_control_character(word)
         if fault is not None:
             raise UsageError(f"argument {place}, {shorten(word)}, has {fault}: give a text of one line without it")

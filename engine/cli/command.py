@@ -144,14 +144,14 @@ def explain_wait(waited: CommandWait, serial: int, seconds: float, vitals: Calla
     )
 
 
-def parse_arguments(name: str, words: list[str]) -> dict[str, str]:
+def parse_arguments(name: str, pairs: list[str]) -> dict[str, str]:
     """Read key=value for a command; raises ValueError in one line for what its schema refuses."""
     parameters = parameters_of(find_command(name).arguments)
     given: dict[str, str] = {}
-    for word in words:
-        key, equals, value = word.partition("=")
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
         if not equals or not key or not value:
-            raise UsageError(f"{shorten(word)} is not key=value")
+            raise UsageError(f"{shorten(pair)} is not key=value")
         if key not in parameters and key not in ABOUT:
             near = find_near(key, parameters)
             remedy = f"did you mean {near}?" if near else f"it takes {join_names(parameters) or 'none'}"

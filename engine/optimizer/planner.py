@@ -93,8 +93,8 @@ def summarise_outcomes(candidate: Candidate) -> str:
     with_it, without = ([better for treated, better in known if treated is ran] for ran in (True, False))
     if not with_it:
         return "not tried yet"
-    words = f"better in {sum(with_it)} of {len(with_it)} windows"
-    return f"{words}, {sum(without)} of {len(without)} controls" if without else words
+    summary = f"better in {sum(with_it)} of {len(with_it)} windows"
+    return f"{summary}, {sum(without)} of {len(without)} controls" if without else summary
 
 
 def plan_response(candidates: Sequence[Candidate], slot: EngineActivity, chance: np.random.Generator) -> ResponsePlan:
@@ -104,12 +104,12 @@ def plan_response(candidates: Sequence[Candidate], slot: EngineActivity, chance:
     """
     drawn = sorted(((sample_gain(candidate, chance), candidate) for candidate in candidates), key=lambda pair: -pair[0])
     modes = {candidate.action: effective_mode(candidate.mode, candidate.licence) for candidate in candidates}
-    words = ", ".join(
+    summary = ", ".join(
         f"{candidate.action} {units.format_number(gain, 2, signed=True)} ({summarise_outcomes(candidate)})"
         for gain, candidate in drawn
         if modes[candidate.action] != OFF
     )
-    why = f"sampled gains: {words}"
+    why = f"sampled gains: {summary}"
     for mode in (AUTO, ASK, RECOMMEND, OBSERVE):
         able = [candidate for _, candidate in drawn if modes[candidate.action] == mode]
         if able:

@@ -128,13 +128,13 @@ class BacktestRunner:
 
     def _decide(self, command: Command, out: IO[bytes], report_progress: ReportProgress) -> str | None:
         """Run the backtest and wait for it; the reason where there is no report, None where there is one."""
-        words = [sys.executable, "-m", "engine", "backtest", *_read_backtest(command).command_line(), "--json", "--under", str(os.getpid())]
+        argv = [sys.executable, "-m", "engine", "backtest", *_read_backtest(command).command_line(), "--json", "--under", str(os.getpid())]
         with self._lock:
             reason = self._why_ended(command)
             if reason is not None:
                 return reason
             self._child = child = subprocess.Popen(
-                words, cwd=ROOT, env=_environment(), stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.PIPE, start_new_session=True
+                argv, cwd=ROOT, env=_environment(), stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.PIPE, start_new_session=True
             )
         with child:
             try:

@@ -107,6 +107,6 @@ COMMANDS = (
     CommandType(
         "backtest", "decide a recording or the simulated market again as fast as possible", RunBacktest, CommandTiming.WORKER, queue_backtest, READERS
     ),
-    CommandType("cancel_backtest", "end a backtest that runs or waits", CancelBacktest, CommandTiming.BESIDE_TICKS, cancel_backtest),
-    CommandType("delete_backtest", "delete a finished backtest for good", DeleteBacktest, CommandTiming.BESIDE_TICKS, delete_backtest),
+    CommandType("cancel_backtest", "end a backtest that runs or waits", CancelBacktest, CommandTiming.IMMEDIATE, cancel_backtest),
+    CommandType("delete_backtest", "delete a finished backtest for good", DeleteBacktest, CommandTiming.IMMEDIATE, delete_backtest),
 )

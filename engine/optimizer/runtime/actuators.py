@@ -65,7 +65,7 @@ class ActuatorParts:
     workers: WorkerPool
     writer: Writer
     monitor: BatchedWriter
-    board: ComponentStatus
+    component_status: ComponentStatus
     clock: Clock
     pace: PollingIntervals  # as configured
     recover: Callable[[str], ActionResult] | None = None
@@ -221,7 +221,7 @@ class EngineActuators:
         return blocks
 
     def reclaimable_space(self) -> ReclaimableSpace:
-        return maintenance.measure_slack(self._parts.writer.store)
+        return maintenance.measure_reclaimable(self._parts.writer.store)
 
     def unused_artifacts(self, versions: int) -> UnusedArtifacts:
         return maintenance.find_obsolete(self._parts.writer.store, versions).summary
@@ -231,7 +231,7 @@ class EngineActuators:
         return maintenance.drop_obsolete(store, maintenance.find_obsolete(store, versions))
 
     def failing_components(self) -> tuple[str, ...]:
-        broken = (name for name in COMPONENTS if self._parts.board.state(name) in BROKEN)
+        broken = (name for name in COMPONENTS if self._parts.component_status.state(name) in BROKEN)
         return tuple(dict.fromkeys((*broken, *(self._parts.failing() if self._parts.failing else ()))))
 
     def recover_component(self, component: str) -> ActionResult:

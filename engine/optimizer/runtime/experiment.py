@@ -240,15 +240,15 @@ class Experiment:
 
     def _describe(self) -> str:
         pause = self._design.pause
-        words = [self._direct.detail]
+        notes = [self._direct.detail]
         if not math.isfinite(self._change):
-            words.append("not measured: the engine stopped, the clock was set or the metric had no samples")
+            notes.append("not measured: the engine stopped, the clock was set or the metric had no samples")
         elif self._seconds > pause:
             took, limit = units.format_duration(self._seconds), units.format_duration(pause)
-            words.append(f"it took {took}, longer than the pause of {limit}, so it is not pooled with the others")
+            notes.append(f"it took {took}, longer than the pause of {limit}, so it is not pooled with the others")
         if self._harm is not None:
-            words.append(f"harmed: {self._harm}")
-        return "; ".join(words)
+            notes.append(f"harmed: {self._harm}")
+        return "; ".join(notes)
 
 
 def execute_action(parts: ExperimentParts, action: Action, report_progress: ReportProgress, *, dry_run: bool = False) -> ActionResult:

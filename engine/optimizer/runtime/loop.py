@@ -98,10 +98,10 @@ class OptimizerLoop:
         """Read the rules that people have changed and put them in force."""
         changed: list[Rule] = []
         base = {rule.name: rule for rule in merge_rules(self._settings.rules)}
-        for name, words in self._reader.rules().items():
+        for name, fields in self._reader.rules().items():
             try:
-                actions = (*self.actions, *words.get("actions", "").split(","))  # an action that no longer exists is passed over
-                changed.append(parse_rule(name, words, base.get(name), actions))
+                actions = (*self.actions, *fields.get("actions", "").split(","))  # an action that no longer exists is passed over
+                changed.append(parse_rule(name, fields, base.get(name), actions))
             except ValueError as error:
                 LOG.warning("a changed rule is not in force: %s", error)
         last = None if self._opened else self._reader.last_rule_states()

@@ -42,7 +42,7 @@ def _head(report: Report) -> str:
 
 
 def _skill(skill: Report) -> str:
-    lines = ["out-of-sample skill at the first horizon (R² against the naive forecast, 95 % interval)"]
+    lines = ["out-of-sample skill at the first horizon (R² against a forecast of no change, 95 % interval)"]
     width = max((len(name) for name in skill), default=0)
     for name, row in skill.items():
         low, high = _number(row.get("low"), 4, signed=True), _number(row.get("high"), 4, signed=True)
@@ -83,9 +83,9 @@ def _execution(execution: Report) -> str:
         row = execution.get(kind) or {}
         if not row.get("orders"):
             continue
-        cost = "" if kind == "aggressive" else ", against taking at once: not enough data"
+        cost = "" if kind == "aggressive" else ", compared with filling at once: not enough data"
         if row.get("shortfall_bps") is not None:
-            cost = f", against taking at once {_number(row['shortfall_bps'], 2, 'bps', signed=True)} ({_bps_interval(row)})"
+            cost = f", compared with filling at once {_number(row['shortfall_bps'], 2, 'bps', signed=True)} ({_bps_interval(row)})"
         refused = "" if row["offered"] else "; no longer recommended"
         lines.append(f"  {kind:<12} {row['orders']:,} orders, filled {_percent(row.get('filled'))}{cost}{refused}")
     return "\n".join(lines) if len(lines) > 1 else ""

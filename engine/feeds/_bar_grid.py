@@ -82,7 +82,7 @@ def align_tapes(tapes: tuple[Tape, ...], wanted: int | None, since: int | None, 
     """
     interval, offset, base = _find_clock(tapes, wanted)
     if latency >= interval and any(tape.books for tape in tapes):
-        shown, length = (units.format_setting(ns / 1e6, "ms") for ns in (latency, interval))
+        shown, length = (units.format_ms(ns / 1e6) for ns in (latency, interval))
         raise BadRecording(f"a latency of {shown} does not fit into bars of {length}: lower the latency or lengthen the interval")
     tapes = tuple(_drop_strays(tape, base, offset) for tape in tapes)
     all_bars = [_build_bars(tape, interval, offset) for tape in tapes]

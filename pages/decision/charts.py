@@ -129,7 +129,7 @@ def _add_models(figure: Figure, decision: DecisionDetails, horizon: int, axis: s
     }
     hover = [
         f"<b>{escape_text(vote.model)}</b> {escape_text(vote.version or '')}<br>forecast {units.format_bps(vote.bps, signed=True)}"
-        f"<br>trust {units.format_number(vote.trust, 2)}, weight {units.format_number(vote.weight, 3)}"
+        f"<br>reliability {units.format_number(vote.trust, 2)}, weight {units.format_number(vote.weight, 3)}"
         for vote in there
     ]
     figure.add_trace(

@@ -62,7 +62,7 @@ def test_what_the_engine_keeps_is_counted_by_its_values() -> None:
     window.decay_weights(1_000, 10.0)
     sizes = {cache.name: cache.measure() for cache in engine_caches()}
     assert sizes["window.decay_weights"] == (1, 8_000)
-    assert sizes["domain.record._words"][1] is None  # bounded by their number, not counted in bytes
+    assert sizes["domain.record._strings"][1] is None  # bounded by their number, not counted in bytes
 
 
 def test_a_young_engine_with_small_caches_declines(tmp_path: Path) -> None:

@@ -135,7 +135,7 @@ REFUSED = [
     ("no time", "bars", BAR, [bar(0), ("", 1, 1, 1, 1, 1)], r"row 2 has no ts"),
     ("a word for a price", "bars", BAR, [bar(0), (START + MINUTE, "ten", 1, 1, 1, 1)], r"row 2 has the open 'ten'"),
     ("a negative price", "bars", BAR, [bar(0, 0.5), bar(1)], r"has negative prices in 1 of its 2 rows, first -0\.5 in row 1"),
-    ("no sound bar", "bars", BAR, [(START, 0, 0, 0, 0, 1)], r"bars\.csv has no valid row: 1 have a price of 0"),
+    ("no sound bar", "bars", BAR, [(START, 0, 0, 0, 0, 1)], r"bars\.csv has no valid row: 1 has a price of 0"),
     ("trades back in time", "trades", TRADE, [(START + 1, 1, 1, "buy"), (START, 1, 1, "buy")], r"trades\.csv: row 2 goes back"),
     ("trades without a side", "trades", "ts,price,size", [(START, 1, 1)], r"trades\.csv lacks side"),
     ("books back in time", "books", BOOK, [(START + 1, 1, 1, 2, 1), (START, 1, 1, 2, 1)], r"books\.csv: row 2 goes back"),

@@ -43,9 +43,12 @@ def trim_cache(context: ActionContext) -> ActionResult:
     unused = context.actuators.unused_artifacts(KEEP_VERSIONS) if context.dry_run else _drop(context)
     total = tally.bytes + unused.bytes
     refused = f"; {len(tally.refused):,} failed: {', '.join(tally.refused[:3])}" if tally.refused else ""
-    if not (tally.files or unused.artifacts or unused.knobs):
+    if not (tally.files or unused.artifacts or unused.configurations):
         return ActionResult(0.0, "bytes", f"nothing to trim: every model is needed, no archive is old, no draft is abandoned{refused}", done=False)
-    versions, configurations = units.format_count(unused.artifacts, "model version"), units.format_count(unused.knobs, "trading configuration")
+    versions, configurations = (
+        units.format_count(unused.artifacts, "model version"),
+        units.format_count(unused.configurations, "trading configuration"),
+    )
     summary = f"{_describe(tally)}; {versions} and {configurations}, {units.format_bytes(unused.bytes)} of the store"
     if context.dry_run:
         return ActionResult(0.0, "bytes", f"dry run: would drop {summary}", done=False)
@@ -54,7 +57,7 @@ def trim_cache(context: ActionContext) -> ActionResult:
 
 def _drop(context: ActionContext) -> UnusedArtifacts:
     unused = context.actuators.unused_artifacts(KEEP_VERSIONS)
-    return context.actuators.drop_unused_artifacts(KEEP_VERSIONS) if unused.artifacts or unused.knobs else unused
+    return context.actuators.drop_unused_artifacts(KEEP_VERSIONS) if unused.artifacts or unused.configurations else unused
 
 
 def _sweep(context: ActionContext, name: str, tally: TrimTally, choose: Callable[[list[PlainFile]], list[PlainFile]]) -> None:

@@ -54,9 +54,9 @@ def follow(symbol: str) -> None:
 
 def draw(decision: DecisionDetails, *, following: bool = False) -> None:
     widgets.show_html(tables.render_header(decision, following=following))
-    words = text.explain_decision(decision)
-    if words is not None:
-        widgets.show_text(words)
+    explanation = text.explain_decision(decision)
+    if explanation is not None:
+        widgets.show_text(explanation)
     widgets.show_tiles(tables.build_decision_tiles(decision))
     left, right = st.columns([7, 5], gap="medium")
     with left:

@@ -11,20 +11,20 @@ from engine.domain.intents import ADD, CUT, FLAT, OPEN, classify_intent
 from engine.domain.record import Record
 
 FORECAST_GATES = frozenset({"edge above cost", "minimum trade", "minimum order"})  # gates that a different forecast alone can pass
-GATE_SENTENCES = {  # the meaning of a failed gate, with its {value} and {limit}
-    "fresh data": "the last fresh bar is {value} bars old",
+GATE_SENTENCES = {  # the meaning of a failed gate, with its {value}, as {bars} or {phases} where it counts them, and its {limit}
+    "fresh data": "the last fresh bar is {bars} old",
     "not paused": "the engine is paused",
-    "no degraded phase": "{value} phases fell back",
+    "no degraded phase": "{phases} fell back",
     "valid book": "the book is crossed, malformed or missing",
     "not flattened": "the position is kept closed by a flatten command",
     "history": "only {value} of the {limit} required bars are known",
     "spread": "the spread of {value} bps is above {limit} bps",
-    "active models": "{value} models are active and {limit} are required",
+    "active models": "the number of active models is {value}, below the required {limit}",
     "proven skill": "the lower bound of its skill is {value} % and must be above 0",
     "in distribution": "{value} % of the features are outside the range of the training data and at most {limit} % may be",
     "agreement": "{value} % of the weighted predictions agree and {limit} % must",
     "edge above cost": "the expected move of {value} bps does not reach the round-trip cost of {limit} bps",
-    "cooldown": "the last losing trade was {value} bars ago and {limit} must pass",
+    "cooldown": "the last losing trade was {bars} ago and {limit} must pass",
     "daily loss": "the loss of the day is {value} % and the limit is {limit} %",
     "drawdown": "equity is {value} % below its peak and the limit is {limit} %",
     "minimum trade": "the change of {value} % of equity is below the minimum of {limit} %",
@@ -141,7 +141,7 @@ def _counterfactual(facts: DecisionFacts) -> str:
 
 def describe_fault(kind: str, bars: float | None) -> str:
     """Describe a fault of the data and its duration, the kind of incident first."""
-    count = "an unknown number of bars" if bars is None else units.format_count(round(bars), "bar")
+    count = _count(bars, "bar")
     if kind not in FAULT_SENTENCES:
         return f"{kind} for {count}"
     return FAULT_SENTENCES[kind].format(bars=count, repeat="repeats" if bars == 1 else "repeat")
@@ -154,7 +154,9 @@ def _why(failed: FailedGate) -> str:
         return f"{failed.gate} did not pass"
     if failed.gate == "proven skill" and failed.value is None:
         return "the lower bound of its skill is not measured yet and must be above 0"
-    return GATE_SENTENCES[failed.gate].format(value=_number(failed.value), limit=_number(failed.limit))
+    return GATE_SENTENCES[failed.gate].format(
+        value=_number(failed.value), limit=_number(failed.limit), bars=_count(failed.value, "bar"), phases=_count(failed.value, "phase")
+    )
 
 
 def _closer_to_flat(facts: DecisionFacts) -> bool:
@@ -165,6 +167,10 @@ def _share(share: float | None) -> str:
     if share is None:
         return "an unknown position"
     return "no position" if abs(share) < 5e-5 else f"{units.format_percent(share, signed=True)} of equity"
+
+
+def _count(value: float | None, thing: str) -> str:
+    return f"an unknown number of {thing}s" if value is None else units.format_count(round(value), thing)
 
 
 def _number(value: float | None) -> str:

@@ -155,3 +155,16 @@ def test_skill_that_the_session_proves_and_the_present_denies_has_gone(
 def test_skill_that_is_not_measured_is_not_called_a_number() -> None:
     blank = replace(HELD, failed_gates=(FailedGate("proven skill", None, 0.0),))
     assert "the lower bound of its skill is not measured yet and must be above 0." in explain_decision(blank)[1]
+
+
+@pytest.mark.parametrize(
+    ("gate", "value", "words"),
+    [
+        ("fresh data", 1.0, "the last fresh bar is 1 bar old"),
+        ("fresh data", 3.0, "the last fresh bar is 3 bars old"),
+        ("no degraded phase", 1.0, "1 phase fell back"),
+        ("cooldown", None, "the last losing trade was an unknown number of bars ago and 6 must pass"),
+    ],
+)
+def test_a_count_of_one_is_singular(gate: str, value: float | None, words: str) -> None:
+    assert f": {words}." in explain_decision(replace(HELD, failed_gates=(FailedGate(gate, value, 6.0),)))[1]

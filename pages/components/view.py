@@ -62,7 +62,7 @@ def _show_phase_times(latency: LatencyStats | None) -> None:
 
 
 def _show_recoveries() -> None:
-    widgets.show_heading("Recoveries", f"the newest {NEWEST} faults, each with its time to recovery without a person", term="recovery")
+    widgets.show_heading("Recoveries", f"the newest {NEWEST} faults, each with the time to its automatic recovery", term="recovery")
     rows = tables.list_recoveries(cache.fetch_recoveries(limit=NEWEST), cache.current_time())
     table = render_table(tables.RECOVERIES, rows, label="Faults and their recoveries", empty="no component has failed yet")
     live.show_live_table(table, key="recoveries", reserved=ROWS)

@@ -23,7 +23,7 @@ ORDER_TYPES = {
 _POSITIONS = (*text_columns("Symbol", "Side"), *number_columns("Size", "Entry", "Mark", "Value", "Unrealised P&L", "Share of equity", "Target"))
 _EXECUTION = (
     Column("Order type"),
-    *number_columns("Orders ended", "Filled", "Unfilled", "Cost against aggressive, bps", "95 % interval", "n"),
+    *number_columns("Finished orders", "Filled", "Unfilled", "Cost against aggressive, bps", "95 % interval", "n"),
     Column("Recommended"),
 )
 _WORKING = (*text_columns("Symbol", "Side", "Order type"), *number_columns("Remaining", "Requested", "Limit price", "Age, bars"))

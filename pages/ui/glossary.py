@@ -76,7 +76,7 @@ TERMS = {
     "limit": "The value that a gate's value must reach or must not exceed.",
     "borrow and funding": "The cost of holding positions: the borrow rate on shorts and the funding of perpetual contracts.",
     "cost against aggressive": "The implementation shortfall of an order against filling all of it at once at the decision.",
-    "half-spread": "Half the distance between the best bid and the best ask: the cost of taking once.",
+    "half-spread": "Half the distance between the best bid and the best ask: the cost of crossing the spread once.",
     "volatility per bar": "The standard deviation of a bar's return, in basis points.",
     "seed": "The start of the random numbers: the same seed gives the same market and the same run.",
     "turnover": "The value of everything bought and sold.",
@@ -108,7 +108,7 @@ TERMS = {
     "p99": "The time that 99 of 100 ticks did not exceed.",
     "phase": "One of the ten steps of a decision, from data to learning; each has a fallback.",
     "pressure": "The share of time in which work waited for CPU, memory or disk (PSI of the Linux kernel).",
-    "recovery": "The return of a failed component to service without a person.",
+    "recovery": "The return of a failed component to service without human help.",
     "checkpoint": "The stored state of the engine from which later ticks can be decided again.",
     "stale bar": "A symbol without a fresh bar at a decision.",
     # optimizer

@@ -53,7 +53,7 @@ class RunBacktest(Arguments, frozen=True, kw_only=True):
                 raise SchemaError(f"{name} is for {'a recording' if simulated else 'the simulated market'}")
 
     def command_line(self) -> list[str]:
-        """The words of `python -m engine backtest` that run it; each value is one word with its flag, so that none is a flag of its own."""
+        """The arguments of `python -m engine backtest` that run it; each value is joined to its flag, so that none is read as a flag."""
         flags = {
             "symbols": self.symbols, "from": self.since, "to": self.until, "interval": self.interval, "seed": self.seed,
             "signal": None if self.signal is None else f"{self.signal:.12g}", "bars": self.bars, "symbol-count": self.symbol_count,

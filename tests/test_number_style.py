@@ -17,7 +17,7 @@ NUMBERS_OF_SETTINGS = {  # a setting or a constant, as it was typed
 }  # fmt: skip
 TEXTS_OF_STATE = {"engine/evidence/incidents.py"}  # the detail of an incident is part of the state, which a replay compares
 BYTES_OF_FILES = {  # errors and notes about files, for people who look at the files themselves
-    "engine/cli/backup.py", "engine/store/backup.py", "engine/store/codec.py", "engine/store/maintenance.py",
+    "engine/store/backup.py", "engine/store/codec.py", "engine/store/maintenance.py",
 }  # fmt: skip
 
 

@@ -114,7 +114,7 @@ def resolve_settings(options: argparse.Namespace, *, headless: bool = True, **mo
 
 
 def add_store_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--store", metavar="URL", help="another store than the settings' own, e.g. sqlite:////data/podium.db")
+    parser.add_argument("--store", metavar="URL", help="a store other than that of the settings, e.g. sqlite:////data/podium.db")
 
 
 def resolve_store_url(options: argparse.Namespace) -> str:

@@ -26,7 +26,7 @@ Finding = tuple[str, str]  # ok, note or wrong; and a sentence
 
 
 def _add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--quiet", action="store_true", help="only what is wrong")
+    parser.add_argument("--quiet", action="store_true", help="print only what is wrong")
     parser.add_argument(
         "--repair", action="store_true", help="repair the store as far as that is safe, while no engine runs; its earlier state is kept in a copy"
     )

@@ -95,7 +95,7 @@ def align_tapes(tapes: tuple[Tape, ...], wanted: int | None, since: int | None, 
     if until is not None:
         numbers = numbers[opens + interval <= until]
     if not len(numbers):
-        raise BadRecording("the recording has no bar in the time asked for: widen it")
+        raise BadRecording("the recording has no bar in the requested time: widen it")
     stale = max(STALE, interval)
     cells = tuple(None if tape.books is None else measure_cells(tape.books, stale) for tape in tapes)
     return replace(_fill_grid(tapes, grids, _cut_silences(numbers), interval, offset, latency), counts=counts, flow_cells=cells)

@@ -74,7 +74,7 @@ def test_reading_resumes_after_a_time(tmp_path: Path) -> None:
 def test_a_part_of_the_time_can_be_asked_for(tmp_path: Path) -> None:
     write(tmp_path, "A", "bars", BAR, [bar(i) for i in range(10)])
     assert minutes(RecordedFeed(tmp_path, since=START + 3 * MINUTE, until=START + 6 * MINUTE).slices(None)) == [4.0, 5.0, 6.0]
-    with pytest.raises(BadRecording, match="no bar in the time asked for"):
+    with pytest.raises(BadRecording, match="no bar in the requested time"):
         RecordedFeed(tmp_path, since=START + 30 * MINUTE)
 
 

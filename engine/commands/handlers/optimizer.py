@@ -125,6 +125,6 @@ COMMANDS = (
     CommandType("optimize", "run an optimization, or report what it would do", Optimize, CommandTiming.WORKER, optimize),
     CommandType("rule", "change, add or reset a rule of the optimizer", ChangeRule, CommandTiming.IMMEDIATE, change_rule, READERS),
     CommandType("mode", "set how far the optimizer may go with an action", SetMode, CommandTiming.IMMEDIATE, set_mode),
-    CommandType("licence", "give an action its licence back, or take it", SetLicence, CommandTiming.IMMEDIATE, set_licence),
+    CommandType("licence", "restore or withdraw an action's licence", SetLicence, CommandTiming.IMMEDIATE, set_licence),
     CommandType("approve", "answer a request of the optimizer; yes runs its action", AnswerRequest, CommandTiming.IMMEDIATE, answer_request),
 )

@@ -142,7 +142,7 @@ class OptimizerLoop:
         now = self._parts.clock.tick()
         for number, request in list(self.approval_requests.items()):
             if now > request.until:
-                self._save_answer(number, f"asked for approval to run {request.action}: nobody answered within {units.format_age(APPROVAL_SECONDS)}")
+                self._save_answer(number, f"requested approval to run {request.action}: nobody answered within {units.format_age(APPROVAL_SECONDS)}")
                 self._move(number, FiringState.EXPIRED)
                 self.approval_requests.pop(number, None)
         for number in [

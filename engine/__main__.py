@@ -21,14 +21,14 @@ except (ImportError, OSError) as error:
 EXIT_CRASH = 70  # exit code of an unexpected error
 
 
-def main(words: list[str]) -> int:
+def main(argv: list[str]) -> int:
     """Run one subcommand and give its exit code; what cannot be done is one line on stderr."""
     try:
-        require_plain_text(words)
+        require_plain_text(argv)
         commands = list_subcommands()
-        if words and not words[0].startswith("-"):
-            words = words[:1] if find_subcommand(commands, words[0]).is_reserved else words
-        options = build_parser(commands).parse_args(words)
+        if argv and not argv[0].startswith("-"):
+            argv = argv[:1] if find_subcommand(commands, argv[0]).is_reserved else argv
+        options = build_parser(commands).parse_args(argv)
         if options.command is None:
             raise UsageError(f"give a command: {', '.join(command.name for command in commands)}")
         return find_subcommand(commands, options.command).run(options)

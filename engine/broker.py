@@ -139,7 +139,7 @@ def mark_to_market(account: Account, bar: MarketSnapshot, capital: float, config
     equity = account.cash + _sum(account.positions * price)
     benchmark = np.where(np.isnan(account.benchmark_units) & np.isfinite(price), capital / len(price) / price, account.benchmark_units)
     held = np.isfinite(benchmark)
-    naive = capital * float((~held).sum()) / len(price) + _sum(benchmark * price)
+    benchmark_equity = capital * float((~held).sum()) / len(price) + _sum(benchmark * price)
     day = bar.at // DAY
     return replace(
         account,
@@ -148,7 +148,7 @@ def mark_to_market(account: Account, bar: MarketSnapshot, capital: float, config
         peak_equity=max(account.peak_equity, equity),
         day=day,
         day_open_equity=account.day_open_equity if day == account.day else account.equity,
-        benchmark_equity=naive,
+        benchmark_equity=benchmark_equity,
         benchmark_units=benchmark,
     )
 

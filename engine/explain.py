@@ -6,24 +6,25 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from engine import units
 from engine.domain.intents import ADD, CUT, FLAT, OPEN, classify_intent
 from engine.domain.record import Record
 
 FORECAST_GATES = frozenset({"edge above cost", "minimum trade", "minimum order"})  # gates that a different forecast alone can pass
-GATE_SENTENCES = {  # the meaning of a failed gate, with its {value} and {limit}
-    "fresh data": "the last fresh bar is {value} bars old",
+GATE_SENTENCES = {  # the meaning of a failed gate, with its {value}, as {bars} or {phases} where it counts them, and its {limit}
+    "fresh data": "the last fresh bar is {bars} old",
     "not paused": "the engine is paused",
-    "no degraded phase": "{value} phases fell back",
+    "no degraded phase": "{phases} fell back",
     "valid book": "the book is crossed, malformed or missing",
     "not flattened": "the position is kept closed by a flatten command",
     "history": "only {value} of the {limit} required bars are known",
     "spread": "the spread of {value} bps is above {limit} bps",
-    "active models": "{value} models are active and {limit} are required",
+    "active models": "the number of active models is {value}, below the required {limit}",
     "proven skill": "the lower bound of its skill is {value} % and must be above 0",
     "in distribution": "{value} % of the features are outside the range of the training data and at most {limit} % may be",
     "agreement": "{value} % of the weighted predictions agree and {limit} % must",
     "edge above cost": "the expected move of {value} bps does not reach the round-trip cost of {limit} bps",
-    "cooldown": "the last losing trade was {value} bars ago and {limit} must pass",
+    "cooldown": "the last losing trade was {bars} ago and {limit} must pass",
     "daily loss": "the loss of the day is {value} % and the limit is {limit} %",
     "drawdown": "equity is {value} % below its peak and the limit is {limit} %",
     "minimum trade": "the change of {value} % of equity is below the minimum of {limit} %",
@@ -82,9 +83,9 @@ def _expectation(facts: DecisionFacts) -> str:
     bars = "the next bar" if facts.horizon == 1 else f"the next {facts.horizon} bars"
     if facts.expected_bps is None:
         return f"No model was active, so there is no forecast for {bars}."
-    interval = "" if facts.low_bps is None or facts.high_bps is None else f" ({facts.low_bps:+.1f} to {facts.high_bps:+.1f}, 90 %)"
-    cost = "" if facts.cost_bps is None else f" A round trip costs {facts.cost_bps:.1f} bps."
-    return f"The ensemble expects {facts.expected_bps:+.1f} bps over {bars}{interval}.{cost}"
+    interval = "" if facts.low_bps is None or facts.high_bps is None else f" ({units.format_interval(facts.low_bps, facts.high_bps)}, 90 %)"
+    cost = "" if facts.cost_bps is None else f" A round trip costs {units.format_bps(facts.cost_bps)}."
+    return f"The ensemble expects {units.format_bps(facts.expected_bps, signed=True)} over {bars}{interval}.{cost}"
 
 
 def _action(facts: DecisionFacts) -> str:
@@ -124,7 +125,7 @@ def _version(facts: DecisionFacts) -> str:
         return ""
     return (
         "The new versions of the models disagree with the versions whose skill is proven: "
-        f"they may use {facts.inherited * 100:.0f} % of the proven size until their own record allows more."
+        f"they may use {units.format_percent(facts.inherited, 0)} of the proven size until their own record allows more."
     )
 
 
@@ -135,12 +136,12 @@ def _counterfactual(facts: DecisionFacts) -> str:
     direction = "higher" if facts.edge_to_flip_bps > 0 else "lower"
     would = "held" if facts.action != "hold" else "bought" if facts.edge_to_flip_bps > 0 else "sold"
     also = f" and had {_names(others)} passed" if others and facts.action == "hold" else ""
-    return f"It would have {would} had the expected move been {abs(facts.edge_to_flip_bps):.1f} bps {direction}{also}."
+    return f"It would have {would} had the expected move been {units.format_bps(abs(facts.edge_to_flip_bps))} {direction}{also}."
 
 
 def describe_fault(kind: str, bars: float | None) -> str:
     """Describe a fault of the data and its duration, the kind of incident first."""
-    count = "an unknown number of bars" if bars is None else "1 bar" if bars == 1 else f"{bars:.0f} bars"
+    count = _count(bars, "bar")
     if kind not in FAULT_SENTENCES:
         return f"{kind} for {count}"
     return FAULT_SENTENCES[kind].format(bars=count, repeat="repeats" if bars == 1 else "repeat")
@@ -151,7 +152,11 @@ def _why(failed: FailedGate) -> str:
         return describe_fault(failed.fault, failed.value)
     if failed.gate not in GATE_SENTENCES:
         return f"{failed.gate} did not pass"
-    return GATE_SENTENCES[failed.gate].format(value=_number(failed.value), limit=_number(failed.limit))
+    if failed.gate == "proven skill" and failed.value is None:
+        return "the lower bound of its skill is not measured yet and must be above 0"
+    return GATE_SENTENCES[failed.gate].format(
+        value=_number(failed.value), limit=_number(failed.limit), bars=_count(failed.value, "bar"), phases=_count(failed.value, "phase")
+    )
 
 
 def _closer_to_flat(facts: DecisionFacts) -> bool:
@@ -161,13 +166,17 @@ def _closer_to_flat(facts: DecisionFacts) -> bool:
 def _share(share: float | None) -> str:
     if share is None:
         return "an unknown position"
-    return "no position" if abs(share) < 5e-5 else f"{share * 100:+.1f} % of equity"
+    return "no position" if abs(share) < 5e-5 else f"{units.format_percent(share, signed=True)} of equity"
+
+
+def _count(value: float | None, thing: str) -> str:
+    return f"an unknown number of {thing}s" if value is None else units.format_count(round(value), thing)
 
 
 def _number(value: float | None) -> str:
     if value is None:
         return "an unknown number"
-    return f"{value:.0f}" if value == round(value) else f"{value:.2f}"
+    return units.format_number(value, 0 if value == round(value) else 2)
 
 
 def _names(gates: list[str]) -> str:

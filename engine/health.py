@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
+from engine import units
 from engine.domain.record import Record
 
 SECOND = 1_000_000_000  # ns
@@ -93,8 +94,8 @@ def recent_clock_step(step: ClockStep | None, now: int, seconds: float) -> Clock
 def describe_clock_step(step: ClockStep) -> str:
     """Describe a step of the clock."""
     if step.seconds < 0:
-        return f"the wall clock went back by {-step.seconds:,.0f} s"
-    return f"the wall clock went forward by {step.seconds:,.0f} s: it was set, or the machine slept"
+        return f"the wall clock went back by {units.format_duration(-step.seconds)}"
+    return f"the wall clock went forward by {units.format_duration(step.seconds)}: it was set, or the machine slept"
 
 
 def judge_health(inputs: HealthInputs) -> Health:
@@ -124,10 +125,10 @@ def _no_engine(inputs: HealthInputs) -> str | None:
     if inputs.heartbeat_at is None:
         return "no engine runs on this store"
     if is_in_future(inputs.heartbeat_at, inputs.now):
-        ahead = (inputs.heartbeat_at - inputs.now) / SECOND
-        return f"the engine's last heartbeat is dated {ahead:,.0f} s in the future and counts as missing: the clock went back, and none has followed"
+        ahead = units.format_duration((inputs.heartbeat_at - inputs.now) / SECOND)
+        return f"the engine's last heartbeat is dated {ahead} in the future and counts as missing: the clock went back, and none has followed"
     silent = (inputs.now - inputs.heartbeat_at) / SECOND
-    return f"the engine's last heartbeat was {silent:.0f} s ago" if silent > HEARTBEAT_SECONDS else None
+    return f"the engine's last heartbeat was {units.format_age(silent)} ago" if silent > HEARTBEAT_SECONDS else None
 
 
 def _stalled(inputs: HealthInputs) -> str | None:
@@ -145,15 +146,15 @@ def _stalled(inputs: HealthInputs) -> str | None:
     if waited <= (max(START_SECONDS, limit) if first else limit):
         return None
     if since == stepped:
-        return f"no tick for {waited:.0f} s, since {describe_clock_step(inputs.clock_step)}" if inputs.clock_step else None
-    return f"no tick since the start {waited:.0f} s ago" if first else f"the last tick was decided {waited:.0f} s ago"
+        return f"no tick for {units.format_age(waited)}, since {describe_clock_step(inputs.clock_step)}" if inputs.clock_step else None
+    return f"no tick since the start {units.format_age(waited)} ago" if first else f"the last tick was decided {units.format_age(waited)} ago"
 
 
 def _waiting_for(inputs: HealthInputs) -> str | None:
     """Return what a live engine still waits for before it is healthy."""
     if inputs.decided_at is not None and is_in_future(inputs.decided_at, inputs.now):
-        ahead = (inputs.decided_at - inputs.now) / SECOND
-        return f"waiting for the next tick: the last is dated {ahead:,.0f} s in the future and counts as missing, because the clock went back"
+        ahead = units.format_duration((inputs.decided_at - inputs.now) / SECOND)
+        return f"waiting for the next tick: the last is dated {ahead} in the future and counts as missing, because the clock went back"
     started, decided, _ = _times(inputs)
     if decided is None or (started is not None and decided < started):
         return "waiting for the first tick since the start"

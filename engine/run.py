@@ -11,6 +11,7 @@ from typing import Generic, ParamSpec, TypeVar
 
 import numpy as np
 
+from engine import units
 from engine.domain.decision import LIMITS, REGIMES, Phase, Span
 from engine.domain.gates import GATES
 from engine.domain.market import Inputs
@@ -92,7 +93,7 @@ class PhaseRunner:
         result, error = self._attempt(phase, work, *args, **kwargs)
         ms = (self.clock() - begun) * 1e3
         if error is None and ms > self.deadline_ms:
-            error = f"took {ms:.0f} ms, the deadline is {self.deadline_ms:.0f} ms"
+            error = f"took {units.format_ms(ms)}, the deadline is {units.format_ms(self.deadline_ms)}"
         if result is None or error is not None:
             self.failed[phase] = error or "returned nothing"
             result = self._fall_back(phase, fallback, *args, **kwargs)

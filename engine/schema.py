@@ -199,5 +199,5 @@ def _annotations(record: type) -> dict[str, Any]:
 
 def join_names(names: Iterable[str]) -> str:
     """Names as a sentence lists them: 'a, b and c'."""
-    words = list(names)
-    return " and ".join((", ".join(words[:-1]), words[-1])) if len(words) > 1 else "".join(words)
+    items = list(names)
+    return " and ".join((", ".join(items[:-1]), items[-1])) if len(items) > 1 else "".join(items)

@@ -28,6 +28,11 @@ def format_number(value: float | None, digits: int = 0, unit: str = "", *, signe
     return text.replace("-", "\N{MINUS SIGN}") + (f" {unit}" if unit else "")
 
 
+def format_setting(value: float, unit: str = "") -> str:
+    """Format a setting, a limit or a constant with the digits it was given with."""
+    return f"{value:,.10g}".replace("-", "\N{MINUS SIGN}") + (f" {unit}" if unit else "")
+
+
 def format_bps(value: float | None, *, signed: bool = False, missing: str = MISSING) -> str:
     return format_number(value, 1, "bps", signed=signed, missing=missing)
 

@@ -15,7 +15,7 @@ HELD = DecisionFacts("hold", 0.05, 0.05, 1, 8.0, None, None, 23.0, (FailedGate("
 
 def test_a_buy_says_what_was_expected_what_was_done_and_what_would_have_held() -> None:
     assert explain_decision(BOUGHT) == (
-        "The ensemble expects +31.2 bps over the next 3 bars (-10.0 to +72.5, 90 %). A round trip costs 23.0 bps.",
+        "The ensemble expects +31.2 bps over the next 3 bars (\N{MINUS SIGN}10.0 to +72.5, 90 %). A round trip costs 23.0 bps.",
         "It buys, from no position to +12.5 % of equity, to open a position: edge above cost. Every gate passed.",
         "It would have held had the expected move been 4.2 bps lower.",
     )
@@ -23,9 +23,10 @@ def test_a_buy_says_what_was_expected_what_was_done_and_what_would_have_held() -
 
 def test_a_sale_is_said_with_its_sign() -> None:
     sold = replace(BOUGHT, action="sell", position=0.1, target=-0.2, expected_bps=-31.24, edge_to_flip_bps=4.26)
-    assert explain_decision(sold)[0].startswith("The ensemble expects -31.2 bps")
+    assert explain_decision(sold)[0].startswith("The ensemble expects \N{MINUS SIGN}31.2 bps")
     assert explain_decision(sold)[1:] == (
-        "It sells, from +10.0 % of equity to -20.0 % of equity, to close the position and open the opposite one: edge above cost. Every gate passed.",
+        "It sells, from +10.0 % of equity to \N{MINUS SIGN}20.0 % of equity, "
+        "to close the position and open the opposite one: edge above cost. Every gate passed.",
         "It would have held had the expected move been 4.3 bps higher.",
     )
 
@@ -117,13 +118,13 @@ def test_an_order_says_what_it_is_for(position: float, target: float, purpose: s
 
 
 @pytest.mark.parametrize(
-    ("share", "words"), [(4.9e-5, "no position"), (5e-5, "+0.0 % of equity"), (-0.0004, "-0.0 % of equity"), (-0.0006, "-0.1 % of equity")]
+    ("share", "words"), [(4.9e-5, "no position"), (5e-5, "0.0 % of equity"), (-0.0004, "0.0 % of equity"), (-0.0006, "\N{MINUS SIGN}0.1 % of equity")]
 )
 def test_a_share_too_small_to_show_is_no_position(share: float, words: str) -> None:
     assert explain_decision(replace(HELD, position=share))[1].startswith(f"It holds {words}:")
 
 
-@pytest.mark.parametrize(("value", "words"), [(7.0, "7"), (7.25, "7.25"), (7.256, "7.26"), (-0.5, "-0.50"), (None, "an unknown number")])
+@pytest.mark.parametrize(("value", "words"), [(7.0, "7"), (7.25, "7.25"), (7.256, "7.26"), (-0.5, "\N{MINUS SIGN}0.50"), (None, "an unknown number")])
 def test_a_number_is_whole_or_has_two_decimals(value: float | None, words: str) -> None:
     assert f"the loss of the day is {words} %" in explain_decision(replace(HELD, failed_gates=(FailedGate("daily loss", value, 3.0),)))[1]
 
@@ -149,3 +150,21 @@ def test_skill_that_the_session_proves_and_the_present_denies_has_gone(
     whole: tuple[float | None, ...], bounds: tuple[float | None, ...], verdict: str
 ) -> None:
     assert judge_skill(whole, bounds) == verdict
+
+
+def test_skill_that_is_not_measured_is_not_called_a_number() -> None:
+    blank = replace(HELD, failed_gates=(FailedGate("proven skill", None, 0.0),))
+    assert "the lower bound of its skill is not measured yet and must be above 0." in explain_decision(blank)[1]
+
+
+@pytest.mark.parametrize(
+    ("gate", "value", "words"),
+    [
+        ("fresh data", 1.0, "the last fresh bar is 1 bar old"),
+        ("fresh data", 3.0, "the last fresh bar is 3 bars old"),
+        ("no degraded phase", 1.0, "1 phase fell back"),
+        ("cooldown", None, "the last losing trade was an unknown number of bars ago and 6 must pass"),
+    ],
+)
+def test_a_count_of_one_is_singular(gate: str, value: float | None, words: str) -> None:
+    assert f": {words}." in explain_decision(replace(HELD, failed_gates=(FailedGate(gate, value, 6.0),)))[1]

@@ -120,7 +120,7 @@ def test_a_late_result_is_discarded() -> None:
 
     runner = run(hands, deadline_ms=2_000.0)
     assert runner(Phase.LEARNING, late, instead) is spare
-    assert runner.spans[0].error == "took 2500 ms, the deadline is 2000 ms"
+    assert runner.spans[0].error == "took 2.5 s, the deadline is 2.0 s"
     assert runner.spans[0].ms == 2_750.0
 
 

@@ -110,7 +110,7 @@ def test_a_decision_under_rules_replays_from_what_is_stored() -> None:
 
 def test_a_backtest_says_what_holding_cost_on_the_terminal_too() -> None:
     carry = {"money": -12.5, "share": -0.000125, "borrow": -12.5, "funding": 0.0}
-    assert "borrow and funding -0.013% of capital" in _backtest_text._portfolio({"net_return": 0.01, "carry": carry})
+    assert "borrow and funding \N{MINUS SIGN}0.013 % of capital" in _backtest_text._portfolio({"net_return": 0.01, "carry": carry})
     assert "borrow and funding not measured yet" in _backtest_text._portfolio({"net_return": 0.01})
 
 

@@ -25,14 +25,14 @@ def rest_models(context: ActionContext) -> ActionResult:
     chosen = _chosen(serving)
     saved = sum(model.ms for model in chosen)
     if saved < MIN_SAVING_MS:
-        return ActionResult(0.0, "ms", f"nothing to rest: {_words(serving)}", done=False)
+        return ActionResult(0.0, "ms", f"nothing to rest: {_describe(serving)}", done=False)
     models = ", ".join(f"{model.name} ({units.format_ms(model.ms)}, {units.format_percent(model.weight, 0)} of the weight)" for model in chosen)
-    words = f"{models} of {len(serving)} models"
+    summary = f"{models} of {len(serving)} models"
     if context.dry_run:
-        return ActionResult(0.0, "ms", f"dry run: would rest {words}", done=False)
+        return ActionResult(0.0, "ms", f"dry run: would rest {summary}", done=False)
     context.actuators.resting_models.apply(tuple(sorted({*resting, *(model.name for model in chosen)})))
     total = sum(model.ms for model in serving)
-    return ActionResult(saved, "ms", f"{words} rest from the next tick on; forecasting {units.format_change(total, total - saved, 'ms')} per tick")
+    return ActionResult(saved, "ms", f"{summary} rest from the next tick on; forecasting {units.format_change(total, total - saved, 'ms')} per tick")
 
 
 def _chosen(serving: list[ModelCost]) -> list[ModelCost]:
@@ -48,7 +48,7 @@ def _chosen(serving: list[ModelCost]) -> list[ModelCost]:
     return chosen
 
 
-def _words(serving: list[ModelCost]) -> str:
+def _describe(serving: list[ModelCost]) -> str:
     if len(serving) <= MIN_MODELS:
         return f"{len(serving)} models serve, and {MIN_MODELS} must"
     total = units.format_ms(sum(model.ms for model in serving))

@@ -14,19 +14,19 @@ def clear_caches(context: ActionContext) -> ActionResult:
     held = context.actuators.caches()
     size = sum(cache.bytes or 0 for cache in held)
     if size < MIN_BYTES:
-        return ActionResult(0.0, "bytes", f"nothing worth clearing: {_words(held)}", done=False)
+        return ActionResult(0.0, "bytes", f"nothing worth clearing: {_describe(held)}", done=False)
     if context.dry_run:
-        return ActionResult(0.0, "bytes", f"dry run: would clear {_words(held)}; RSS is {units.format_bytes(resident_bytes())}", done=False)
+        return ActionResult(0.0, "bytes", f"dry run: would clear {_describe(held)}; RSS is {units.format_bytes(resident_bytes())}", done=False)
     before = resident_bytes()
     context.report_progress(0.1, "clearing caches")
     held = context.actuators.clear_caches()
     context.report_progress(0.7, "returning pages")
     returned = return_freed_pages()
     after = resident_bytes()
-    return ActionResult(float(before - after), "bytes", f"cleared {_words(held)}; {returned}; RSS {units.format_change(before, after, 'bytes')}")
+    return ActionResult(float(before - after), "bytes", f"cleared {_describe(held)}; {returned}; RSS {units.format_change(before, after, 'bytes')}")
 
 
-def _words(held: tuple[CacheUsage, ...]) -> str:
+def _describe(held: tuple[CacheUsage, ...]) -> str:
     """Their number, and the largest."""
     full = sorted((cache for cache in held if cache.entries), key=lambda cache: -(cache.bytes or 0))
     largest = ", ".join(f"{cache.name} {units.format_bytes(cache.bytes)}" for cache in full[:3] if cache.bytes)

@@ -31,7 +31,9 @@ class GarbageCollector:
             grown = f"since the last collection RSS changed by {change} and {waiting:,} objects were added"
             return ActionResult(0.0, "bytes", f"nothing to collect: {grown}", done=False)
         if context.dry_run:
-            detail = f"dry run: would collect all generations ({waiting:,} objects are new) and {_trim_words()}; RSS is {units.format_bytes(before)}"
+            detail = (
+                f"dry run: would collect all generations ({waiting:,} objects are new) and {_describe_trim()}; RSS is {units.format_bytes(before)}"
+            )
             return ActionResult(0.0, "bytes", detail, done=False)
         context.report_progress(0.1, "collecting")
         begun = perf_counter()
@@ -51,7 +53,7 @@ def _objects() -> int:
     return young + middle * first + old * first * second
 
 
-def _trim_words() -> str:
+def _describe_trim() -> str:
     return "return freed pages to the system" if can_return_pages() else "return none: this system has no malloc_trim"
 
 

@@ -16,15 +16,15 @@ def compact_data(context: ActionContext) -> ActionResult:
     stay as they are, so no decision changes. Ticks wait while the blocks are copied.
     """
     blocks = context.actuators.memory_blocks()
-    spare = [block for block in blocks if block.held > block.needed]
-    size = sum(block.held - block.needed for block in spare)
+    compactable = [block for block in blocks if block.held > block.needed]
+    size = sum(block.held - block.needed for block in compactable)
     if size < MIN_BYTES:
         held = sum(block.held for block in blocks)
         return ActionResult(
             0.0, "bytes", f"nothing worth compacting: {units.format_bytes(size)} of {units.format_bytes(held)} could be freed", done=False
         )
     if context.dry_run:
-        return ActionResult(0.0, "bytes", f"dry run: would free {_words(spare)}; RSS is {units.format_bytes(resident_bytes())}", done=False)
+        return ActionResult(0.0, "bytes", f"dry run: would free {_describe(compactable)}; RSS is {units.format_bytes(resident_bytes())}", done=False)
     before = resident_bytes()
     context.report_progress(0.1, "copying the rows in use")
     was = context.actuators.compact_memory()
@@ -33,10 +33,10 @@ def compact_data(context: ActionContext) -> ActionResult:
     after = resident_bytes()
     left = {block.name: block.held for block in context.actuators.memory_blocks()}
     freed = [MemoryBlock(block.name, block.rows, block.held, left.get(block.name, 0)) for block in was if block.held > left.get(block.name, 0)]
-    return ActionResult(float(before - after), "bytes", f"freed {_words(freed)}; {returned}; RSS {units.format_change(before, after, 'bytes')}")
+    return ActionResult(float(before - after), "bytes", f"freed {_describe(freed)}; {returned}; RSS {units.format_change(before, after, 'bytes')}")
 
 
-def _words(blocks: list[MemoryBlock]) -> str:
+def _describe(blocks: list[MemoryBlock]) -> str:
     return (
         ", ".join(f"{block.rows:,} rows of the {block.name} ({units.format_change(block.held, block.needed, 'bytes')})" for block in blocks)
         or "nothing"

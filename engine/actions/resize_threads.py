@@ -23,13 +23,13 @@ def resize_threads(context: ActionContext) -> ActionResult:
     now, desired = override.current(), _fitting(override.current(), override.default(), processors, free)
     load = f"{free:.1f} of {processors:g} processors are free"
     if desired == now:
-        return ActionResult(0.0, "threads", f"nothing to resize: {load}, and the engine uses {_words(now)}", done=False)
+        return ActionResult(0.0, "threads", f"nothing to resize: {load}, and the engine uses {_describe(now)}", done=False)
     if context.dry_run:
-        return ActionResult(0.0, "threads", f"dry run: {load}; would go from {_words(now)} to {_words(desired)}", done=False)
+        return ActionResult(0.0, "threads", f"dry run: {load}; would go from {_describe(now)} to {_describe(desired)}", done=False)
     before = psutil.Process().num_threads()
     override.apply(desired)
     after = psutil.Process().num_threads()
-    detail = f"{load}; {_words(now)} -> {_words(desired)}; threads of this process {before} -> {after} (new ones start with the next task)"
+    detail = f"{load}; {_describe(now)} -> {_describe(desired)}; threads of this process {before} -> {after} (new ones start with the next task)"
     return ActionResult(float(before - after), "threads", detail)
 
 
@@ -47,11 +47,11 @@ def _fitting(now: ThreadCounts, usual: ThreadCounts, processors: float, free: fl
 def restore_threads(context: ActionContext) -> ActionResult:
     """The increase in threads and processes."""
     return revert_override(
-        context, context.actuators.threads, "threads", lambda was, now: float(now.phases + now.training - was.phases - was.training), _words
+        context, context.actuators.threads, "threads", lambda was, now: float(now.phases + now.training - was.phases - was.training), _describe
     )
 
 
-def _words(threads: ThreadCounts) -> str:
+def _describe(threads: ThreadCounts) -> str:
     process = "process" if threads.training == 1 else "processes"
     return f"{threads.phases} phase threads and {threads.training} training {process}"
 

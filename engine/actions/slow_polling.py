@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from engine import units
 from engine.actions._overrides import revert_override
 from engine.domain.optimization import Action, ActionContext, ActionResult, PollingIntervals
 
@@ -21,12 +22,12 @@ def slow_polling(context: ActionContext) -> ActionResult:
     now, usual = override.current(), override.default()
     desired = _slower(now, usual)
     if desired == now:
-        return ActionResult(0.0, "runs per minute", f"nothing left to slow: {_words(now)}", done=False)
-    words = f"{_words(now)} -> {_words(desired)}"
+        return ActionResult(0.0, "runs per minute", f"nothing left to slow: {_describe(now)}", done=False)
+    summary = f"{_describe(now)} -> {_describe(desired)}"
     if context.dry_run:
-        return ActionResult(0.0, "runs per minute", f"dry run: would go from {words}", done=False)
+        return ActionResult(0.0, "runs per minute", f"dry run: would go from {summary}", done=False)
     override.apply(desired)
-    return ActionResult(_runs_per_minute(now) - _runs_per_minute(desired), "runs per minute", words)
+    return ActionResult(_runs_per_minute(now) - _runs_per_minute(desired), "runs per minute", summary)
 
 
 def _slower(now: PollingIntervals, usual: PollingIntervals) -> PollingIntervals:
@@ -43,13 +44,14 @@ def _runs_per_minute(pace: PollingIntervals) -> float:
 def restore_polling(context: ActionContext) -> ActionResult:
     """The increase in runs per minute."""
     return revert_override(
-        context, context.actuators.polling, "runs per minute", lambda was, now: _runs_per_minute(now) - _runs_per_minute(was), _words
+        context, context.actuators.polling, "runs per minute", lambda was, now: _runs_per_minute(now) - _runs_per_minute(was), _describe
     )
 
 
-def _words(pace: PollingIntervals) -> str:
-    ticks = f", ticks every {pace.ticks:g} s" if pace.ticks else ""
-    return f"probes every {pace.probes:g} s, commands every {pace.commands:g} s, heartbeats every {pace.heartbeats:g} s{ticks}"
+def _describe(pace: PollingIntervals) -> str:
+    ticks = f", ticks every {units.format_setting(pace.ticks, 's')}" if pace.ticks else ""
+    probes, commands, heartbeats = (units.format_setting(seconds, "s") for seconds in (pace.probes, pace.commands, pace.heartbeats))
+    return f"probes every {probes}, commands every {commands}, heartbeats every {heartbeats}{ticks}"
 
 
 ACTION = Action(

@@ -1,4 +1,4 @@
-"""Deletes obsolete versions of models, old log archives, and unfinished drafts."""
+"""Deletes obsolete model versions, old log archives, and unfinished drafts."""
 
 from __future__ import annotations
 
@@ -40,22 +40,24 @@ def trim_cache(context: ActionContext) -> ActionResult:
     _sweep(context, "logs", tally, lambda listed: [*_old_archives(listed), *_abandoned(listed, PART, context.now)])
     _sweep(context, "backtests", tally, lambda listed: _abandoned(listed, DRAFT, context.now))
     context.report_progress(0.5, "finding obsolete models")
-    spare = context.actuators.unused_artifacts(KEEP_VERSIONS) if context.dry_run else _drop(context)
-    total = tally.bytes + spare.bytes
+    unused = context.actuators.unused_artifacts(KEEP_VERSIONS) if context.dry_run else _drop(context)
+    total = tally.bytes + unused.bytes
     refused = f"; {len(tally.refused):,} failed: {', '.join(tally.refused[:3])}" if tally.refused else ""
-    if not (tally.files or spare.artifacts or spare.knobs):
+    if not (tally.files or unused.artifacts or unused.configurations):
         return ActionResult(0.0, "bytes", f"nothing to trim: every model is needed, no archive is old, no draft is abandoned{refused}", done=False)
-    words = (
-        f"{_words(tally)}; {spare.artifacts:,} versions of models and {spare.knobs:,} sets of knobs, {units.format_bytes(spare.bytes)} of the store"
+    versions, configurations = (
+        units.format_count(unused.artifacts, "model version"),
+        units.format_count(unused.configurations, "trading configuration"),
     )
+    summary = f"{_describe(tally)}; {versions} and {configurations}, {units.format_bytes(unused.bytes)} of the store"
     if context.dry_run:
-        return ActionResult(0.0, "bytes", f"dry run: would drop {words}", done=False)
-    return ActionResult(float(total), "bytes", f"dropped {words}{refused}")
+        return ActionResult(0.0, "bytes", f"dry run: would drop {summary}", done=False)
+    return ActionResult(float(total), "bytes", f"dropped {summary}{refused}")
 
 
 def _drop(context: ActionContext) -> UnusedArtifacts:
-    spare = context.actuators.unused_artifacts(KEEP_VERSIONS)
-    return context.actuators.drop_unused_artifacts(KEEP_VERSIONS) if spare.artifacts or spare.knobs else spare
+    unused = context.actuators.unused_artifacts(KEEP_VERSIONS)
+    return context.actuators.drop_unused_artifacts(KEEP_VERSIONS) if unused.artifacts or unused.configurations else unused
 
 
 def _sweep(context: ActionContext, name: str, tally: TrimTally, choose: Callable[[list[PlainFile]], list[PlainFile]]) -> None:
@@ -89,7 +91,7 @@ def _abandoned(listed: list[PlainFile], name: re.Pattern[str], now: int) -> list
     return [file for file in listed if name.fullmatch(file.name) and file.is_idle(now, DRAFT_SECONDS)]
 
 
-def _words(tally: TrimTally) -> str:
+def _describe(tally: TrimTally) -> str:
     return f"{tally.files:,} file{'' if tally.files == 1 else 's'}, {units.format_bytes(tally.bytes)}"
 
 

@@ -25,15 +25,15 @@ def enlarge_batches(context: ActionContext) -> ActionResult:
     now = override.current()
     desired = _larger(now)
     if commit_ms < SLOW_COMMIT_MS:
-        why = f"a transaction takes {units.format_ms(commit_ms)}, and {SLOW_COMMIT_MS:g} ms would be slow"
+        why = f"a transaction takes {units.format_ms(commit_ms)}, and {units.format_setting(SLOW_COMMIT_MS, 'ms')} would be slow"
         return ActionResult(0.0, "writes per minute", f"nothing to tune: {why}", done=False)
     if desired == now:
-        return ActionResult(0.0, "writes per minute", f"nothing to tune: batches are at their maximum, {_words(now)}", done=False)
-    words = f"a transaction takes {units.format_ms(commit_ms)}; {_words(now)} -> {_words(desired)}"
+        return ActionResult(0.0, "writes per minute", f"nothing to tune: batches are at their maximum, {_describe(now)}", done=False)
+    summary = f"a transaction takes {units.format_ms(commit_ms)}; {_describe(now)} -> {_describe(desired)}"
     if context.dry_run:
-        return ActionResult(0.0, "writes per minute", f"dry run: would enlarge batches: {words}", done=False)
+        return ActionResult(0.0, "writes per minute", f"dry run: would enlarge batches: {summary}", done=False)
     override.apply(desired)
-    return ActionResult(60.0 / now.write_seconds - 60.0 / desired.write_seconds, "writes per minute", words)
+    return ActionResult(60.0 / now.write_seconds - 60.0 / desired.write_seconds, "writes per minute", summary)
 
 
 def _larger(now: BatchSizes) -> BatchSizes:
@@ -47,13 +47,13 @@ def _larger(now: BatchSizes) -> BatchSizes:
 def restore_batches(context: ActionContext) -> ActionResult:
     """The increase in writes per minute."""
     return revert_override(
-        context, context.actuators.batches, "writes per minute", lambda was, now: 60.0 / now.write_seconds - 60.0 / was.write_seconds, _words
+        context, context.actuators.batches, "writes per minute", lambda was, now: 60.0 / now.write_seconds - 60.0 / was.write_seconds, _describe
     )
 
 
-def _words(batches: BatchSizes) -> str:
+def _describe(batches: BatchSizes) -> str:
     return (
-        f"readings written every {batches.write_seconds:g} s, the log checkpointed after {batches.wal_pages:,} pages, "
+        f"readings written every {units.format_setting(batches.write_seconds, 's')}, the log checkpointed after {batches.wal_pages:,} pages, "
         f"{batches.cache_bytes // 2**20:,} MB of pages in memory"
     )
 

@@ -10,17 +10,17 @@ MIN_BYTES = 1_000_000  # bytes of log and free pages below which it is not worth
 
 def tune_database(context: ActionContext) -> ActionResult:
     """Bytes that the store returned, as the store measured them."""
-    slack = context.actuators.reclaimable_space()
-    if slack.log_bytes + slack.free_bytes < MIN_BYTES:
-        return ActionResult(0.0, "bytes", f"nothing to tune: {_words(slack)}", done=False)
+    reclaimable = context.actuators.reclaimable_space()
+    if reclaimable.log_bytes + reclaimable.free_bytes < MIN_BYTES:
+        return ActionResult(0.0, "bytes", f"nothing to tune: {_describe(reclaimable)}", done=False)
     if context.dry_run:
-        return ActionResult(0.0, "bytes", f"dry run: would checkpoint the log, refresh statistics and compact; {_words(slack)}", done=False)
+        return ActionResult(0.0, "bytes", f"dry run: would checkpoint the log, refresh statistics and compact; {_describe(reclaimable)}", done=False)
     context.report_progress(0.1, "tuning the store")
     return context.tune_store()
 
 
-def _words(slack: ReclaimableSpace) -> str:
-    return f"the write-ahead log holds {units.format_bytes(slack.log_bytes)}, free pages {units.format_bytes(slack.free_bytes)}"
+def _describe(reclaimable: ReclaimableSpace) -> str:
+    return f"the write-ahead log holds {units.format_bytes(reclaimable.log_bytes)}, free pages {units.format_bytes(reclaimable.free_bytes)}"
 
 
 ACTION = Action(

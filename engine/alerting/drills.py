@@ -19,6 +19,7 @@ from urllib.parse import quote
 
 import numpy as np
 
+from engine import units
 from engine.alerting.delivery import Dispatcher, Sender
 from engine.alerting.messages import compose_drill
 from engine.alerting.sender_process import Notification
@@ -116,20 +117,20 @@ def drill_stop(clock: Clock, halted: StopEvent, home: str) -> tuple[bool, str]:
 
 
 def _stop_engine_in(home: Path, clock: Clock, halted: StopEvent) -> tuple[bool, str]:
-    words = [sys.executable, "-c", _GIVES_WAY, "run", "--feed", "simulated", "--ticks", str(TICKS)]
+    argv = [sys.executable, "-c", _GIVES_WAY, "run", "--feed", "simulated", "--ticks", str(TICKS)]
     child = subprocess.Popen(
-        words, cwd=home, env=_environment(home), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        argv, cwd=home, env=_environment(home), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         start_new_session=True,
     )  # fmt: skip
     try:
         if not _ticking(home / "podium.db", child, clock, halted):
-            return False, f"the throw-away engine decided nothing within {START_SECONDS:g} s"
+            return False, f"the throw-away engine decided nothing within {units.format_setting(START_SECONDS, 's')}"
         begun = clock.tick()
         child.send_signal(signal.SIGTERM)
         code = child.wait(STOP_SECONDS)
         took = clock.tick() - begun
     except subprocess.TimeoutExpired:
-        return False, f"it was still running {STOP_SECONDS:g} s after the stop"
+        return False, f"it was still running {units.format_setting(STOP_SECONDS, 's')} after the stop"
     finally:
         if child.poll() is None:
             child.kill()
@@ -214,8 +215,8 @@ def _opens(outcome: Outcome, inputs: Inputs) -> bool:
     after = held.copy()
     for order in outcome.orders:
         after[order.symbol] += order.units
-    slack = TOLERANCE * np.maximum(np.abs(held), 1.0)
-    return bool(((np.abs(after) > np.abs(held) + slack) | ((after * held < 0) & (np.abs(after) > slack))).any())
+    tolerance = TOLERANCE * np.maximum(np.abs(held), 1.0)
+    return bool(((np.abs(after) > np.abs(held) + tolerance) | ((after * held < 0) & (np.abs(after) > tolerance))).any())
 
 
 def _shut(outcome: Outcome, gate: str) -> bool:
@@ -242,7 +243,7 @@ def _check_remains(store: Path, code: int, took: float) -> tuple[bool, str]:
         return False, f"it left the lease ({held}) or components that report to be running ({running})"
     if not ticks == last + 1 == whole:
         return False, f"it left {ticks} ticks, the last of them number {last}, {whole} with decisions"
-    return True, f"a throw-away engine ended {took:.1f} s after the stop with {ticks} complete ticks, and released its store"
+    return True, f"a throw-away engine ended {units.format_duration(took)} after the stop with {ticks} complete ticks, and released its store"
 
 
 def _query(store: Path, sql: str, missing: int) -> int:

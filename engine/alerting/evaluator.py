@@ -19,7 +19,7 @@ from engine.store.write import alerts as write_alerts
 MAX_INTEGER = 2**63 - 1  # the largest number of a store
 MINUTE = 60_000_000_000  # ns
 MAX_SILENCE_MINUTES = 7 * 24 * 60.0  # min
-RENEW_SECONDS = 60.0  # between two updates of the words of an open alert
+RENEW_SECONDS = 60.0  # between two updates of the message of an open alert
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class AlertEvaluator:
     clock: Clock
     recipients: Recipients
     _standing: dict[str, AlertRuleState] = field(default_factory=dict)
-    _written: dict[str, tuple[str, float]] = field(default_factory=dict)  # by rule: the words last written, and when (s, monotonic)
+    _written: dict[str, tuple[str, float]] = field(default_factory=dict)  # by rule: the message last written, and when (s, monotonic)
     _restored: bool = False
 
     def evaluate(self) -> None:

@@ -76,7 +76,9 @@ def check_decisions(facts: AlertInputs, is_open: bool) -> RuleObservation:
     silent = progress.up_seconds if progress.silent_seconds is None else progress.silent_seconds
     limit = START_SECONDS if first else max(MIN_SILENCE_SECONDS, SILENT_INTERVALS * progress.tick_interval_seconds)
     limit = max(limit, TRAINING_SECONDS) if progress.is_training else limit
-    return RuleObservation(name, silent > limit, f"no decision for more than {limit:g} s{' since it started' if first else ''}", round(silent, 1))
+    return RuleObservation(
+        name, silent > limit, f"no decision for more than {units.format_setting(limit, 's')}{' since it started' if first else ''}", round(silent, 1)
+    )
 
 
 def check_clean_rate(facts: AlertInputs, is_open: bool) -> RuleObservation:
@@ -84,8 +86,8 @@ def check_clean_rate(facts: AlertInputs, is_open: bool) -> RuleObservation:
     if facts.ticks < MIN_TICKS:
         return RuleObservation(name, None)
     rate = facts.clean_ticks / facts.ticks
-    words = f"{facts.ticks - facts.clean_ticks} of the last {facts.ticks} live ticks fell back, {100 * rate:.1f} % are clean"
-    return RuleObservation(name, rate < (CLEAN_RATE_RECOVERED if is_open else CLEAN_RATE), words, rate)
+    message = f"{facts.ticks - facts.clean_ticks} of the last {facts.ticks} live ticks fell back, {units.format_percent(rate)} are clean"
+    return RuleObservation(name, rate < (CLEAN_RATE_RECOVERED if is_open else CLEAN_RATE), message, rate)
 
 
 def check_data_freshness(facts: AlertInputs, is_open: bool) -> RuleObservation:
@@ -97,8 +99,8 @@ def check_data_freshness(facts: AlertInputs, is_open: bool) -> RuleObservation:
             "data stale", facts.fresh_symbols == 0, f"none of {facts.symbols} symbols had a new bar at the newest tick", float(facts.fresh_symbols)
         )
     more = f" and {len(facts.faulty_symbols) - 4} more" if len(facts.faulty_symbols) > 4 else ""
-    words = f"the gate fresh data is shut for {len(facts.faulty_symbols)} of {facts.symbols} symbols: {'; '.join(facts.faulty_symbols[:4])}{more}"
-    return RuleObservation("data stale", True, words, float(facts.fresh_symbols))
+    message = f"the gate fresh data is shut for {len(facts.faulty_symbols)} of {facts.symbols} symbols: {'; '.join(facts.faulty_symbols[:4])}{more}"
+    return RuleObservation("data stale", True, message, float(facts.fresh_symbols))
 
 
 def check_incidents(facts: AlertInputs, is_open: bool) -> RuleObservation:
@@ -164,16 +166,18 @@ def check_drill(facts: AlertInputs, is_open: bool) -> RuleObservation:
 def _disk(name: str, facts: AlertInputs, limit: float, shown: float) -> RuleObservation:
     if facts.disk_used is None:
         return RuleObservation(name, None)
-    return RuleObservation(name, facts.disk_used >= limit, f"the disk of PODIUM_HOME is more than {shown:.0f} % full", facts.disk_used)
+    return RuleObservation(
+        name, facts.disk_used >= limit, f"the disk of PODIUM_HOME is more than {units.format_setting(shown, '%')} full", facts.disk_used
+    )
 
 
-def _gate(name: str, facts: AlertInputs, gate: str, words: str) -> RuleObservation:
+def _gate(name: str, facts: AlertInputs, gate: str, message: str) -> RuleObservation:
     if facts.last_decided_at is None:
         return RuleObservation(name, None)
     value, limit = next(((value, limit) for failed_gates, value, limit in facts.failed_gates if failed_gates == gate), (None, None))
     if value is None:  # a gate without a value proves nothing
         return RuleObservation(name, False)
-    return RuleObservation(name, True, f"{words} of {limit:g} %" if limit is not None else words, value)
+    return RuleObservation(name, True, f"{message} of {units.format_setting(limit, '%')}" if limit is not None else message, value)
 
 
 TICK_RULES = frozenset({  # decisions over history during the warm-up raise no alert

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
+from engine import units
 from engine.domain.addresses import mask_secrets
 from engine.domain.record import Record
 
@@ -52,7 +53,7 @@ class SenderProcess:
                 [sys.executable, "-m", "engine.alerting.sender_process"],
                 cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True,
             )  # fmt: skip
-        late = f"no answer within {self._timeout:g} s"
+        late = f"no answer within {units.format_setting(self._timeout, 's')}"
         with child:
             try:
                 out, _ = child.communicate(json.dumps(request).encode(), self._timeout)

@@ -69,7 +69,7 @@ class AlertingService:
 
     def collect_facts(self) -> AlertInputs:
         """Everything that the rules check, as of now."""
-        settings, knobs = self._settings, self._settings.trading
+        settings, config = self._settings, self._settings.trading
         usage = shutil.disk_usage(settings.home)
         path = path_from_url(settings.database_url)
         parts = (path, path.with_name(path.name + "-wal"))
@@ -77,7 +77,7 @@ class AlertingService:
             self._clock.now(), progress=self._progress(), ended=self._ended.is_set(),
             store_bytes=sum(part.stat().st_size for part in parts if part.exists()), store_limit=settings.retention_bytes,
             disk_used=usage.used / max(1, usage.used + usage.free),
-            training_due=max(knobs.first_training, OVERDUE_FACTOR * knobs.retrain_every) + knobs.deployment_lag_bars + knobs.retrain_every,
+            training_due=max(config.first_training, OVERDUE_FACTOR * config.retrain_every) + config.deployment_lag_bars + config.retrain_every,
         )  # fmt: skip
         return self._reader.read(plain)
 

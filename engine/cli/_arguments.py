@@ -89,9 +89,9 @@ def build_parser(commands: tuple[Subcommand, ...]) -> OneLineParser:
     return parser
 
 
-def require_plain_text(words: list[str]) -> None:
+def require_plain_text(argv: list[str]) -> None:
     """Raise UsageError for an argument with control characters."""
-    for place, word in enumerate(words, 1):
+    for place, word in enumerate(argv, 1):
         fault = find_control_character(word)
         if fault is not None:
             raise UsageError(f"argument {place}, {shorten(word)}, has {fault}: give a text of one line without it")
@@ -114,7 +114,7 @@ def resolve_settings(options: argparse.Namespace, *, headless: bool = True, **mo
 
 
 def add_store_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--store", metavar="URL", help="another store than the settings' own, e.g. sqlite:////data/podium.db")
+    parser.add_argument("--store", metavar="URL", help="a store other than that of the settings, e.g. sqlite:////data/podium.db")
 
 
 def resolve_store_url(options: argparse.Namespace) -> str:

@@ -39,12 +39,12 @@ NEVER = 2**31  # ticks
 def _add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("market", metavar="DIR|simulated", help="the folder of a recording, or the word simulated")
     parser.add_argument("--symbols", metavar="A,B", help="some of its symbols")
-    parser.add_argument("--from", dest="since", type=parse_time, metavar="T", help="bars that close later, e.g. 2023-01-01")
-    parser.add_argument("--to", dest="until", type=parse_time, metavar="T", help="bars that close by then")
+    parser.add_argument("--from", dest="since", type=parse_time, metavar="T", help="only bars that close after this time, e.g. 2023-01-01")
+    parser.add_argument("--to", dest="until", type=parse_time, metavar="T", help="only bars that close by this time")
     parser.add_argument("--interval", metavar="5m", help="bars of another length")
     parser.add_argument("--seed", metavar="N")
     parser.add_argument(
-        "--signal", type=float_in_range(0.0, 0.5), metavar="X", help="simulated: the one-bar R2 of the best forecast; 0 is a martingale"
+        "--signal", type=float_in_range(0.0, 0.5), metavar="X", help="simulated: the one-bar R² of the best forecast; 0 is a martingale"
     )
     parser.add_argument("--bars", type=integer_in_range(1), metavar="N", help="number of bars (simulated: 20000 if not given)")
     parser.add_argument("--symbol-count", type=integer_in_range(1, 500), metavar="N", help="simulated: number of symbols")

@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 from types import FrameType
 
+from engine import units
 from engine.cli._arguments import Subcommand, add_store_option, resolve_store_url
 
 
@@ -24,7 +25,9 @@ def _run(options: argparse.Namespace) -> int:
         copied = back_up_store(url, options.file)
     finally:
         signal.signal(signal.SIGTERM, before)
-    print(f"copied to {options.file}: {copied.tables} tables, {copied.rows:,} rows, {copied.bytes:,} bytes; sound, and every table is equal")
+    print(
+        f"copied to {options.file}: {copied.tables} tables, {copied.rows:,} rows, {units.format_bytes(copied.bytes)}; sound, and every table is equal"
+    )
     return 0
 
 

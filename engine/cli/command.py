@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from threading import Event
 from typing import Protocol
 
+from engine import units
 from engine.cli._arguments import Subcommand, UsageError, add_store_option, float_in_range, print_notice, resolve_store_url
 from engine.commands.reference import format_help
 from engine.commands.router import find_command, read_arguments
@@ -127,7 +128,7 @@ def explain_wait(waited: CommandWait, serial: int, seconds: float, vitals: Calla
     later = f"look it up with: python -m engine export commands --limit 20 (id {serial}), or on the page Control"
     if waited.record is None and not waited.read_error:
         return f"command {serial} was submitted, and the store has dropped it since; {later}"
-    still = f"still waiting: command {serial} was submitted and is {waited.status} after {seconds:g} s"
+    still = f"still waiting: command {serial} was submitted and is {waited.status} after {units.format_setting(seconds, 's')}"
     if waited.read_error:
         return f"{still}, as last read: {waited.read_error}; {later}"
     if waited.status == RUNNING:
@@ -143,14 +144,14 @@ def explain_wait(waited: CommandWait, serial: int, seconds: float, vitals: Calla
     )
 
 
-def parse_arguments(name: str, words: list[str]) -> dict[str, str]:
+def parse_arguments(name: str, pairs: list[str]) -> dict[str, str]:
     """Read key=value for a command; raises ValueError in one line for what its schema refuses."""
     parameters = parameters_of(find_command(name).arguments)
     given: dict[str, str] = {}
-    for word in words:
-        key, equals, value = word.partition("=")
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
         if not equals or not key or not value:
-            raise UsageError(f"{shorten(word)} is not key=value")
+            raise UsageError(f"{shorten(pair)} is not key=value")
         if key not in parameters and key not in ABOUT:
             near = find_near(key, parameters)
             remedy = f"did you mean {near}?" if near else f"it takes {join_names(parameters) or 'none'}"

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from engine import units
 from engine.cli._arguments import Subcommand, UsageError, resolve_settings
 from engine.files import owned_folders
 from engine.files.owned_folders import LOGS, FolderTaken
@@ -25,7 +26,7 @@ Finding = tuple[str, str]  # ok, note or wrong; and a sentence
 
 
 def _add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--quiet", action="store_true", help="only what is wrong")
+    parser.add_argument("--quiet", action="store_true", help="print only what is wrong")
     parser.add_argument(
         "--repair", action="store_true", help="repair the store as far as that is safe, while no engine runs; its earlier state is kept in a copy"
     )
@@ -160,7 +161,7 @@ def _open_to_others(settings: Settings) -> Iterator[Finding]:
 
 def _room(home: Path) -> Finding:
     free = shutil.disk_usage(next(folder for folder in (home, *home.parents) if folder.is_dir())).free
-    text = f"{free / 1e9:.1f} GB free on the disk of {home}"
+    text = f"{units.format_bytes(free)} free on the disk of {home}"
     return ("ok", text) if free > MIN_FREE_BYTES else ("wrong", f"only {text}: free space or lower PODIUM_RETENTION")
 
 
@@ -196,7 +197,7 @@ def _damage(settings: Settings) -> Iterator[Finding]:
     if not damage:
         yield "ok", "every page, index and checkpoint of the store is sound"
     for copy in sorted((*path.parent.glob(f"{path.name}.rescued-*"), *path.parent.glob(f"{path.name}.before-repair-*"))):
-        yield "note", f"{copy} holds an earlier state of the store ({copy.stat().st_size:,} bytes): delete it once it is not needed"
+        yield "note", f"{copy} holds an earlier state of the store ({units.format_bytes(copy.stat().st_size)}): delete it once it is not needed"
 
 
 def _port(settings: Settings) -> Finding:

@@ -19,13 +19,13 @@ FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d"
 
 def _add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("table", metavar="TABLE", help="a view: decisions, gates, votes, fills, equity, trials ...")
-    parser.add_argument("--since", type=parse_time, metavar="T", help="rows from then on: 2024-01-31, 2024-01-31T12:00Z or 2h (ago)")
+    parser.add_argument("--since", type=parse_time, metavar="T", help="only rows from this time on: 2024-01-31, 2024-01-31T12:00Z or 2h (ago)")
     parser.add_argument("--symbol", metavar="S")
     parser.add_argument("--limit", type=integer_in_range(1), metavar="N", help="the newest N rows only")
     parser.add_argument(
         "--format", choices=FORMATS, help="csv unless --out ends in another; in csv a ' stands before text that a spreadsheet would run"
     )
-    parser.add_argument("--out", type=Path, metavar="FILE", help="the terminal if not given")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write to FILE; to the terminal if not given")
     add_store_option(parser)
 
 

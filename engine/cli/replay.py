@@ -32,4 +32,4 @@ def _run(options: argparse.Namespace) -> int:
     return 0 if verdict.identical else 1
 
 
-COMMAND = Subcommand("replay", "decides a stored tick again: exit 0 and identical, or exit 1 and the first phase that differs", _add, _run)
+COMMAND = Subcommand("replay", "decide a stored tick again: exit 0 and identical, or exit 1 and the first phase that differs", _add, _run)

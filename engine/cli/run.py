@@ -23,7 +23,7 @@ def _add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tick-interval", metavar="S", help="seconds between ticks, 0 for as fast as possible")
     parser.add_argument("--pace", metavar="S", help=argparse.SUPPRESS)  # its name until version 0.4
     reserve_option(parser, "--exchange")
-    parser.add_argument("--ticks", type=integer_in_range(1), metavar="N", help="stop after so many ticks")
+    parser.add_argument("--ticks", type=integer_in_range(1), metavar="N", help="stop after N ticks")
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
+from engine import units
 from engine.cli._arguments import Subcommand, add_store_option, format_time_utc, resolve_settings
 from engine.health import Health, HealthInputs, describe_clock_step, judge_health, recent_clock_step
 from engine.service.clock import WallClock
@@ -39,13 +40,17 @@ def format_status(vitals: HealthInputs, health: Health) -> str:
     lines = [f"{health.state}{': ' if health.reasons else ''}{'; '.join(health.reasons)}"]
     if vitals.decided_at is not None:
         age = compute_age(vitals.now, vitals.decided_at)
-        ago = "in the future by this machine's clock" if age is None else f"{age:.0f} s ago"
+        ago = "in the future by this machine's clock" if age is None else f"{units.format_age(age)} ago"
         lines.append(f"last tick    {vitals.tick} at {format_time_utc(vitals.decided_at)}, {ago}")
     step = recent_clock_step(vitals.clock_step, vitals.now, SHOWN_SECONDS)
     if step is not None:
         lines.append(f"clock        {describe_clock_step(step)}; at {format_time_utc(step.at)} by today's clock")
     rate = vitals.clean_rate
-    over = f"{rate:.2%} of the last {vitals.ticks_counted} live ticks without a fallback" if rate is not None else "not enough data: no live tick yet"
+    over = (
+        f"{units.format_percent(rate, 2)} of the last {vitals.ticks_counted:,} live ticks without a fallback"
+        if rate is not None
+        else "not enough data: no live tick yet"
+    )
     lines.append(f"clean rate   {over}")
     lines.append(f"open alerts  {vitals.open_alerts}")
     lines += [f"{row.component:<12} {row.state}{f': {row.last_error}' if row.last_error else ''}" for row in vitals.components]

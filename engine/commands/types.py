@@ -25,7 +25,7 @@ class CommandTiming(Enum):
     """When a command is carried out."""
 
     BETWEEN_TICKS = "between two ticks, before the next is decided"
-    BESIDE_TICKS = "at once, beside the ticks"
+    IMMEDIATE = "at once, while ticks continue"
     WORKER = "by a worker, in the order of submission"
 
 
@@ -36,7 +36,7 @@ class RuleWriter(Protocol):
 
     def set_mode(self, action: str, mode: str, /) -> None: ...
 
-    def save_rule(self, name: str, words: Mapping[str, str], at: int, by: str, reason: str, /) -> None: ...
+    def save_rule(self, name: str, fields: Mapping[str, str], at: int, by: str, reason: str, /) -> None: ...
 
     def delete_rule(self, name: str, /) -> bool: ...
 

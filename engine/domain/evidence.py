@@ -177,7 +177,7 @@ class LiquidityForecastRow(Record):
     """The forecast skill of one measure; None where there is not enough data."""
 
     measure: str  # of MEASURES
-    r2: float | None  # 1 - sum (y - f)^2 / sum (y - naive)^2, naive being "the same as now"
+    r2: float | None  # 1 - sum (y - f)^2 / sum (y - u)^2 with u the value now: no change
     low: float | None  # 95 % interval, valid under continuous watching
     high: float | None
     n: int

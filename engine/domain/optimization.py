@@ -93,8 +93,8 @@ class MemoryBlock(Record):
 class UnusedArtifacts(Record):
     """Rows of the store that no stored tick was decided with."""
 
-    artifacts: int  # versions of models
-    knobs: int
+    artifacts: int  # model versions
+    configurations: int
     bytes: int
 
 

@@ -118,11 +118,11 @@ def _ratio(part: Floats, whole: Floats, default: float) -> Floats:
     return np.where(known, part, default) / np.where(known, whole, 1.0)
 
 
-def _gain(realised: Floats, forecast: Floats, naive: Floats) -> Floats:
-    """(4, K) by the first axis: gain (squared error of the naive forecast less that of the forecast), its square, the naive squared error, rows."""
-    naive_error, error = realised - naive, realised - forecast
-    known = np.isfinite(naive_error) & np.isfinite(error)
-    power = np.where(known, naive_error * naive_error, 0.0)
+def _gain(realised: Floats, forecast: Floats, unchanged: Floats) -> Floats:
+    """(4, K) by the first axis: gain (squared error of no change less that of the forecast), its square, squared error of no change, rows."""
+    change, error = realised - unchanged, realised - forecast
+    known = np.isfinite(change) & np.isfinite(error)
+    power = np.where(known, change * change, 0.0)
     gain = power - np.where(known, error * error, 0.0)
     return np.asarray(np.array((gain, gain * gain, power, known)).reshape(4, len(realised), -1).sum(axis=2))
 

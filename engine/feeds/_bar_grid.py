@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from engine import units
 from engine.domain.ports import RECORDED, UNKNOWN, ZERO, DataCounts
 from engine.domain.record import Bools, Floats, Ints, Record
 from engine.feeds._bar_spacing import MAX_STRAY_SHARE, describe_off_clock
@@ -81,9 +82,8 @@ def align_tapes(tapes: tuple[Tape, ...], wanted: int | None, since: int | None, 
     """
     interval, offset, base = _find_clock(tapes, wanted)
     if latency >= interval and any(tape.books for tape in tapes):
-        raise BadRecording(
-            f"a latency of {latency / 1e6:g} ms does not fit into bars of {interval / 1e6:g} ms: lower the latency or lengthen the interval"
-        )
+        shown, length = (units.format_ms(ns / 1e6) for ns in (latency, interval))
+        raise BadRecording(f"a latency of {shown} does not fit into bars of {length}: lower the latency or lengthen the interval")
     tapes = tuple(_drop_strays(tape, base, offset) for tape in tapes)
     all_bars = [_build_bars(tape, interval, offset) for tape in tapes]
     grids = [_select_session(tape, grid, interval, offset) for tape, grid in zip(tapes, all_bars, strict=True)]
@@ -95,7 +95,7 @@ def align_tapes(tapes: tuple[Tape, ...], wanted: int | None, since: int | None, 
     if until is not None:
         numbers = numbers[opens + interval <= until]
     if not len(numbers):
-        raise BadRecording("the recording has no bar in the time asked for: widen it")
+        raise BadRecording("the recording has no bar in the requested time: widen it")
     stale = max(STALE, interval)
     cells = tuple(None if tape.books is None else measure_cells(tape.books, stale) for tape in tapes)
     return replace(_fill_grid(tapes, grids, _cut_silences(numbers), interval, offset, latency), counts=counts, flow_cells=cells)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from engine import units
 from engine.domain.record import Ints
 from engine.feeds._recording_folder import BadRecording
 
@@ -61,7 +62,7 @@ def align_days(opened: Ints, spacing: int | None) -> Ints:
 
 def describe_off_clock(opened: Ints, spacing: int, offset: int) -> str:
     """The times of bars that open off the recording's clock, and the remedy."""
-    clock, first = f"off the clock of {spacing / SECOND:g} s", _format_time(opened[0])
+    clock, first = f"off the clock of {units.format_setting(spacing / SECOND, 's')}", _format_time(opened[0])
     if spacing % DAY:
         return f"{clock}, the first at {first}: give all symbols' bars the same seconds and one length"
     return (
@@ -77,7 +78,8 @@ def _refuse_jitter(file: Path, opened: Ints) -> None:
         apart = np.all(np.diff(rounded)[np.diff(opened) > 0] > 0)
         if apart and _share_off(rounded, spacing := _most_common(steps)) <= MAX_STRAY_SHARE:
             off = np.abs(opened - rounded).max() / 1e6
-            raise BadRecording(f"{file}: its bars open up to {off:g} ms off a clock of {spacing / SECOND:g} s: round ts to whole {name}")
+            clock = units.format_setting(spacing / SECOND, "s")
+            raise BadRecording(f"{file}: its bars open up to {units.format_setting(off, 'ms')} off a clock of {clock}: round ts to whole {name}")
 
 
 def _format_time(at: int | np.int64) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from engine import units
 from engine.domain.record import Bools, Floats, Ints, Record
 from engine.feeds._bar_spacing import align_days, find_spacing
 from engine.feeds._recording_folder import BadRecording as BadRecording  # noqa: PLC0414 - callers that read a recording catch it from here
@@ -234,8 +235,13 @@ def _explain_faults(faults: Mapping[str, Bools], counted: Bools) -> str | None:
         return None
     cause, hit = max(faults.items(), key=lambda item: int((item[1] & counted).sum()))
     first = int(np.flatnonzero(hit & counted)[0]) + 1
-    how_many = "no valid row" if count == rows else f"{count:,} faulty rows of {rows:,}, more than {MAX_FAULTY_SHARE:.0%}"
-    return f"has {how_many}: {int((hit & counted).sum()):,} have {cause}, the first is row {first:,}: correct them"
+    how_many = (
+        "no valid row"
+        if count == rows
+        else f"{units.format_count(count, 'faulty row')} of {rows:,}, more than {units.format_percent(MAX_FAULTY_SHARE, 0)}"
+    )
+    affected = int((hit & counted).sum())
+    return f"has {how_many}: {affected:,} {'has' if affected == 1 else 'have'} {cause}, the first is row {first:,}: correct them"
 
 
 def _explain_books(bid: Floats, bid_size: Floats, ask: Floats, ask_size: Floats) -> str | None:

@@ -10,6 +10,7 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet
 
+from engine import units
 from engine.domain.record import Floats
 
 SETTINGS_FILE = "recording.toml"
@@ -37,10 +38,10 @@ def require_memory(files: Iterable[Path], free: float | None = None) -> None:
     allowed = MEMORY_SHARE * (_free_memory() if free is None else free)
     if needed > allowed:
         (size, rows), file = max(sizes)
-        counted = f"{rows:,} rows" if rows else f"{file.stat().st_size / 1e9:.1f} GB"
-        share = f", {size / 1e9:.1f} GB of it" if len(sizes) > 1 else ""
+        counted = f"{rows:,} rows" if rows else f"{units.format_bytes(file.stat().st_size)}"
+        share = f", {units.format_bytes(size)} of it" if len(sizes) > 1 else ""
         raise BadRecording(
-            f"the recording takes about {needed / 1e9:.1f} GB to read and {allowed / 1e9:.1f} GB may be used, half of the free memory: "
+            f"the recording takes about {units.format_bytes(needed)} to read and {units.format_bytes(allowed)} may be used, half of the free memory: "
             f"name fewer symbols or split it by time; its largest file is {file} ({counted}{share})"
         )
 

@@ -93,8 +93,8 @@ def summarise_outcomes(candidate: Candidate) -> str:
     with_it, without = ([better for treated, better in known if treated is ran] for ran in (True, False))
     if not with_it:
         return "not tried yet"
-    words = f"better in {sum(with_it)} of {len(with_it)} windows"
-    return f"{words}, {sum(without)} of {len(without)} controls" if without else words
+    summary = f"better in {sum(with_it)} of {len(with_it)} windows"
+    return f"{summary}, {sum(without)} of {len(without)} controls" if without else summary
 
 
 def plan_response(candidates: Sequence[Candidate], slot: EngineActivity, chance: np.random.Generator) -> ResponsePlan:
@@ -104,12 +104,12 @@ def plan_response(candidates: Sequence[Candidate], slot: EngineActivity, chance:
     """
     drawn = sorted(((sample_gain(candidate, chance), candidate) for candidate in candidates), key=lambda pair: -pair[0])
     modes = {candidate.action: effective_mode(candidate.mode, candidate.licence) for candidate in candidates}
-    words = ", ".join(
+    summary = ", ".join(
         f"{candidate.action} {units.format_number(gain, 2, signed=True)} ({summarise_outcomes(candidate)})"
         for gain, candidate in drawn
         if modes[candidate.action] != OFF
     )
-    why = f"sampled gains: {words}"
+    why = f"sampled gains: {summary}"
     for mode in (AUTO, ASK, RECOMMEND, OBSERVE):
         able = [candidate for _, candidate in drawn if modes[candidate.action] == mode]
         if able:
@@ -122,7 +122,7 @@ def why_busy(slot: EngineActivity) -> str | None:
     """Why no experiment may start now; None where one may."""
     if slot.running_action is not None:
         return f"{slot.running_action} is under way: one at a time"
-    return f"rests for {slot.rest_seconds:.0f} s more" if slot.rest_seconds > 0.0 else None
+    return f"rests for {units.format_age(slot.rest_seconds)} more" if slot.rest_seconds > 0.0 else None
 
 
 def why_not_quiet(slot: EngineActivity) -> str | None:

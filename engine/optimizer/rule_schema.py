@@ -61,14 +61,14 @@ _SCHEMA = parameters_of(RuleWords)
 RULE_KEYS = tuple(_SCHEMA)
 
 
-def parse_rule(name: str, words: Mapping[str, object], base: Rule | None, known: tuple[str, ...]) -> Rule:
-    """Read the rule that `words` make of `base`; without a base a new one. `known` are the actions there are.
+def parse_rule(name: str, fields: Mapping[str, object], base: Rule | None, known: tuple[str, ...]) -> Rule:
+    """Read the rule that `fields` make of `base`; without a base a new one. `known` are the actions there are.
 
     Raises ValueError in one line with the value and the remedy.
     """
-    _require_words(name, words, base)
+    _require_fields(name, fields, base)
     changes: dict[str, Any] = {}
-    for key, value in words.items():
+    for key, value in fields.items():
         changes |= _change(key, read_value(_SCHEMA[key], f"rule {name}: {key}", value, READERS))
     if "level" in changes and "recovery" not in changes and base is not None and changes.get("above", base.above) != base.above:
         changes["recovery"] = None  # it belonged to the other side
@@ -88,36 +88,36 @@ def parse_mode(action: str, mode: object, known: tuple[str, ...]) -> str:
 
 
 def serialise_rule(rule: Rule) -> dict[str, str]:
-    """Write every word of a rule as a command takes it."""
+    """Return every field of a rule as text, as a command takes it."""
     omitted = {"name", "level", "candidates", "above"}
-    words = {key: value for key, value in asdict(rule).items() if key not in omitted and value is not None}
-    words |= {("above" if rule.above else "below"): "none" if rule.level is None else rule.level, "actions": ",".join(rule.candidates)}
-    words["recovery"] = "none" if rule.recovery is None else rule.recovery  # omitted, it would be that of the rule below
-    return {key: _write_word(value) for key, value in words.items()}
+    fields = {key: value for key, value in asdict(rule).items() if key not in omitted and value is not None}
+    fields |= {("above" if rule.above else "below"): "none" if rule.level is None else rule.level, "actions": ",".join(rule.candidates)}
+    fields["recovery"] = "none" if rule.recovery is None else rule.recovery  # omitted, it would be that of the rule below
+    return {key: _write_field(value) for key, value in fields.items()}
 
 
-def _write_word(value: object) -> str:
+def _write_field(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return f"{value:.12g}" if isinstance(value, float) else str(value)
 
 
 def _change(key: str, value: Any) -> dict[str, Any]:
-    """The fields of a Rule that a word sets."""
+    """Return the fields of a Rule that one argument sets."""
     if key in {"above", "below"}:
         return {"above": key == "above", "level": value}
     return {"candidates" if key == "actions" else key: value}
 
 
-def _require_words(name: str, words: Mapping[str, object], base: Rule | None) -> None:
+def _require_fields(name: str, fields: Mapping[str, object], base: Rule | None) -> None:
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,47}", name):
         raise ValueError(f"{shorten(name)} is no name for a rule: give small letters, digits and _")
-    for key in words:
+    for key in fields:
         if key not in _SCHEMA:
             raise ValueError(f"rule {name} has an unknown key {shorten(key)}: {suggest(key, RULE_KEYS, 'give')}")
-    if "above" in words and "below" in words:
+    if "above" in fields and "below" in fields:
         raise ValueError(f"rule {name} is given both above and below: give one")
-    if base is None and "kind" not in words:
+    if base is None and "kind" not in fields:
         raise ValueError(f"rule {name} is new: give its kind, one of {', '.join(RULE_KINDS[:-1])}")
 
 

@@ -5,17 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from engine.domain.ports import RECORDED, UNKNOWN, ZERO, CountsData, DataCounts, Feed
+from engine.units import format_count
 
 MOST_NAMES = 8  # in one line; the JSON of a backtest and the Backtests page have all of them
-_PARTS: tuple[tuple[Callable[[DataCounts], int], str], ...] = (
-    (lambda count: count.duplicate_bars, "duplicate rows dropped"),
-    (lambda count: count.faulty, "faulty rows left out"),
-    (lambda count: count.without_volume if count.volume == RECORDED else 0, "bars without volume, on which nothing is opened"),
-    (lambda count: count.outside_session, "bars outside the session left out"),
-    (lambda count: count.moved_bars, "bars of summer time moved to the opening time of winter"),
-    (lambda count: count.trades_without_bar, "trades without a bar left out"),
-    (lambda count: count.unsigned_trades, "trades of unknown side"),
-    (lambda count: count.faulty_books, "books crossed, one-sided or malformed"),
+_PARTS: tuple[tuple[Callable[[DataCounts], int], str, str], ...] = (  # the text for one and for several
+    (lambda count: count.duplicate_bars, "duplicate row dropped", "duplicate rows dropped"),
+    (lambda count: count.faulty, "faulty row left out", "faulty rows left out"),
+    (
+        lambda count: count.without_volume if count.volume == RECORDED else 0,
+        "bar without volume, on which nothing is opened",
+        "bars without volume, on which nothing is opened",
+    ),
+    (lambda count: count.outside_session, "bar outside the session left out", "bars outside the session left out"),
+    (
+        lambda count: count.moved_bars,
+        "bar of summer time moved to the opening time of winter",
+        "bars of summer time moved to the opening time of winter",
+    ),
+    (lambda count: count.trades_without_bar, "trade without a bar left out", "trades without a bar left out"),
+    (lambda count: count.unsigned_trades, "trade of unknown side", "trades of unknown side"),
+    (lambda count: count.faulty_books, "book crossed, one-sided or malformed", "books crossed, one-sided or malformed"),
 )
 
 
@@ -28,9 +37,9 @@ def describe_data(feed: Feed) -> tuple[str, ...]:
 
 def describe_losses(counts: Sequence[DataCounts], left_out: Mapping[str, str]) -> str:
     """Return what was left out, by symbol; "" where everything was read."""
-    parts = [text for measure, words in _PARTS if (text := _by_symbol(counts, measure, words))]
+    parts = [text for measure, thing, things in _PARTS if (text := _by_symbol(counts, measure, thing, things))]
     if parts:
-        parts[0] = f"of {sum(count.rows for count in counts):,} rows {parts[0]}"
+        parts[0] = f"of {format_count(sum(count.rows for count in counts), 'row')}, {parts[0]}"
     if left_out:
         parts.append(f"not read: {_listed([f'{name} ({reason})' for name, reason in left_out.items()])}")
     return "; ".join(parts)
@@ -56,13 +65,13 @@ def describe_volume(counts: Sequence[DataCounts]) -> str:
     return "; ".join(parts)
 
 
-def _by_symbol(counts: Sequence[DataCounts], measure: Callable[[DataCounts], int], words: str) -> str:
+def _by_symbol(counts: Sequence[DataCounts], measure: Callable[[DataCounts], int], thing: str, things: str) -> str:
     """Return a count over all symbols and each symbol's share of it; "" where it is 0."""
     counted = sorted(((measure(count), count.symbol) for count in counts if measure(count)), key=lambda pair: (-pair[0], pair[1]))
     if not counted:
         return ""
     where = f" ({_listed([f'{symbol} {count:,}' for count, symbol in counted])})" if len(counts) > 1 else ""
-    return f"{sum(count for count, _ in counted):,} {words}{where}"
+    return f"{format_count(sum(count for count, _ in counted), thing, things)}{where}"
 
 
 def _listed(names: Sequence[str]) -> str:

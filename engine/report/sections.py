@@ -257,7 +257,7 @@ def _skill(day: DayRecord) -> Iterator[Paragraph | Table]:
         rows.append((skill.model, f"{skill.horizon}", r2, interval, f"{skill.n:,}", format_number(skill.n_effective, missing=NOT_ENOUGH)))
     yield Table(("Model", "Horizon, bars", "R²", "95 % interval", "n", "Effective n"), tuple(rows))
     as_of = "" if day.skill_at is None else f" as of tick {day.skill_at:,}"
-    yield Paragraph(f"Out-of-sample R² against the naive forecast{as_of}. The interval stays valid however often it is looked at.")
+    yield Paragraph(f"Out-of-sample R² against a forecast of no change{as_of}. The interval stays valid however often it is looked at.")
     bounds = [f"{format_count(horizon, 'bar')} {format_number(low, 4, signed=True, missing=NOT_ENOUGH)}" for horizon, _, low in day.skill_then]
     if bounds:
         yield Paragraph(f"At the last tick of the day position sizes rested on these lower bounds of the ensemble's R²: {', '.join(bounds)}.")

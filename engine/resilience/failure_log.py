@@ -109,13 +109,13 @@ class FailureLog:
 
     def record_failure(self, component: str, part: str, fault: str) -> None:
         """Open a failure, or count another failed attempt. Nothing is written here: a tick may be waiting."""
-        key, words = f"{component} {part}", _shorten(fault)
+        key, shown_fault = f"{component} {part}", _shorten(fault)
         with self._lock:
             failure = self._open.get(key)
             if failure is not None:
                 failure.record = replace(failure.record, tries=failure.record.tries + 1)
             elif len(self._open) < MAX_PENDING:
-                self._open[key] = failure = OpenFailure(FaultRecovery(self._clock.now(), component, words, None, 0, None), self._clock.tick())
+                self._open[key] = failure = OpenFailure(FaultRecovery(self._clock.now(), component, shown_fault, None, 0, None), self._clock.tick())
         if failure is not None:
             self._outbox.put(failure)
 
@@ -132,9 +132,9 @@ class FailureLog:
 
     def record_past_failure(self, component: str, part: str, seconds: float, fault: str, *, tries: int, how: str | None = None) -> None:
         """Log a failure from before this engine ran, which its start has ended after so many seconds."""
-        words, remedy, now = _shorten(fault), how or f"{part} {RETRY}", self._clock.now()
-        LOG.warning("%s: %s; %s", component, words, remedy)
-        self._outbox.put(OpenFailure(FaultRecovery(_ago(now, seconds), component, words, remedy, tries, now)))
+        shown_fault, remedy, now = _shorten(fault), how or f"{part} {RETRY}", self._clock.now()
+        LOG.warning("%s: %s; %s", component, shown_fault, remedy)
+        self._outbox.put(OpenFailure(FaultRecovery(_ago(now, seconds), component, shown_fault, remedy, tries, now)))
 
     def flush(self) -> None:
         """Write every change since the last call. Raises StoreError; the next call writes what was refused."""

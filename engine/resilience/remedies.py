@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from engine import units
 from engine.domain.optimization import Reading
 from engine.domain.ports import Feed
 from engine.domain.tick import Artifact, Tick
@@ -111,7 +112,7 @@ class ThrottledSource:
             readings = self._source.read(at, tick)
         except PLUGIN_ERRORS as error:
             pause = circuit.record_failure(tick)
-            self._error = f"{type(error).__name__}: {error}" + (f"; it is read again in {pause:.0f} s" if pause else "")
+            self._error = f"{type(error).__name__}: {error}" + (f"; it is read again in {units.format_duration(pause)}" if pause else "")
             self._failures.record_failure("probes", self.source, self._error)
             raise
         if circuit.record_success():

@@ -15,6 +15,7 @@ from typing import IO
 
 import orjson
 
+from engine import units
 from engine.commands.handlers.backtests import SIMULATED, RunBacktest
 from engine.commands.router import read_arguments
 from engine.domain.ports import Clock
@@ -127,13 +128,13 @@ class BacktestRunner:
 
     def _decide(self, command: Command, out: IO[bytes], report_progress: ReportProgress) -> str | None:
         """Run the backtest and wait for it; the reason where there is no report, None where there is one."""
-        words = [sys.executable, "-m", "engine", "backtest", *_read_backtest(command).command_line(), "--json", "--under", str(os.getpid())]
+        argv = [sys.executable, "-m", "engine", "backtest", *_read_backtest(command).command_line(), "--json", "--under", str(os.getpid())]
         with self._lock:
             reason = self._why_ended(command)
             if reason is not None:
                 return reason
             self._child = child = subprocess.Popen(
-                words, cwd=ROOT, env=_environment(), stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.PIPE, start_new_session=True
+                argv, cwd=ROOT, env=_environment(), stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.PIPE, start_new_session=True
             )
         with child:
             try:
@@ -194,8 +195,7 @@ def _progress(done: int, total: int, seconds: float) -> tuple[float, str]:
     if not total:
         return 0.0, f"{done:,} bars"
     left = seconds / max(done, 1) * (total - done)
-    words = f"{left / 60:.0f} min" if left >= 90 else f"{left:.0f} s"
-    return min(1.0, done / total), f"{done:,} of {total:,} bars, about {words} left"
+    return min(1.0, done / total), f"{done:,} of {total:,} bars, about {units.format_age(left)} left"
 
 
 def _environment() -> dict[str, str]:

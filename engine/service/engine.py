@@ -11,7 +11,7 @@ import numpy as np
 import orjson
 from threadpoolctl import threadpool_limits
 
-from engine import broker
+from engine import broker, units
 from engine.commands.handlers.trading import Resume, TradingArguments
 from engine.commands.router import read_arguments
 from engine.domain.decision import Fill, Outcome, Phase
@@ -156,7 +156,8 @@ class Engine:
         if lost <= limit:
             return
         if not reason.strip():
-            raise ValueError(f"the drawdown of {lost:.1%} has passed its limit of {limit:.1%}: to resume, give a reason (reason=...)")
+            passed = f"the drawdown of {units.format_percent(lost)} has passed its limit of {units.format_percent(limit)}"
+            raise ValueError(f"{passed}: to resume, give a reason (reason=...)")
         before, after = self.account.peak_equity, self.account.equity
         if self._store is not None:  # stored before it holds: a person's decision outlives this process
             self._store.remember(session_controls.peak_key(self._session), orjson.dumps((self.tick, before, after)).decode())

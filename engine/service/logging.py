@@ -75,8 +75,8 @@ class LogFile(RotatingFileHandler):
         super().emit(record)
         if before and self.lost_lines == before:
             self.lost_lines = 0
-            words = "%s lines before this one are lost: %s"
-            super().emit(logging.LogRecord(record.name, logging.WARNING, __file__, 0, words, (before, self._why), None))
+            message = "%s lines before this one are lost: %s"
+            super().emit(logging.LogRecord(record.name, logging.WARNING, __file__, 0, message, (before, self._why), None))
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name is logging's
         """Count the line instead of printing a traceback."""

@@ -95,12 +95,12 @@ class EngineService:
         self._manual_actions = SerialQueue(self.run_manual_action, self._report, self._finish)
         self._drills = SerialQueue(lambda command, _: parts.alerting.handle_drill(command), self._report, self._finish)
 
-    def report_moved_store(self, at: int, words: str) -> None:
+    def report_moved_store(self, at: int, message: str) -> None:
         """Record that the file of the store was deleted or replaced, for its alert and the failure log."""
-        fault, _, how = words.partition("; ")
+        fault, _, how = message.partition("; ")
         self.failures.record_past_failure("store", "file", max(0.0, (self._clock.now() - at) / 1e9), fault, tries=1, how=how)
         try:
-            self._writer.remember(STORE_MOVED_KEY, orjson.dumps([at, words]).decode())
+            self._writer.remember(STORE_MOVED_KEY, orjson.dumps([at, message]).decode())
         except StoreError as error:
             LOG.error("no alert is raised about it: %s", error)
 
@@ -169,7 +169,7 @@ class EngineService:
             self.ended.set()
 
     def process_commands(self, jobs: JobScheduler) -> None:
-        """Carry out every queued command: those for the engine between two ticks, all others beside the ticks."""
+        """Carry out every queued command: those for the engine between two ticks, all others at once."""
         self._results.flush()
         while not self._stop.is_set() and (oldest := self._inbox.peek()) is not None:
             number, name = oldest

@@ -52,7 +52,7 @@ class Supervisor:
         self.ended = Event()  # nothing more is decided here
         self.error: str | None = None  # why no engine runs here, or which of its own jobs fails
         self._former: str | None = None  # the lease on a file that was deleted or replaced
-        self._moved: tuple[int, str] | None = None  # the time and the words of such an event, until they are in a store
+        self._moved: tuple[int, str] | None = None  # the time and the message of such an event, until they are in a store
         self._failing: tuple[str, str] | None = None  # the own job that fails
         self.ticks_decided = 0
         self.data_notes: tuple[str, ...] = ()  # on the data that a recording leaves out
@@ -124,11 +124,11 @@ class Supervisor:
         moved = "" if self._moved is None else f"{self._moved[1]}; the engine does not go on: "
         self._report(f"{moved}{describe_error(error)}")
 
-    def _report(self, words: str) -> None:
+    def _report(self, message: str) -> None:
         """Report once why no engine runs here."""
-        if words != self.error:
-            LOG.warning("no engine runs here: %s", words)
-        self.error = words
+        if message != self.error:
+            LOG.warning("no engine runs here: %s", message)
+        self.error = message
 
     def _schedule(self, service: EngineService) -> None:
         LOG.info("the engine runs: %s", self._settings)

@@ -50,8 +50,8 @@ def _delete_when_done(rows: TemporaryItem, futures: Sequence[Future[Any]], _: Fu
         rows.delete()
 
 
-def read_spooled_training(parcel: SpooledTraining) -> TrainingSet:
+def read_spooled_training(spooled: SpooledTraining) -> TrainingSet:
     """The rows, bit for bit."""
-    with Path(parcel.path).open("rb") as file:
+    with Path(spooled.path).open("rb") as file:
         x, y, tick = (np.load(file, allow_pickle=False) for _ in range(3))
-    return TrainingSet(parcel.columns, parcel.horizons, x, y, tick, parcel.until)
+    return TrainingSet(spooled.columns, spooled.horizons, x, y, tick, spooled.until)

@@ -53,7 +53,7 @@ class MarketWindow:
         """Remove the newest bar, as when its tick was lost."""
         self._end -= 1
 
-    def build_inputs(self, tick: int, account: Account, knobs: TradingConfig, events: tuple[Event, ...]) -> Inputs:
+    def build_inputs(self, tick: int, account: Account, config: TradingConfig, events: tuple[Event, ...]) -> Inputs:
         """The inputs of a decision at the newest bar, with its view of the window."""
         bar = self._last
         if bar is None:
@@ -61,9 +61,9 @@ class MarketWindow:
         bars = Bars(*self._cut(self._bars, window.WINDOW_BARS))
         flow = self._flow_window()
         with np.errstate(invalid="ignore", divide="ignore"):
-            view = window.build_view(bars, bar.books, flow, bar.at, self._info.interval, knobs.volatility_halflife)
+            view = window.build_view(bars, bar.books, flow, bar.at, self._info.interval, config.volatility_halflife)
         symbols, interval = self._info.symbols, self._info.interval
-        return Inputs(tick, bar.at, interval, symbols, bars, bar.books, flow, bar.fresh, account, knobs, events, view, bar.fill_books)
+        return Inputs(tick, bar.at, interval, symbols, bars, bar.books, flow, bar.fresh, account, config, events, view, bar.fill_books)
 
     def _flow_window(self) -> OrderFlow:
         if not self._info.has_flow:

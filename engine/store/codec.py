@@ -61,12 +61,12 @@ class LayoutMismatch(ValueError):
     """The bytes are valid, but of a record with another layout."""
 
 
-Encoder = Callable[[Any, list[bytes]], Any]  # the value, the parts of the body -> its entry in the head
+Encoder = Callable[[Any, list[bytes]], Any]  # the value, the parts of the body -> its item in the head
 Decoder = Callable[[Any, _Body], Any]
 
 
 @dataclass(frozen=True, slots=True)
-class _Way:
+class _CodecEntry:
     """How a type is written and read; `mark` identifies its layout by names and types."""
 
     mark: str
@@ -76,23 +76,23 @@ class _Way:
 
 def pack(record: Record) -> bytes:
     """Pack a record; raises TypeError for a value that a record may not hold."""
-    way = _of_record(type(record))
+    entry = _of_record(type(record))
     parts: list[bytes] = []
-    head = orjson.dumps([_short(way.mark), way.write(record, parts)])
+    head = orjson.dumps([_short(entry.mark), entry.write(record, parts)])
     body = b"".join(parts)
     stored = _compress(body)
     rest = _FRAME.pack(_MAGIC, b"", stored is not body, len(head), len(body))[_SUMMED_FROM:] + head + stored
-    return _MAGIC + _sum(rest) + rest
+    return _MAGIC + _checksum(rest) + rest
 
 
 def unpack(kind: type[R], data: bytes) -> R:
     """Unpack a record. Raises ValueError, in one line, for damaged bytes, and LayoutMismatch for another kind or version of record."""
     try:
         head, body = _open(data)
-        way = _of_record(kind)
-        if not isinstance(head, list) or len(head) != 2 or _RENAMED.get(head[0], head[0]) != _short(way.mark):
+        entry = _of_record(kind)
+        if not isinstance(head, list) or len(head) != 2 or _RENAMED.get(head[0], head[0]) != _short(entry.mark):
             raise LayoutMismatch(f"these {len(data)} bytes are no {kind.__name__}: they have another layout")
-        record: R = way.read(head[1], _Body(body))
+        record: R = entry.read(head[1], _Body(body))
     except LayoutMismatch:
         raise
     except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, MemoryError, RecursionError, struct.error, zlib.error) as error:
@@ -107,7 +107,7 @@ def digest_layout(*kinds: type[Record]) -> str:
 
 def _open(data: bytes) -> tuple[Any, bytes]:
     magic, checksum, compressed, head_size, body_size = _FRAME.unpack_from(data)
-    if magic != _MAGIC or checksum != _sum(data[_SUMMED_FROM:]):
+    if magic != _MAGIC or checksum != _checksum(data[_SUMMED_FROM:]):
         raise ValueError("the checksum does not agree")
     start = _FRAME.size + head_size
     body = data[start:]
@@ -120,7 +120,7 @@ def _open(data: bytes) -> tuple[Any, bytes]:
     return orjson.loads(data[_FRAME.size : start]), body
 
 
-def _sum(data: bytes) -> bytes:
+def _checksum(data: bytes) -> bytes:
     return hashlib.blake2b(data, digest_size=8).digest()
 
 
@@ -136,22 +136,22 @@ def _compress(body: bytes) -> bytes:
     return zlib.compress(body, 1)
 
 
-_WAYS: dict[Any, _Way] = {}  # by record
+_ENTRIES: dict[Any, _CodecEntry] = {}  # by record
 
 
-def _of_record(kind: type[Record]) -> _Way:
-    if kind not in _WAYS:
-        _WAYS[kind] = _build(kind)
-    return _WAYS[kind]
+def _of_record(kind: type[Record]) -> _CodecEntry:
+    if kind not in _ENTRIES:
+        _ENTRIES[kind] = _build(kind)
+    return _ENTRIES[kind]
 
 
-def _build(kind: type[Record]) -> _Way:
+def _build(kind: type[Record]) -> _CodecEntry:
     hints = get_type_hints(kind)
     names: tuple[str, ...] = tuple(kind.__slots__)
-    ways = tuple(_of(hints[name]) for name in names)
-    mark = f"{kind.__name__}({','.join(f'{name}:{way.mark}' for name, way in zip(names, ways, strict=True))})"
-    writes = tuple((name, way.write) for name, way in zip(names, ways, strict=True))
-    reads = tuple(way.read for way in ways)
+    entries = tuple(_of(hints[name]) for name in names)
+    mark = f"{kind.__name__}({','.join(f'{name}:{entry.mark}' for name, entry in zip(names, entries, strict=True))})"
+    writes = tuple((name, entry.write) for name, entry in zip(names, entries, strict=True))
+    reads = tuple(entry.read for entry in entries)
 
     def write(record: Any, parts: list[bytes]) -> list[Any]:
         if type(record) is not kind:
@@ -162,51 +162,51 @@ def _build(kind: type[Record]) -> _Way:
         made: Record = kind(*[get(item, body) for get, item in zip(reads, head, strict=True)])
         return made
 
-    return _Way(mark, write, read)
+    return _CodecEntry(mark, write, read)
 
 
-def _of(hint: Any) -> _Way:
+def _of(hint: Any) -> _CodecEntry:
     origin = get_origin(hint)
     if origin is np.ndarray or hint is np.ndarray or origin is NDArray:  # from numpy 2.5 on NDArray is an alias of its own
-        return _Way("array", _write_array, _read_array)
+        return _CodecEntry("array", _write_array, _read_array)
     if origin is tuple:
         return _of_tuple(get_args(hint))
     if origin in {Union, UnionType}:
         return _of_optional(get_args(hint))
     if hint in _PLAIN:
-        return _Way(hint.__name__, _write_plain, _read_plain)
+        return _CodecEntry(hint.__name__, _write_plain, _read_plain)
     if hint is bytes:
-        return _Way("bytes", _write_bytes, lambda head, body: body.take(head))
+        return _CodecEntry("bytes", _write_bytes, lambda head, body: body.take(head))
     if isinstance(hint, type) and issubclass(hint, Enum):
-        return _Way(hint.__name__, lambda value, _parts: hint(value).value, lambda head, _body: hint(head))
+        return _CodecEntry(hint.__name__, lambda value, _parts: hint(value).value, lambda head, _body: hint(head))
     if isinstance(hint, type) and issubclass(hint, Record):
         return _of_record(hint)
     raise TypeError(f"a record may not hold {hint}")
 
 
-def _of_tuple(kinds: tuple[Any, ...]) -> _Way:
+def _of_tuple(kinds: tuple[Any, ...]) -> _CodecEntry:
     if len(kinds) == 2 and kinds[1] is Ellipsis:
         item = _of(kinds[0])
-        return _Way(f"[{item.mark}]", partial(_write_items, item.write), lambda head, body: tuple(item.read(part, body) for part in head))
-    ways = tuple(_of(kind) for kind in kinds)
-    return _Way(
-        f"[{','.join(way.mark for way in ways)}]",
-        lambda value, parts: [way.write(part, parts) for way, part in zip(ways, value, strict=True)],
-        lambda head, body: tuple(way.read(part, body) for way, part in zip(ways, head, strict=True)),
+        return _CodecEntry(f"[{item.mark}]", partial(_write_items, item.write), lambda head, body: tuple(item.read(part, body) for part in head))
+    entries = tuple(_of(kind) for kind in kinds)
+    return _CodecEntry(
+        f"[{','.join(entry.mark for entry in entries)}]",
+        lambda value, parts: [entry.write(part, parts) for entry, part in zip(entries, value, strict=True)],
+        lambda head, body: tuple(entry.read(part, body) for entry, part in zip(entries, head, strict=True)),
     )
 
 
-def _of_optional(kinds: tuple[Any, ...]) -> _Way:
+def _of_optional(kinds: tuple[Any, ...]) -> _CodecEntry:
     others = [kind for kind in kinds if kind not in _PLAIN]
     if not others:
-        return _Way("|".join(sorted(kind.__name__ for kind in kinds)), _write_plain, _read_plain)
+        return _CodecEntry("|".join(sorted(kind.__name__ for kind in kinds)), _write_plain, _read_plain)
     if len(others) > 1 or set(kinds) != {others[0], NoneType}:
         raise TypeError(f"a record may hold one kind of thing or None, not one of {kinds}")
-    way = _of(others[0])
-    return _Way(
-        f"{way.mark}?",
-        lambda value, parts: None if value is None else way.write(value, parts),
-        lambda head, body: None if head is None else way.read(head, body),
+    entry = _of(others[0])
+    return _CodecEntry(
+        f"{entry.mark}?",
+        lambda value, parts: None if value is None else entry.write(value, parts),
+        lambda head, body: None if head is None else entry.read(head, body),
     )
 
 

@@ -62,7 +62,7 @@ def release_page_cache(store: Store) -> None:
     store.pragma("PRAGMA shrink_memory")
 
 
-def measure_slack(store: Store) -> ReclaimableSpace:
+def measure_reclaimable(store: Store) -> ReclaimableSpace:
     """Bytes of the write-ahead log and of free pages."""
     free, page_size = (_pragma(store, name) for name in ("freelist_count", "page_size"))
     return ReclaimableSpace(_log_size(store), free * page_size)

@@ -193,7 +193,7 @@ def _money(metrics: MetricsSnapshot) -> Iterator[Metric]:
 def _skill(metrics: MetricsSnapshot) -> Iterator[Metric]:
     rows = [((row.scope, row.model, str(row.horizon)), row) for row in metrics.skill]
     labels = ("scope", "model", "horizon_bars")
-    yield _gauges("podium_skill_r2", "Out-of-sample R2 against the naive forecast.", labels,
+    yield _gauges("podium_skill_r2", "Out-of-sample R² against a forecast of no change.", labels,
                   [(key, row.r2) for key, row in rows])  # fmt: skip
     yield _gauges(
         "podium_skill_r2_bound", "95 % interval of podium_skill_r2, valid under continuous watching.", (*labels, "bound"),

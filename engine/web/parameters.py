@@ -31,10 +31,10 @@ class RowQuery(Struct, frozen=True, kw_only=True):
 _SCHEMA = parameters_of(RowQuery)
 
 
-def parse_query(words: Sequence[tuple[str, str]], allowed: Sequence[str], now: int) -> RowQuery:
+def parse_query(pairs: Sequence[tuple[str, str]], allowed: Sequence[str], now: int) -> RowQuery:
     """Read the names and values of an address, in its order; `allowed` are the parameters of its view. Raises BadRequest."""
     given: dict[str, str] = {}
-    for name, value in words:
+    for name, value in pairs:
         if name not in allowed:
             near = find_near(name, allowed, cutoff=0.6)
             known = f"did you mean {near}?" if near else f"it takes {', '.join(allowed) or 'none'}"

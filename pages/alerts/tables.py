@@ -115,9 +115,9 @@ def _delivery(row: Any | None) -> tuple[str, Cell | str, str]:
     if row is None:
         return "none yet", "nothing sent to it", "none"
     state = {"sent": "done", "waiting": "queued" if not row.tries else "failed"}.get(row.status, row.status)
-    words = {"done": "delivered", "queued": "waiting"}.get(state, f"not delivered, {units.format_count(int(row.tries), 'attempt')}")
+    outcome = {"done": "delivered", "queued": "waiting"}.get(state, f"not delivered, {units.format_count(int(row.tries), 'attempt')}")
     at = row.sent_at if units.is_known(row.sent_at) else row.at
-    return units.format_time(int(at), WHEN), Cell(words, theme.state_colour(state)), row.error if isinstance(row.error, str) else "none"
+    return units.format_time(int(at), WHEN), Cell(outcome, theme.state_colour(state)), row.error if isinstance(row.error, str) else "none"
 
 
 def _notified(row: Any, now: int) -> str:

@@ -29,12 +29,11 @@ def plot_equity_curves(chosen: Sequence[StoredBacktest]) -> Figure:
         start = points[0][0]
         at = [moment // units.MS if share_start else (moment - start) / DAY for moment, _, _ in points]
         run, colour = tables.name_run(place, chosen), tables.get_run_colour(place)
-        naive = tuple(value for _, _, value in points)
-        if naive not in benchmarks:
-            benchmarks.add(naive)
-            _add_line(
-                lines, at, naive, "benchmark" if len(chosen) == 1 else f"{run}: benchmark", theme.NEUTRAL if len(chosen) == 1 else colour, dash="dot"
-            )
+        benchmark = tuple(value for _, _, value in points)
+        if benchmark not in benchmarks:
+            benchmarks.add(benchmark)
+            name, shade = ("benchmark", theme.NEUTRAL) if len(chosen) == 1 else (f"{run}: benchmark", colour)
+            _add_line(lines, at, benchmark, name, shade, dash="dot")
         _add_line(lines, at, [value for _, value, _ in points], "Podium" if len(chosen) == 1 else run, colour, dash="solid")
     forest_plot.label_line_ends(lines, least=0.115, lines=True)
     lines.layout["meta"] = {"narrow": {"layout.xaxis.nticks": 4}}

@@ -27,7 +27,9 @@ def show_form() -> None:
         fields = _show_simulated_fields() if simulated != "recording" else _show_recording_fields()
         left, right = st.columns([5, 2], vertical_alignment="bottom")
         reason = left.text_input(commands.REASON, key="reason_to_backtest", placeholder="purpose of this run", max_chars=commands.MAX_REASON)
-        training = right.toggle("Train models", value=True, key="training", help="Walk-forward, as live. Off measures the time of everything else")
+        training = right.toggle(
+            "Train models", value=True, key="training", help="Trains walk-forward, as live. Turned off, the run measures the time of everything else"
+        )
         run = st.form_submit_button("Run", type="primary", icon=":material/play_arrow:")
     if run:
         arguments = {name: text.strip() for name, text in fields.items() if text.strip()} | {"training": "yes" if training else "none"}

@@ -110,7 +110,7 @@ def show_data(chosen: list[StoredBacktest]) -> None:
 
 def show_skill(chosen: list[StoredBacktest]) -> None:
     horizons = tables.list_horizons(chosen)
-    widgets.show_heading("Skill", "out-of-sample R² against the naive forecast, with its 95 % interval")
+    widgets.show_heading("Skill", "out-of-sample R² against a forecast of no change, with its 95 % interval")
     if not horizons:
         widgets.show_empty(f"{units.NOT_ENOUGH}: no forecast fell due")
         return

@@ -66,7 +66,7 @@ def build_component_tiles(
 
 
 def list_states(status: EngineStatus, now: int) -> list[TableRow]:
-    """Return each component with the state it last reported; when the engine is gone, every component counts as down."""
+    """Return each component with the state it last reported; when no engine runs, every component counts as down."""
     alive = banners.judge_status(status, now).alive
     lines = []
     for name, state, since, error in status.components:
@@ -118,7 +118,7 @@ def list_recoveries(frame: pd.DataFrame, now: int) -> list[TableRow]:
         is_open = False
         if units.is_known(row.recovered_at):
             duration = units.format_duration((row.recovered_at - row.at) / units.SECOND)
-            recovery = Cell(f"recovered without a person in {duration}", theme.GOOD, small=row.how if isinstance(row.how, str) else "")
+            recovery = Cell(f"recovered automatically in {duration}", theme.GOOD, small=row.how if isinstance(row.how, str) else "")
         elif isinstance(row.how, str):
             recovery = Cell(row.how, theme.NEUTRAL)
         else:

@@ -62,14 +62,14 @@ def _show_phase_times(latency: LatencyStats | None) -> None:
 
 
 def _show_recoveries() -> None:
-    widgets.show_heading("Recoveries", f"the newest {NEWEST} faults, each with its time to recovery without a person", term="recovery")
+    widgets.show_heading("Recoveries", f"the newest {NEWEST} faults, each with the time to its automatic recovery", term="recovery")
     rows = tables.list_recoveries(cache.fetch_recoveries(limit=NEWEST), cache.current_time())
     table = render_table(tables.RECOVERIES, rows, label="Faults and their recoveries", empty="no component has failed yet")
     live.show_live_table(table, key="recoveries", reserved=ROWS)
 
 
 def _show_fallbacks() -> None:
-    widgets.show_heading("Fallbacks", "in the last 30 days, warm-up included, by phase and singly; a row opens the degraded decisions")
+    widgets.show_heading("Fallbacks", "in the last 30 days, warm-up included: by phase, then the newest; a row opens its decisions")
     live.show_live_table(tables.render_fallback_counts(cache.fetch_fallback_counts()), key="counts", reserved=3)
     live.show_live_table(tables.render_fallbacks(cache.fetch_fallbacks(limit=NEWEST)), key="fallen", reserved=ROWS)
 
@@ -87,7 +87,7 @@ def _show_details(status: EngineStatus, latency: LatencyStats | None, liveness: 
         ("Feed", "", tables.list_feed(status, liveness)),
         ("Store", "", tables.list_store(status, liveness, cache.fetch_readings())),
         ("Training", "in worker processes", tables.list_training(liveness, latency, now)),
-        ("Scheduler", "last trace of each job", tables.list_jobs(status, liveness, now)),
+        ("Scheduler", "when each job last ran", tables.list_jobs(status, liveness, now)),
     )
     for column, (name, more, rows) in zip(st.columns(4, gap="medium"), boxes, strict=True):
         with column:

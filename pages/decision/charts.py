@@ -62,14 +62,14 @@ def plot_phases(decision: DecisionDetails) -> Figure:
         hovertext=[_describe_span(span) for span in decision.spans], hovertemplate=HOVER_TEMPLATE,
     )  # fmt: skip
     for span in decision.spans:
-        words = (
+        note = (
             units.format_ms(span.ms)
             + (f"  {escape_text(span.thread)}" if span.thread != "tick" else "")
             + ("  <b>fallback</b>" if span.fallback else "")
         )
         is_late = span.start_ms > 0.62 * end
         place = span.start_ms if is_late else span.start_ms + max(span.ms, smallest)
-        figure.add_note(words, x=place, y=escape_text(span.phase), xanchor="right" if is_late else "left", xshift=-5 if is_late else 5)
+        figure.add_note(note, x=place, y=escape_text(span.phase), xanchor="right" if is_late else "left", xshift=-5 if is_late else 5)
     figure.set_axis("yaxis", **category_axis([escape_text(span.phase) for span in decision.spans]))
     figure.set_axis("xaxis", ticksuffix=" ms", range=[-0.005 * end, end * 1.12], nticks=7)
     return figure
@@ -129,7 +129,7 @@ def _add_models(figure: Figure, decision: DecisionDetails, horizon: int, axis: s
     }
     hover = [
         f"<b>{escape_text(vote.model)}</b> {escape_text(vote.version or '')}<br>forecast {units.format_bps(vote.bps, signed=True)}"
-        f"<br>trust {units.format_number(vote.trust, 2)}, weight {units.format_number(vote.weight, 3)}"
+        f"<br>reliability {units.format_number(vote.trust, 2)}, weight {units.format_number(vote.weight, 3)}"
         for vote in there
     ]
     figure.add_trace(

@@ -14,7 +14,7 @@ from pages.ui.trading_tables import list_fill_cells
 from pages.ui.widgets import Tile
 
 GATE_COLUMNS = (Column("Gate"), *number_columns("Value", "Limit", "Margin"), Column("Verdict", term="gate verdict"))
-VOTE_COLUMNS = (*text_columns("Model", "Version"), *number_columns("Horizon", "Forecast", "Trust", "Weight"))
+VOTE_COLUMNS = (*text_columns("Model", "Version"), *number_columns("Horizon", "Forecast", "Reliability", "Weight"))
 OUTCOME_COLUMNS = (Column("Horizon"), *number_columns("Price move", "In trade direction"))
 
 

@@ -54,9 +54,9 @@ def follow(symbol: str) -> None:
 
 def draw(decision: DecisionDetails, *, following: bool = False) -> None:
     widgets.show_html(tables.render_header(decision, following=following))
-    words = text.explain_decision(decision)
-    if words is not None:
-        widgets.show_text(words)
+    explanation = text.explain_decision(decision)
+    if explanation is not None:
+        widgets.show_text(explanation)
     widgets.show_tiles(tables.build_decision_tiles(decision))
     left, right = st.columns([7, 5], gap="medium")
     with left:
@@ -72,10 +72,10 @@ def draw(decision: DecisionDetails, *, following: bool = False) -> None:
         widgets.show_table(tables.GATE_COLUMNS, tables.list_gates(decision), label="Every gate with value, limit and margin")
     left, right = st.columns([7, 5], gap="medium")
     with left:
-        widgets.show_heading("Votes", "forecast of each model; size: weight, opacity: trust; the ensemble with its 90 % interval")
+        widgets.show_heading("Votes", "forecast of each model; size: weight, opacity: reliability; the ensemble with its 90 % interval")
         live.show_chart(charts.plot_votes(decision), key="votes", label="Forecast of every model and the ensemble by horizon")
         with st.expander("Votes as a table"):
-            widgets.show_table(tables.VOTE_COLUMNS, tables.list_votes(decision), label="Forecast, trust and weight of every model")
+            widgets.show_table(tables.VOTE_COLUMNS, tables.list_votes(decision), label="Forecast, reliability and weight of every model")
     with right:
         widgets.show_heading("Phases", f"decided in {units.format_ms(decision.ms)}; one colour per thread")
         live.show_chart(charts.plot_phases(decision), key="timeline", label="Start and length of the ten phases")

@@ -204,11 +204,11 @@ def _draw_depth(figure: Figure, history: MarketHistory, bars: pd.DataFrame, axis
     figure.set_axis(f"yaxis{axis[1:]}", tickformat="~s")
 
 
-def _draw_line(figure: Figure, bars: pd.DataFrame, column: str, colour: str, axis: str, words: str) -> None:
+def _draw_line(figure: Figure, bars: pd.DataFrame, column: str, colour: str, axis: str, label: str) -> None:
     if bars[column].notna().any():
         figure.add_trace(
             "scatter", x=(bars["at"] // units.MS).to_numpy(), y=bars[column].to_numpy(), mode="lines", yaxis=axis, connectgaps=False,
-            line={"color": colour, "width": 1.5}, hovertemplate=f"{words}<br>%{{x|%m-%d %H:%M:%S}} UTC<extra></extra>",
+            line={"color": colour, "width": 1.5}, hovertemplate=f"{label}<br>%{{x|%m-%d %H:%M:%S}} UTC<extra></extra>",
         )  # fmt: skip
 
 
@@ -249,9 +249,9 @@ def _shade_incidents(figure: Figure, history: MarketHistory, bars: pd.DataFrame)
             {"type": "rect", "xref": "x", "x0": begin, "x1": max(end, begin + bar // units.MS), "yref": "paper", "y0": 0, "y1": 1,
              "fillcolor": theme.with_alpha(theme.HARM, 0.11), "line": {"width": 0}, "layer": "below"}
         )  # fmt: skip
-        words = f"{incident.kind.replace('_', ' ')}{'' if units.is_known(incident.until) else ', ongoing'}"
+        label = f"{incident.kind.replace('_', ' ')}{'' if units.is_known(incident.until) else ', ongoing'}"
         figure.add_note(
-            f'<span style="color:{theme.HARM}">▮</span> {escape_text(words)}',
+            f'<span style="color:{theme.HARM}">▮</span> {escape_text(label)}',
             x=begin,
             yref="y domain",
             y=0.99,

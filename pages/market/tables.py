@@ -92,7 +92,7 @@ LEANS = frozenset({"imbalance", "pressure"})  # signed
 def list_current_costs(history: MarketHistory) -> list[TableRow]:
     """List the estimates of the microstructure phase at the tick: forecasts, cost of trading, and direction of the flow."""
     rows = []
-    for name, words, unit in NOW:
+    for name, label, unit in NOW:
         value = history.micro.get(name)
         if name not in history.micro or (value is None and (history.book is None or not unit)):
             continue  # "not filled" is shown only of a book too thin for the order
@@ -102,7 +102,7 @@ def list_current_costs(history: MarketHistory) -> list[TableRow]:
             if unit == "money"
             else units.format_number(value, 1 if unit else 2, unit, signed=name in LEANS, missing=missing)
         )
-        rows.append(TableRow(name, (words, shown)))
+        rows.append(TableRow(name, (label, shown)))
     return rows
 
 

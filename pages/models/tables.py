@@ -107,7 +107,11 @@ def describe_selection(calibration: CalibrationReport) -> str:
     if calibration.selection_gain is None:
         return f"All models are active: {units.NOT_ENOUGH} on the benefit of excluding any."
     r2, low, high, n = calibration.selection_gain
-    verdict = "Models predicted to harm are excluded: that has paid" if low > 0 else "All models are active: excluding any has no proven benefit"
+    verdict = (
+        "Models predicted to harm the forecast are excluded: a proven benefit"
+        if low > 0
+        else "All models are active: excluding any has no proven benefit"
+    )
     band = units.format_interval(100.0 * low, 100.0 * high, 3)
     return f"{verdict}, {units.format_percent(r2, 3, signed=True)} of R² ({band}, n={n:,}) over all horizons."
 

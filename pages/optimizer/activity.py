@@ -119,8 +119,8 @@ def show_run_form(actions: pd.DataFrame) -> None:
 
 def suggest_action(answer: object, rule: Rule | None, actions: Sequence[str]) -> str | None:
     """Return the action named first in the planner's answer; by default the first candidate of the rule."""
-    words = text_or(answer, "")
-    mentions = [(words.find(form), name) for name in actions for form in {name, readable_name(name)} if form in words]
+    shown = text_or(answer, "")
+    mentions = [(shown.find(form), name) for name in actions for form in {name, readable_name(name)} if form in shown]
     if mentions:
         return min(mentions)[1]
     return next((name for name in (rule.candidates if rule else ()) if name in actions), None)
@@ -190,8 +190,8 @@ def _with_readable_names(answer: str, actions: Sequence[str]) -> str:
     return answer
 
 
-def _capitalized(words: str) -> str:
-    return words[:1].upper() + words[1:]
+def _capitalized(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _describe_calm(states: pd.DataFrame, now: int) -> str:

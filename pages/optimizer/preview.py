@@ -1,6 +1,6 @@
 """Preview a rule on stored readings in a separate low-priority process, so that neither the engine nor other pages wait.
 
-Run as a program it reads {name, words, at, values} from its input and prints {times, span, samples}.
+Run as a program it reads {name, fields, at, values} from its input and prints {times, span, samples}.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ NICENESS = 10
 
 def run_preview(rule: Rule, at: Ints, values: Floats) -> RulePreview:
     """Return when the rule would have fired; raises OSError with one line if there is no result."""
-    request = {"name": rule.name, "words": serialise_rule(rule), "at": at, "values": values}
+    request = {"name": rule.name, "fields": serialise_rule(rule), "at": at, "values": values}
     try:
         process = subprocess.run(
             [sys.executable, "-m", "pages.optimizer.preview"], input=orjson.dumps(request, option=orjson.OPT_SERIALIZE_NUMPY), cwd=ROOT,
@@ -44,8 +44,8 @@ def _main() -> None:
     if hasattr(os, "nice"):  # absent on Windows
         os.nice(NICENESS)
     request = orjson.loads(sys.stdin.buffer.read())
-    words = request["words"]
-    rule = parse_rule(request["name"], words, None, tuple(words["actions"].split(",")))
+    fields = request["fields"]
+    rule = parse_rule(request["name"], fields, None, tuple(fields["actions"].split(",")))
     values = np.array(request["values"], dtype=np.float64)  # null becomes NaN
     preview = preview_rule(rule, np.array(request["at"], dtype=np.int64), values)
     sys.stdout.buffer.write(orjson.dumps({"times": preview.times.tolist(), "span": preview.span, "samples": preview.samples}))

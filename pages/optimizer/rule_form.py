@@ -19,7 +19,7 @@ from pages.ui import cache, commands, live, params, theme, widgets
 from pages.ui.command_table import NO_REASON, readable_name
 
 LISTED = 12  # firing times listed in a preview
-_FIELDS = {  # word of the rule: label, help
+_FIELDS = {  # name: label, help
     "recovery": ("Clears at", "The rule clears at this level; empty: at the level itself"),
     "hold": ("For", "Time beyond the level before the rule fires, and time back before it clears: 30s, 5m, 1h"),
     "cooldown": ("Cooldown", "Doubles with each firing soon after the last: 5m, 1h"),
@@ -57,7 +57,7 @@ def show_rule_form(sources: Sequence[RuleSource], actions: Sequence[str]) -> Non
     st.session_state["rule_in_form"] = (name, source.rule.digest())
     widgets.show_note(f"{source.rule.about} Metric: {source.rule.metric or 'none, it follows a schedule'}. {_describe_source(source)}")
     with st.form(f"rule_{name}", border=True, enter_to_submit=False):
-        words = _show_fields(source.rule, actions)
+        fields = _show_fields(source.rule, actions)
         reason = st.text_input(commands.REASON, key=f"reason_{name}", placeholder="why", max_chars=commands.MAX_REASON)
         with st.container(horizontal=True, key=f"rule_buttons_{name}"):
             is_preview = st.form_submit_button("Preview", icon=":material/query_stats:", help="Show when it would have fired in the last day")
@@ -68,7 +68,7 @@ def show_rule_form(sources: Sequence[RuleSource], actions: Sequence[str]) -> Non
     elif is_reset:
         commands.submit_with_reason("rule", {"name": name, "reset": "true"}, reason)
     elif is_preview or is_apply:
-        _preview_or_apply(source, words, reason, actions, is_apply=is_apply)
+        _preview_or_apply(source, fields, reason, actions, is_apply=is_apply)
     commands.show_answer("rule")
     with widgets.keyed_container("rule_preview"):
         _show_preview(name)
@@ -81,41 +81,41 @@ def _describe_source(source: RuleSource) -> str:
 
 
 def _show_fields(rule: Rule, actions: Sequence[str]) -> dict[str, str]:
-    """Show the fields of the rule and return their values in the words of a command."""
+    """Show the fields of the rule and return their values as the arguments of a command."""
     current = serialise_rule(rule)
-    words: dict[str, str] = {}
+    fields: dict[str, str] = {}
     suffix = f"{rule.name}_{rule.digest()[:8]}"  # new keys for a changed rule
     with st.container(horizontal=True, vertical_alignment="bottom", key=f"fields_{rule.name}"):
         if rule.kind in {THRESHOLD, ERROR}:
             side = st.selectbox("Fires", ["above", "below"], index=0 if rule.above else 1, key=f"side_{suffix}", width=110)
             unit = rules.metric_unit(rule.metric)
             label = f"Level{'' if unit == 'count' else f', {unit}'}{' per hour' if rule.growth else ''}"
-            words[str(side)] = st.text_input(label, current["above" if rule.above else "below"], key=f"level_{suffix}", width=150)
-        for word in (*_FIELDS_OF_KIND[rule.kind], *(("span",) if rule.growth else ())):
-            label, about = _FIELDS[word]
-            value = rules.format_span_input(float(current[word])) if word in _SPANS else current.get(word, "")
-            width = 260 if word in {"cron", "every", "baseline"} else 160
-            words[word] = st.text_input(label, value, key=f"{word}_{suffix}", help=about, width=width, max_chars=120)
+            fields[str(side)] = st.text_input(label, current["above" if rule.above else "below"], key=f"level_{suffix}", width=150)
+        for name in (*_FIELDS_OF_KIND[rule.kind], *(("span",) if rule.growth else ())):
+            label, about = _FIELDS[name]
+            value = rules.format_span_input(float(current[name])) if name in _SPANS else current.get(name, "")
+            width = 260 if name in {"cron", "every", "baseline"} else 160
+            fields[name] = st.text_input(label, value, key=f"{name}_{suffix}", help=about, width=width, max_chars=120)
     candidates = st.multiselect(
         "Actions", list(dict.fromkeys((*actions, *rule.candidates))), list(rule.candidates), key=f"calls_{suffix}", format_func=readable_name,
         placeholder="none, reports only",
     )  # fmt: skip
-    words["actions"] = ",".join(candidates)
-    words["enabled"] = "true" if st.toggle("On", rule.enabled, key=f"on_{suffix}") else "false"
-    words = {word: value.strip() for word, value in words.items()}
-    return words | ({"recovery": words["recovery"] or "none"} if "recovery" in words else {})
+    fields["actions"] = ",".join(candidates)
+    fields["enabled"] = "true" if st.toggle("On", rule.enabled, key=f"on_{suffix}") else "false"
+    fields = {name: value.strip() for name, value in fields.items()}
+    return fields | ({"recovery": fields["recovery"] or "none"} if "recovery" in fields else {})
 
 
-def _preview_or_apply(source: RuleSource, words: dict[str, str], reason: str, actions: Sequence[str], *, is_apply: bool) -> None:
+def _preview_or_apply(source: RuleSource, fields: dict[str, str], reason: str, actions: Sequence[str], *, is_apply: bool) -> None:
     """Preview or apply the form; an invalid value is reported in one line."""
     st.session_state.pop("rule_preview", None)
     try:
-        rule = parse_rule(source.rule.name, words, source.rule, (*actions, *source.rule.candidates))
+        rule = parse_rule(source.rule.name, fields, source.rule, (*actions, *source.rule.candidates))
     except ValueError as error:
         st.session_state["answer"] = (str(error), theme.HARM, "Not applied." if is_apply else "No preview.")
         return
     before = serialise_rule(source.rule)
-    changes = {word: value for word, value in serialise_rule(rule).items() if value != before.get(word)}
+    changes = {name: value for name, value in serialise_rule(rule).items() if value != before.get(name)}
     if is_apply and not changes:
         st.session_state["answer"] = ("nothing was changed in the form", theme.WARNING, "Not applied.")
     elif is_apply:

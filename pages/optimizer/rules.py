@@ -61,9 +61,9 @@ def merge_rules(from_file: Sequence[Rule], overrides: pd.DataFrame, actions: Seq
         name = str(override["name"])
         before = sources.get(name)
         allowed = (*actions, *(before.rule.candidates if before else ()))
-        words = json.loads(str(override["data"]))
+        fields = json.loads(str(override["data"]))
         try:
-            rule = parse_rule(name, words, before.rule if before else None, allowed)
+            rule = parse_rule(name, fields, before.rule if before else None, allowed)
         except ValueError:
             continue  # the engine ignores an unreadable override as well
         changed = (str(override["by"]), str(override["reason"]), int(override["changed_at"]))

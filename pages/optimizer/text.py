@@ -17,8 +17,8 @@ ALIGNED = "Change from the mean before the run, by seconds from the run. Grey: c
 
 def metric_label(name: str) -> str:
     """Return a reading's name in words: "process.rss_bytes" is "process RSS"."""
-    words = readable_name(name.replace(".", " "))
-    return next((words.removesuffix(unit) for unit in (" bytes", " percent", " ms") if words.endswith(unit)), words)
+    label = readable_name(name.replace(".", " "))
+    return next((label.removesuffix(unit) for unit in (" bytes", " percent", " ms") if label.endswith(unit)), label)
 
 
 def format_metric(value: object, unit: str) -> str:
@@ -82,8 +82,8 @@ def build_trial_tiles(trial: TrialDetails) -> list[Tile]:
     ]
 
 
-def _capitalized(words: str) -> str:
-    return words[:1].upper() + words[1:]
+def _capitalized(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _origin(row: dict[str, SqlValue]) -> str:

@@ -61,7 +61,7 @@ def _show_aligned(trial: TrialDetails) -> None:
     widgets.show_note(text.ALIGNED)
     drawn = charts.plot_aligned(trial)
     if drawn is None:
-        widgets.show_empty("its single samples are gone: they are stored for 2 h")
+        widgets.show_empty("its individual samples are no longer stored: they are deleted after 2 h")
     else:
         live.show_chart(drawn, key="trial_aligned", label=f"Effect of {charts.trial_title(trial)} against control windows")
 

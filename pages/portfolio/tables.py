@@ -15,11 +15,15 @@ from pages.ui.tables import Cell, Column, TableRow, number_columns, render_table
 from pages.ui.trading_tables import FILL_COLUMNS, link_to_decision, list_fill_cells
 from pages.ui.widgets import Tile
 
-ORDER_TYPES = {"passive": "rests at the touch, then takes", "aggressive": "takes at once", "slice": "equal parts over the next bars"}
+ORDER_TYPES = {
+    "passive": "rests at the best price, then crosses the spread",
+    "aggressive": "crosses the spread at once",
+    "slice": "equal parts over the next bars",
+}
 _POSITIONS = (*text_columns("Symbol", "Side"), *number_columns("Size", "Entry", "Mark", "Value", "Unrealised P&L", "Share of equity", "Target"))
 _EXECUTION = (
     Column("Order type"),
-    *number_columns("Orders ended", "Filled", "Unfilled", "Cost against aggressive, bps", "95 % interval", "n"),
+    *number_columns("Finished orders", "Filled", "Unfilled", "Cost against aggressive, bps", "95 % interval", "n"),
     Column("Recommended"),
 )
 _WORKING = (*text_columns("Symbol", "Side", "Order type"), *number_columns("Remaining", "Requested", "Limit price", "Age, bars"))

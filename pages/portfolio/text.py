@@ -23,6 +23,6 @@ def describe_cost_settings(status: EngineStatus, config: dict[str, Any]) -> str:
         "Orders fill against the order book after the latency or, without books, at the next open for up to "
         f"{units.format_percent(config.get('participation'), 0)} of that bar's volume. The rest stays unfilled. "
         "No order fills at the price of its decision. "
-        f"A passive order rests at the touch for {units.format_count(int(config.get('passive_bars', 0)), 'bar')} and then takes. "
+        f"A passive order rests at the best price for {units.format_count(int(config.get('passive_bars', 0)), 'bar')} and then crosses the spread. "
         f"An order that is large for its book is sliced over {units.format_count(int(config.get('slice_bars', 0)), 'bar')}."
     )

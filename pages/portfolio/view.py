@@ -50,7 +50,7 @@ def show_holdings(status: EngineStatus) -> None:
 
 def show_orders() -> None:
     """Draw the working orders and the execution quality of each order type."""
-    widgets.show_heading("Working orders", "kept until filled; a decision with another target cancels them")
+    widgets.show_heading("Working orders", "active until filled; a decision with another target cancels them")
     live.show_live_table(tables.render_working_orders(cache.fetch_working_orders()), key="working", reserved=WORKING)
     widgets.show_heading("Execution quality", "by order type; an unfilled part counts at the price at which the order ended")
     live.show_live_table(tables.render_execution(cache.fetch_execution()), key="execution")
@@ -62,6 +62,6 @@ def show_rules(status: EngineStatus, held: list[str]) -> None:
         return
     lines = trading_rules.list_rules(cache.fetch_config(status), status.session.symbols, status.last.spread_sources, held)
     if lines:
-        widgets.show_heading("Trading rules and costs", "of held symbols, or of the first ones if none is held; all others are on Market")
+        widgets.show_heading("Trading rules and costs", "of the symbols held, or of the first symbols if none is held; Market shows all others")
         rows = render_table(trading_rules.RULE_COLUMNS, lines, label="Trading rules and costs by symbol")
         live.show_live_table(rows, key="rules", reserved=min(len(status.session.symbols), ROWS))

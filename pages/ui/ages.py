@@ -30,5 +30,5 @@ def strip_marks(text: str) -> str:
     return _PATTERN.sub(r"\3", text)
 
 
-def _mark(kind: str, at: int, words: str) -> str:
-    return f"\ue000{kind} {max(0, at) // units.MS}\ue001{words}\ue002"
+def _mark(kind: str, at: int, text: str) -> str:
+    return f"\ue000{kind} {max(0, at) // units.MS}\ue001{text}\ue002"

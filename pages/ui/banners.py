@@ -89,7 +89,7 @@ def build_banners(status: EngineStatus, verdict: Health, now: int) -> list[Banne
 
 
 def render_banners(shown: list[Banner]) -> str:
-    """Return a strip of fixed height: the gravest banner's text and the words of the others; hovering or focus shows all of them in full."""
+    """Return a strip of fixed height: the gravest banner's text and the text of the others; hovering or focus shows all of them in full."""
     notices = [widgets.render_notice(banner.text, word=banner.word, colour=banner.colour, progress=banner.progress) for banner in shown]
     inside = "".join(notices) or '<div class="pd-quiet pd-muted">Nothing needs attention</div>'
     return f'<div class="pd-strip" tabindex="0" role="group" aria-label="Notices"><div>{inside}</div></div>'
@@ -113,8 +113,8 @@ def _stepped(status: EngineStatus, now: int) -> list[Banner]:
     step = recent_clock_step(parse_clock_step(status.meta.get(CLOCK_STEP_KEY)), now, STEP_SHOWN)
     if step is None:
         return []
-    words = describe_clock_step(step)
-    text = f"{words[:1].upper()}{words[1:]}. Times before {units.format_time(step.at)} UTC are from the old clock; decisions continue"
+    sentence = describe_clock_step(step)
+    text = f"{sentence[:1].upper()}{sentence[1:]}. Times before {units.format_time(step.at)} UTC are from the old clock; decisions continue"
     return [Banner("Clock set.", text, theme.WARNING)]
 
 

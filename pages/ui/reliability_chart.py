@@ -37,9 +37,9 @@ def add_reliability_points(drawn: Figure, points: Sequence[tuple[float, Observed
 
 def set_square_axes(drawn: Figure, low: float, high: float) -> None:
     """Give both axes the same range, so that perfect calibration is the diagonal."""
-    for axis, words in (("xaxis", "stated probability of a rise"), ("yaxis", "observed share")):
+    for axis, title in (("xaxis", "stated probability of a rise"), ("yaxis", "observed share")):
         drawn.set_axis(
-            axis, ticksuffix=" %", range=[low, high], nticks=6, title={"text": words, "font": {"size": 11, "color": theme.MUTED}, "standoff": 6}
+            axis, ticksuffix=" %", range=[low, high], nticks=6, title={"text": title, "font": {"size": 11, "color": theme.MUTED}, "standoff": 6}
         )
 
 

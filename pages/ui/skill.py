@@ -46,7 +46,7 @@ def render_skill_banner(current: SkillVerdict, cross_check: str) -> str:
             f"At {bars} the lower bound of R² is {units.format_percent(current.bound, 2, signed=True)}. Position sizes follow it.",
             theme.GOOD,
         ),
-        LAPSED: ("Skill is lost.", f"Recent forecasts at {bars} are no longer proven. No position is opened until they are.", theme.HARM),
+        LAPSED: ("Skill is lost.", f"Recent skill at {bars} is no longer proven. No position is opened until it is.", theme.HARM),
         NOT_PROVEN: ("Skill is not proven yet.", "No position is opened until it is.", theme.NEUTRAL),
     }.get(current.state, ("Skill is unknown.", "The newest tick could not measure it. No position is opened.", theme.WARNING))
     doubt = "" if cross_check == "reliable" else f" Cross-check: {cross_check}."

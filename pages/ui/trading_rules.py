@@ -25,10 +25,10 @@ def list_symbol_rules(config: dict[str, Any], symbols: tuple[str, ...], symbol: 
     estimate, low, high, n = (micro.get(f"spread_estimate_{part}") for part in ("bps", "low_bps", "high_bps", "pairs"))
     if n is not None:
         known = None not in {estimate, low, high}
-        words = (
+        shown = (
             f"{units.format_bps(estimate)} ({units.format_interval(low, high, 1, 'bps')}, n={n:,.0f})" if known else f"{units.NOT_ENOUGH}, n={n:,.0f}"
         )
-        lines.append(TableRow("estimate", ("Spread estimate from the bars' ranges (Abdi and Ranaldo 2017)", words)))
+        lines.append(TableRow("estimate", ("Spread estimate from the bars' ranges (Abdi and Ranaldo 2017)", shown)))
     return lines
 
 

@@ -37,7 +37,7 @@ def test_versions_nothing_needs_go_and_those_that_served_or_are_new_stay(tmp_pat
         with made._writer.write() as connection:  # the first ridge served the tick that is kept
             connection.exec_driver_sql("UPDATE ticks SET serving = ?", (f'["{0:032x}", null]',))
         dry = ACTION.run(make_context(tmp_path, dry_run=True, actuators=made.actuators))
-        assert "would drop 0 files, 0 B; 9 versions of models" in dry.detail
+        assert "would drop 0 files, 0 B; 9 model versions" in dry.detail
         measured = ACTION.run(make_context(tmp_path, actuators=made.actuators))
         assert measured.amount == 90_000
         newest = [f"{model}-{base + number}" for number in range(8 - KEEP_VERSIONS, 8) for model, base in (("ridge", 0), ("neural", 100))]
@@ -64,7 +64,7 @@ def test_configurations_of_no_stored_tick_go_and_every_tick_can_still_be_replaye
         with made._writer.write() as connection:
             connection.exec_driver_sql("INSERT INTO trading_configs VALUES ('ffff', ?)", (bytes(500),))
         measured = ACTION.run(make_context(tmp_path, actuators=made.actuators))
-        assert "1 sets of knobs, 500 B of the store" in measured.detail
+        assert "1 trading configuration, 500 B of the store" in measured.detail
         history = TickHistory(f"sqlite:///{tmp_path}/podium.db")
         assert [replay_tick(history, tick).identical for tick in (0, 1)] == [True, True]
         history.close()

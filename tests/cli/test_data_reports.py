@@ -41,8 +41,8 @@ def test_rows_and_files_that_were_left_out_are_in_the_json_and_in_one_line(recor
     assert [counted[name] for name in contract] == [107, 102, 1, 1, 1, 2]
     assert report["left_out"] == {"B": "Bars.csv: rename it to bars.csv"}
     assert lines == [
-        "podium: of 107 rows 1 duplicate rows dropped; 1 faulty rows left out; 1 bars without volume, on which nothing is opened; "
-        "1 trades of unknown side; not read: B (Bars.csv: rename it to bars.csv)"
+        "podium: of 107 rows, 1 duplicate row dropped; 1 faulty row left out; 1 bar without volume, on which nothing is opened; "
+        "1 trade of unknown side; not read: B (Bars.csv: rename it to bars.csv)"
     ]
 
 
@@ -55,7 +55,7 @@ def test_a_recording_that_was_read_whole_says_nothing(recording: Path, capsys: p
 def test_counts_over_several_symbols_say_whose_they_are(recording: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(recording, "A", "bars", BAR, [bar(0), bar(0), bar(1)])
     write(recording, "B", "bars", BAR, [bar(0), bar(0), bar(0), bar(1)])
-    assert backtest(capsys, recording)[1] == ["podium: of 7 rows 3 duplicate rows dropped (B 2, A 1)"]
+    assert backtest(capsys, recording)[1] == ["podium: of 7 rows, 3 duplicate rows dropped (B 2, A 1)"]
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_a_volume_that_is_not_there_is_stated_once_with_what_follows(
     ("header", "rows", "words"),
     [
         (BAR, [bar(0), bar(1, -30.0)], "has negative prices in 1 of its 2 rows"),
-        (BAR, [bar(0), (START + MINUTE, 0, 0, 0, 0, 1)], "has 1 faulty rows of 2, more than 1%"),
+        (BAR, [bar(0), (START + MINUTE, 0, 0, 0, 0, 1)], "has 1 faulty row of 2, more than 1 %"),
         (f"{BAR},symbol", [(*bar(0), "A"), (*bar(0), "B")], "holds 2 symbols in its column symbol"),
         (f"{BAR},volume", [(*bar(0), 1)], "has the column volume twice"),
     ],
@@ -117,4 +117,4 @@ def test_the_simulated_market_has_no_files_to_count(capsys: pytest.CaptureFixtur
 def test_the_engine_without_a_dashboard_says_it_too(recording: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(recording, "A", "bars", BAR, [bar(0), bar(0), bar(1)])
     assert main(["run", "--path", str(recording), "--ticks", "1"]) == 0
-    assert "podium: of 3 rows 1 duplicate rows dropped" in capsys.readouterr().err.splitlines()
+    assert "podium: of 3 rows, 1 duplicate row dropped" in capsys.readouterr().err.splitlines()

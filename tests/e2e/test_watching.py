@@ -146,7 +146,7 @@ def test_a_decision_tells_its_reasons_and_replays_identical(watched: Served, vis
     visitor.page.get_by_text("Gates as a table").click()
     expect(visitor.page.locator('table[aria-label^="Every gate"] tr.mark')).to_contain_text(gate, timeout=MS)
     visitor.page.get_by_text("Votes as a table").click()
-    expect(visitor.page.locator('table[aria-label^="Forecast, trust"] tbody tr')).to_have_count(3 * (models + 1), timeout=MS)
+    expect(visitor.page.locator('table[aria-label^="Forecast, reliability"] tbody tr')).to_have_count(3 * (models + 1), timeout=MS)
     visitor.press("Replay this tick")
     expect(visitor.banner("Identical.")).to_contain_text(f"tick {tick}: identical", timeout=2 * MS)
     visitor.press("Next")

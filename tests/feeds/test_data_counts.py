@@ -54,7 +54,7 @@ def test_above_one_percent_of_faulty_bars_the_recording_is_refused(tmp_path: Pat
     if not refused:
         assert RecordedFeed(tmp_path).counts[0].faulty_bars == faulty
         return
-    assert "A/bars.csv has 3 faulty rows of 200, more than 1%: 3 have an open or close outside of low to high, the first is row 1" in refusal(
+    assert "A/bars.csv has 3 faulty rows of 200, more than 1 %: 3 have an open or close outside of low to high, the first is row 1" in refusal(
         tmp_path
     )
 
@@ -62,7 +62,7 @@ def test_above_one_percent_of_faulty_bars_the_recording_is_refused(tmp_path: Pat
 def test_above_one_percent_of_faulty_trades_the_recording_is_refused(tmp_path: Path) -> None:
     rows = [(START + i * SECOND, 10, 0 if i in {5, 7} else 1, "buy") for i in range(100)]
     write(tmp_path, "A", "trades", TRADE, rows)
-    assert "A/trades.csv has 2 faulty rows of 100, more than 1%: 2 have a size that is missing, not finite, 0 or below" in refusal(tmp_path)
+    assert "A/trades.csv has 2 faulty rows of 100, more than 1 %: 2 have a size that is missing, not finite, 0 or below" in refusal(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_bars_of_unknown_volume_are_read_and_are_fresh(tmp_path: Path, header: s
 
 def test_a_volume_that_is_missing_in_some_bars_is_faulty(tmp_path: Path) -> None:
     write(tmp_path, "A", "bars", BAR, [bar(0), (*bar(1)[:5], "")])
-    assert "1 faulty rows of 2, more than 1%: 1 have a volume that is missing" in refusal(tmp_path)
+    assert "1 faulty row of 2, more than 1 %: 1 has a volume that is missing" in refusal(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["Vol", "vol", "Volume BTC", "quote_volume"])

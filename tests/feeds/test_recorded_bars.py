@@ -74,7 +74,7 @@ def test_reading_resumes_after_a_time(tmp_path: Path) -> None:
 def test_a_part_of_the_time_can_be_asked_for(tmp_path: Path) -> None:
     write(tmp_path, "A", "bars", BAR, [bar(i) for i in range(10)])
     assert minutes(RecordedFeed(tmp_path, since=START + 3 * MINUTE, until=START + 6 * MINUTE).slices(None)) == [4.0, 5.0, 6.0]
-    with pytest.raises(BadRecording, match="no bar in the time asked for"):
+    with pytest.raises(BadRecording, match="no bar in the requested time"):
         RecordedFeed(tmp_path, since=START + 30 * MINUTE)
 
 
@@ -135,7 +135,7 @@ REFUSED = [
     ("no time", "bars", BAR, [bar(0), ("", 1, 1, 1, 1, 1)], r"row 2 has no ts"),
     ("a word for a price", "bars", BAR, [bar(0), (START + MINUTE, "ten", 1, 1, 1, 1)], r"row 2 has the open 'ten'"),
     ("a negative price", "bars", BAR, [bar(0, 0.5), bar(1)], r"has negative prices in 1 of its 2 rows, first -0\.5 in row 1"),
-    ("no sound bar", "bars", BAR, [(START, 0, 0, 0, 0, 1)], r"bars\.csv has no valid row: 1 have a price of 0"),
+    ("no sound bar", "bars", BAR, [(START, 0, 0, 0, 0, 1)], r"bars\.csv has no valid row: 1 has a price of 0"),
     ("trades back in time", "trades", TRADE, [(START + 1, 1, 1, "buy"), (START, 1, 1, "buy")], r"trades\.csv: row 2 goes back"),
     ("trades without a side", "trades", "ts,price,size", [(START, 1, 1)], r"trades\.csv lacks side"),
     ("books back in time", "books", BOOK, [(START + 1, 1, 1, 2, 1), (START, 1, 1, 2, 1)], r"books\.csv: row 2 goes back"),

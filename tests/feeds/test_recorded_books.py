@@ -119,7 +119,7 @@ def test_the_decision_sees_the_last_book_and_the_fill_the_first_after_the_latenc
     assert slices[2].fill_books.bid_price[0, 0] == 6.0  # none in the third minute: the one from before still stands
     assert slices[3].fill_books.bid_price[0, 0] == 7.0
     assert RecordedFeed(tmp_path, latency_ms=0.0)
-    with pytest.raises(BadRecording, match="a latency of 60000 ms does not fit into bars of 60000 ms"):
+    with pytest.raises(BadRecording, match=r"a latency of 60.0 s does not fit into bars of 60.0 s"):
         RecordedFeed(tmp_path, latency_ms=60_000.0)
 
 

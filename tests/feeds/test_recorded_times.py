@@ -231,7 +231,7 @@ def test_days_of_two_zones_have_no_common_clock(tmp_path: Path) -> None:
     with pytest.raises(BadRecording) as refused:
         RecordedFeed(tmp_path)
     assert str(refused.value).endswith(
-        "off the clock of 86400 s, the first at 2024-01-01T05:00:00Z and not at 00:00:00Z: days of another zone, so write each bar's date alone, "
+        "off the clock of 86,400 s, the first at 2024-01-01T05:00:00Z and not at 00:00:00Z: days of another zone, so write each bar's date alone, "
         "as 2024-01-01"
     )
 

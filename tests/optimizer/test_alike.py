@@ -50,7 +50,7 @@ def test_a_run_longer_than_the_planned_pause_is_stored_and_not_pooled() -> None:
     runs = [trial for trial in tried(plant, 12) if not trial.placebo]
     changes = [trial.outcome.change for trial in plant.finished_trials(METRIC)["act"] if trial.outcome.treated]
     assert np.isfinite(runs[0].effect.after)
-    assert "longer than the pause of 1 s" in runs[0].detail
+    assert "longer than the pause of 1.0 s" in runs[0].detail
     assert np.isnan(changes[0])
     assert np.isfinite(changes[1:]).all()
     assert len(changes) == len(runs) > 1

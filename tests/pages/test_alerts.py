@@ -114,7 +114,7 @@ def test_components_shows_how_long_each_fault_took_to_come_back(full_store: str,
         add_alerts(tmp_path)
         shown = text(run("08_components.py", url))
         rows = alerts.read_recoveries(Reader(url), limit=10)
-    assert "recovered without a person in 4.2 s" in shown
+    assert "recovered automatically in 4.2 s" in shown
     assert "not yet, for" in shown
     assert "the engine was restarted" in shown
     assert [line.highlighted for line in component_tables.list_recoveries(rows, NOW)] == [True, False, False]

@@ -45,7 +45,7 @@ def test_parts_of_a_living_engine_are_as_they_say(full_store: str, tmp_path: Pat
 
 
 def test_what_was_left_out_of_the_recording_that_is_played_is_shown_below_the_feed(full_store: str, tmp_path: Path) -> None:
-    line = "of 1,440 rows 3 duplicate rows dropped; not read: ETH (Bars.csv: rename it to bars.csv)"
+    line = "of 1,440 rows, 3 duplicate rows dropped; not read: ETH (Bars.csv: rename it to bars.csv)"
     with store("full", full_store, tmp_path) as url:
         assert tables.describe_recording(read_status(Reader(url))) == []
         with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as made:

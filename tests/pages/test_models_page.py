@@ -67,7 +67,7 @@ def test_selection_says_which_models_are_active_and_the_benefit_of_excluding_any
     assert models_tables.describe_selection(tie).startswith(
         "All models are active: excluding any has no proven benefit, +0.005 % of R² (\u22120.010 to +0.020, n=7,000)"
     )
-    assert models_tables.describe_selection(paid).startswith("Models predicted to harm are excluded: that has paid, +0.020 % of R²")
+    assert models_tables.describe_selection(paid).startswith("Models predicted to harm the forecast are excluded: a proven benefit, +0.020 % of R²")
 
 
 def commands(url: str, name: str) -> pd.DataFrame:

@@ -36,7 +36,7 @@ def figure(shown: str, label: str) -> tuple[str, str]:
     ("low", "bound", "sentence", "colour"),
     [
         (0.0217, 0.0102, "<b>Skill is proven.</b><span>At 1 bar the lower bound of R² is +1.02 %.", theme.GOOD),
-        (0.0217, -0.0004, "<b>Skill is lost.</b><span>Recent forecasts at 1 bar are no longer proven. No position is opened", theme.HARM),
+        (0.0217, -0.0004, "<b>Skill is lost.</b><span>Recent skill at 1 bar is no longer proven. No position is opened", theme.HARM),
         (-0.001, -0.02, "<b>Skill is not proven yet.</b><span>No position is opened until it is.", theme.NEUTRAL),
     ],
 )

@@ -213,7 +213,7 @@ def test_a_drawdown_stop_closes_everything_until_a_person_resumes_with_a_reason(
     subject.account = replace(subject.account, peak_equity=subject.account.equity / 0.8)
     (stopped,) = play(subject, 1)
     assert (stopped.outcome.decisions.target == 0).all()
-    with pytest.raises(ValueError, match=r"^the drawdown of 2\d\.\d% has passed its limit of 15\.0%: to resume, give a reason \(reason=\.\.\.\)$"):
+    with pytest.raises(ValueError, match=r"^the drawdown of 2\d\.\d % has passed its limit of 15\.0 %: to resume, give a reason \(reason=\.\.\.\)$"):
         subject.handle_command(replace(command("resume"), reason=" "))
     assert not grew(play(subject, 1)[0].outcome, subject.account).any()
     before = subject.account

@@ -125,7 +125,7 @@ def test_bytes_that_claim_more_than_a_memory_holds_are_refused(old: bytes, new: 
     data = pack(Inner(np.ones(9), "name", None))
     size = int.from_bytes(data[12:16], "little") + len(new) - len(old)
     rest = data[11:12] + size.to_bytes(4, "little") + data[16:20] + data[20:].replace(old, new)
-    altered = data[:3] + codec._sum(rest) + rest
+    altered = data[:3] + codec._checksum(rest) + rest
     with pytest.raises(ValueError, match=why):
         unpack(Inner, altered)
 

@@ -56,10 +56,10 @@ def run_drill(arguments: RunDrill, command: Command, services: Services) -> None
 
 
 COMMANDS = (
+    CommandType("ack", "acknowledge an open alert: no further message until it is resolved", AcknowledgeAlert, CommandTiming.IMMEDIATE, acknowledge),
     CommandType(
-        "ack", "acknowledge an open alert: no further message until it is resolved", AcknowledgeAlert, CommandTiming.BESIDE_TICKS, acknowledge
+        "silence", "send no messages about a rule, or about any, for a while (needs a reason)", SilenceAlert, CommandTiming.IMMEDIATE, silence
     ),
-    CommandType("silence", "send no message of a rule, or of all, for a while (needs a reason)", SilenceAlert, CommandTiming.BESIDE_TICKS, silence),
-    CommandType("unsilence", "end a silence", UnsilenceAlert, CommandTiming.BESIDE_TICKS, unsilence),
-    CommandType("drill", "test the kill switch, the stop and the path of alerts", RunDrill, CommandTiming.WORKER, run_drill),
+    CommandType("unsilence", "end a silence", UnsilenceAlert, CommandTiming.IMMEDIATE, unsilence),
+    CommandType("drill", "test the kill switch, the stop and the alert path", RunDrill, CommandTiming.WORKER, run_drill),
 )

@@ -23,18 +23,16 @@ _SYMBOLS = r"(?a)^[\w.:-]{1,40}(,[\w.:-]{1,40}){0,499}\Z"
 class RunBacktest(Arguments, frozen=True, kw_only=True):
     """Left out, a value is that of the settings. What is for one kind of market is refused for the other."""
 
-    market: Annotated[str, limits(form="market", help="simulated, or the folder of a recording", remedy="simulated, or a whole path from /")] = (
-        SIMULATED
-    )
+    market: Annotated[str, limits(form="market", help="simulated, or the folder of a recording", remedy="simulated, or an absolute path")] = SIMULATED
     symbols: (
         Annotated[str, limits(pattern=_SYMBOLS, help="some symbols of a recording", remedy="names separated by commas, such as BTCUSDT,ETHUSDT")]
         | None
     ) = None
-    since: Annotated[str, limits(pattern=_TIME, help="bars of a recording that close later, UTC", remedy=_TIME_REMEDY)] | None = msgspec.field(
-        default=None, name="from"
+    since: Annotated[str, limits(pattern=_TIME, help="only bars of a recording that close after this time, UTC", remedy=_TIME_REMEDY)] | None = (
+        msgspec.field(default=None, name="from")
     )
-    until: Annotated[str, limits(pattern=_TIME, help="bars of a recording that close by then, UTC", remedy=_TIME_REMEDY)] | None = msgspec.field(
-        default=None, name="to"
+    until: Annotated[str, limits(pattern=_TIME, help="only bars of a recording that close by this time, UTC", remedy=_TIME_REMEDY)] | None = (
+        msgspec.field(default=None, name="to")
     )
     interval: Annotated[str, limits(pattern=r"(?a)^\d{1,5}(s|m|h|d)\Z", help="length of a recording's bars", remedy="a length such as 5m")] | None = (
         None
@@ -53,7 +51,7 @@ class RunBacktest(Arguments, frozen=True, kw_only=True):
                 raise SchemaError(f"{name} is for {'a recording' if simulated else 'the simulated market'}")
 
     def command_line(self) -> list[str]:
-        """The words of `python -m engine backtest` that run it; each value is one word with its flag, so that none is a flag of its own."""
+        """The arguments of `python -m engine backtest` that run it; each value is joined to its flag, so that none is read as a flag."""
         flags = {
             "symbols": self.symbols, "from": self.since, "to": self.until, "interval": self.interval, "seed": self.seed,
             "signal": None if self.signal is None else f"{self.signal:.12g}", "bars": self.bars, "symbol-count": self.symbol_count,
@@ -68,7 +66,7 @@ class RunBacktest(Arguments, frozen=True, kw_only=True):
 class CancelBacktest(Arguments, frozen=True, kw_only=True):
     number: Annotated[
         int,
-        limits(0, MAX_NUMBER, remedy="a whole number", help="number of the command that asked for the backtest", example="N"),
+        limits(0, MAX_NUMBER, remedy="a whole number", help="number of the command that requested the backtest", example="N"),
     ] = msgspec.field(name="id")
 
 
@@ -107,6 +105,6 @@ COMMANDS = (
     CommandType(
         "backtest", "decide a recording or the simulated market again as fast as possible", RunBacktest, CommandTiming.WORKER, queue_backtest, READERS
     ),
-    CommandType("cancel_backtest", "end a backtest that runs or waits", CancelBacktest, CommandTiming.BESIDE_TICKS, cancel_backtest),
-    CommandType("delete_backtest", "delete a finished backtest for good", DeleteBacktest, CommandTiming.BESIDE_TICKS, delete_backtest),
+    CommandType("cancel_backtest", "cancel a running or waiting backtest", CancelBacktest, CommandTiming.IMMEDIATE, cancel_backtest),
+    CommandType("delete_backtest", "delete a finished backtest for good", DeleteBacktest, CommandTiming.IMMEDIATE, delete_backtest),
 )

@@ -28,12 +28,12 @@ class Optimize(Arguments, frozen=True, kw_only=True):
 
 
 class ChangeRule(RuleWords, Arguments, frozen=True, kw_only=True):
-    """A rule by name, and the words of it that are to change."""
+    """A rule by name, and the fields to change."""
 
     name: Annotated[
         str, limits(letters=48, help="rule to change, or a new one", example="NAME and what is to change, such as above=90, or reset=true")
     ]
-    reset: Annotated[bool, limits(help="whether to drop every change of the rule; nothing else goes with it")] = False
+    reset: Annotated[bool, limits(help="discard all changes to the rule; cannot be combined with other arguments")] = False
 
 
 class SetMode(Arguments, frozen=True, kw_only=True):
@@ -62,22 +62,22 @@ def optimize(arguments: Optimize, command: Command, services: Services) -> None:
 
 def change_rule(arguments: ChangeRule, command: Command, services: Services) -> Result:
     loop, name = services.rule_loop, arguments.name
-    words = {key: value for key, value in command.args if key != "name"}
+    changes = {key: value for key, value in command.args if key != "name"}
     rules = {rule.name: rule for rule in loop.rules}
-    if "reset" in words:
-        return {"message": _reset_rule(name, words, services)}
-    if not words:
-        raise SchemaError(f"rule {name} was given nothing to change: give a word such as above=90")
+    if "reset" in changes:
+        return {"message": _reset_rule(name, changes, services)}
+    if not changes:
+        raise SchemaError(f"rule {name} was given nothing to change: give a change such as above=90")
     if name not in rules:
-        _require_new(name, words, rules)
-    rule = parse_rule(name, words, rules.get(name), tuple(loop.actions))
+        _require_new(name, changes, rules)
+    rule = parse_rule(name, changes, rules.get(name), tuple(loop.actions))
     services.rule_writer.save_rule(name, serialise_rule(rule), services.now(), command.by, command.reason)
     loop.reload()
-    return {"message": f"rule {name} is changed: {', '.join(f'{key} {value}' for key, value in words.items())}"}
+    return {"message": f"rule {name} is changed: {', '.join(f'{key} {value}' for key, value in changes.items())}"}
 
 
-def _reset_rule(name: str, words: Mapping[str, str], services: Services) -> str:
-    if words != {"reset": "true"}:
+def _reset_rule(name: str, changes: Mapping[str, str], services: Services) -> str:
+    if changes != {"reset": "true"}:
         raise SchemaError(f"rule {name}: give reset=true and nothing else")
     if not services.rule_writer.delete_rule(name):
         raise SchemaError(f"rule {shorten(name)} was not changed: there is nothing to reset")
@@ -85,9 +85,9 @@ def _reset_rule(name: str, words: Mapping[str, str], services: Services) -> str:
     return f"rule {name} is as podium.toml or the default has it"
 
 
-def _require_new(name: str, words: Mapping[str, str], rules: Mapping[str, Rule]) -> None:
+def _require_new(name: str, changes: Mapping[str, str], rules: Mapping[str, Rule]) -> None:
     near = find_near(name, rules, cutoff=0.6)
-    if "kind" not in words:
+    if "kind" not in changes:
         raise SchemaError(f"there is no rule {shorten(name)}: " + (f"did you mean {near}?" if near else "a new one needs its kind and metric"))
     if len(rules) >= MAX_RULES:
         raise SchemaError(f"there are {len(rules)} rules: {MAX_RULES} at most, those of the engine ({len(DEFAULT_RULES)}) included")
@@ -123,8 +123,8 @@ def answer_request(arguments: AnswerRequest, command: Command, services: Service
 
 COMMANDS = (
     CommandType("optimize", "run an optimization, or report what it would do", Optimize, CommandTiming.WORKER, optimize),
-    CommandType("rule", "change, add or reset a rule of the optimizer", ChangeRule, CommandTiming.BESIDE_TICKS, change_rule, READERS),
-    CommandType("mode", "set how far the optimizer may go with an action", SetMode, CommandTiming.BESIDE_TICKS, set_mode),
-    CommandType("licence", "give an action its licence back, or take it", SetLicence, CommandTiming.BESIDE_TICKS, set_licence),
-    CommandType("approve", "answer a request of the optimizer; yes runs its action", AnswerRequest, CommandTiming.BESIDE_TICKS, answer_request),
+    CommandType("rule", "change, add or reset a rule of the optimizer", ChangeRule, CommandTiming.IMMEDIATE, change_rule, READERS),
+    CommandType("mode", "set how far the optimizer may go with an action", SetMode, CommandTiming.IMMEDIATE, set_mode),
+    CommandType("licence", "restore or withdraw an action's licence", SetLicence, CommandTiming.IMMEDIATE, set_licence),
+    CommandType("approve", "answer a request of the optimizer; yes runs its action", AnswerRequest, CommandTiming.IMMEDIATE, answer_request),
 )

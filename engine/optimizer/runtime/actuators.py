@@ -14,6 +14,7 @@ from typing import Protocol
 import numpy as np
 import psutil
 
+from engine import units
 from engine.domain.model import ServingModel
 from engine.domain.optimization import (
     ActionResult,
@@ -64,7 +65,7 @@ class ActuatorParts:
     workers: WorkerPool
     writer: Writer
     monitor: BatchedWriter
-    board: ComponentStatus
+    component_status: ComponentStatus
     clock: Clock
     pace: PollingIntervals  # as configured
     recover: Callable[[str], ActionResult] | None = None
@@ -161,7 +162,8 @@ class EngineActuators:
 
     def _set_batches(self, desired: BatchSizes) -> None:
         if not MIN_WRITE_SECONDS <= desired.write_seconds <= MAX_WRITE_SECONDS:
-            raise ValueError(f"{desired.write_seconds:g} s between two writes is outside {MIN_WRITE_SECONDS:g} to {MAX_WRITE_SECONDS:g} s")
+            bounds = f"{units.format_setting(MIN_WRITE_SECONDS)} to {units.format_setting(MAX_WRITE_SECONDS, 's')}"
+            raise ValueError(f"{units.format_setting(desired.write_seconds, 's')} between two writes is outside {bounds}")
         maintenance.set_batch_sizes(self._parts.writer.store, desired.wal_pages, desired.cache_bytes)
         self._parts.monitor.write_seconds = desired.write_seconds
 
@@ -219,7 +221,7 @@ class EngineActuators:
         return blocks
 
     def reclaimable_space(self) -> ReclaimableSpace:
-        return maintenance.measure_slack(self._parts.writer.store)
+        return maintenance.measure_reclaimable(self._parts.writer.store)
 
     def unused_artifacts(self, versions: int) -> UnusedArtifacts:
         return maintenance.find_obsolete(self._parts.writer.store, versions).summary
@@ -229,7 +231,7 @@ class EngineActuators:
         return maintenance.drop_obsolete(store, maintenance.find_obsolete(store, versions))
 
     def failing_components(self) -> tuple[str, ...]:
-        broken = (name for name in COMPONENTS if self._parts.board.state(name) in BROKEN)
+        broken = (name for name in COMPONENTS if self._parts.component_status.state(name) in BROKEN)
         return tuple(dict.fromkeys((*broken, *(self._parts.failing() if self._parts.failing else ()))))
 
     def recover_component(self, component: str) -> ActionResult:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from engine import units
 from engine.domain.optimization import Action
 from engine.domain.rules import AUTO, Rule
 from engine.optimizer import harm
@@ -70,5 +71,5 @@ def _why_not_quiet(parts: ExperimentParts, action: Action) -> str | None:
     begun = parts.clock.tick()
     while (why := why_not_quiet(parts.activity())) is not None:
         if parts.clock.tick() - begun > QUIET_SECONDS or parts.stop.wait(0.1):
-            return f"no quiet moment within {QUIET_SECONDS:.0f} s: {why}"
+            return f"no quiet moment within {units.format_setting(QUIET_SECONDS, 's')}: {why}"
     return None

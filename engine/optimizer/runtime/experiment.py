@@ -15,6 +15,7 @@ from threading import Lock
 
 import numpy as np
 
+from engine import units
 from engine.domain.optimization import MANUAL, Action, ActionContext, ActionResult, Effect, Trial, describe_comparison
 from engine.domain.record import Floats
 from engine.domain.rules import BY_HAND
@@ -162,7 +163,8 @@ class Experiment:
         over = resumed + plan.after
         self._advance(ExperimentState.SETTLING)
         while (left := over - clock.tick()) > 0.0:
-            self._report_progress(ACTION_SHARE + (1 - ACTION_SHARE) * (1.0 - left / (over - begun)), f"measuring the effect, {left:.0f} s left")
+            share = ACTION_SHARE + (1 - ACTION_SHARE) * (1.0 - left / (over - begun))
+            self._report_progress(share, f"measuring the effect, {units.format_age(left)} left")
             settles = resumed - clock.tick()
             if settles <= 0.0 and self.state is ExperimentState.SETTLING:
                 self._advance(ExperimentState.OBSERVING)
@@ -229,7 +231,8 @@ class Experiment:
         design = self._design
         before = float(np.abs(self._before.mean())) if len(self._before) else 0.0
         if harm.is_far_worse(self._change, usual, -design.better, harm.MIN_SCALE * before):
-            return f"{design.metric} moved by {self._change:+.4g} {self._samples.unit}, far outside {len(usual)} windows without it"
+            moved = units.format_reading(self._change, self._samples.unit, signed=True)
+            return f"{design.metric} moved by {moved}, far outside {len(usual)} windows without it"
         for guard in guards:
             if harm.is_far_worse(guard.change, guard.controls, guard.worse, guard.smallest):
                 return f"{guard.name} moved by {guard.change:+.4g}, far outside {len(guard.controls)} idle windows"
@@ -237,14 +240,15 @@ class Experiment:
 
     def _describe(self) -> str:
         pause = self._design.pause
-        words = [self._direct.detail]
+        notes = [self._direct.detail]
         if not math.isfinite(self._change):
-            words.append("not measured: the engine stopped, the clock was set or the metric had no samples")
+            notes.append("not measured: the engine stopped, the clock was set or the metric had no samples")
         elif self._seconds > pause:
-            words.append(f"it took {self._seconds:.0f} s, longer than the pause of {pause:.0f} s, so it is not pooled with the others")
+            took, limit = units.format_duration(self._seconds), units.format_duration(pause)
+            notes.append(f"it took {took}, longer than the pause of {limit}, so it is not pooled with the others")
         if self._harm is not None:
-            words.append(f"harmed: {self._harm}")
-        return "; ".join(words)
+            notes.append(f"harmed: {self._harm}")
+        return "; ".join(notes)
 
 
 def execute_action(parts: ExperimentParts, action: Action, report_progress: ReportProgress, *, dry_run: bool = False) -> ActionResult:

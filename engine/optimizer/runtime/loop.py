@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from threading import RLock
 
+from engine import units
 from engine.domain.optimization import Action
 from engine.domain.rules import ASK, AUTO, QUARANTINED, RECOMMEND, Rule
 from engine.optimizer.default_rules import merge_rules
@@ -97,10 +98,10 @@ class OptimizerLoop:
         """Read the rules that people have changed and put them in force."""
         changed: list[Rule] = []
         base = {rule.name: rule for rule in merge_rules(self._settings.rules)}
-        for name, words in self._reader.rules().items():
+        for name, fields in self._reader.rules().items():
             try:
-                actions = (*self.actions, *words.get("actions", "").split(","))  # an action that no longer exists is passed over
-                changed.append(parse_rule(name, words, base.get(name), actions))
+                actions = (*self.actions, *fields.get("actions", "").split(","))  # an action that no longer exists is passed over
+                changed.append(parse_rule(name, fields, base.get(name), actions))
             except ValueError as error:
                 LOG.warning("a changed rule is not in force: %s", error)
         last = None if self._opened else self._reader.last_rule_states()
@@ -141,7 +142,7 @@ class OptimizerLoop:
         now = self._parts.clock.tick()
         for number, request in list(self.approval_requests.items()):
             if now > request.until:
-                self._save_answer(number, f"asked for approval to run {request.action}: nobody answered within {APPROVAL_SECONDS / 60:.0f} min")
+                self._save_answer(number, f"requested approval to run {request.action}: nobody answered within {units.format_age(APPROVAL_SECONDS)}")
                 self._move(number, FiringState.EXPIRED)
                 self.approval_requests.pop(number, None)
         for number in [
@@ -152,7 +153,7 @@ class OptimizerLoop:
             firing = self._firing(pending.number)
             if now - firing.since > FIRING_TIMEOUT and pending.number != self._current:
                 reason = firing.answer or "its turn never came"
-                self._save_answer(pending.number, f"nothing was done within {FIRING_TIMEOUT / 60:.0f} min: {reason}")
+                self._save_answer(pending.number, f"nothing was done within {units.format_age(FIRING_TIMEOUT)}: {reason}")
                 self._close(pending, FiringState.EXPIRED)
 
     def _respond_to_firings(self) -> None:
@@ -187,7 +188,7 @@ class OptimizerLoop:
         action = response.actions[0] if response.actions else ""
         if response.mode == ASK:
             self.approval_requests[pending.number] = ApprovalRequest(action, pending.rule.name, self._parts.clock.tick() + APPROVAL_SECONDS)
-            request = f"approve id={pending.number} within {APPROVAL_SECONDS / 60:.0f} min"
+            request = f"approve id={pending.number} within {units.format_age(APPROVAL_SECONDS)}"
             self._save_answer(pending.number, f"{ASKS} whether to run {action}: {request}; {response.why}")
             return FiringState.ASKING
         verb = "recommends running" if response.mode == RECOMMEND else "observes only: would run"
@@ -290,4 +291,4 @@ def _describe(result: ExperimentResult) -> str:
     if trial is None:
         return result.direct.detail
     arm = "withheld" if trial.placebo else "run"
-    return f"{result.action.name} {arm} ({100.0 * (trial.probability or 0.0):.0f} % chance): {trial.detail}"
+    return f"{result.action.name} {arm} ({units.format_percent(trial.probability or 0.0, 0)} chance): {trial.detail}"

@@ -39,7 +39,7 @@ class OptimizerParts:
     clock: Clock
     stop: StopSignal
     actuators: Actuators
-    board: ComponentStatus
+    component_status: ComponentStatus
     training: Callable[[], bool]  # whether a training is under way
     actions: Mapping[str, Action]
 
@@ -62,7 +62,7 @@ class Optimizer:
         configured = OptimizerSettings(settings.rules, settings.modes, settings.seed)
         rules = RuleEngine(self.readings_buffer, self._repository.save_firing)
         self._loop = OptimizerLoop(
-            self.experiments, self._repository, self._history, parts.actions, configured, parts.board, self._start_worker, rules,
+            self.experiments, self._repository, self._history, parts.actions, configured, parts.component_status, self._start_worker, rules,
             rest=settings.trial_rest_seconds,
         )  # fmt: skip
 
@@ -99,7 +99,7 @@ class Optimizer:
     def _start_worker(self, work: Callable[[], None]) -> None:
         if self._jobs is None:
             raise RuntimeError("no jobs run here")
-        self._jobs.run_once("optimizer", "trial", work, self._parts.board, executor="trials")
+        self._jobs.run_once("optimizer", "trial", work, self._parts.component_status, executor="trials")
 
     def _activity(self) -> EngineActivity:
         if self._tick is None:

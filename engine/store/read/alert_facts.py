@@ -73,8 +73,8 @@ def _fresh_data(connection: Connection, tick: int) -> list[tuple[str, bool, str 
     for row in fetch_all(connection, sql, tick=tick):
         fault, bars = row["fault"], row["bars"]
         is_suspect = fault is not None and fault.startswith("stale") and bars is not None and bars < MIN_FROZEN_BARS
-        words = None if fault is None or is_suspect else describe_fault(fault, bars)
-        gates.append((str(row["symbol"]), bool(row["passed"]) or is_suspect, words))
+        reason = None if fault is None or is_suspect else describe_fault(fault, bars)
+        gates.append((str(row["symbol"]), bool(row["passed"]) or is_suspect, reason))
     return gates
 
 
@@ -100,8 +100,8 @@ def _trials(connection: Connection, facts: AlertInputs) -> AlertInputs:
     harmed = fetch_all(connection, sql, since=facts.now - HOUR)
     sql = "SELECT action FROM actions WHERE licence = 'quarantined' AND coalesce(why, '') NOT LIKE 'set by %' ORDER BY action LIMIT 20"
     quarantined = fetch_all(connection, sql)
-    words = [*(f"{row['action']} harmed" for row in harmed), *(f"{row['action']} is quarantined" for row in quarantined)]
-    return replace(facts, harmed=tuple(words))
+    harmed_actions = [*(f"{row['action']} harmed" for row in harmed), *(f"{row['action']} is quarantined" for row in quarantined)]
+    return replace(facts, harmed=tuple(harmed_actions))
 
 
 def _drill(connection: Connection, facts: AlertInputs) -> AlertInputs:
@@ -115,5 +115,5 @@ def _store_moved(connection: Connection, facts: AlertInputs) -> AlertInputs:
     value = fetch_scalar(connection, "SELECT value FROM meta WHERE key = :key", key=STORE_MOVED_KEY)
     if value is None:
         return facts
-    at, words = orjson.loads(value)
-    return replace(facts, store_moved=str(words) if facts.now - int(at) < HOUR else None)
+    at, message = orjson.loads(value)
+    return replace(facts, store_moved=str(message) if facts.now - int(at) < HOUR else None)

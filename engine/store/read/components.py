@@ -164,7 +164,7 @@ def read_liveness(reader: Reader) -> Liveness:
         row = fetch_first(
             connection,
             """
-            SELECT (SELECT max(beat) FROM components) AS board, (SELECT max(at) FROM readings_raw) AS readings,
+            SELECT (SELECT max(beat) FROM components) AS components, (SELECT max(at) FROM readings_raw) AS readings,
                    (SELECT count(*) FROM commands WHERE status = 'queued') AS commands_waiting,
                    (SELECT max(tick) FROM checkpoints) AS checkpoint, (SELECT min(tick) FROM ticks) AS first_tick,
                    (SELECT max(tick) FROM ticks) AS last_tick""",
@@ -177,7 +177,7 @@ def read_liveness(reader: Reader) -> Liveness:
         )
         stale = fetch_all(connection, "SELECT symbol FROM decisions WHERE tick = :last AND fresh = 0 ORDER BY symbol", last=last)
     return Liveness(
-        heartbeat=row["board"], readings=row["readings"], commands_waiting=int(row["commands_waiting"]),
+        heartbeat=row["components"], readings=row["readings"], commands_waiting=int(row["commands_waiting"]),
         trained=None if trained is None else (
             int(trained["trained_at"]), str(trained["version"]), trained["seconds"], int(trained["rows"]), int(trained["serves_from"])
         ),

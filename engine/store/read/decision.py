@@ -192,7 +192,7 @@ def _details(connection: Connection, row: RowMapping, tick_row: RowMapping, sess
         config_digest=str(tick_row["config_digest"]), degraded=tuple(_parsed(tick_row["degraded"]) or ()),
         events=tuple((str(kind), str(subject), str(detail)) for kind, subject, detail in _parsed(tick_row["events"]) or ()),
         skill=_parsed(tick_row["skill"]) or {}, market_state=_parsed(tick_row["market_state"]) or {}, micro=_parsed(row["micro"]) or {},
-        gates=_rungs(session, _parsed(row["gates"])),
+        gates=_gate_results(session, _parsed(row["gates"])),
         votes=_votes(session, _parsed(row["votes"]), _parsed(tick_row["weights"]), forecast, versions),
         forecast=_forecast(session, forecast),
         limits=tuple(zip(("wanted", *session.limits), _parsed(row["limits"]) or (), strict=False)),
@@ -212,7 +212,7 @@ def _parsed(text: str | None) -> Any:
     return json.loads(text) if text else None
 
 
-def _rungs(session: SessionInfo, gates: dict[str, Any] | None) -> tuple[GateResult, ...]:
+def _gate_results(session: SessionInfo, gates: dict[str, Any] | None) -> tuple[GateResult, ...]:
     if not gates:
         return ()
     rows = zip(session.gates, gates["value"], gates["limit"], gates["passed"], strict=False)

@@ -93,7 +93,7 @@ def _reason(position: float | None, target: float | None, gate: object, steps: o
     if not isinstance(gates, str):
         return explain_intent(position, position, (gate,) if isinstance(gate, str) else (), {})
     results = orjson.loads(gates)
-    names = results.get("names") or [rung["name"] for rung in orjson.loads(str(gate_names or "[]"))]
+    names = results.get("names") or [gate["name"] for gate in orjson.loads(str(gate_names or "[]"))]
     failed = [name for name, passed in zip(names, results["passed"], strict=False) if not passed]
     sizes = dict(zip(("wanted", *orjson.loads(str(limit_names or "[]"))), orjson.loads(str(steps or "[]")), strict=False))
     return explain_intent(position, target, failed, sizes)

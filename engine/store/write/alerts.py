@@ -31,7 +31,7 @@ WHERE d.status = 'waiting' AND d.target = ? AND (d.next_at <= ? OR d.next_at > ?
 _MARK_JOINED = """
     UPDATE deliveries SET sent_at = ? FROM (SELECT alert, kind, target, at FROM deliveries WHERE id = ?) m
     WHERE deliveries.status = ? AND deliveries.at = m.at AND deliveries.kind = m.kind AND deliveries.target = m.target
-          AND deliveries.message = 'told with alert ' || m.alert"""
+          AND deliveries.message IN ('sent with alert ' || m.alert, 'told with alert ' || m.alert)"""
 
 
 def raise_alert(connection: Connection, rule: str, severity: str, message: str, value: float | None, now: int) -> None:
@@ -106,7 +106,7 @@ def queue_message(connection: Connection, message: AlertMessage, targets: Sequen
     """Queue a message for each target; its other alerts are recorded as joined to it. A message that is already queued is not queued again."""
     first, *others = message.alerts
     rows: list[tuple[Any, ...]] = [(first, now, message.kind, target, message.text, WAITING, now) for target in targets]
-    rows += [(other, now, message.kind, target, f"told with alert {first}", JOINED, None) for other in others for target in targets]
+    rows += [(other, now, message.kind, target, f"sent with alert {first}", JOINED, None) for other in others for target in targets]
     if rows:
         connection.exec_driver_sql(_QUEUE, rows)
 

@@ -16,6 +16,7 @@ from pages.ui.forest_plot import HOVER_TEMPLATE, IntervalEstimate, Series, finit
 
 ENSEMBLE = "ensemble"
 AGREEMENT_SCALE = [[0.0, "rgba(213,94,0,0.72)"], [0.5, "rgba(107,114,128,0.10)"], [1.0, "rgba(0,114,178,0.72)"]]
+MAX_NAME_WIDTH = 220  # px for the names beside the lines, so that the plot keeps its room whatever a model is called
 
 
 def model_colour(model: str, models: Sequence[str]) -> str:
@@ -67,7 +68,7 @@ def plot_votes(frame: pd.DataFrame, models: Sequence[str], horizon: int) -> Figu
 
 def plot_weights(frame: pd.DataFrame, models: Sequence[str], horizon: int) -> Figure:
     """Plot the ensemble's weight of every model through the session."""
-    drawn = new_figure(height=290, right=52 + 7 * max(map(len, models), default=0))
+    drawn = new_figure(height=290, right=min(MAX_NAME_WIDTH, 52 + 7 * max(map(len, models), default=0)))
     for model in models:
         part = frame[(frame["model"] == model) & (frame["horizon"] == horizon)]
         drawn.add_trace(

@@ -15,6 +15,7 @@ from engine.store.read.decision import DecisionDetails, GateResult
 from engine.store.read.reader import Reader
 from engine.store.read.status import SessionInfo
 from pages.decision import charts
+from pages.models import charts as model_charts
 from pages.overview import charts as overview_charts
 from pages.resources import charts as resources_charts
 from pages.resources.charts import ReadingPanel, ReadingSeries
@@ -177,3 +178,9 @@ def test_no_line_travels_with_more_than_2000_points(reader: Reader) -> None:
 
 def test_every_gate_has_a_colour_of_its_own() -> None:
     assert len({theme.gate_colour(position) for position in range(len(GATE_NAMES))}) == len(GATE_NAMES)
+
+
+def test_a_long_name_leaves_the_plot_its_room() -> None:
+    frame = pd.DataFrame({"tick": [1], "model": ["m" * 400], "horizon": [1], "weight": [0.5]})
+    margin = model_charts.plot_weights(frame, ["m" * 400], 1).layout["margin"]
+    assert margin["r"] <= 220

@@ -20,7 +20,7 @@ run: .venv/run.stamp
 	@exec $(BIN)/python -m engine serve $(ARGS)
 
 # The inner loop of a change: what is pure and quick, without browser, recordings and servers.
-UNIT := tests/phases tests/features tests/optimizer tests/alerting tests/commands tests/probes tests/test_units.py tests/test_names.py \
+UNIT := tests/phases tests/features tests/optimizer tests/alerting/test_rules.py tests/alerting/test_messages.py tests/commands tests/probes tests/test_units.py tests/test_names.py \
     tests/test_architecture.py tests/test_broker.py tests/test_matching.py tests/test_explain.py tests/test_intents.py tests/test_health.py tests/test_settings.py tests/test_texts.py
 
 unit: .venv/dev.stamp

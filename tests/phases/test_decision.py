@@ -72,6 +72,7 @@ def with_others_fixed(case: Situation, bps: np.ndarray) -> np.ndarray:
     return np.clip(left, np.minimum(alone, 0.0), np.maximum(alone, 0.0))
 
 
+@pytest.mark.slow
 @given(st.integers(0, 10_000), st.booleans())
 @settings(max_examples=100, deadline=None)
 def test_the_smallest_change_flips_the_decision_and_a_little_less_does_not(seed: int, rules: bool) -> None:
@@ -140,6 +141,7 @@ def test_where_no_size_can_be_taken_nothing_would_flip() -> None:
     assert np.isnan(situation(2).proven(-0.01, 0.04).settled().edge_to_flip_bps).all()
 
 
+@pytest.mark.slow
 def test_a_run_names_its_flips_in_a_sound_way() -> None:
     for tick, outcome in lesson().outcomes.items():
         if tick < 740:  # skill is proven from here on
@@ -195,6 +197,7 @@ def test_a_position_that_is_no_multiple_turns_round_to_whole_lots() -> None:
     assert case.inputs.account.positions[0] + settled.delta[0] == pytest.approx(196.0)
 
 
+@pytest.mark.slow
 @given(st.integers(0, 10_000))
 @settings(max_examples=200, deadline=None)
 def test_an_order_is_never_larger_than_was_wanted_and_a_close_closes_whole(seed: int) -> None:

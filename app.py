@@ -71,7 +71,7 @@ def _allow_own_address() -> None:
 
 
 def _report_unused_settings(settings: Settings) -> None:
-    """Report a port or address from our settings that came too late: Streamlit chooses both before it reads this file."""
+    """Report a port or address from our settings that was read too late: Streamlit chooses both before it reads this file."""
     if not sys.argv[0].endswith("app.py"):  # another server, with flags of its own
         return
     defaults = {field.name: field.default for field in fields(Settings)}

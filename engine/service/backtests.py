@@ -143,7 +143,7 @@ class BacktestRunner:
                 code = _end_of(child)
                 with self._lock:
                     self._child, reason = None, self._why_ended(command)
-        return reason or (None if code == 0 else last_line or f"it ended with code {code} and said nothing")
+        return reason or (None if code == 0 else last_line or f"it ended with code {code} and no message")
 
     def _why_ended(self, command: Command) -> str | None:
         if self._cancelled is not None and self._cancelled[0] == command.id:

@@ -69,7 +69,7 @@ class JobScheduler:
         self._running = 0
         self._stopping = False
         self._idle = Condition()
-        self._late: set[str] = set()  # repeated jobs whose time came while they ran
+        self._late: set[str] = set()  # repeated jobs that fell due while they ran
         self._scheduler = MonotonicScheduler(
             clock,
             timezone=UTC,

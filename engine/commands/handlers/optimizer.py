@@ -110,7 +110,7 @@ def set_licence(arguments: SetLicence, command: Command, services: Services) -> 
 def answer_request(arguments: AnswerRequest, command: Command, services: Services) -> Result | None:
     request = services.rule_loop.approval_requests.pop(arguments.number, None)
     if request is None:
-        raise SchemaError(f"nothing waits under id={arguments.number}: it was answered, has expired, or was never asked")
+        raise SchemaError(f"nothing waits under id={arguments.number}: it was answered, has expired, or never existed")
     why = f": {command.reason}" if command.reason else ""
     if arguments.answer == "no":
         services.rule_writer.save_answer(arguments.number, f"{command.by} declined to run {request.action}{why}")

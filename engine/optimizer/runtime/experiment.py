@@ -302,7 +302,7 @@ def run_action(
     reason: str = "",
     known: Mapping[str, Action] | None = None,
 ) -> dict[str, object]:
-    """Run an action because a person asked for it; the result as JSON: its direct effect and, separately, its metric's change against controls.
+    """Run an action on a person's request; the result as JSON: its direct effect and, separately, its metric's change against controls.
 
     Takes the action's own time, what the metric needs to show it, and then plan.after seconds, so it belongs in a thread of its own; another
     experiment waits for its turn. Raises ActionError in one line where the action is unknown, fails, or the engine stops before its turn. A dry run,

@@ -152,7 +152,7 @@ class OptimizerLoop:
         for pending in list(self._rules.pending.values()):
             firing = self._firing(pending.number)
             if now - firing.since > FIRING_TIMEOUT and pending.number != self._current:
-                reason = firing.answer or "its turn never came"
+                reason = firing.answer or "it expired before its turn"
                 self._save_answer(pending.number, f"nothing was done within {units.format_age(FIRING_TIMEOUT)}: {reason}")
                 self._close(pending, FiringState.EXPIRED)
 

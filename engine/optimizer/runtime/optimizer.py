@@ -90,7 +90,7 @@ class Optimizer:
         return self._repository
 
     def run_manual(self, action: str, *, dry_run: bool, by: str, reason: str, report_progress: ReportProgress) -> dict[str, object]:
-        """Run an action because a person asked for it; its result as JSON."""
+        """Run an action on a person's request; its result as JSON."""
         try:
             return run_action(action, self.experiments, dry_run=dry_run, report_progress=report_progress, by=by, reason=reason)
         except ActionError as error:

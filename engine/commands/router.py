@@ -44,5 +44,5 @@ def runs_between_ticks(name: str) -> bool:
 
 
 def route_command(command: Command, services: Services) -> Result | None:
-    """Carry out a command; None where a worker finishes it. Raises ValueError in one line for what cannot be done, StoreFailed from the services."""
+    """Carry out a command; None where a worker finishes it. Raises ValueError in one line for what cannot be done, StoreError from the services."""
     return find_command(command.name).handle(read_arguments(command.name, dict(command.args)), command, services)

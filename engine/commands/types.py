@@ -30,7 +30,7 @@ class CommandTiming(Enum):
 
 
 class RuleWriter(Protocol):
-    """The part of the store that rules, modes, licences and answers are written to. Raises StoreFailed."""
+    """The part of the store that rules, modes, licences and answers are written to. Raises StoreError."""
 
     def set_licence(self, action: str, licence: str, why: str, at: int, /) -> None: ...
 

@@ -43,7 +43,7 @@ def claim_folders(home: Path) -> None:
 
 
 def claim_folder(path: Path, folder: OwnedFolder) -> None:
-    """Create and mark one folder. An unmarked folder is adopted only where Podium made all its files. Raises as claim_home."""
+    """Create and mark one folder. An unmarked folder is adopted only where Podium made all its files. Raises as claim_folders."""
     private_files.make_private_folder(path)
     if is_marked(path):
         return

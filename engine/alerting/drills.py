@@ -101,8 +101,9 @@ def drill_kill_switch(moment: DecisionContext | None, deciding: Decide = decide)
         leaks = ", ".join(f"{name} lets {count} through" for name, count in passed.items())
         return False, f"of {requested} requested positions, every other gate waived, {leaks}"
     return True, (
-        f"decided tick {inputs.tick} again: {len(plain.orders)} orders unchanged, {len(paused.orders)} paused, {len(flat.orders)} flattened, "
-        f"none of which opens a position; of {requested} requested positions, every other gate waived, neither switch lets one through"
+        f"tick {inputs.tick:,} decided again gives {units.format_count(len(plain.orders), 'order')}, none while paused, and "
+        f"{len(flat.orders)} while flattening, none of which opens a position; with every other gate waived, neither switch opens any of "
+        f"{units.format_count(requested, 'requested position')}"
     )
 
 

@@ -13,6 +13,7 @@ from engine.store.read.models import CalibrationReport, HorizonCalibration, Obse
 from engine.store.read.status import EngineStatus, SessionInfo
 from pages.models import charts
 from pages.ui import ages, command_table, reliability_chart, skill, theme
+from pages.ui.command_table import readable_name
 from pages.ui.forest_plot import finite_or_none, iterate_rows, to_percent
 from pages.ui.tables import Cell, Column, TableRow, render_table
 from pages.ui.widgets import Tile
@@ -36,8 +37,8 @@ DECLINED = (
     Column("n", right=True), Column("Effective n", right=True),
 )  # fmt: skip
 VOTES = (
-    Column("Symbol", nowrap=True), Column("Ensemble, bps", right=True), Column("Highest", right=True, full_width=True),
-    Column("Lowest", right=True, full_width=True),
+    Column("Symbol", nowrap=True), Column("Ensemble, bps", right=True), Column("Highest", right=True, full_width=True, wrap=True),
+    Column("Lowest", right=True, full_width=True, wrap=True),
     Column("Dispersion, bps", right=True), Column("Majority", right=True),
 )  # fmt: skip
 CHECKS = (Column("Measure", nowrap=True), Column("Value", right=True), Column("95 % interval", right=True, full_width=True), Column("n", right=True))
@@ -270,4 +271,4 @@ def _skill(row: pd.Series) -> Cell:
 
 
 def _extreme(vote: tuple[str, float] | None) -> Cell:
-    return Cell(units.MISSING) if vote is None else Cell(units.format_number(vote[1], 1, signed=True), small=vote[0])
+    return Cell(units.MISSING) if vote is None else Cell(units.format_number(vote[1], 1, signed=True), small=readable_name(vote[0]))

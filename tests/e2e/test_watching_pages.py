@@ -26,6 +26,8 @@ node => {
   return { x: box.left + xaxis._offset + xaxis.d2p(bars.x[i]), y: box.top + yaxis._offset + yaxis.d2p(y) };
 }
 """
+NO_TABLE_SCROLLS = """() => ![...document.querySelectorAll('[data-testid="stMarkdown"] .pd-scroll')].some(
+  (node) => node.scrollWidth > node.clientWidth + 1)"""  # whoever has no mouse could not reach what lies outside
 FRAMES = """
 () => new Promise((resolve) => {  // frames in which the price is of one tick and the chart of another, until four ticks have been drawn
   const seen = new Set(), apart = [];
@@ -180,6 +182,7 @@ def test_every_page_is_whole_in_light_and_dark_wide_and_on_a_phone(watched: Serv
         visitor.go(f"{path}?tick={newest}&symbol=ECHO" if path == "/decision" else path)
         expect(visitor.page.locator("table:visible, .podium-chart .main-svg, .pd-wait").first).to_be_visible(timeout=MS)
         visitor.fits()
+        visitor.page.wait_for_function(NO_TABLE_SCROLLS)
         visitor.shows_its_title()
         visitor.page.emulate_media(color_scheme="dark" if begun == "light" else "light")
         visitor.page.set_viewport_size({"width": 1830 - width, "height": 1744 - height})

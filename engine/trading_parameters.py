@@ -96,6 +96,19 @@ class TradingParameters(Struct, frozen=True, kw_only=True):
         _DEFAULT.deployment_lag_bars
     )
     first_training: Annotated[int, limits(0, MAX_INTEGER, "bars", "bars decided before the first training")] = _DEFAULT.first_training
+    search_lag_bars: Annotated[
+        int, limits(1, _MAX_BARS, "bars", "a challenger searched on data up to bar t enters its contest at bar t plus this lag")
+    ] = _DEFAULT.search_lag_bars
+    max_challengers: Annotated[int, limits(0, 8, "challengers", "challengers that race or are searched at once")] = _DEFAULT.max_challengers
+    contest_alpha: Annotated[float, limits(1e-6, 0.5, help="error of all contests of a session together")] = _DEFAULT.contest_alpha
+    contest_margin: Annotated[float, limits(0.0, 1.0, "R2", "gain within which a challenger is equivalent")] = _DEFAULT.contest_margin
+    contest_clip: Annotated[
+        float, limits(0.5, 100.0, "root mean squares", "multiple of the earlier blocks' gains at which the gain of a block is clipped")
+    ] = _DEFAULT.contest_clip
+    contest_budget: Annotated[int, limits(1, MAX_INTEGER, "ticks", "time after which a contest without a verdict is inconclusive")] = (
+        _DEFAULT.contest_budget
+    )
+    watch_bars: Annotated[int, limits(0, _MAX_BARS, "bars", "time for which the versions before a refresh stay in shadow")] = _DEFAULT.watch_bars
     # deadline
     phase_deadline_ms: Annotated[float, limits(1.0, 600_000.0, "ms", "a phase that takes longer is replaced by its fallback")] = (
         _DEFAULT.phase_deadline_ms
@@ -112,6 +125,7 @@ SET_ELSEWHERE = {  # the other fields of TradingConfig, which [knobs] refuses: w
     "spread_bps": _OWN_SETTING,
     "impact_coefficient": _OWN_SETTING,
     "participation": _OWN_SETTING,
+    "evolution": _OWN_SETTING,
     "latency_ms": _OWN_SETTING,
     "rules": _OF_FEED.format("tick, lot and the other rules of each symbol"),
     "trading_hours": _OF_FEED.format("session of each symbol"),

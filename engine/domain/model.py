@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.domain.market import MarketView
+from engine.domain.recipe import Recipe
 from engine.domain.record import Bools, Floats, Ints, Record
 from engine.domain.state import OnlineMemory
 
@@ -36,18 +37,34 @@ class OnlineLearner:
 
 
 @dataclass(frozen=True, slots=True)
+class Hyperparameter(Record):
+    """A parameter of a kind of model that a search may change."""
+
+    name: str
+    default: float
+    low: float
+    high: float
+    integer: bool = False
+    log: bool = False  # searched on a logarithmic scale
+    structural: bool = False  # searched by the structure search (depth, leaves, units), not by tuning
+
+
+@dataclass(frozen=True, slots=True)
 class Model:
     """A kind of model. `fit` and `load` are deterministic; the bytes are the model's text form or npz parameters, never a pickle.
 
-    `load` raises ValueError, in one line, for bytes of another origin.
+    `fit` takes the training, the seed, and by keyword those of `parameters` that differ from their defaults. `load` raises ValueError, in one line,
+    for bytes of another origin.
     """
 
     name: str
     kind: str  # in words, for the pages
-    fit: Callable[[TrainingSet, int], bytes]  # training, seed
+    fit: Callable[..., bytes]
     load: Callable[[bytes], Any]
     predict: Callable[[Any, Floats], Floats]  # fitted, (S, F) -> (H, S)
     online: OnlineLearner | None = None  # for a model that also learns between trainings
+    parameters: tuple[Hyperparameter, ...] = ()
+    serves_by_default: bool = True  # False: only a structure search brings it into service
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +75,9 @@ class FeatureFamily:
     columns: tuple[str, ...]
     build: Callable[[MarketView], Floats]  # -> (S, len(columns)); NaN where not applicable
     may_be_blank: bool = False  # even with enough history, because not every feed has its data
+
+
+DEFAULT_RECIPE = Recipe("")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +92,21 @@ class ServingModel:
     feature_high: Floats  # (F,) 99.5 % quantile
     trained_to: int  # tick
     reliance: Floats  # (F,) share of its forecast that is lost when a column is blank, summing to 1; all 0 where it relies on no column
+    place: str = ""  # its name on the model axis
+    recipe: Recipe = DEFAULT_RECIPE
+    columns: Ints | None = None  # (K,) places of the recipe's columns among all F; None for all
+
+    def select(self, x: Floats) -> Floats:
+        """(N, K) the columns that it was trained on, of (N, F) features."""
+        return x if self.columns is None else np.ascontiguousarray(x[:, self.columns])
+
+    def predict(self, x: Floats, memory: OnlineMemory | None = None, elapsed: int | None = None) -> Floats:
+        """(H, N) forecasts from (N, F) features; with `elapsed` ticks since its training, those of an online learner go on from its memory."""
+        selected = self.select(x)
+        learner = self.model.online
+        if learner is None or elapsed is None:
+            return np.asarray(self.model.predict(self.fitted, selected))
+        return np.asarray(learner.forecast(self.fitted, learner.select_columns(self.fitted, selected), memory, elapsed))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +116,7 @@ class Catalog:
     families: tuple[FeatureFamily, ...]
     names: tuple[str, ...]
     serving: tuple[ServingModel | None, ...]  # as names
+    shadows: tuple[ServingModel, ...] = ()  # versions that predict without a vote, in contests
     columns: tuple[str, ...] = field(init=False)  # of all families, needed at every tick
     may_be_blank: Bools = field(init=False, compare=False, repr=False)  # (F,)
 

@@ -30,7 +30,11 @@ class Event(Record):
     clock_skew (subject: symbol or *, detail: seconds from the venue's clock to the receiver's, 0 when they agree again),
     models_rest (subject: the models that do not serve from here on, separated by commas, "" when all serve again),
     model_replaced (subject: a model that failed in service, detail: its replacement),
-    version_agreement (subject: ensemble, detail: JSON of the agreement of new versions with earlier ones, see evidence.succession).
+    version_agreement (subject: ensemble, detail: JSON of the agreement of new versions with earlier ones, see evidence.succession),
+    refreshed (subject: all, detail: JSON of the versions replaced, which stay in shadow, see phases.evolution),
+    challenger_entered (subject: model, detail: JSON of its number, version, digest and recipe), challenger_refreshed (the same, of the next version),
+    search_failed (subject: model, detail: JSON of its number and the reason), promoted, reverted (subject: model, detail: version),
+    drift (subject: inputs or target, detail: JSON of the columns that drifted with their figures, see evidence.drift).
     """
 
     kind: str
@@ -102,5 +106,13 @@ class TradingConfig(Record):
     retrain_every: int = 288  # ticks between scheduled trainings
     deployment_lag_bars: int = 12  # K: a model trained on data up to bar t serves from bar t + K
     first_training: int = 600  # bars decided before the first training
+    evolution: str = "full"  # off (nothing is trained after the first training), refresh (the same recipes on newer data) or full
+    search_lag_bars: int = 96  # a challenger searched on data up to bar t enters its contest at bar t plus this lag
+    max_challengers: int = 2  # that race or are searched at once
+    contest_alpha: float = 0.05  # error of all contests of a session together
+    contest_margin: float = 0.0005  # R2 within which an arm is equivalent to the serving ensemble
+    contest_clip: float = 4.0  # root mean squares of the blocks before at which the gain of a block is clipped
+    contest_budget: int = 6_000  # ticks after which a contest without a verdict is inconclusive
+    watch_bars: int = 288  # time for which the versions before a refresh stay in shadow
     # deadline
     phase_deadline_ms: float = 2_000.0  # a phase that takes longer fails

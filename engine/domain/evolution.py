@@ -1,0 +1,87 @@
+"""The records of evolution: contests of challengers with the ensemble as it is, and what each trigger and strategy has achieved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.domain.record import Floats, Ints, Record
+
+TRIGGERS = (
+    "first training", "schedule", "by hand", "performance decline", "input drift", "target drift", "regime change", "new data", "finding",
+    "expected loss",
+)  # fmt: skip
+STRATEGIES = ("refresh", "longer window", "shorter window", "tuning", "column selection", "structure search", "ensemble adjustment")
+SEARCHES = STRATEGIES[1:6]  # that give a challenger with another recipe
+EVOLUTION_STATES = ("training", "racing", "promoted", "retired", "equivalent", "inconclusive", "reverted", "failed")
+RUNNING, BETTER, WORSE, EQUIVALENT, INCONCLUSIVE = range(5)  # verdicts of a contest
+HYPOTHESES = ("not better", "not worse", "worse than the margin", "better than the margin")  # that the four e-processes of a contest test
+WAGERS = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5)  # fractions of the largest possible bet; an e-process is the mean of the capital over them
+
+
+@dataclass(frozen=True, slots=True)
+class Arm(Record):
+    """One contestant. Its ensemble differs from the serving one in the versions at some places, or in how it blends them."""
+
+    number: int  # of the evolution, unique within a session
+    kind: str  # challenger (another recipe in a model's place), watch (the versions before a refresh or a promotion), or blend
+    places: tuple[int, ...]  # on the model axis, where its versions stand; () for a blend
+    versions: tuple[str, ...]  # at those places
+    digests: tuple[str, ...]  # of those versions
+    blend: str  # name of the blend, "" where it is the serving one
+    trigger: str
+    strategy: str
+    begun: int  # tick of its first forecast
+    alpha: float  # error of each of its verdicts
+
+
+@dataclass(frozen=True, slots=True)
+class Contests(Record):
+    """The paired comparison of each arm with the serving ensemble (see evidence.contest); A arms, H horizons, B wagers.
+
+    A gain is the squared error of the serving ensemble less that of the arm's, a mean over symbols: above 0 the arm is better.
+    """
+
+    log_wealth: Floats  # (A, 4, H, B) log of the capital that bets against each of HYPOTHESES, by wager
+    open_gain: Floats  # (A, H) of the current block
+    open_power: Floats  # (A, H) squared targets of the current block, a mean over symbols
+    open_ticks: Floats  # (A, H) scored in the current block
+    blocks: Floats  # (A, H) closed, including those of the burn-in, on which nothing is bet
+    gain: Floats  # (A, H) sum over closed blocks, not clipped
+    power: Floats  # (A, H) sum of squared targets over closed blocks
+    squared: Floats  # (A, H) sum of squared gains of closed blocks
+    clipped: Floats  # (A, H) number of closed blocks whose gain was clipped
+    clipped_gain: Floats  # (A, H) sum of the gains that clipping took away
+    ticks: Ints  # (A,) since the contest began
+
+
+@dataclass(frozen=True, slots=True)
+class EvolutionRow(Record):
+    """The state of one evolution where this tick has changed it, as stored (v_evolutions)."""
+
+    number: int
+    began: int  # tick at which the trigger fired
+    trigger: str  # of TRIGGERS
+    detail: str  # the trigger's figures, in one line
+    strategy: str  # of STRATEGIES
+    model: str  # the place on the model axis, "all" for a refresh, "ensemble" for a blend
+    version: str  # of the challenger, "" before it is trained
+    parent: str  # the version, or the blend, that it competes with
+    state: str  # of EVOLUTION_STATES
+    evidence: float | None  # e-value of the verdict, or of "better" while it is racing
+    threshold: float | None  # that the e-value has to reach
+    decided: int | None  # tick of the verdict
+
+
+@dataclass(frozen=True, slots=True)
+class ContestPoint(Record):
+    """The figures of one contest at one horizon, as stored every few ticks for the page."""
+
+    number: int
+    horizon: int  # bars
+    r2_gain: float | None  # gain over squared targets: the R2 that the arm adds
+    log_e: tuple[float, float, float, float]  # log e-value against each of HYPOTHESES
+    log_threshold: float
+    blocks: int
+    clipped: int
+    differing: int  # forecasts whose direction differs from the serving ensemble's
+    differing_bps: float | None  # mean move in the arm's direction over those, before costs; None without any

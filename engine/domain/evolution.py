@@ -12,7 +12,8 @@ TRIGGERS = (
 )  # fmt: skip
 STRATEGIES = ("refresh", "longer window", "shorter window", "tuning", "column selection", "structure search", "ensemble adjustment")
 SEARCHES = STRATEGIES[1:6]  # that give a challenger with another recipe
-EVOLUTION_STATES = ("training", "racing", "promoted", "retired", "equivalent", "inconclusive", "reverted", "failed")
+EVOLUTION_STATES = ("training", "racing", "promoted", "retired", "reverted", "failed")
+VERDICTS = ("running", "better", "worse", "equivalent", "inconclusive")  # of a contest, by the numbers below
 RUNNING, BETTER, WORSE, EQUIVALENT, INCONCLUSIVE = range(5)  # verdicts of a contest
 HYPOTHESES = ("not better", "not worse", "worse than the margin", "better than the margin")  # that the four e-processes of a contest test
 WAGERS = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5)  # fractions of the largest possible bet; an e-process is the mean of the capital over them
@@ -29,8 +30,10 @@ class Arm(Record):
     digests: tuple[str, ...]  # of those versions
     blend: str  # name of the blend, "" where it is the serving one
     trigger: str
+    detail: str  # the trigger's figures
     strategy: str
-    begun: int  # tick of its first forecast
+    parent: str  # the versions or the blend that it competes with
+    began: int  # tick at which the trigger fired
     alpha: float  # error of each of its verdicts
 
 
@@ -70,6 +73,7 @@ class EvolutionRow(Record):
     evidence: float | None  # e-value of the verdict, or of "better" while it is racing
     threshold: float | None  # that the e-value has to reach
     decided: int | None  # tick of the verdict
+    verdict: str = ""  # of VERDICTS; "" before a contest
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,3 +89,73 @@ class ContestPoint(Record):
     clipped: int
     differing: int  # forecasts whose direction differs from the serving ensemble's
     differing_bps: float | None  # mean move in the arm's direction over those, before costs; None without any
+
+
+@dataclass(frozen=True, slots=True)
+class ArmSums(Record):
+    """The pending forecasts of the arms, and the sums behind the weights of challengers (see evidence.arms); A arms, C versions of challengers.
+
+    The sums are those of stacking, with the arm's versions at their places, over the forecasts that came due since its contest began.
+    """
+
+    gram: Floats  # (A, H, M, M) discounted
+    moment: Floats  # (A, H, M)
+    rows: Floats  # (A, H)
+    weights: Floats  # (A, M, H) in force
+    pending_votes: Floats  # (L, C, H, S) predictions of the challengers' versions, newest first; NaN where there is none
+    pending: Floats  # (L, A, H, S) the arms' forecasts, newest first
+
+
+@dataclass(frozen=True, slots=True)
+class DirectionSums(Record):
+    """The forecasts of each arm whose direction differs from the serving ensemble's."""
+
+    count: Floats  # (A, H)
+    bps: Floats  # (A, H) sum of the moves in the arm's direction
+
+
+@dataclass(frozen=True, slots=True)
+class Search(Record):
+    """A search under way."""
+
+    number: int
+    place: str
+    strategy: str
+    trigger: str
+    detail: str
+    began: int  # tick
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerSums(Record):
+    """What each trigger has started and with which success; K triggers, T strategies, in the order of TRIGGERS and STRATEGIES."""
+
+    fired: Ints  # (K,) tick at which it fired last, -1 never
+    fruitless: Ints  # (K,) times in a row without a promotion, which lengthen its pause
+    tried: Floats  # (K, T)
+    promoted: Floats  # (K, T)
+
+
+@dataclass(frozen=True, slots=True)
+class EvolutionState(Record):
+    """The part of the state that belongs to phase 10."""
+
+    begun: int  # evolutions, which are numbered from 1
+    contests_begun: int  # that share the error of all contests
+    arms: tuple[Arm, ...]
+    contests: Contests
+    sums: ArmSums
+    directions: DirectionSums
+    searches: tuple[Search, ...]  # under way, oldest first
+    triggers: TriggerSums
+    blend: str  # that serves
+    blend_rests: tuple[tuple[str, int, int], ...]  # blends that have lost: name, tick from which they may race again, losses in a row
+
+
+@dataclass(frozen=True, slots=True)
+class EvolutionReport(Record):
+    """What the store saves of phase 10 at this tick."""
+
+    rows: tuple[EvolutionRow, ...]  # that this tick has changed
+    points: tuple[ContestPoint, ...]  # of every contest, every few ticks
+    shadows: tuple[str, ...]  # digests of the versions in shadow

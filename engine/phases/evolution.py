@@ -1,33 +1,78 @@
-"""Phase 10, evolution: requests a training when one is due, and records the request."""
+"""Phase 10, evolution: runs the contests, follows their verdicts, and starts trainings and searches when a trigger fires."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import numpy as np
 
-from engine.domain.decision import EvolutionPlan, Instruction
+from engine.domain.decision import EvolutionPlan, Forecast, MarketState, Predictions
+from engine.domain.evolution import ContestPoint, EvolutionReport, EvolutionState
 from engine.domain.market import Inputs
+from engine.domain.model import Catalog
 from engine.domain.state import State
+from engine.evidence import blends, contest, scoring
+from engine.evolution import arms, events, progress, triggers, verdicts
+from engine.evolution.progress import Progress
+
+REWEIGH_EVERY = 8  # ticks
+POINTS_EVERY = 8  # ticks between two stored points of a contest
 
 
-def propose_evolution(learned: State, inputs: Inputs) -> EvolutionPlan:
-    """Request a training at the first bar with enough history, on schedule, and on command."""
-    trigger = _trigger(learned, inputs)
-    if trigger is None:
-        return EvolutionPlan(learned, ())
-    state = replace(learned, last_training=inputs.tick, training_requests=learned.training_requests + 1)
-    return EvolutionPlan(state, (Instruction("retrain", "all", trigger),))
+def propose_evolution(
+    learned: State, predictions: Predictions, forecast: Forecast, market_state: MarketState, inputs: Inputs, state: State, catalog: Catalog
+) -> EvolutionPlan:
+    """Score the arms of all contests, follow the verdicts, and request the trainings and searches for which a trigger fires."""
+    now = events.follow_events(Progress(learned), inputs, catalog)
+    if inputs.config.evolution == "full" and any(catalog.serving):
+        now = verdicts.begin_blends(now, blends.BLENDS, inputs)
+    if now.evolution.arms:
+        now = _race(now, predictions, forecast, market_state, inputs, state, catalog)
+    now = triggers.pull_triggers(now, market_state, inputs, catalog)
+    evolution = now.evolution
+    points: tuple[ContestPoint, ...] = ()
+    if evolution.arms and inputs.tick % POINTS_EVERY == 0:
+        points = _points(evolution, inputs)
+        for place in range(len(evolution.arms)):
+            now = now.report(progress.racing_row(now, place, catalog.names))
+    shadows = tuple(digest for arm in evolution.arms for digest in arm.digests)
+    return EvolutionPlan(now.state, now.instructions, EvolutionReport(now.rows, points, shadows))
 
 
-def propose_nothing(learned: State, inputs: Inputs) -> EvolutionPlan:
-    """Fall back to no request."""
-    del inputs
-    return EvolutionPlan(learned, ())
+def propose_nothing(
+    learned: State, predictions: Predictions, forecast: Forecast, market_state: MarketState, inputs: Inputs, state: State, catalog: Catalog
+) -> EvolutionPlan:
+    """Fall back to no request; pending forecasts of the arms move on, and nothing is scored."""
+    del predictions, forecast, market_state, inputs, state, catalog
+    aged = Progress(learned).evolve(sums=arms.age_arms(learned.evolution.sums))
+    return EvolutionPlan(aged.state, (), EvolutionReport((), (), ()))
 
 
-def _trigger(learned: State, inputs: Inputs) -> str | None:
-    config = inputs.config
-    if any(event.kind == "command" and event.subject == "retrain" for event in inputs.events):
-        return "by hand"
-    if learned.last_training < 0:
-        return "first training" if learned.decided >= config.first_training else None
-    return "schedule" if inputs.tick - learned.last_training >= config.retrain_every else None
+def _race(
+    now: Progress, predictions: Predictions, forecast: Forecast, market_state: MarketState, inputs: Inputs, state: State, catalog: Catalog
+) -> Progress:
+    """Score the forecasts that come due, learn the weights of the arms, follow the verdicts, and make this tick's forecasts."""
+    config, evolution, learned = inputs.config, now.evolution, now.state
+    scored = scoring.score_forecasts(state.pending, config.horizons, learned.pending.price[0])
+    gain, power, known, directions = arms.score_arms(evolution.sums, evolution.directions, scored, config.horizons)
+    contests = contest.update_contests(
+        evolution.contests, gain, power, known, inputs.tick, config.horizons, config.contest_clip, config.contest_margin
+    )
+    sums = arms.learn_weights(evolution.sums, evolution.arms, scored, learned, config, reweigh=inputs.tick % REWEIGH_EVERY == 0)
+    now = verdicts.take_verdicts(now.evolve(contests=contests, sums=sums, directions=directions), inputs, catalog)
+    if not now.evolution.arms:
+        return now
+    shadows = dict(zip(predictions.shadow_digests, predictions.shadows, strict=True))
+    shadows |= {served.digest: predictions.mean[place] for place, served in enumerate(catalog.serving) if served is not None}
+    weighted = np.where(np.isfinite(predictions.mean), predictions.mean, 0.0) * predictions.reliability
+    blended = dict(
+        zip(blends.BLENDS, blends.blend_forecasts(now.state.blend_sums, weighted, market_state.regime, now.state.weights), strict=True)
+    )
+    return now.evolve(sums=arms.forecast_arms(now.evolution.sums, now.evolution.arms, shadows, blended, predictions, forecast, now.state))
+
+
+def _points(evolution: EvolutionState, inputs: Inputs) -> tuple[ContestPoint, ...]:
+    """The figures of every contest at every horizon."""
+    return tuple(
+        contest.describe_contest(evolution.contests, evolution.directions, place, index, arm.number, horizon, arm.alpha)
+        for place, arm in enumerate(evolution.arms)
+        for index, horizon in enumerate(inputs.config.horizons)
+    )

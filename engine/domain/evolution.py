@@ -85,3 +85,17 @@ class ContestPoint(Record):
     clipped: int
     differing: int  # forecasts whose direction differs from the serving ensemble's
     differing_bps: float | None  # mean move in the arm's direction over those, before costs; None without any
+
+
+@dataclass(frozen=True, slots=True)
+class BlendSums(Record):
+    """What the blends beside the serving stacking have learned (see evidence.blends); B blends, R regimes, H horizons, M models."""
+
+    fast_gram: Floats  # (H, M, M) moments of the models' forecasts, discounted faster than those of the serving stacking
+    fast_moment: Floats  # (H, M)
+    fast_rows: Floats  # (H,) discounted rows behind them
+    regime_gram: Floats  # (R, H, M, M) moments by the regime in which the forecast was made, with the memory of the serving stacking
+    regime_moment: Floats  # (R, H, M)
+    share: Floats  # (M + 1, H) exponential weights of the models, then of "no forecast"; each column sums to 1
+    scale: Floats  # (M, H) single-model weights in force, by which the models' forecasts are scaled for exponential weights
+    weights: Floats  # (B - 1, R, M, H) in force, of every blend but the serving stacking

@@ -32,7 +32,7 @@ from engine.domain.state import State
 from engine.files import temporary_files
 from engine.orchestrator import decide
 from engine.phases import decision
-from engine.resilience.circuit_breaker import PLUGIN_ERRORS
+from engine.plugins import PLUGIN_ERRORS
 from engine.run import PhaseRunner, axis_lengths
 from engine.service.logging import LOG
 from engine.store.connection import Store

@@ -137,6 +137,19 @@ class TriggerSums(Record):
 
 
 @dataclass(frozen=True, slots=True)
+class BlendSums(Record):
+    """What the blends beside the serving stacking have learned (see evidence.blends); B blends, R regimes, H horizons, M models."""
+
+    fast_gram: Floats  # (H, M, M) moments of the models' forecasts, discounted faster than those of the serving stacking
+    fast_moment: Floats  # (H, M)
+    fast_rows: Floats  # (H,) discounted rows behind them
+    regime_gram: Floats  # (R, H, M, M) moments by the regime in which the forecast was made, with the memory of the serving stacking
+    regime_moment: Floats  # (R, H, M)
+    share: Floats  # (3, H) exponential weights of stacking, fast stacking and no forecast; each column sums to 1
+    weights: Floats  # (B - 1, R, M, H) in force, of every blend but the serving stacking
+
+
+@dataclass(frozen=True, slots=True)
 class EvolutionState(Record):
     """The part of the state that belongs to phase 10."""
 
@@ -149,6 +162,7 @@ class EvolutionState(Record):
     searches: tuple[Search, ...]  # under way, oldest first
     triggers: TriggerSums
     blend: str  # that serves
+    blend_sums: BlendSums
     blend_rests: tuple[tuple[str, int, int], ...]  # blends that have lost: name, tick from which they may race again, losses in a row
 
 

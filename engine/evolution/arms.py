@@ -99,9 +99,7 @@ def score_arms(
     return gain, power, count > 0, DirectionSums(directions.count + differs.sum(axis=2), directions.bps + moved)
 
 
-def learn_weights(
-    sums: ArmSums, arms: tuple[Arm, ...], scored: ScoredForecasts, learned: State, config: TradingConfig, *, reweigh: bool
-) -> ArmSums:
+def learn_weights(sums: ArmSums, arms: tuple[Arm, ...], scored: ScoredForecasts, learned: State, config: TradingConfig, *, reweigh: bool) -> ArmSums:
     """Add the forecasts that come due to the sums of the challengers; with `reweigh`, solve their weights anew."""
     discount = 0.5 ** (1.0 / config.weight_halflife)
     gram, moment, rows, weights = (part.copy() for part in (sums.gram, sums.moment, sums.rows, sums.weights))

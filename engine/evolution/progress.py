@@ -11,7 +11,7 @@ from engine.domain.evolution import RUNNING, VERDICTS, Arm, EvolutionRow, Evolut
 from engine.domain.record import Record
 from engine.domain.state import State
 from engine.domain.trading_config import TradingConfig
-from engine.evidence import contest
+from engine.evidence import blends, contest
 from engine.evolution import arms, strategies
 from engine.evolution.arms import BLEND, CHALLENGER, WATCH
 
@@ -45,7 +45,7 @@ class Progress(Record):
         return replace(self, rows=(*(other for other in self.rows if other.number != row.number), row))
 
 
-def empty_evolution(length: int, models: int, horizons: int, symbols: int, blend: str) -> EvolutionState:
+def empty_evolution(length: int, models: int, horizons: int, symbols: int) -> EvolutionState:
     """The state before anything has been trained; `length` is the longest horizon."""
     return EvolutionState(
         begun=0,
@@ -56,7 +56,8 @@ def empty_evolution(length: int, models: int, horizons: int, symbols: int, blend
         directions=arms.empty_direction_sums(horizons),
         searches=(),
         triggers=strategies.empty_trigger_sums(),
-        blend=blend,
+        blend=blends.BLENDS[0],
+        blend_sums=blends.empty_blend_sums(models, horizons),
         blend_rests=(),
     )
 

@@ -95,4 +95,3 @@ def _fired(progress: Progress, market_state: MarketState, inputs: Inputs) -> Ite
         yield "new data", f"{units.format_count(state.decided, 'bar')} decided, twice as many as at the last search for a longer window"
     if inputs.tick - inputs.config.first_training >= SEARCH_AFTER:
         yield "schedule", ""
-

@@ -9,7 +9,8 @@ from engine.domain.evolution import ContestPoint, EvolutionReport, EvolutionStat
 from engine.domain.market import Inputs
 from engine.domain.model import Catalog
 from engine.domain.state import State
-from engine.evidence import blends, contest, scoring
+from engine.evidence import blends, contest, scoring, succession
+from engine.evidence.scoring import ScoredForecasts
 from engine.evolution import arms, events, progress, triggers, verdicts
 from engine.evolution.progress import Progress
 
@@ -22,10 +23,13 @@ def propose_evolution(
 ) -> EvolutionPlan:
     """Score the arms of all contests, follow the verdicts, and request the trainings and searches for which a trigger fires."""
     now = events.follow_events(Progress(learned), inputs, catalog)
-    if inputs.config.evolution == "full" and any(catalog.serving):
+    is_full = inputs.config.evolution == "full" and any(catalog.serving)
+    if is_full:
         now = verdicts.begin_blends(now, blends.BLENDS, inputs)
-    if now.evolution.arms:
-        now = _race(now, predictions, forecast, market_state, inputs, state, catalog)
+    if now.evolution.arms or is_full:
+        scored = scoring.score_forecasts(state.pending, inputs.config.horizons, learned.pending.price[0])
+        now = _learn_blends(now, scored, inputs, state)
+        now = _race(now, scored, predictions, forecast, market_state, inputs, catalog)
     now = triggers.pull_triggers(now, market_state, inputs, catalog)
     evolution = now.evolution
     points: tuple[ContestPoint, ...] = ()
@@ -46,27 +50,39 @@ def propose_nothing(
     return EvolutionPlan(aged.state, (), EvolutionReport((), (), ()))
 
 
+def _learn_blends(now: Progress, scored: ScoredForecasts, inputs: Inputs, state: State) -> Progress:
+    """Add the forecasts that come due to the sums of all blends."""
+    learned, config = now.state, inputs.config
+    sums = blends.update_blends(
+        now.evolution.blend_sums, scored, inputs.tick, learned.gram, learned.moment, learned.weight_rows.max(axis=1), learned.weights, config,
+        learned.models, on_record=~succession.find_probation(state.succession, config.horizons) * 1.0,
+    )  # fmt: skip
+    return now.evolve(blend_sums=sums)
+
+
 def _race(
-    now: Progress, predictions: Predictions, forecast: Forecast, market_state: MarketState, inputs: Inputs, state: State, catalog: Catalog
+    now: Progress,
+    scored: ScoredForecasts,
+    predictions: Predictions,
+    forecast: Forecast,
+    market_state: MarketState,
+    inputs: Inputs,
+    catalog: Catalog,
 ) -> Progress:
-    """Score the forecasts that come due, learn the weights of the arms, follow the verdicts, and make this tick's forecasts."""
-    config, evolution, learned = inputs.config, now.evolution, now.state
-    scored = scoring.score_forecasts(state.pending, config.horizons, learned.pending.price[0])
+    """Score the arms' forecasts that come due, learn their weights, follow the verdicts, and make this tick's forecasts."""
+    config, evolution = inputs.config, now.evolution
     gain, power, known, directions = arms.score_arms(evolution.sums, evolution.directions, scored, config.horizons)
     contests = contest.update_contests(
         evolution.contests, gain, power, known, inputs.tick, config.horizons, config.contest_clip, config.contest_margin
     )
-    sums = arms.learn_weights(evolution.sums, evolution.arms, scored, learned, config, reweigh=inputs.tick % REWEIGH_EVERY == 0)
+    sums = arms.learn_weights(evolution.sums, evolution.arms, scored, now.state, config, reweigh=inputs.tick % REWEIGH_EVERY == 0)
     now = verdicts.take_verdicts(now.evolve(contests=contests, sums=sums, directions=directions), inputs, catalog)
-    if not now.evolution.arms:
-        return now
     shadows = dict(zip(predictions.shadow_digests, predictions.shadows, strict=True))
     shadows |= {served.digest: predictions.mean[place] for place, served in enumerate(catalog.serving) if served is not None}
     weighted = np.where(np.isfinite(predictions.mean), predictions.mean, 0.0) * predictions.reliability
-    blended = dict(
-        zip(blends.BLENDS, blends.blend_forecasts(now.state.blend_sums, weighted, market_state.regime, now.state.weights), strict=True)
-    )
-    return now.evolve(sums=arms.forecast_arms(now.evolution.sums, now.evolution.arms, shadows, blended, predictions, forecast, now.state))
+    blended = blends.blend_forecasts(now.evolution.blend_sums, weighted, market_state.regime, now.state.weights)
+    by_name = dict(zip(blends.BLENDS, blended, strict=True))
+    return now.evolve(sums=arms.forecast_arms(now.evolution.sums, now.evolution.arms, shadows, by_name, predictions, forecast, now.state))
 
 
 def _points(evolution: EvolutionState, inputs: Inputs) -> tuple[ContestPoint, ...]:

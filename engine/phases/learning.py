@@ -28,6 +28,7 @@ from engine.evidence import (
     succession,
     volatility,
 )  # fmt: skip
+from engine.evolution.progress import empty_evolution
 
 REWEIGH_EVERY = 8  # ticks
 
@@ -105,6 +106,7 @@ def learn_from_tick(
         ),
         succession=versions,
         execution=execution_quality.add_finished_orders(state.execution, inputs.account.finished_orders, closes=ends),
+        evolution=state.evolution,
     )
 
 
@@ -189,6 +191,7 @@ def blank_state(symbols: int, models: tuple[str, ...], horizons: tuple[int, ...]
         online_memories=(),
         succession=succession.initial_succession(length, many, count),
         execution=execution_quality.empty_execution(),
+        evolution=empty_evolution(length, many, count, symbols),
     )
 
 

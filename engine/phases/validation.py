@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
 
 from engine.domain.decision import FeatureMatrix, ModelSelection, Predictions
@@ -9,6 +11,7 @@ from engine.domain.model import Catalog, ServingModel
 from engine.domain.record import Bools, Floats
 from engine.domain.state import OnlineInputs, State
 from engine.evidence import recursive_least_squares, stacking
+from engine.plugins import PLUGIN_ERRORS
 
 WARN_OUT_OF_DISTRIBUTION, STOP_OUT_OF_DISTRIBUTION = 0.10, 0.35  # share of features outside their range in training
 OUTLIER_DEVIATIONS = 6.0  # median absolute deviations beyond which a prediction is an outlier
@@ -31,6 +34,7 @@ def cross_check_models(selection: ModelSelection, matrix: FeatureMatrix, state: 
         if served is not None:
             mean[index] = _predict(index, served, matrix, state, online_inputs)
     mean = np.where(matrix.usable, mean, np.nan)
+    shadows = _predict_shadows(matrix, state, catalog, online_inputs)
     blank = np.isnan(matrix.values)
     outside = _out_of_distribution(matrix, blank, catalog)
     active = selection.active[:, None] & matrix.usable & ~_relies_on_blanks(blank, catalog)
@@ -54,6 +58,8 @@ def cross_check_models(selection: ModelSelection, matrix: FeatureMatrix, state: 
         dispersion=dispersion,
         online_inputs=tuple(online_inputs),
         selection=selection,
+        shadow_digests=tuple([served.digest for served in catalog.shadows]),
+        shadows=shadows,
     )
 
 
@@ -78,6 +84,15 @@ def _predict(index: int, served: ServingModel, matrix: FeatureMatrix, state: Sta
     return prediction
 
 
+def _predict_shadows(matrix: FeatureMatrix, state: State, catalog: Catalog, online_inputs: list[OnlineInputs]) -> Floats:
+    """Return (C, H, S) the predictions of the versions in shadow; NaN where a version fails, which concerns its contest and not the decision."""
+    shadows = np.full((len(catalog.shadows), state.weights.shape[1], len(matrix.usable)), np.nan)
+    for index, served in enumerate(catalog.shadows):
+        with suppress(*PLUGIN_ERRORS):
+            shadows[index] = _predict(catalog.names.index(served.place), served, matrix, state, online_inputs)
+    return np.where(matrix.usable, shadows, np.nan)
+
+
 def trust_no_model(selection: ModelSelection, matrix: FeatureMatrix, state: State, catalog: Catalog) -> Predictions:
     """Fall back to no active model."""
     count = len(matrix.usable)
@@ -86,7 +101,7 @@ def trust_no_model(selection: ModelSelection, matrix: FeatureMatrix, state: Stat
     none_active, zero = np.zeros(count), np.zeros(shape[1:])
     return Predictions(
         selection.models, versions, np.full(shape, np.nan), np.zeros(shape), zero, np.ones(count), none_active, "unreliable", np.full(shape, 0.5),
-        zero, (), selection,
+        zero, (), selection, (), np.zeros((0, *shape[1:])),
     )  # fmt: skip
 
 

@@ -9,8 +9,8 @@ from engine import units
 from engine.domain.optimization import Reading
 from engine.domain.ports import Feed
 from engine.domain.tick import Artifact, Tick
+from engine.plugins import PLUGIN_ERRORS
 from engine.probes.probes import Probe
-from engine.resilience.circuit_breaker import PLUGIN_ERRORS
 from engine.resilience.failure_log import FailureLog
 from engine.service.engine import Engine
 from engine.service.logging import LOG

@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 from engine.domain.market import MarketSnapshot
 from engine.domain.optimization import MemoryBlock
 from engine.domain.ports import Feed
-from engine.resilience.circuit_breaker import PLUGIN_ERRORS
+from engine.plugins import PLUGIN_ERRORS
 
 
 class FeedFailed(ValueError):

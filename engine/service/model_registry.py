@@ -13,7 +13,7 @@ from engine.domain.state import State
 from engine.domain.tick import Artifact
 from engine.domain.trading_config import Event
 from engine.evidence.succession import agreement_to_event
-from engine.resilience.circuit_breaker import PLUGIN_ERRORS
+from engine.plugins import PLUGIN_ERRORS
 from engine.service import training, version_comparison
 from engine.service.windows import TrainingRows
 from engine.store.errors import StoreError

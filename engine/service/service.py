@@ -19,10 +19,10 @@ from engine.domain.trading_config import Command
 from engine.optimizer.runtime.actuators import EngineActuators
 from engine.optimizer.runtime.experiment import ReportProgress
 from engine.optimizer.runtime.optimizer import Optimizer
+from engine.plugins import PLUGIN_ERRORS
 from engine.probes.engine import EngineProbe
 from engine.probes.probes import Probes
 from engine.resilience.backtest_repair import BacktestRepair
-from engine.resilience.circuit_breaker import PLUGIN_ERRORS
 from engine.resilience.failure_log import FailureLog
 from engine.resilience.remedies import ComponentRemedies
 from engine.service.backtests import BacktestRunner

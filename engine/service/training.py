@@ -15,8 +15,7 @@ from engine.domain.ports import Feed
 from engine.domain.record import Floats
 from engine.domain.tick import Artifact
 from engine.evidence import linear
-from engine.plugins import discover_plugins
-from engine.resilience.circuit_breaker import PLUGIN_ERRORS
+from engine.plugins import PLUGIN_ERRORS, discover_plugins
 from engine.service import training_spool
 from engine.settings import Settings
 

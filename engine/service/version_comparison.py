@@ -11,7 +11,7 @@ from engine.domain.model import ServingModel
 from engine.domain.record import Floats
 from engine.domain.state import State
 from engine.evidence import recursive_least_squares, succession
-from engine.resilience.circuit_breaker import PLUGIN_ERRORS
+from engine.plugins import PLUGIN_ERRORS
 from engine.service.windows import TrainingRows
 
 RECENT_TICKS = 288  # the newest ticks, which hold the rows

@@ -96,6 +96,5 @@ class BlendSums(Record):
     fast_rows: Floats  # (H,) discounted rows behind them
     regime_gram: Floats  # (R, H, M, M) moments by the regime in which the forecast was made, with the memory of the serving stacking
     regime_moment: Floats  # (R, H, M)
-    share: Floats  # (M + 1, H) exponential weights of the models, then of "no forecast"; each column sums to 1
-    scale: Floats  # (M, H) single-model weights in force, by which the models' forecasts are scaled for exponential weights
+    share: Floats  # (3, H) exponential weights of stacking, fast stacking and no forecast; each column sums to 1
     weights: Floats  # (B - 1, R, M, H) in force, of every blend but the serving stacking

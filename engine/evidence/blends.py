@@ -17,13 +17,12 @@ from engine.domain.evolution import BlendSums
 from engine.domain.record import Floats, Ints
 from engine.domain.trading_config import TradingConfig
 from engine.evidence.scoring import ScoredForecasts
-from engine.evidence.stacking import single_model_weights
 
 DESCRIPTIONS = {
     "stacking": "A regression of the target on the models' forecasts over a long memory, with weights not below 0 that start from no forecast.",
     "fast stacking": "The same with a half-life of 2,000 ticks, so that it follows a change of the market sooner and is noisier.",
     "regime stacking": "Stacking with weights of its own in each market regime, shrunk towards the weights over all regimes.",
-    "exponential weights": "A mean of the models, weighted by recent gain, that can move to another model or to no forecast at any time.",
+    "exponential weights": "A mean of stacking, fast stacking and no forecast by recent gain, which soon fades out when forecasts are wrong.",
     "hierarchical": "Similar models are averaged first, then stacking weights the averages.",
 }
 BLENDS = tuple(DESCRIPTIONS)  # the order of the axis B
@@ -33,12 +32,13 @@ FAST_HALFLIFE = 2_000.0  # ticks
 FAST_PRIOR_ROWS = 1_000.0
 REFRESH_EVERY, REFRESH_AT = 8, 4  # ticks: when the serving stacking is not refreshed (phases.learning)
 SWEEPS = 10  # of coordinate descent in one refresh
-GAIN_CLIP = 1.0  # of the gain of exponential weights at one tick, a mean over symbols in squared units of the target
-SEGMENT = 2_000.0  # ticks for which exponential weights expect the same model to be best
+EXPERTS = 3  # of exponential weights: stacking, fast stacking, no forecast
+GAIN_CLIP = 0.25  # of an expert's gain at one tick, a mean over symbols in squared units of the target
+SEGMENT = 500.0  # ticks for which exponential weights expect the same expert to be best
 
 
 def empty_blend_sums(models: int, horizons: int) -> BlendSums:
-    """Return the sums before the first tick: no weights, and equal shares of exponential weights."""
+    """Return the sums before the first tick: no weights, and equal shares of the experts of exponential weights."""
     regimes = len(REGIMES)
     return BlendSums(
         fast_gram=np.zeros((horizons, models, models)),
@@ -46,8 +46,7 @@ def empty_blend_sums(models: int, horizons: int) -> BlendSums:
         fast_rows=np.zeros(horizons),
         regime_gram=np.zeros((regimes, horizons, models, models)),
         regime_moment=np.zeros((regimes, horizons, models)),
-        share=np.full((models + 1, horizons), 1.0 / (models + 1)),
-        scale=np.zeros((models, horizons)),
+        share=np.full((EXPERTS, horizons), 1.0 / EXPERTS),
         weights=np.zeros((len(BLENDS) - 1, regimes, models, horizons)),
     )
 
@@ -83,8 +82,7 @@ def update_blends(
         fast_rows=sums.fast_rows * fast + covered.sum(axis=1),
         regime_gram=sums.regime_gram * slow + by_regime,
         regime_moment=sums.regime_moment * slow + moment_by_regime,
-        share=_update_share(sums, votes, scored.target, covered.sum(axis=1), config.horizons),
-        scale=sums.scale,
+        share=update_share(sums.share, _expert_gains(sums, votes, scored.target, weights), covered.sum(axis=1), config.horizons),
         weights=sums.weights,
     )
     return _refresh(updated, gram, moment, rows, weights, config.shrinkage_rows, model_names) if tick % REFRESH_EVERY == REFRESH_AT else updated
@@ -114,14 +112,11 @@ def combine_votes(weights: Floats, weighted_votes: Floats, regime: Ints) -> Floa
 
 
 def replace_place(sums: BlendSums, place: int) -> BlendSums:
-    """Return the sums for another model at a place of the model axis: it starts without rows, without weight and with an equal share.
+    """Return the sums for another model at a place of the model axis: it starts without rows and without weight.
 
     Its regime weights follow those of the serving stacking from the next refresh on, because they are shrunk towards them.
     """
-    count = len(sums.share)
-    others = np.arange(count) != place
-    share = np.where(others[:, None], sums.share * (1.0 - 1.0 / count) / np.maximum(1.0 - sums.share[place], 1e-12), 1.0 / count)
-    models = others[:-1] * 1.0
+    models = (np.arange(sums.fast_moment.shape[1]) != place) * 1.0
     pairs = models[:, None] * models
     return replace(
         sums,
@@ -129,30 +124,32 @@ def replace_place(sums: BlendSums, place: int) -> BlendSums:
         fast_moment=sums.fast_moment * models,
         regime_gram=sums.regime_gram * pairs,
         regime_moment=sums.regime_moment * models,
-        share=share / share.sum(axis=0),
-        scale=sums.scale * models[:, None],
         weights=sums.weights * models[:, None],
     )
 
 
-def learning_rates(experts: int, horizons: tuple[int, ...]) -> Floats:
-    """Return (H,) the learning rates of exponential weights, sqrt(8 log N / T) / L for gains within a range L and T ticks (Cesa-Bianchi and Lugosi
-    2006, theorem 2.2), over the square root of the horizon, because a gain is known that much later (Weinberger and Ordentlich 2002)."""
-    return np.asarray(np.sqrt(8.0 * np.log(experts) / SEGMENT) / (2.0 * GAIN_CLIP) / np.sqrt(np.array(horizons, dtype=float)))
+def update_share(share: Floats, gain: Floats, rows: Ints, horizons: tuple[int, ...]) -> Floats:
+    """Return (E, H) the shares of the experts after gains (E, H) at one tick: exponential weights with fixed share (Herbster and Warmuth 1998).
 
-
-def _update_share(sums: BlendSums, votes: Floats, target: Floats, rows: Ints, horizons: tuple[int, ...]) -> Floats:
-    """Return (M + 1, H) the shares after this tick's gains: exponential weights with fixed share (Herbster and Warmuth 1998).
-
-    A gain is that of a model's scaled forecast over no forecast, a mean over symbols, clipped. A missing forecast gains nothing.
+    Gains are clipped at +-GAIN_CLIP. A horizon without `rows` (H,) is left as it is.
     """
-    forecasts = votes * sums.scale.T[:, :, None]
-    gain = (forecasts * (2.0 * target[:, None, :] - forecasts)).sum(axis=2) / np.maximum(rows, 1)[:, None]  # (H, M)
-    factor = np.ones_like(sums.share)
-    factor[:-1] = np.exp(np.clip(gain.T, -GAIN_CLIP, GAIN_CLIP) * learning_rates(len(factor), horizons))
-    tilted = sums.share * factor
-    fixed = (1.0 - 1.0 / SEGMENT) * tilted / tilted.sum(axis=0) + 1.0 / SEGMENT / len(factor)
-    return np.where(rows > 0, fixed, sums.share)
+    tilted = share * np.exp(np.clip(gain, -GAIN_CLIP, GAIN_CLIP) * learning_rates(horizons))
+    fixed = (1.0 - 1.0 / SEGMENT) * tilted / tilted.sum(axis=0) + 1.0 / SEGMENT / len(share)
+    return np.where(rows > 0, fixed, share)
+
+
+def learning_rates(horizons: tuple[int, ...]) -> Floats:
+    """Return (H,) the learning rates of exponential weights: sqrt(8 log E / T) / L, for gains within a range of L and segments of T ticks
+    (Cesa-Bianchi and Lugosi 2006, theorem 2.2), over the square root of the horizon, after which gains are known (Weinberger and Ordentlich 2002)."""
+    return np.asarray(np.sqrt(8.0 * np.log(EXPERTS) / SEGMENT) / (2.0 * GAIN_CLIP) / np.sqrt(np.array(horizons, dtype=float)))
+
+
+def _expert_gains(sums: BlendSums, votes: Floats, target: Floats, weights: Floats) -> Floats:
+    """Return (E, H) the gains in squared error of the experts, with their weights in force, over no forecast: means over symbols."""
+    experts = np.array((weights.T, sums.weights[0, 0].T, np.zeros(weights.T.shape)))[:, :, None]  # (E, H, 1, M)
+    forecasts = (experts @ votes)[:, :, 0]
+    counted = np.maximum((votes != 0).any(axis=1).sum(axis=1), 1)
+    return np.asarray((forecasts * (2.0 * target - forecasts)).sum(axis=2) / counted)
 
 
 def _refresh(
@@ -173,10 +170,10 @@ def _refresh(
     starts = np.concatenate((start[0, :1], start[1], summed))
     grams, moments, penalties = (np.concatenate(parts) for parts in zip(*problems, strict=True))
     solved = _descend(grams, moments, penalties, starts)
-    scale = single_model_weights(gram, moment, rows, prior_rows)
-    blends = (solved[:1], solved[1:-1], (sums.share[:-1] * scale).T[None], solved[-1:] @ averages.T)
+    exponential = sums.share[0][:, None] * stacking + sums.share[1][:, None] * solved[0]
+    blends = (solved[:1], solved[1:-1], exponential[None], solved[-1:] @ averages.T)
     everywhere = [np.broadcast_to(blend, (regimes, *blend.shape[1:])) for blend in blends]
-    return replace(sums, scale=scale, weights=np.stack(everywhere).transpose(0, 1, 3, 2))
+    return replace(sums, weights=np.stack(everywhere).transpose(0, 1, 3, 2))
 
 
 def _mean_power(gram: Floats, rows: Floats) -> Floats:

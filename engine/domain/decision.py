@@ -227,8 +227,7 @@ class Instruction(Record):
     """A request of the core to the service.
 
     kinds: retrain (subject: "all"; detail: the trigger), search (subject: model; detail: JSON of number, strategy and trigger of the evolution),
-    promote (subject: model; detail: the digest of the challenger), revert (subject: models, separated by commas; detail: digests of the versions that
-    serve again, in that order), drop (subject: model; detail: digest of a version that leaves the shadow).
+    promote and revert (subject: models, separated by commas; detail: digests of the versions that serve from then on, in that order).
     """
 
     kind: str

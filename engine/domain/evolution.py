@@ -52,8 +52,9 @@ class Contests(Record):
     gain: Floats  # (A, H) sum over closed blocks, not clipped
     power: Floats  # (A, H) sum of squared targets over closed blocks
     squared: Floats  # (A, H) sum of squared gains of closed blocks
-    clipped: Floats  # (A, H) number of closed blocks whose gain was clipped
-    clipped_gain: Floats  # (A, H) sum of the gains that clipping took away
+    scale: Floats  # (A, H) largest root mean square of the gains of the blocks before any bet; 0 before the first bet
+    clipped: Floats  # (A, H) number of bets on a block whose gain lay beyond the clip
+    clipped_gain: Floats  # (A, H) sum of the gains beyond the clip, with their sign
     ticks: Ints  # (A,) since the contest began
 
 

@@ -81,9 +81,10 @@ def age_arms(sums: ArmSums) -> ArmSums:
 def score_arms(
     sums: ArmSums, directions: DirectionSums, scored: ScoredForecasts, horizons: tuple[int, ...]
 ) -> tuple[Floats, Floats, Bools, DirectionSums]:
-    """(A, H) paired gain and (A, H) squared target of the forecasts that come due, means over symbols, (A, H) whether there are any, and the directions.
+    """Score the arms' forecasts that come due.
 
-    The gain of an arm is the squared error of the serving ensemble less the arm's.
+    Returns (A, H) the paired gain, the squared error of the serving ensemble less the arm's, NaN where an arm has no forecast; (A, H) the squared
+    target, both means over symbols; (H,) whether any is known; and the directions.
     """
     rows, index = np.array(horizons) - 1, np.arange(len(horizons))
     arm = sums.pending[rows, :, index].transpose(1, 0, 2)  # (A, H, S)
@@ -96,7 +97,12 @@ def score_arms(
     power = np.where(known, target * target, 0.0).sum(axis=2) * share
     differs = known & (np.sign(arm) != np.sign(serving)) & (arm != 0.0)
     moved = (np.sign(arm) * target * scored.scale * 1e4 * differs).sum(axis=2)
-    return gain, power, count > 0, DirectionSums(directions.count + differs.sum(axis=2), directions.bps + moved)
+    return (
+        np.where(count > 0, gain, np.nan),
+        power,
+        (count > 0).any(axis=0),
+        DirectionSums(directions.count + differs.sum(axis=2), directions.bps + moved),
+    )
 
 
 def learn_weights(sums: ArmSums, arms: tuple[Arm, ...], scored: ScoredForecasts, learned: State, config: TradingConfig, *, reweigh: bool) -> ArmSums:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
-from engine.domain.evolution import RUNNING, Arm, EvolutionRow
+from engine.domain.evolution import RUNNING, Arm, EvolutionRow, EvolutionState
 from engine.domain.market import Inputs
 from engine.domain.model import Catalog
 from engine.domain.trading_config import Event
@@ -27,6 +27,7 @@ from engine.evolution.progress import (
 )
 
 BY_HAND = "by hand"
+BRINGING = frozenset({"refreshed", "challenger_entered", "challenger_refreshed"})  # kinds of event with digests of versions in shadow
 Detail = dict[str, Any]
 
 
@@ -63,8 +64,7 @@ def _refreshed(progress: Progress, event: Event, inputs: Inputs, catalog: Catalo
     if before and verdicts.is_mounting(progress, before[0]):
         return progress  # evidence against the refresh before is mounting: the versions before that one remain the measure
     dropped = {(progress.evolution.arms[place].number, WATCH) for place in before}
-    progress = end_contests(verdicts.drop_shadows(progress, before, watch.digests), dropped)
-    return begin_contest(progress, watch, config)
+    return begin_contest(end_contests(progress, dropped), watch, config)
 
 
 def _entered(progress: Progress, event: Event, inputs: Inputs, catalog: Catalog) -> Progress:
@@ -143,6 +143,13 @@ def _search_requested(progress: Progress, event: Event, inputs: Inputs, catalog:
     progress = begin_search(progress, event.subject, detail["strategy"], BY_HAND, str(detail["reason"]), inputs.tick)
     search = progress.evolution.searches[-1]
     return progress.instruct("search", search.place, search_to_json(search.number, search.strategy))
+
+
+def list_shadows(evolution: EvolutionState, events: tuple[Event, ...], serving: Collection[str]) -> tuple[str, ...]:
+    """Digests of the versions that must predict in shadow at the tick of these events: those of all arms, and those that the events bring."""
+    entering = [digest for event in events if event.kind in BRINGING for digest in json.loads(event.detail)["digests"]]
+    digests = (*(digest for arm in evolution.arms for digest in arm.digests), *entering)
+    return tuple(digest for digest in dict.fromkeys(digests) if digest not in serving)
 
 
 def search_to_json(number: int, strategy: str) -> str:

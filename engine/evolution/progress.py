@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from engine.domain.decision import Instruction
-from engine.domain.evolution import RUNNING, VERDICTS, Arm, EvolutionRow, EvolutionState, Search
+from engine.domain.evolution import EQUIVALENT, RUNNING, VERDICTS, WORSE, Arm, EvolutionRow, EvolutionState, Search
 from engine.domain.record import Record
 from engine.domain.state import State
 from engine.domain.trading_config import TradingConfig
 from engine.evidence import blends, contest
-from engine.evolution import arms, strategies
+from engine.evolution import arms, strategy_choice
 from engine.evolution.arms import BLEND, CHALLENGER, WATCH
 
 WATCH_ALPHA = 0.01  # error of the contest of a refresh with the versions before it
@@ -55,7 +55,7 @@ def empty_evolution(length: int, models: int, horizons: int, symbols: int) -> Ev
         sums=arms.empty_arm_sums(length, models, horizons, symbols),
         directions=arms.empty_direction_sums(horizons),
         searches=(),
-        triggers=strategies.empty_trigger_sums(),
+        triggers=strategy_choice.empty_trigger_sums(),
         blend=blends.BLENDS[0],
         blend_sums=blends.empty_blend_sums(models, horizons),
         blend_rests=(),
@@ -69,7 +69,7 @@ def begin_search(progress: Progress, place: str, strategy: str, trigger: str, de
     progress = progress.evolve(
         begun=search.number,
         searches=(*evolution.searches, search),
-        triggers=strategies.record_start(evolution.triggers, trigger, strategy, tick),
+        triggers=strategy_choice.record_start(evolution.triggers, trigger, strategy, tick),
     )
     return progress.report(search_row(search, "training"))
 
@@ -123,8 +123,9 @@ def search_row(search: Search, state: str, *, version: str = "", reason: str = "
 def arm_row(progress: Progress, place: int, models: tuple[str, ...], state: str, verdict: int, tick: int | None) -> EvolutionRow:
     """The row of the arm at a place among the arms, with its evidence: the largest e-value of the hypothesis that its verdict rejects."""
     evolution = progress.evolution
-    arm, horizons = evolution.arms[place], evolution.contests.gain.shape[1]
-    log_e, bar = contest.strongest_evidence(evolution.contests, place, verdict), contest.log_threshold(arm.alpha, horizons)
+    arm = evolution.arms[place]
+    log_e = strongest_evidence(evolution, place, verdict)
+    shared = 1 if verdict == EQUIVALENT else evolution.contests.gain.shape[1]
     model = "ensemble" if arm.kind == BLEND else ALL if len(arm.places) == len(models) else ", ".join(models[index] for index in arm.places)
     return EvolutionRow(
         number=arm.number,
@@ -137,10 +138,18 @@ def arm_row(progress: Progress, place: int, models: tuple[str, ...], state: str,
         parent=arm.parent,
         state=state,
         evidence=float(np.exp(min(log_e, 700.0))),
-        threshold=float(np.exp(bar)),
+        threshold=shared / arm.alpha,
         decided=tick,
         verdict=VERDICTS[verdict],
     )
+
+
+def strongest_evidence(evolution: EvolutionState, place: int, verdict: int) -> float:
+    """The log of the e-value on which this verdict about the arm at a place rests: over the horizons the largest, for an equivalent arm the smallest."""
+    log_e = contest.e_values(evolution.contests)[place]
+    if verdict == EQUIVALENT:
+        return float(log_e[[contest.WORSE_THAN_MARGIN, contest.BETTER_THAN_MARGIN]].min())
+    return float(log_e[contest.NOT_WORSE if verdict == WORSE else contest.NOT_BETTER].max())
 
 
 def racing_row(progress: Progress, place: int, models: tuple[str, ...]) -> EvolutionRow:

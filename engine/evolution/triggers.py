@@ -11,7 +11,7 @@ from engine import units
 from engine.domain.decision import MarketState
 from engine.domain.market import Inputs
 from engine.domain.model import Catalog
-from engine.evolution import strategies
+from engine.evolution import strategy_choice
 from engine.evolution.events import search_to_json
 from engine.evolution.progress import ALL, REFRESH, Progress, begin_search, racing_arms
 
@@ -31,10 +31,10 @@ def pull_triggers(progress: Progress, market_state: MarketState, inputs: Inputs,
         under_way = [search for search in evolution.searches if search.place != ALL or search.strategy != REFRESH]
         if len(racing_arms(evolution)) + len(under_way) >= config.max_challengers:
             break
-        if not strategies.may_start(evolution.triggers, trigger, inputs.tick):
+        if not strategy_choice.may_start(evolution.triggers, trigger, inputs.tick):
             continue
         busy = {search.strategy for search in under_way}
-        strategy = strategies.choose_strategy(evolution.triggers, trigger, evolution.begun + 1, busy)
+        strategy = strategy_choice.choose_strategy(evolution.triggers, trigger, evolution.begun + 1, busy)
         place = None if strategy is None else choose_place(progress, strategy, catalog)
         if strategy is None or place is None:
             continue
@@ -90,7 +90,7 @@ def _fired(progress: Progress, market_state: MarketState, inputs: Inputs) -> Ite
     changed = float(market_state.regime_change.mean())
     if changed > CHANGE_SHARE:
         yield "regime change", f"probability {units.format_percent(changed, 0)} over the symbols"
-    since = int(progress.evolution.triggers.fired[strategies.position("new data")])
+    since = int(progress.evolution.triggers.fired[strategy_choice.position("new data")])
     if state.decided >= 2 * max(since, inputs.config.first_training):
         yield "new data", f"{units.format_count(state.decided, 'bar')} decided, twice as many as at the last search for a longer window"
     if inputs.tick - inputs.config.first_training >= SEARCH_AFTER:

@@ -11,9 +11,9 @@ from engine.domain.evolution import BETTER, EQUIVALENT, INCONCLUSIVE, RUNNING, V
 from engine.domain.market import Inputs
 from engine.domain.model import Catalog
 from engine.evidence import contest
-from engine.evolution import arms, strategies
+from engine.evolution import arms, strategy_choice
 from engine.evolution.arms import BLEND, CHALLENGER, WATCH
-from engine.evolution.progress import Progress, arm_row, begin_contest, end_contests
+from engine.evolution.progress import Progress, arm_row, begin_contest, end_contests, strongest_evidence
 
 BLEND_REST = 1_440  # ticks for which a blend that was not promoted rests; twice as long after each further loss
 MAX_DOUBLINGS = 4
@@ -40,9 +40,7 @@ def take_verdicts(progress: Progress, inputs: Inputs, catalog: Catalog) -> Progr
             ended.append(place)
     left = [evolution.arms[place] for place in ended]
     progress = _rest_blends(progress, left, inputs.tick)
-    present = {(arm.number, arm.kind): place for place, arm in enumerate(progress.evolution.arms)}
-    places = [present[arm.number, arm.kind] for arm in left if (arm.number, arm.kind) in present]
-    return end_contests(drop_shadows(progress, places), {(arm.number, arm.kind) for arm in left})
+    return end_contests(progress, {(arm.number, arm.kind) for arm in left})
 
 
 def promote(progress: Progress, place: int, inputs: Inputs, catalog: Catalog, *, by_hand: bool = False) -> Progress:
@@ -55,7 +53,7 @@ def promote(progress: Progress, place: int, inputs: Inputs, catalog: Catalog, *,
     if not by_hand:
         progress = progress.instruct("promote", ",".join(catalog.names[index] for index in arm.places), ",".join(arm.digests))
     progress = replace(progress, state=replace(progress.state, gram=gram, moment=moment, weight_rows=rows, weights=sums.weights[place]))
-    progress = progress.evolve(triggers=strategies.record_promotion(evolution.triggers, arm.trigger, arm.strategy))
+    progress = progress.evolve(triggers=strategy_choice.record_promotion(evolution.triggers, arm.trigger, arm.strategy))
     rivals = [index for index, other in enumerate(evolution.arms) if index != place and set(other.places) & set(arm.places)]
     progress = abandon(progress, rivals, inputs, catalog, "another challenger was promoted in its place")
     progress = end_contests(progress, {(arm.number, arm.kind)})
@@ -76,19 +74,7 @@ def abandon(progress: Progress, places: list[int], inputs: Inputs, catalog: Cata
         if arm.kind == CHALLENGER:
             row = arm_row(progress, place, catalog.names, "retired", RUNNING, inputs.tick)
             progress = progress.report(replace(row, detail=f"{row.detail}; {reason}"))
-    return end_contests(drop_shadows(progress, places), {(arm.number, arm.kind) for arm in ended})
-
-
-def drop_shadows(progress: Progress, places: list[int], remaining: tuple[str, ...] = ()) -> Progress:
-    """Instruct the service to drop the versions of these arms that no other arm has, nor `remaining`."""
-    evolution = progress.evolution
-    needed = {digest for place, arm in enumerate(evolution.arms) if place not in places for digest in arm.digests} | set(remaining)
-    for place in places:
-        arm = evolution.arms[place]
-        for digest, version in zip(arm.digests, arm.versions, strict=True):
-            if digest not in needed:
-                progress = progress.instruct("drop", version, digest)
-    return progress
+    return end_contests(progress, {(arm.number, arm.kind) for arm in ended})
 
 
 def begin_blends(progress: Progress, names: tuple[str, ...], inputs: Inputs) -> Progress:
@@ -107,7 +93,7 @@ def begin_blends(progress: Progress, names: tuple[str, ...], inputs: Inputs) -> 
 
 def is_mounting(progress: Progress, place: int) -> bool:
     """Whether evidence in favour of the arm at this place among the arms is mounting."""
-    return contest.strongest_evidence(progress.evolution.contests, place, BETTER) >= math.log(MOUNTING)
+    return strongest_evidence(progress.evolution, place, BETTER) >= math.log(MOUNTING)
 
 
 def _accept(progress: Progress, place: int, inputs: Inputs, catalog: Catalog) -> Progress:

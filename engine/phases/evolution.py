@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from engine.domain.decision import EvolutionPlan, Forecast, MarketState, Predictions
-from engine.domain.evolution import ContestPoint, EvolutionReport, EvolutionState
+from engine.domain.evolution import ContestPoint, EvolutionReport
 from engine.domain.market import Inputs
 from engine.domain.model import Catalog
 from engine.domain.state import State
@@ -34,7 +34,9 @@ def propose_evolution(
     evolution = now.evolution
     points: tuple[ContestPoint, ...] = ()
     if evolution.arms and inputs.tick % POINTS_EVERY == 0:
-        points = _points(evolution, inputs)
+        count = evolution.directions.count
+        moved = np.where(count > 0, evolution.directions.bps / np.maximum(count, 1.0), np.nan)
+        points = contest.contest_points(evolution.contests, evolution.arms, inputs.config.horizons, count.astype(np.int64), moved)
         for place in range(len(evolution.arms)):
             now = now.report(progress.racing_row(now, place, catalog.names))
     shadows = tuple(digest for arm in evolution.arms for digest in arm.digests)
@@ -55,7 +57,7 @@ def _learn_blends(now: Progress, scored: ScoredForecasts, inputs: Inputs, state:
     learned, config = now.state, inputs.config
     sums = blends.update_blends(
         now.evolution.blend_sums, scored, inputs.tick, learned.gram, learned.moment, learned.weight_rows.max(axis=1), learned.weights, config,
-        learned.models, on_record=~succession.find_probation(state.succession, config.horizons) * 1.0,
+        learned.models, on_record=np.asarray(~succession.find_probation(state.succession, config.horizons), dtype=np.float64),
     )  # fmt: skip
     return now.evolve(blend_sums=sums)
 
@@ -83,12 +85,3 @@ def _race(
     blended = blends.blend_forecasts(now.evolution.blend_sums, weighted, market_state.regime, now.state.weights)
     by_name = dict(zip(blends.BLENDS, blended, strict=True))
     return now.evolve(sums=arms.forecast_arms(now.evolution.sums, now.evolution.arms, shadows, by_name, predictions, forecast, now.state))
-
-
-def _points(evolution: EvolutionState, inputs: Inputs) -> tuple[ContestPoint, ...]:
-    """The figures of every contest at every horizon."""
-    return tuple(
-        contest.describe_contest(evolution.contests, evolution.directions, place, index, arm.number, horizon, arm.alpha)
-        for place, arm in enumerate(evolution.arms)
-        for index, horizon in enumerate(inputs.config.horizons)
-    )

@@ -23,7 +23,8 @@ SHARED = 0.5  # weight of what other triggers achieved with a strategy
 USUAL_CURES: Mapping[str, tuple[str, ...]] = {  # strategies that are tried first; each counts as two successes
     "performance decline": ("shorter window", "structure search"), "target drift": ("shorter window", "structure search"),
     "input drift": ("shorter window", "column selection"), "regime change": ("shorter window", "tuning"), "new data": ("longer window",),
-    "finding": ("structure search", "column selection"), "expected loss": ("shorter window",), "schedule": ("tuning", "column selection", "structure search"),
+    "finding": ("structure search", "column selection"), "expected loss": ("shorter window",),
+    "schedule": ("tuning", "column selection", "structure search"),
 }  # fmt: skip
 FAILURES = 2.0  # of every strategy, to begin with
 SEED = 1_933

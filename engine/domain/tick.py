@@ -11,7 +11,7 @@ from engine.domain.decision import Fill, Outcome, Span
 from engine.domain.evidence import LiquidityForecastRow
 from engine.domain.market import Inputs, MarketSnapshot
 from engine.domain.orders import ExecutionRow
-from engine.domain.recipe import Recipe
+from engine.domain.recipe import DEFAULT_RECIPE, Recipe
 from engine.domain.record import Floats, Record
 
 
@@ -91,7 +91,7 @@ class Artifact(Record):
     seconds: float
     columns: tuple[str, ...]  # (F,) of the training rows; those it was trained on are the recipe's
     serves_from: int  # tick
-    recipe: Recipe = Recipe("")  # that it was trained with; the default recipe of `model` where none is given
+    recipe: Recipe = DEFAULT_RECIPE  # that it was trained with; the default recipe of `model` where none is given
 
     def __post_init__(self) -> None:
         Record.__post_init__(self)

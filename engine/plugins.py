@@ -9,9 +9,6 @@ from typing import Any
 
 from engine.libraries import LibraryError, explain_import_error
 
-# The errors that a feed, a model or a source by others may raise: all but those that end a process.
-PLUGIN_ERRORS = (OSError, ValueError, TypeError, ArithmeticError, LookupError, AttributeError, AssertionError, RuntimeError, MemoryError)
-
 
 def discover_plugins(package: ModuleType | str, constant: str) -> tuple[Any, ...]:
     """Return the constant of every module of the package, in order of the modules' names; a module without it raises AttributeError.

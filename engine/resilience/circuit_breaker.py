@@ -7,6 +7,9 @@ from threading import Lock
 
 import numpy as np
 
+from engine.domain import model
+
+PLUGIN_ERRORS = model.PLUGIN_ERRORS
 CLOSED, OPEN, HALF_OPEN = "closed", "open", "half-open"
 JITTER = 0.2  # of a pause, up or down, so that parts that failed together are not retried together
 

@@ -16,7 +16,7 @@ from engine.commands.handlers.trading import Resume, TradingArguments
 from engine.commands.router import read_arguments
 from engine.domain.decision import Fill, Outcome, Phase
 from engine.domain.market import Account, Inputs, MarketSnapshot
-from engine.domain.model import Catalog, ServingModel
+from engine.domain.model import PLUGIN_ERRORS, Catalog, ServingModel, discover_plugins
 from engine.domain.optimization import MemoryBlock
 from engine.domain.orders import Order
 from engine.domain.ports import Clock, Feed
@@ -27,7 +27,6 @@ from engine.domain.trading_config import Command, Event, TradingConfig
 from engine.evidence import declined_trades, execution_quality, liquidity_forecast, skill
 from engine.orchestrator import decide
 from engine.phases import learning, risk
-from engine.plugins import PLUGIN_ERRORS, discover_plugins
 from engine.run import FallbackFailed, PhaseRunner, axis_lengths
 from engine.service import clock_skew, feeds, model_registry, session_controls, training
 from engine.service.windows import MarketWindow, TrainingRows
@@ -196,7 +195,7 @@ class Engine:
 
     def _put_in_service(self, fitted: tuple[ServingModel | None, ...]) -> None:
         self.fitted_models = fitted
-        serving = tuple(None if model is None or model.model.name in self.resting_models else model for model in fitted)
+        serving = tuple(None if model is None or model.place in self.resting_models else model for model in fitted)
         self.catalog = replace(self.catalog, serving=serving)
 
     def memory_blocks(self) -> tuple[MemoryBlock, ...]:
@@ -301,9 +300,8 @@ class Engine:
         try:
             rows = self.rows.training_set(until, self.config.horizons, self.settings.train_rows)
             due = until + self.config.deployment_lag_bars
-            self.training_jobs.append(
-                training.submit_training(self._training_pool, rows, self._model_names, self.settings.seed, due, self.settings.home)
-            )
+            recipes = training.recipes_in_service(self._model_names, self.fitted_models)
+            self.training_jobs.append(training.submit_training(self._training_pool, rows, recipes, self.settings.seed, due, self.settings.home))
         except PLUGIN_ERRORS as error:  # no memory, no room for a file, no process: the current tick is not affected
             self.training_error = f"{type(error).__name__}: {' '.join(str(error).split())}"
             self._events.append(Event("training_failed", str(until), self.training_error))

@@ -13,13 +13,13 @@ from engine.alerting.service import AlertingService
 from engine.commands.handlers.optimizer import Optimize
 from engine.commands.router import read_arguments, route_command, runs_between_ticks
 from engine.commands.types import Result, Services
+from engine.domain.model import PLUGIN_ERRORS
 from engine.domain.ports import Clock
 from engine.domain.tick import Tick
 from engine.domain.trading_config import Command
 from engine.optimizer.runtime.actuators import EngineActuators
 from engine.optimizer.runtime.experiment import ReportProgress
 from engine.optimizer.runtime.optimizer import Optimizer
-from engine.plugins import PLUGIN_ERRORS
 from engine.probes.engine import EngineProbe
 from engine.probes.probes import Probes
 from engine.resilience.backtest_repair import BacktestRepair

@@ -16,7 +16,7 @@ from engine.commands.handlers.trading import Resume, TradingArguments
 from engine.commands.router import read_arguments
 from engine.domain.decision import Fill, Outcome, Phase
 from engine.domain.market import Account, Inputs, MarketSnapshot
-from engine.domain.model import PLUGIN_ERRORS, Catalog, ServingModel, discover_plugins
+from engine.domain.model import PLUGIN_ERRORS, Catalog, ServingModel
 from engine.domain.optimization import MemoryBlock
 from engine.domain.orders import Order
 from engine.domain.ports import Clock, Feed
@@ -27,6 +27,7 @@ from engine.domain.trading_config import Command, Event, TradingConfig
 from engine.evidence import declined_trades, execution_quality, liquidity_forecast, skill
 from engine.orchestrator import decide
 from engine.phases import learning, risk
+from engine.plugins import discover_plugins
 from engine.run import FallbackFailed, PhaseRunner, axis_lengths
 from engine.service import clock_skew, feeds, model_registry, session_controls, training
 from engine.service.windows import MarketWindow, TrainingRows

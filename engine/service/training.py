@@ -13,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from engine.domain.model import PLUGIN_ERRORS, Model, ServingModel, TrainingSet, discover_plugins
+from engine.domain.model import PLUGIN_ERRORS, Model, ServingModel, TrainingSet
 from engine.domain.ports import Feed
 from engine.domain.recipe import Recipe
 from engine.domain.record import Floats, Ints
 from engine.domain.tick import Artifact
 from engine.evidence import linear
+from engine.plugins import discover_plugins
 from engine.service import training_spool
 from engine.settings import Settings
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.domain.market import MarketView
-from engine.domain.recipe import Recipe
+from engine.domain.recipe import DEFAULT_RECIPE, Recipe
 from engine.domain.record import Bools, Floats, Ints, Record
 from engine.domain.state import OnlineMemory
 
@@ -33,7 +33,11 @@ class OnlineLearner:
 
     select_columns: Callable[[Any, Floats], NDArray[np.float32]]  # fitted, (S, F) -> (S, K) the columns it learns on, without NaN
     forecast: Callable[[Any, NDArray[np.float32], OnlineMemory | None, int], Floats]  # fitted, (S, K), memory, ticks since training -> (H, S)
-    decay: float  # factor by which a tick discounts the sums
+    decay: float | Callable[[Any], float]  # factor by which a tick discounts the sums, or the function that reads it from a fitted version
+
+    def decay_of(self, fitted: Any) -> float:
+        """The factor by which a tick discounts the sums of this version."""
+        return float(self.decay(fitted)) if callable(self.decay) else self.decay
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +79,6 @@ class FeatureFamily:
     columns: tuple[str, ...]
     build: Callable[[MarketView], Floats]  # -> (S, len(columns)); NaN where not applicable
     may_be_blank: bool = False  # even with enough history, because not every feed has its data
-
-
-DEFAULT_RECIPE = Recipe("")
 
 
 @dataclass(frozen=True, slots=True)

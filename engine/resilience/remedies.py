@@ -60,7 +60,7 @@ class ComponentRemedies:
         self._failures.on_success(*SAVE)
         self._failures.on_success(*SLICES)
         if not tick.outcome.degraded:
-            serving = {served.model.name: served.version for served in self._engine.catalog.serving if served is not None}
+            serving = {served.place: served.version for served in self._engine.catalog.serving if served is not None}
             for model in self._failures.open_failures("models"):
                 if model in serving:  # a model without a sound version recovers with its next training
                     self._failures.record_recovery("models", model, f"{serving[model]} serves")

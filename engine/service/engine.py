@@ -197,7 +197,7 @@ class Engine:
 
     def _put_in_service(self, fitted: tuple[ServingModel | None, ...]) -> None:
         self.fitted_models = fitted
-        serving = tuple(None if model is None or model.model.name in self.resting_models else model for model in fitted)
+        serving = tuple(None if model is None or model.place in self.resting_models else model for model in fitted)
         self.catalog = replace(self.catalog, serving=serving)
 
     def memory_blocks(self) -> tuple[MemoryBlock, ...]:
@@ -302,9 +302,8 @@ class Engine:
         try:
             rows = self.rows.training_set(until, self.config.horizons, self.settings.train_rows)
             due = until + self.config.deployment_lag_bars
-            self.training_jobs.append(
-                training.submit_training(self._training_pool, rows, self._model_names, self.settings.seed, due, self.settings.home)
-            )
+            recipes = training.recipes_in_service(self._model_names, self.fitted_models)
+            self.training_jobs.append(training.submit_training(self._training_pool, rows, recipes, self.settings.seed, due, self.settings.home))
         except PLUGIN_ERRORS as error:  # no memory, no room for a file, no process: the current tick is not affected
             self.training_error = f"{type(error).__name__}: {' '.join(str(error).split())}"
             self._events.append(Event("training_failed", str(until), self.training_error))

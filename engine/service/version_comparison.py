@@ -71,13 +71,8 @@ def _forecast(served: ServingModel | None, x: Floats, state: State) -> Floats:
     nothing = np.full((len(state.weight_rows), len(x)), np.nan)
     if served is None:
         return nothing
-    online_model = served.model.online
     try:
-        if online_model is None:
-            return np.asarray(served.model.predict(served.fitted, x))
-        learned = recursive_least_squares.find_memory(state.online_memories, served.version)
-        return np.asarray(
-            online_model.forecast(served.fitted, online_model.select_columns(served.fitted, x), learned, state.tick + 1 - served.trained_to)
-        )
+        memory = recursive_least_squares.find_memory(state.online_memories, served.version)
+        return served.predict(x, memory, state.tick + 1 - served.trained_to)
     except PLUGIN_ERRORS:  # a version may fail on old rows and serve on the newest
         return nothing

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,7 @@ FEWEST_ROWS, MOST_ROWS = 4_000, 40_000  # of an inner fit
 OUTER_ROWS = 60_000  # of an outer fit
 
 Forecast = Callable[[Recipe, TrainingSet, NDArray[np.float32]], Floats | None]
-"""Recipe, its training rows and columns, (N, K) features -> (H, N) forecasts, or None where the fit failed."""
+"""Recipe with its window, rows that may be trained on, (N, F) features -> (H, N) forecasts, or None where the fit failed."""
 Proposal = Callable[[TrainingSet], Recipe]
 """The recipe that a rule gives from training rows; most give the same from any rows."""
 
@@ -103,11 +103,9 @@ class Evaluator:
         return tuple(sums)
 
     def _fit_fold(self, recipe: Recipe, rows: TrainingSet, fold: Fold) -> BlockSums | None:
-        places = folds.column_places(rows.columns, recipe)
         block = folds.cut_validation(self.training, fold)
         block = folds.thin_rows(block, folds.find_stride(len(block.tick), MAX_VALIDATION_ROWS))
-        x = block.x if places is None else np.ascontiguousarray(block.x[:, places])
-        forecasts = self.forecast(recipe, folds.apply_recipe(rows, recipe, self.window_bars), x)
+        forecasts = self.forecast(replace(recipe, window_bars=recipe.window_bars or self.window_bars), rows, block.x)
         if forecasts is None or not np.isfinite(forecasts).all():
             return None
         return sum_blocks(forecasts.T, block, fold, OUTER_BLOCKS if fold is self.outer else BLOCKS)

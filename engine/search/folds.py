@@ -1,4 +1,4 @@
-"""Walk-forward folds with purging and an embargo (Lopez de Prado 2018, 7.4), and the rows that a recipe is trained on."""
+"""Walk-forward folds with purging and an embargo (Lopez de Prado 2018, 7.4)."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from engine.domain.model import TrainingSet
-from engine.domain.recipe import Recipe
-from engine.domain.record import Bools, Ints
+from engine.domain.record import Bools, Floats
 
 OUTER_SHARE = 0.10  # of the bars, the last ones, on which the gain of the chosen recipe is estimated
 INNER_FOLDS = 5  # validation blocks before that, on which recipes are compared
@@ -75,29 +74,10 @@ def find_stride(rows: int, most: int) -> int:
     return max(1, -(-rows // most))
 
 
-def apply_recipe(training: TrainingSet, recipe: Recipe, window_bars: int) -> TrainingSet:
-    """The rows within the recipe's training window, which is `window_bars` where it names none, with its columns."""
-    first = training.until - (recipe.window_bars or window_bars)
-    windowed = _keep_rows(training, training.tick > first) if len(training.tick) and int(training.tick[0]) <= first else training
-    places = column_places(training.columns, recipe)
-    return windowed if places is None else replace(windowed, columns=recipe.columns, x=np.ascontiguousarray(windowed.x[:, places]))
-
-
-def column_places(columns: tuple[str, ...], recipe: Recipe) -> Ints | None:
-    """(K,) places of the recipe's columns among `columns`; None for all. Raises ValueError for a column that is missing."""
-    if not recipe.columns:
-        return None
-    places = {column: place for place, column in enumerate(columns)}
-    missing = [column for column in recipe.columns if column not in places]
-    if missing:
-        raise ValueError(f"there is no column {missing[0]}, which the recipe names")
-    return np.array([places[column] for column in recipe.columns], dtype=np.int64)
-
-
 def _keep_rows(training: TrainingSet, rows: Bools) -> TrainingSet:
     return replace(training, x=training.x[rows], y=training.y[rows], tick=training.tick[rows])
 
 
-def _purge_targets(training: TrainingSet, rows: Bools, until: int) -> np.ndarray:
+def _purge_targets(training: TrainingSet, rows: Bools, until: int) -> Floats:
     due = training.tick[rows][:, None] + np.array(training.horizons)
     return np.where(due <= until, training.y[rows], np.nan)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
 
@@ -16,6 +15,7 @@ from engine.domain.recipe import Recipe
 from engine.domain.record import Floats
 from engine.domain.tick import Artifact
 from engine.libraries import LibraryError, explain_import_error
+from engine.plugins import discover_plugins
 from engine.resilience.circuit_breaker import PLUGIN_ERRORS
 from engine.search import strategies
 from engine.search.evaluation import Forecast
@@ -87,7 +87,7 @@ def submit_search(executor: Executor, training: TrainingSet, request: SearchRequ
 
 
 def _search(request: SearchRequest, rows: SpooledTraining) -> SearchResult:
-    return run_search(request, training_spool.read_spooled_training(rows), trainings.select_models())
+    return run_search(request, training_spool.read_spooled_training(rows), discover_plugins("engine.models", "MODEL"))
 
 
 def run_search(request: SearchRequest, training: TrainingSet, kinds: tuple[Model, ...]) -> SearchResult:
@@ -101,27 +101,28 @@ def run_search(request: SearchRequest, training: TrainingSet, kinds: tuple[Model
     artifact, fits = None, 0
     with threadpool_limits(1):
         try:
-            recipe, report = strategies.search_recipe(training, space, _forecast_with({kind.name: kind for kind in kinds}, request.seed))
+            recipe, report = strategies.search_recipe(training, space, forecast_with(kinds, request.seed))
         except ImportError as error:
             line = explain_import_error(error)
             if line is None:
                 raise
             raise LibraryError(line) from error
         if recipe is not None:
-            artifact = trainings.fit_model(request.place, recipe, training, request.seed, request.serves_from)
-            fits = 1
+            rows = trainings.select_rows(replace(recipe, window_bars=recipe.window_bars or request.window_bars), training)
+            artifact, fits = trainings.fit_model(request.place, recipe, rows, request.seed, request.serves_from), 1
     seconds = time.process_time() - begun
     return SearchResult(request.place, request.strategy, recipe, artifact, replace(report, seconds=seconds, fits=report.fits + fits))
 
 
-def _forecast_with(kinds: Mapping[str, Model], seed: int) -> Forecast:
-    """Fits and predicts with these kinds of model; None where one fails."""
+def forecast_with(kinds: tuple[Model, ...], seed: int) -> Forecast:
+    """Fits by a recipe and predicts; None where that fails."""
 
-    def forecast(recipe: Recipe, rows: TrainingSet, x: NDArray[np.float32]) -> Floats | None:
-        kind = kinds[recipe.model]
+    def forecast(recipe: Recipe, training: TrainingSet, x: NDArray[np.float32]) -> Floats | None:
+        kind = strategies.find_kind(kinds, recipe.model)
         try:
-            fitted = kind.load(kind.fit(rows, seed, **dict(recipe.parameters)))
-            return np.asarray(kind.predict(fitted, x.astype(np.float64)))
+            places = trainings.find_columns(recipe, training.columns)
+            fitted = kind.load(kind.fit(trainings.select_rows(recipe, training, places), seed, **dict(recipe.parameters)))
+            return np.asarray(kind.predict(fitted, (x if places is None else x[:, places]).astype(np.float64)))
         except PLUGIN_ERRORS:  # values at the edge of the space may be too much for a kind
             return None
 

@@ -23,7 +23,7 @@ TUNING_TRIALS, STRUCTURE_TRIALS = 20, 8
 FREQUENT, OFTEN = 0.75, 0.5  # selection frequencies from which a column is stable
 FEWEST_COLUMNS = 4
 WINDOW_GRAIN = 10  # bars, to which windows are rounded
-INNER_ERRORS, OUTER_ERRORS = 1.0, 0.0  # standard errors that the gain must exceed on the inner folds, and on the outer block
+OUTER_ERRORS, BOTH_ERRORS = 0.5, 2.0  # standard errors that the gain on the outer block must exceed, and the sum of both gains in their own errors
 NOTHING_TO_TRY = {
     "longer window": "there are no rows beyond the present window",
     "shorter window": "a shorter window has too few rows, or has lost before",
@@ -44,6 +44,7 @@ class SearchSpace:
     tried: frozenset[str]  # ids of recipes that have lost
     window_bars: int  # of recipes that name no window
     seed: int
+    margin: float = 0.0005  # of R2, within which two recipes are equivalent
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +104,8 @@ class _Trials:
 def search_recipe(training: TrainingSet, space: SearchSpace, forecast: Forecast) -> tuple[Recipe | None, SearchReport]:
     """The recipe that is better than the champion's on inner folds and on the outer block, or None; and the report, without its seconds.
 
-    A recipe is proposed where its paired gain on the inner folds exceeds its standard error, and where the gain on the outer block, on which nothing
-    was chosen, is above 0; the contest decides the rest. Raises ValueError, in one line, where nothing can be searched.
+    The recipe with the largest gain on the inner folds is the only one that is tried on the outer block, so that its gain there is unbiased. It is
+    proposed where `is_worth_a_contest`. Raises ValueError, in one line, where nothing can be searched.
     """
     if space.strategy not in SEARCHES:
         raise ValueError(f"there is no search {space.strategy!r}: there are {', '.join(SEARCHES)}")
@@ -245,28 +246,31 @@ def _merge_parameters(parameters: tuple[Hyperparameter, ...], champion: Recipe, 
 
 def _judge(trials: _Trials, space: SearchSpace) -> tuple[Recipe | None, SearchReport]:
     """The best recipe where it is good enough, and the report."""
-    evaluator, best = trials.evaluator, trials.best
-    report = SearchReport(trials.evaluated, None, None, None, None, evaluator.fits, 0.0, "")
+    evaluator, best, count = trials.evaluator, trials.best, trials.evaluated
+    report = SearchReport(count, None, None, None, None, evaluator.fits, 0.0, "")
     if best is None:
-        return None, replace(report, reason="no candidate could be fitted" if trials.evaluated else NOTHING_TO_TRY[space.strategy])
-    proposal, inner = best.proposal, best.gain
-    report = replace(report, inner_gain=inner.value, inner_error=inner.error)
-    if inner.value <= INNER_ERRORS * inner.error:
-        return None, replace(
-            report, reason=f"the best of {trials.evaluated} gains {inner} in R2 on the inner folds, not more than {_limit(INNER_ERRORS)}"
-        )
-    candidate, champion = (evaluator.sums(each, evaluator.outer) for each in (proposal, _propose_always(space.champion)))
+        return None, replace(report, reason=f"none of {count} candidates could be fitted" if count else NOTHING_TO_TRY[space.strategy])
+    report = replace(report, inner_gain=best.gain.value, inner_error=best.gain.error)
+    if best.gain.value <= 0.0:
+        return None, replace(report, reason=f"the best of {count} changes R2 by {best.gain} on the inner folds")
+    candidate, champion = (evaluator.sums(each, evaluator.outer) for each in (best.proposal, _propose_always(space.champion)))
     report = replace(report, fits=evaluator.fits)
     if candidate is None or champion is None:
-        return None, replace(report, reason="the best candidate could not be fitted before the last block")
+        return None, replace(report, reason="the best candidate cannot be fitted before the last block")
     outer = evaluation.compare_outer(candidate, champion, (best.sums, trials.champion))
     report = replace(report, outer_gain=outer.value, outer_error=outer.error)
-    if outer.value <= OUTER_ERRORS * outer.error:
-        return None, replace(
-            report, reason=f"the best of {trials.evaluated} gains {outer} in R2 on the last block, not more than {_limit(OUTER_ERRORS)}"
-        )
-    return proposal(evaluator.training_of(evaluator.outer)), report
+    if not is_worth_a_contest(best.gain, outer, space.margin):
+        figures = f"the best of {count} changes R2 by {best.gain} on the inner folds and by {outer} on the last block"
+        return None, replace(report, reason=f"{figures}: more than {space.margin:g} there and {BOTH_ERRORS:g} standard errors in all are needed")
+    return best.proposal(evaluator.training_of(evaluator.outer)), report
 
 
-def _limit(errors: float) -> str:
-    return f"{errors:g} standard errors" if errors else "0"
+def is_worth_a_contest(inner: Gain, outer: Gain, margin: float) -> bool:
+    """Whether a gain on the inner folds, which is the best of several and so too large on average, and the gain on the outer block justify a contest.
+
+    A gain within the margin would only be found equivalent. The rule is lenient, since the contest has the last word, but a hopeless contest takes a
+    place and a share of the error from others; see docs/decisions/0040-search.md for the rates.
+    """
+    if inner.value <= 0.0 or outer.value <= margin or outer.value <= OUTER_ERRORS * outer.error:
+        return False
+    return inner.value / max(inner.error, 1e-12) + outer.value / max(outer.error, 1e-12) > BOTH_ERRORS

@@ -38,6 +38,7 @@ class SearchRequest:
     window_bars: int  # training window of recipes that name none
     serving: frozenset[str]  # kinds of model that serve in other places
     tried: frozenset[str] = frozenset()  # ids of recipes that have lost
+    margin: float = 0.0005  # of R2, within which a contest would find the recipes equivalent
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ def run_search(request: SearchRequest, training: TrainingSet, kinds: tuple[Model
     """
     begun = time.process_time()
     champion = replace(request.champion, model=request.champion.model or request.place)
-    space = SearchSpace(request.strategy, champion, kinds, request.serving, request.tried, request.window_bars, request.seed)
+    space = SearchSpace(request.strategy, champion, kinds, request.serving, request.tried, request.window_bars, request.seed, request.margin)
     artifact, fits = None, 0
     with threadpool_limits(1):
         try:

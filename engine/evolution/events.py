@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
-from engine.domain.evolution import RUNNING, Arm, EvolutionRow, EvolutionState
+from engine.domain.evolution import RUNNING, Arm, EvolutionRow, EvolutionState, Search
 from engine.domain.market import Inputs
 from engine.domain.model import Catalog
 from engine.domain.trading_config import Event
@@ -142,7 +142,7 @@ def _search_requested(progress: Progress, event: Event, inputs: Inputs, catalog:
     detail: Detail = json.loads(event.detail)
     progress = begin_search(progress, event.subject, detail["strategy"], BY_HAND, str(detail["reason"]), inputs.tick)
     search = progress.evolution.searches[-1]
-    return progress.instruct("search", search.place, search_to_json(search.number, search.strategy))
+    return progress.instruct("search", search.place, search_to_json(search))
 
 
 def list_shadows(evolution: EvolutionState, events: tuple[Event, ...], serving: Collection[str]) -> tuple[str, ...]:
@@ -152,9 +152,9 @@ def list_shadows(evolution: EvolutionState, events: tuple[Event, ...], serving: 
     return tuple(digest for digest in dict.fromkeys(digests) if digest not in serving)
 
 
-def search_to_json(number: int, strategy: str) -> str:
-    """The detail of an instruction to search."""
-    return json.dumps({"number": number, "strategy": strategy}, separators=(",", ":"))
+def search_to_json(search: Search) -> str:
+    """The detail of the instruction to begin a search."""
+    return json.dumps({"number": search.number, "strategy": search.strategy, "began": search.began}, separators=(",", ":"))
 
 
 def catalog_version(catalog: Catalog, place: int) -> str:

@@ -66,11 +66,8 @@ def begin_search(progress: Progress, place: str, strategy: str, trigger: str, de
     """The progress with a refresh or a search under way, and its row."""
     evolution = progress.evolution
     search = Search(evolution.begun + 1, place, strategy, trigger, detail, tick)
-    progress = progress.evolve(
-        begun=search.number,
-        searches=(*evolution.searches, search),
-        triggers=strategy_choice.record_start(evolution.triggers, trigger, strategy, tick),
-    )
+    triggers = evolution.triggers if strategy == REFRESH else strategy_choice.record_start(evolution.triggers, trigger, strategy, tick)
+    progress = progress.evolve(begun=search.number, searches=(*evolution.searches, search), triggers=triggers)
     return progress.report(search_row(search, "training"))
 
 
@@ -121,12 +118,18 @@ def search_row(search: Search, state: str, *, version: str = "", reason: str = "
 
 
 def arm_row(progress: Progress, place: int, models: tuple[str, ...], state: str, verdict: int, tick: int | None) -> EvolutionRow:
-    """The row of the arm at a place among the arms, with its evidence: the largest e-value of the hypothesis that its verdict rejects."""
+    """The row of the arm at a place among the arms, with the e-value on which its verdict rests.
+
+    The row of a watch is that of the change which it watches, so its version is the new one.
+    """
     evolution = progress.evolution
     arm = evolution.arms[place]
     log_e = strongest_evidence(evolution, place, verdict)
     shared = 1 if verdict == EQUIVALENT else evolution.contests.gain.shape[1]
     model = "ensemble" if arm.kind == BLEND else ALL if len(arm.places) == len(models) else ", ".join(models[index] for index in arm.places)
+    version, parent = arm.blend or ", ".join(arm.versions), arm.parent
+    if arm.kind == WATCH:
+        version, parent = parent, version
     return EvolutionRow(
         number=arm.number,
         began=arm.began,
@@ -134,8 +137,8 @@ def arm_row(progress: Progress, place: int, models: tuple[str, ...], state: str,
         detail=arm.detail,
         strategy=arm.strategy,
         model=model,
-        version=arm.blend or ", ".join(arm.versions),
-        parent=arm.parent,
+        version=version,
+        parent=parent,
         state=state,
         evidence=float(np.exp(min(log_e, 700.0))),
         threshold=shared / arm.alpha,
@@ -145,7 +148,7 @@ def arm_row(progress: Progress, place: int, models: tuple[str, ...], state: str,
 
 
 def strongest_evidence(evolution: EvolutionState, place: int, verdict: int) -> float:
-    """The log of the e-value on which this verdict about the arm at a place rests: over the horizons the largest, for an equivalent arm the smallest."""
+    """The log of the e-value on which a verdict about the arm at a place rests: the largest over the horizons, for an equivalent arm the smallest."""
     log_e = contest.e_values(evolution.contests)[place]
     if verdict == EQUIVALENT:
         return float(log_e[[contest.WORSE_THAN_MARGIN, contest.BETTER_THAN_MARGIN]].min())

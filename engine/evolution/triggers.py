@@ -34,12 +34,14 @@ def pull_triggers(progress: Progress, market_state: MarketState, inputs: Inputs,
         if not strategy_choice.may_start(evolution.triggers, trigger, inputs.tick):
             continue
         busy = {search.strategy for search in under_way}
+        if all(served is None or not served.recipe.window_bars for served in catalog.serving):
+            busy.add("longer window")  # every model is trained on all bars that there are
         strategy = strategy_choice.choose_strategy(evolution.triggers, trigger, evolution.begun + 1, busy)
         place = None if strategy is None else choose_place(progress, strategy, catalog)
         if strategy is None or place is None:
             continue
         progress = begin_search(progress, place, strategy, trigger, detail, inputs.tick)
-        progress = progress.instruct("search", place, search_to_json(progress.evolution.begun, strategy))
+        progress = progress.instruct("search", place, search_to_json(progress.evolution.searches[-1]))
     return progress
 
 

@@ -103,7 +103,7 @@ def _accept(progress: Progress, place: int, inputs: Inputs, catalog: Catalog) ->
         return promote(progress, place, inputs, catalog)
     if arm.kind == WATCH:
         row = arm_row(progress, place, catalog.names, "reverted", BETTER, inputs.tick)
-        progress = progress.report(replace(row, version=row.parent, parent=row.version))
+        progress = progress.report(row)
         progress = progress.instruct("revert", ",".join(catalog.names[index] for index in arm.places), ",".join(arm.digests))
         rivals = [index for index, other in enumerate(progress.evolution.arms) if index != place and set(other.places) & set(arm.places)]
         progress = abandon(progress, rivals, inputs, catalog, "the versions before a refresh have returned")

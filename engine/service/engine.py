@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from dataclasses import replace
@@ -14,7 +15,7 @@ from threadpoolctl import threadpool_limits
 from engine import broker, units
 from engine.commands.handlers.trading import Resume, TradingArguments
 from engine.commands.router import read_arguments
-from engine.domain.decision import Fill, Outcome, Phase
+from engine.domain.decision import Fill, Instruction, Outcome, Phase
 from engine.domain.market import Account, Inputs, MarketSnapshot
 from engine.domain.model import PLUGIN_ERRORS, Catalog, ServingModel
 from engine.domain.optimization import MemoryBlock
@@ -30,6 +31,7 @@ from engine.phases import learning, risk
 from engine.plugins import discover_plugins
 from engine.run import FallbackFailed, PhaseRunner, axis_lengths
 from engine.service import clock_skew, feeds, model_registry, session_controls, training
+from engine.service.challengers import Challengers
 from engine.service.windows import MarketWindow, TrainingRows
 from engine.settings import Settings, build_trading_config
 
@@ -50,6 +52,9 @@ class TickStore(Protocol):
 
 class Engine:
     """The only owner of the state between ticks. For one thread at a time."""
+
+    training_error: str | None = None  # models that the last training did not give, with the reasons
+    newest_features: Floats | None = None  # (S, F) of the newest tick
 
     def __init__(
         self,
@@ -77,8 +82,6 @@ class Engine:
         self.catalog = Catalog(discover_plugins("engine.features", "FAMILY"), self._model_names, (None,) * len(self._model_names))
         self.fitted_models = self.catalog.serving  # including resting models
         self.resting_models: frozenset[str] = frozenset()
-        self.training_error: str | None = None  # models that the last training did not give, with the reasons
-        self.newest_features: Floats | None = None  # (S, F) of the newest tick
         self.registry = model_registry.ModelRegistry()
         symbols = len(feed.info.symbols)
         self.tick = first_tick
@@ -87,10 +90,13 @@ class Engine:
         self.window = MarketWindow(feed.info)
         self._clock_lags = clock_skew.find_clock_lags(feed)
         self.rows = TrainingRows(symbols, self.catalog.columns, training.count_training_bars(settings, feed))
+        self.challengers = Challengers(
+            settings, self.config, self._model_names, training_pool, training.count_training_bars(settings, feed), is_limited=not waits_for_training
+        )
+        self._postponed: list[Instruction] = []  # searches that wait until a tick is not late
         self.training_jobs: list[training.TrainingJob] = []
         self.trained_artifacts: list[Artifact] = []
-        self._orders: tuple[Order, ...] = ()
-        self._events: list[Event] = []
+        self._orders, self._events = tuple[Order, ...](), list[Event]()
         self._switches: list[tuple[float, int]] = []
         self._unsaved: Tick | None = None
         self._slices: Iterator[MarketSnapshot] | None = None
@@ -123,6 +129,7 @@ class Engine:
             self._slices = slices
             return None
         self._adopt()  # before the bar is taken: where the store does not take the models, the next step begins again with this bar
+        self._events += self.challengers.adopt(self.tick, self.state.evolution, self._save_artifact, self.clock.tick(), waits=self._waits_for_models)
         self._slices = slices
         return self._decide(bar)
 
@@ -236,6 +243,7 @@ class Engine:
         if lags is not None:
             self._events += clock_skew.detect_skew(lags, self.feed.info.symbols, self.state.incident_state.open)
         inputs = self.window.build_inputs(self.tick, account, self.config, tuple(self._events))
+        self.catalog = replace(self.catalog, shadows=self.challengers.select(self.state.evolution, inputs.events, self.catalog.serving))
         run = PhaseRunner(axis_lengths(inputs, self.catalog), self.clock.tick, self.phase_pool, self.config.phase_deadline_ms)
         state = session_controls.discard_unscorable(self.state, inputs.events)
         try:
@@ -253,10 +261,47 @@ class Engine:
         self.newest_features, self.registry.newest_features = outcome.features.values, outcome.features.values[outcome.features.usable]
         if Phase.VALIDATION in outcome.degraded:
             self.replace_failing_models()
-        for instruction in outcome.instructions:
-            if instruction.kind == "retrain":
-                self._train(inputs.tick)
+        self._carry_out(outcome.instructions, inputs.tick, ms)
         return self._save(tick)
+
+    def _carry_out(self, instructions: tuple[Instruction, ...], tick: int, ms: float) -> None:
+        """Carry out the instructions of a tick. A search is postponed while a tick takes more than half of its interval."""
+        for instruction in instructions:
+            if instruction.kind == "retrain":
+                self._train(tick)
+            elif instruction.kind in {"promote", "revert"}:
+                self._replace_versions(instruction.detail.split(","))
+            elif instruction.kind == "search":
+                self._postponed.append(instruction)
+        if not self.waits_for_training and ms > 500.0 * self.settings.tick_interval_seconds > 0.0:
+            return
+        self.challengers.config = self.config
+        for instruction in self._postponed:
+            began = json.loads(instruction.detail)["began"]
+            self._events += self.challengers.begin_search(instruction, began, self.rows, self.fitted_models, self.clock.tick())
+        self._postponed = []
+
+    def resume_challengers(self, find: Callable[[str], ServingModel | None], instructions: tuple[Instruction, ...]) -> None:
+        """Load the versions in shadow, repeat the searches under way, and put into service what the last tick has promoted."""
+        self._events += self.challengers.resume(self.state.evolution, self.rows, self.fitted_models, find, self.clock.tick())
+        for instruction in instructions:
+            if instruction.kind in {"promote", "revert"}:
+                self.challengers.remember(find(digest) for digest in instruction.detail.split(","))
+                self._replace_versions(instruction.detail.split(","))
+
+    def _replace_versions(self, digests: list[str]) -> None:
+        """Put versions in shadow into service; those that they replace go into shadow."""
+        versions = [self.challengers.shadows[digest] for digest in digests if digest in self.challengers.shadows]
+        fitted = list(self.fitted_models)
+        for version in versions:
+            fitted[self._model_names.index(version.place)] = version
+        self.challengers.remember(self.fitted_models)
+        self.serve(tuple(fitted))
+
+    def _save_artifact(self, artifact: Artifact) -> None:
+        if self._store is not None:
+            self._store.save_artifact(artifact, self._session, self.clock.now())
+        self.challengers.artifacts.append(replace(artifact, data=b""))
 
     def _record(self, bar: MarketSnapshot, inputs: Inputs, outcome: Outcome, run: PhaseRunner, fills: tuple[Fill, ...], ms: float) -> Tick:
         stored = self._store is not None
@@ -303,6 +348,7 @@ class Engine:
             due = until + self.config.deployment_lag_bars
             recipes = training.recipes_in_service(self._model_names, self.fitted_models)
             self.training_jobs.append(training.submit_training(self._training_pool, rows, recipes, self.settings.seed, due, self.settings.home))
+            self.challengers.refresh(self.state.evolution.arms, until, self.rows)
         except PLUGIN_ERRORS as error:  # no memory, no room for a file, no process: the current tick is not affected
             self.training_error = f"{type(error).__name__}: {' '.join(str(error).split())}"
             self._events.append(Event("training_failed", str(until), self.training_error))
@@ -325,6 +371,8 @@ class Engine:
                 self._events.append(Event("training_failed", str(job.until), adopted.error))
             self._events += [Event("model_adopted", artifact.model, artifact.data_digest) for artifact in adopted.artifacts]
             self.trained_artifacts.extend(replace(artifact, data=b"") for artifact in adopted.artifacts)
+            if adopted.artifacts:
+                self._events.append(self.challengers.describe_refresh(job.until, self.fitted_models, adopted.serving))
             self.serve(adopted.serving)
 
     def replace_failing_models(self) -> tuple[model_registry.ModelReplacement, ...]:

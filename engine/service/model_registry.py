@@ -58,6 +58,8 @@ class ModelRegistry:
                 failed.append(why)
                 continue
             old = before[place]
+            if old is not None and old.recipe.id != served.recipe.id:
+                continue  # another recipe has come into service since this training began
             if old is not None and old.version != served.version:
                 self._previous[old.place] = old
             fitted[place] = served

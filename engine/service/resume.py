@@ -85,6 +85,7 @@ def _resume(engine: Engine, writer: Writer, history: TickHistory, session: int, 
     if damaged:
         writer.save_checkpoint(last, session, rolled.state)  # without the memories of those models: later ticks are replayed from it
     engine.restore(rolled.state, stored.account, () if damaged else outcome.orders, stored.config, rolled.serving)
+    engine.resume_challengers(lambda digest: _read_version(history, digest, last), outcome.instructions)
     engine.registry.remember(_of_record(rolled.state, rolled.serving, history, session))
     if damaged:
         engine.serve(_without(damaged, engine, history, session, rolled.serving, stored))
@@ -146,6 +147,13 @@ def _load(artifact: Artifact | None) -> ServingModel | None:
     try:
         return None if artifact is None else training.load_model(artifact)
     except ValueError:
+        return None
+
+
+def _read_version(history: TickHistory, digest: str, tick: int) -> ServingModel | None:
+    try:
+        return _load(history.artifact(digest, tick))
+    except NotStored:
         return None
 
 

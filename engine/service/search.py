@@ -39,6 +39,7 @@ class SearchRequest:
     serving: frozenset[str]  # kinds of model that serve in other places
     tried: frozenset[str] = frozenset()  # ids of recipes that have lost
     margin: float = 0.0005  # of R2, within which a contest would find the recipes equivalent
+    together: tuple[tuple[str, Recipe], ...] = ()  # other places with their recipes, which take the training window that is found
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class SearchResult:
     place: str
     strategy: str
     recipe: Recipe | None
-    artifact: Artifact | None
+    artifacts: tuple[Artifact, ...]  # of the place, then of the places that take the same window
     report: SearchReport
 
 
@@ -99,7 +100,7 @@ def run_search(request: SearchRequest, training: TrainingSet, kinds: tuple[Model
     begun = time.process_time()
     champion = replace(request.champion, model=request.champion.model or request.place)
     space = SearchSpace(request.strategy, champion, kinds, request.serving, request.tried, request.window_bars, request.seed, request.margin)
-    artifact, fits = None, 0
+    artifacts: tuple[Artifact, ...] = ()
     with threadpool_limits(1):
         try:
             recipe, report = strategies.search_recipe(training, space, forecast_with(kinds, request.seed))
@@ -109,10 +110,15 @@ def run_search(request: SearchRequest, training: TrainingSet, kinds: tuple[Model
                 raise
             raise LibraryError(line) from error
         if recipe is not None:
-            rows = trainings.select_rows(replace(recipe, window_bars=recipe.window_bars or request.window_bars), training)
-            artifact, fits = trainings.fit_model(request.place, recipe, rows, request.seed, request.serves_from), 1
+            others = tuple((place, replace(other, window_bars=recipe.window_bars, parent=other.id)) for place, other in request.together)
+            artifacts = tuple(_fit(request, place, placed, training) for place, placed in ((request.place, recipe), *others))
     seconds = time.process_time() - begun
-    return SearchResult(request.place, request.strategy, recipe, artifact, replace(report, seconds=seconds, fits=report.fits + fits))
+    return SearchResult(request.place, request.strategy, recipe, artifacts, replace(report, seconds=seconds, fits=report.fits + len(artifacts)))
+
+
+def _fit(request: SearchRequest, place: str, recipe: Recipe, training: TrainingSet) -> Artifact:
+    rows = trainings.select_rows(replace(recipe, window_bars=recipe.window_bars or request.window_bars), training)
+    return trainings.fit_model(place, recipe, rows, request.seed, request.serves_from)
 
 
 def forecast_with(kinds: tuple[Model, ...], seed: int) -> Forecast:

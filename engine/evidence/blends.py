@@ -72,6 +72,7 @@ def update_blends(
     votes, covered = scored.mean[:-1].transpose(1, 0, 2), scored.known[:-1].any(axis=0)
     if on_record is not None:
         votes, covered = votes * on_record[:, None, None], covered & (on_record > 0)[:, None]
+    rows_now = covered.sum(axis=1)  # (H,)
     in_regime = scored.regime == np.arange(len(REGIMES))[:, None, None]
     parts = votes * in_regime[:, :, None, :]  # (R, H, M, S)
     by_regime, moment_by_regime = parts @ votes.transpose(0, 2, 1), (parts @ scored.target[:, :, None])[..., 0]
@@ -79,10 +80,10 @@ def update_blends(
     updated = BlendSums(
         fast_gram=sums.fast_gram * fast + by_regime.sum(axis=0),
         fast_moment=sums.fast_moment * fast + moment_by_regime.sum(axis=0),
-        fast_rows=sums.fast_rows * fast + covered.sum(axis=1),
+        fast_rows=sums.fast_rows * fast + rows_now,
         regime_gram=sums.regime_gram * slow + by_regime,
         regime_moment=sums.regime_moment * slow + moment_by_regime,
-        share=update_share(sums.share, _expert_gains(sums, votes, scored.target, weights), covered.sum(axis=1), config.horizons),
+        share=update_share(sums.share, _expert_gains(sums, votes, scored.target, weights, rows_now), rows_now, config.horizons),
         weights=sums.weights,
     )
     return _refresh(updated, gram, moment, rows, weights, config.shrinkage_rows, model_names) if tick % REFRESH_EVERY == REFRESH_AT else updated
@@ -144,12 +145,11 @@ def learning_rates(horizons: tuple[int, ...]) -> Floats:
     return np.asarray(np.sqrt(8.0 * np.log(EXPERTS) / SEGMENT) / (2.0 * GAIN_CLIP) / np.sqrt(np.array(horizons, dtype=float)))
 
 
-def _expert_gains(sums: BlendSums, votes: Floats, target: Floats, weights: Floats) -> Floats:
-    """Return (E, H) the gains in squared error of the experts, with their weights in force, over no forecast: means over symbols."""
+def _expert_gains(sums: BlendSums, votes: Floats, target: Floats, weights: Floats, rows: Ints) -> Floats:
+    """Return (E, H) the gains in squared error of the experts, with their weights in force, over no forecast: means over the rows (H,)."""
     experts = np.array((weights.T, sums.weights[0, 0].T, np.zeros(weights.T.shape)))[:, :, None]  # (E, H, 1, M)
     forecasts = (experts @ votes)[:, :, 0]
-    counted = np.maximum((votes != 0).any(axis=1).sum(axis=1), 1)
-    return np.asarray((forecasts * (2.0 * target - forecasts)).sum(axis=2) / counted)
+    return np.asarray((forecasts * (2.0 * target - forecasts)).sum(axis=2) / np.maximum(rows, 1))
 
 
 def _refresh(

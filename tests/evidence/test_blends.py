@@ -16,7 +16,6 @@ from engine.domain.trading_config import TradingConfig
 from engine.evidence import blends, scoring, stacking
 from engine.evidence.scoring import ScoredForecasts
 
-NAMES = ("ridge", "lightgbm", "online", "mine")
 CONFIG = TradingConfig()
 HORIZONS = CONFIG.horizons
 REGIMES = 4
@@ -62,7 +61,7 @@ def draw_rows(seed: int, ticks: int, *, models: int = 4, symbols: int = 3, signa
     return Rows(0.3 * truth, draw.random(truth.shape) >= missing, np.clip(target, -5.0, 5.0), regime)
 
 
-def learn(rows: Rows, names: tuple[str, ...], config: TradingConfig = CONFIG) -> Learned:
+def learn(rows: Rows, config: TradingConfig = CONFIG) -> Learned:
     """Learn as phase 9 does: the sums of the serving stacking first, then the blends."""
     models, count = rows.votes.shape[1], len(HORIZONS)
     gram, moment, total = np.zeros((count, models, models)), np.zeros((count, models)), np.zeros(count)
@@ -74,7 +73,7 @@ def learn(rows: Rows, names: tuple[str, ...], config: TradingConfig = CONFIG) ->
         gram, moment, total = gram * discount + added[0], moment * discount + added[1], total * discount + added[2]
         if tick % 8 == 0:
             weights = stacking.stacking_weights(gram, moment, total, config.shrinkage_rows)
-        sums = blends.update_blends(sums, scored, tick, gram, moment, total, weights, config, names)
+        sums = blends.update_blends(sums, scored, tick, gram, total, weights, config)
     return Learned(gram, moment, total, weights, sums)
 
 
@@ -102,7 +101,7 @@ def flat(rows: Rows, column: int, halflife: float) -> tuple[Floats, Floats, Ints
 @settings(max_examples=4, deadline=None)
 def test_fast_stacking_is_discounted_least_squares(seed: int) -> None:
     rows = draw_rows(seed, 317)
-    fast = weights_of("fast stacking", learn(rows, NAMES))
+    fast = weights_of("fast stacking", learn(rows))
     for column in range(len(HORIZONS)):
         votes, y, _, discount, covered = flat(rows, column, 2_000.0)
         penalty = 1_000.0 * (discount @ votes**2) / (discount @ covered)
@@ -114,7 +113,7 @@ def test_fast_stacking_is_discounted_least_squares(seed: int) -> None:
 @settings(max_examples=4, deadline=None)
 def test_regime_stacking_is_least_squares_by_regime_around_the_weights_over_all(seed: int) -> None:
     rows, config = draw_rows(seed, 317), replace(CONFIG, shrinkage_rows=200.0)
-    learned = learn(rows, NAMES, config)
+    learned = learn(rows, config)
     by_regime = weights_of("regime stacking", learned)
     for column in range(len(HORIZONS)):
         votes, y, regimes, discount, covered = flat(rows, column, config.weight_halflife)
@@ -125,33 +124,12 @@ def test_regime_stacking_is_least_squares_by_regime_around_the_weights_over_all(
             np.testing.assert_allclose(by_regime[regime, :, column], expected, atol=1e-3)
 
 
-@given(st.integers(0, 10_000))
-@settings(max_examples=4, deadline=None)
-def test_hierarchical_is_stacking_of_the_averages_of_families(seed: int) -> None:
-    rows = draw_rows(seed, 317)
-    hierarchical = weights_of("hierarchical", learn(rows, NAMES))
-    for column in range(len(HORIZONS)):
-        votes, y, _, discount, covered = flat(rows, column, CONFIG.weight_halflife)
-        families = np.stack(((votes[:, 0] + votes[:, 2]) / 2.0, votes[:, 1], votes[:, 3]), axis=1)
-        solved = solve(families, y, discount, CONFIG.shrinkage_rows * (discount @ families**2) / (discount @ covered), np.zeros(3))
-        expected = [solved[0] / 2.0, solved[1], solved[0] / 2.0, solved[2]]
-        np.testing.assert_allclose(hierarchical[:, :, column], np.tile(expected, (REGIMES, 1)), atol=1e-3)
-
-
-def test_hierarchical_equals_stacking_where_every_family_has_a_single_member() -> None:
-    rows, names = draw_rows(5, 317), ("ridge", "lightgbm", "neural", "mine")
-    learned = learn(rows, names)
-    stacked = stacking.stacking_weights(learned.gram, learned.moment, learned.rows, CONFIG.shrinkage_rows)
-    np.testing.assert_allclose(weights_of("hierarchical", learned), np.tile(stacked, (REGIMES, 1, 1)), atol=1e-6)
-    assert stacked.max() > 0.01
-
-
 def test_exponential_weights_are_those_of_a_loop_over_rows() -> None:
     rows = draw_rows(11, 45, signal=1.0)
-    learned = learn(Rows(rows.votes[:44], rows.known[:44], rows.target[:44], rows.regime[:44]), NAMES, replace(CONFIG, shrinkage_rows=10.0))
+    learned = learn(Rows(rows.votes[:44], rows.known[:44], rows.target[:44], rows.regime[:44]), replace(CONFIG, shrinkage_rows=10.0))
     experts = (learned.weights, weights_of("fast stacking", learned)[0], np.zeros((4, len(HORIZONS))))
     scored = rows.at(44)
-    after = blends.update_blends(learned.sums, scored, 45, learned.gram, learned.moment, learned.rows, learned.weights, CONFIG, NAMES)
+    after = blends.update_blends(learned.sums, scored, 45, learned.gram, learned.rows, learned.weights, CONFIG)
     for column, horizon in enumerate(HORIZONS):
         tilted = []
         for expert, before in zip(experts, learned.sums.share[:, column], strict=True):
@@ -169,7 +147,7 @@ def test_exponential_weights_are_those_of_a_loop_over_rows() -> None:
 
 
 def test_exponential_weights_mix_the_experts_by_their_shares() -> None:
-    learned = learn(draw_rows(11, 45), NAMES)  # the last tick refreshes
+    learned = learn(draw_rows(11, 45))  # the last tick refreshes
     share = learned.sums.share
     mixed = share[0] * learned.weights + share[1] * weights_of("fast stacking", learned)[0]
     np.testing.assert_allclose(weights_of("exponential weights", learned), np.tile(mixed, (REGIMES, 1, 1)), rtol=1e-12)
@@ -183,7 +161,7 @@ def one_forecast(ticks: int) -> Rows:
 
 def test_weights_by_hand() -> None:
     """After 13 equal rows the slope of a half is shrunk by the prior rows: 1,000 to 0, and 4,000 to the weights over all regimes."""
-    learned = learn(one_forecast(13), ("mine",))
+    learned = learn(one_forecast(13))
     fast, slow = (float(sum(0.5 ** (age / halflife) for age in range(13))) for halflife in (2_000.0, 20_000.0))
     nine = float(sum(0.5 ** (age / 20_000.0) for age in range(9)))  # when the serving stacking was last refreshed
     over_all = 0.5 * nine / (nine + 4_000.0)
@@ -191,7 +169,6 @@ def test_weights_by_hand() -> None:
     assert weights_of("fast stacking", learned)[:, 0] == pytest.approx(0.5 * fast / (fast + 1_000.0))
     assert weights_of("regime stacking", learned)[1, 0] == pytest.approx((0.5 * slow + 4_000.0 * over_all) / (slow + 4_000.0))
     assert weights_of("regime stacking", learned)[[0, 2, 3], 0] == pytest.approx(over_all)
-    assert weights_of("hierarchical", learned)[:, 0] == pytest.approx(0.5 * slow / (slow + 4_000.0))
 
 
 def test_shares_by_hand() -> None:
@@ -242,11 +219,11 @@ def test_exponential_weights_follow_a_market_that_turns() -> None:
 @pytest.mark.parametrize("seed", [1, 2])
 def test_noise_earns_next_to_nothing_in_every_blend(seed: int) -> None:
     rows = draw_rows(seed, 1_501, signal=0.0)
-    learned = learn(rows, NAMES)
+    learned = learn(rows)
     votes = rows.votes[-300:].transpose(1, 2, 0, 3).reshape(4, len(HORIZONS), -1)
     forecasts = blends.blend_forecasts(learned.sums, votes, rows.regime[-300:, 0].ravel(), learned.weights)
     assert np.sqrt((forecasts**2).mean(axis=2)).max() < 0.03
-    signal = learn(draw_rows(seed, 1_501, signal=1.0), NAMES)
+    signal = learn(draw_rows(seed, 1_501, signal=1.0))
     loud = blends.blend_forecasts(signal.sums, votes, rows.regime[-300:, 0].ravel(), signal.weights)
     assert np.sqrt((loud**2).mean(axis=2)).min() > 0.1
 
@@ -256,7 +233,7 @@ def test_every_blend_starts_at_zero() -> None:
     forecasts = blends.blend_forecasts(sums, np.ones((4, 3, 5)), np.zeros(5, dtype=np.int64), np.zeros((4, 3)))
     assert forecasts.shape == (len(blends.BLENDS), 3, 5)
     assert (forecasts == 0).all()
-    nothing = learn(Rows(np.ones((13, 4, 3, 2)), np.zeros((13, 4, 3, 2), dtype=bool), np.zeros((13, 3, 2)), np.zeros((13, 3, 2), dtype=int)), NAMES)
+    nothing = learn(Rows(np.ones((13, 4, 3, 2)), np.zeros((13, 4, 3, 2), dtype=bool), np.zeros((13, 3, 2)), np.zeros((13, 3, 2), dtype=int)))
     assert (nothing.sums.weights == 0).all()
     np.testing.assert_array_equal(nothing.sums.share, sums.share)
 
@@ -266,7 +243,7 @@ def test_a_model_without_forecasts_has_no_weight_and_changes_nothing() -> None:
     absent = rows.known.copy()
     absent[:, 3] = False
     without = Rows(rows.votes[:, :3], absent[:, :3], rows.target, rows.regime)
-    full, fewer = learn(replace(rows, known=absent), NAMES), learn(without, NAMES[:3])
+    full, fewer = learn(replace(rows, known=absent)), learn(without)
     for name in blends.BLENDS:
         assert (weights_of(name, full)[:, 3] == 0).all()
         np.testing.assert_allclose(weights_of(name, full)[:, :3], weights_of(name, fewer), atol=1e-12)
@@ -277,14 +254,14 @@ def test_a_model_without_forecasts_has_no_weight_and_changes_nothing() -> None:
 def test_the_order_of_the_models_does_not_matter(order: list[int]) -> None:
     rows = draw_rows(9, 317)
     permuted = Rows(rows.votes[:, order], rows.known[:, order], rows.target, rows.regime)
-    plain, other = learn(rows, NAMES), learn(permuted, tuple(NAMES[place] for place in order))
+    plain, other = learn(rows), learn(permuted)
     for name in blends.BLENDS:
         np.testing.assert_allclose(weights_of(name, other), weights_of(name, plain)[:, order], atol=1e-4)
     np.testing.assert_allclose(other.sums.share, plain.sums.share, atol=1e-4)
 
 
 def test_a_missing_vote_counts_as_none() -> None:
-    learned = learn(draw_rows(13, 317), NAMES)
+    learned = learn(draw_rows(13, 317))
     draw = np.random.default_rng(14)
     votes, regime = draw.normal(size=(4, 3, 6)), draw.integers(0, REGIMES, 6)
     missing = draw.random(votes.shape) < 0.4
@@ -317,7 +294,7 @@ def test_a_blend_that_does_not_exist_is_refused() -> None:
 
 
 def test_another_model_in_a_place_starts_from_nothing() -> None:
-    learned = learn(draw_rows(15, 317), NAMES)
+    learned = learn(draw_rows(15, 317))
     sums = blends.replace_place(learned.sums, 1)
     others = [0, 2, 3]
     for part, before in ((sums.fast_gram, learned.sums.fast_gram), (sums.regime_gram, learned.sums.regime_gram)):
@@ -333,8 +310,8 @@ def test_another_model_in_a_place_starts_from_nothing() -> None:
 
 
 def test_forecasts_on_probation_are_left_out() -> None:
-    learned, scored = learn(draw_rows(17, 45), NAMES), draw_rows(18, 1).at(0)
-    serving = (learned.gram, learned.moment, learned.rows, learned.weights, CONFIG, NAMES)
+    learned, scored = learn(draw_rows(17, 45)), draw_rows(18, 1).at(0)
+    serving = (learned.gram, learned.rows, learned.weights, CONFIG)
     left_out = blends.update_blends(learned.sums, scored, 45, *serving, on_record=np.array([1.0, 0.0, 1.0]))
     counted = blends.update_blends(learned.sums, scored, 45, *serving)
     aged = learned.sums.fast_gram * 0.5 ** (1.0 / 2_000.0)
@@ -347,5 +324,5 @@ def test_forecasts_on_probation_are_left_out() -> None:
 
 
 def test_what_is_learned_repeats_bit_for_bit() -> None:
-    digests = {learn(draw_rows(19, 45), NAMES).sums.digest() for _ in range(2)}
+    digests = {learn(draw_rows(19, 45)).sums.digest() for _ in range(2)}
     assert len(digests) == 1

@@ -8,7 +8,6 @@ those in force, by coordinate descent for all horizons, regimes and blends toget
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache
 
 import numpy as np
 
@@ -23,10 +22,8 @@ DESCRIPTIONS = {
     "fast stacking": "The same with a half-life of 2,000 ticks, so that it follows a change of the market sooner and is noisier.",
     "regime stacking": "Stacking with weights of its own in each market regime, shrunk towards the weights over all regimes.",
     "exponential weights": "A mean of stacking, fast stacking and no forecast by recent gain, which soon fades out when forecasts are wrong.",
-    "hierarchical": "Similar models are averaged first, then stacking weights the averages.",
 }
 BLENDS = tuple(DESCRIPTIONS)  # the order of the axis B
-FAMILIES = (("ridge", "online"), ("random_fourier_features", "kmeans_prototypes"), ("lightgbm",), ("neural",))  # of similar models
 
 FAST_HALFLIFE = 2_000.0  # ticks
 FAST_PRIOR_ROWS = 1_000.0
@@ -56,22 +53,21 @@ def update_blends(
     scored: ScoredForecasts,
     tick: int,
     gram: Floats,
-    moment: Floats,
     rows: Floats,
     weights: Floats,
     config: TradingConfig,
-    model_names: tuple[str, ...],
     *,
     on_record: Floats | None = None,
 ) -> BlendSums:
     """Add the forecasts that come due at this tick, and refresh the weights every REFRESH_EVERY ticks.
 
-    `gram` (H, M, M), `moment` (H, M), `rows` (H,) and `weights` (M, H) are those of the serving stacking. `on_record` (H,) is 0 where the forecasts
+    `gram` (H, M, M), `rows` (H,) and `weights` (M, H) are those of the serving stacking. `on_record` (H,) is 0 where the forecasts
     that come due were made on probation, which the sums leave out as the serving stacking does.
     """
     votes, covered = scored.mean[:-1].transpose(1, 0, 2), scored.known[:-1].any(axis=0)
     if on_record is not None:
         votes, covered = votes * on_record[:, None, None], covered & (on_record > 0)[:, None]
+    rows_now = covered.sum(axis=1)  # (H,)
     in_regime = scored.regime == np.arange(len(REGIMES))[:, None, None]
     parts = votes * in_regime[:, :, None, :]  # (R, H, M, S)
     by_regime, moment_by_regime = parts @ votes.transpose(0, 2, 1), (parts @ scored.target[:, :, None])[..., 0]
@@ -79,13 +75,13 @@ def update_blends(
     updated = BlendSums(
         fast_gram=sums.fast_gram * fast + by_regime.sum(axis=0),
         fast_moment=sums.fast_moment * fast + moment_by_regime.sum(axis=0),
-        fast_rows=sums.fast_rows * fast + covered.sum(axis=1),
+        fast_rows=sums.fast_rows * fast + rows_now,
         regime_gram=sums.regime_gram * slow + by_regime,
         regime_moment=sums.regime_moment * slow + moment_by_regime,
-        share=update_share(sums.share, _expert_gains(sums, votes, scored.target, weights), covered.sum(axis=1), config.horizons),
+        share=update_share(sums.share, _expert_gains(sums, votes, scored.target, weights, rows_now), rows_now, config.horizons),
         weights=sums.weights,
     )
-    return _refresh(updated, gram, moment, rows, weights, config.shrinkage_rows, model_names) if tick % REFRESH_EVERY == REFRESH_AT else updated
+    return _refresh(updated, gram, rows, weights, config.shrinkage_rows) if tick % REFRESH_EVERY == REFRESH_AT else updated
 
 
 def blend_forecasts(sums: BlendSums, weighted_votes: Floats, regime: Ints, weights: Floats) -> Floats:
@@ -144,35 +140,26 @@ def learning_rates(horizons: tuple[int, ...]) -> Floats:
     return np.asarray(np.sqrt(8.0 * np.log(EXPERTS) / SEGMENT) / (2.0 * GAIN_CLIP) / np.sqrt(np.array(horizons, dtype=float)))
 
 
-def _expert_gains(sums: BlendSums, votes: Floats, target: Floats, weights: Floats) -> Floats:
-    """Return (E, H) the gains in squared error of the experts, with their weights in force, over no forecast: means over symbols."""
+def _expert_gains(sums: BlendSums, votes: Floats, target: Floats, weights: Floats, rows: Ints) -> Floats:
+    """Return (E, H) the gains in squared error of the experts, with their weights in force, over no forecast: means over the rows (H,)."""
     experts = np.array((weights.T, sums.weights[0, 0].T, np.zeros(weights.T.shape)))[:, :, None]  # (E, H, 1, M)
     forecasts = (experts @ votes)[:, :, 0]
-    counted = np.maximum((votes != 0).any(axis=1).sum(axis=1), 1)
-    return np.asarray((forecasts * (2.0 * target - forecasts)).sum(axis=2) / counted)
+    return np.asarray((forecasts * (2.0 * target - forecasts)).sum(axis=2) / np.maximum(rows, 1))
 
 
-def _refresh(
-    sums: BlendSums, gram: Floats, moment: Floats, rows: Floats, weights: Floats, prior_rows: float, model_names: tuple[str, ...]
-) -> BlendSums:
+def _refresh(sums: BlendSums, gram: Floats, rows: Floats, weights: Floats, prior_rows: float) -> BlendSums:
     """Return the sums with new weights of all blends, from the weights in force."""
-    stacking, regimes = weights.T, len(REGIMES)
-    averages = _family_averages(model_names)
-    family_gram = averages.T @ gram @ averages
-    power = _mean_power(gram, rows) * prior_rows  # (H, M)
-    problems = (
-        (sums.fast_gram[None], sums.fast_moment[None], (_mean_power(sums.fast_gram, sums.fast_rows) * FAST_PRIOR_ROWS)[None]),
-        (sums.regime_gram, sums.regime_moment + power * stacking, np.repeat(power[None], regimes, axis=0)),
-        (family_gram[None], (moment @ averages)[None], (_mean_power(family_gram, rows) * prior_rows)[None]),
-    )
+    stacking, power = weights.T, _mean_power(gram, rows) * prior_rows  # (H, M)
+    fast_power = _mean_power(sums.fast_gram, sums.fast_rows) * FAST_PRIOR_ROWS
     start = sums.weights.transpose(0, 1, 3, 2)  # (B - 1, R, H, M)
-    summed = start[3, :1] @ (averages > 0)  # of each family
-    starts = np.concatenate((start[0, :1], start[1], summed))
-    grams, moments, penalties = (np.concatenate(parts) for parts in zip(*problems, strict=True))
-    solved = _descend(grams, moments, penalties, starts)
+    solved = _descend(  # fast stacking, then every regime
+        np.concatenate((sums.fast_gram[None], sums.regime_gram)),
+        np.concatenate((sums.fast_moment[None], sums.regime_moment + power * stacking)),
+        np.concatenate((fast_power[None], np.broadcast_to(power, sums.regime_moment.shape))),
+        np.concatenate((start[0, :1], start[1])),
+    )
     exponential = sums.share[0][:, None] * stacking + sums.share[1][:, None] * solved[0]
-    blends = (solved[:1], solved[1:-1], exponential[None], solved[-1:] @ averages.T)
-    everywhere = [np.broadcast_to(blend, (regimes, *blend.shape[1:])) for blend in blends]
+    everywhere = [np.broadcast_to(blend, start.shape[1:]) for blend in (solved[0], solved[1:], exponential)]
     return replace(sums, weights=np.stack(everywhere).transpose(0, 1, 3, 2))
 
 
@@ -198,17 +185,3 @@ def _descend(gram: Floats, moment: Floats, penalty: Floats, start: Floats) -> Fl
         for model in range(count):
             weights[:, model] = np.maximum(target[model] - np.einsum("pm,pm->p", rows[model], weights), 0.0)
     return weights.reshape(moment.shape)
-
-
-@lru_cache(64)
-def _family_averages(model_names: tuple[str, ...]) -> Floats:
-    """Return (M, M) with a column per family that averages its members, and columns of 0 to fill up."""
-    families: dict[str, list[int]] = {}
-    for index, name in enumerate(model_names):
-        family = next((members[0] for members in FAMILIES if name in members), name)
-        families.setdefault(family, []).append(index)
-    averages = np.zeros((len(model_names), len(model_names)))
-    for column, members in enumerate(families.values()):
-        averages[members, column] = 1.0 / len(members)
-    averages.setflags(write=False)
-    return averages

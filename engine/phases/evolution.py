@@ -55,10 +55,9 @@ def propose_nothing(
 def _learn_blends(now: Progress, scored: ScoredForecasts, inputs: Inputs, state: State) -> Progress:
     """Add the forecasts that come due to the sums of all blends."""
     learned, config = now.state, inputs.config
-    sums = blends.update_blends(
-        now.evolution.blend_sums, scored, inputs.tick, learned.gram, learned.moment, learned.weight_rows.max(axis=1), learned.weights, config,
-        learned.models, on_record=np.asarray(~succession.find_probation(state.succession, config.horizons), dtype=np.float64),
-    )  # fmt: skip
+    on_record = np.asarray(~succession.find_probation(state.succession, config.horizons), dtype=np.float64)
+    rows = learned.weight_rows.max(axis=1)
+    sums = blends.update_blends(now.evolution.blend_sums, scored, inputs.tick, learned.gram, rows, learned.weights, config, on_record=on_record)
     return now.evolve(blend_sums=sums)
 
 

@@ -15,7 +15,7 @@ SEARCHES = STRATEGIES[1:6]  # that give a challenger with another recipe
 EVOLUTION_STATES = ("training", "racing", "promoted", "retired", "equivalent", "inconclusive", "reverted", "failed")
 RUNNING, BETTER, WORSE, EQUIVALENT, INCONCLUSIVE = range(5)  # verdicts of a contest
 HYPOTHESES = ("not better", "not worse", "worse than the margin", "better than the margin")  # that the four e-processes of a contest test
-WAGERS = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5)  # fractions of the largest possible bet; an e-process is the mean of the capital over them
+WAGERS = (0.15, 0.4, 0.9)  # fractions of the largest possible bet; an e-process is the mean of the capital over them
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +49,9 @@ class Contests(Record):
     gain: Floats  # (A, H) sum over closed blocks, not clipped
     power: Floats  # (A, H) sum of squared targets over closed blocks
     squared: Floats  # (A, H) sum of squared gains of closed blocks
-    clipped: Floats  # (A, H) number of closed blocks whose gain was clipped
-    clipped_gain: Floats  # (A, H) sum of the gains that clipping took away
+    scale: Floats  # (A, H) largest root mean square of the gains of the blocks before any bet; 0 before the first bet
+    clipped: Floats  # (A, H) number of bets on a block whose gain lay beyond the clip
+    clipped_gain: Floats  # (A, H) sum of the gains beyond the clip, with their sign
     ticks: Ints  # (A,) since the contest began
 
 

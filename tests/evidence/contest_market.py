@@ -1,4 +1,4 @@
-"""Simulated contests, many runs at once: persistent signals, correlated symbols, heavy tails and clustered volatility, scored by the engine's own code."""
+"""Simulated contests, many runs at once: persistent signals, correlated symbols, heavy tails and clustered volatility."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 from scipy.signal import lfilter
 
-from engine.domain.evolution import Contests
+from engine.domain.evolution import RUNNING, Contests
 from engine.domain.record import Floats, Ints
 from engine.evidence import contest
 from engine.evidence.scoring import CLIP
@@ -17,6 +17,7 @@ PERSISTENCE = 0.95  # autoregression of every signal
 SHARED = 0.4  # correlation of the symbols' returns, and of each signal over symbols
 CLUSTERING = 0.97  # autoregression of the log volatility
 CONTEST_CLIP, MARGIN = 4.0, 0.0005  # the settings
+KINDS = ("adds", "flipped", "twin", "mirrored", "noise")
 
 
 def correlated(shape: tuple[int, int, int], draw: np.random.Generator, tail: int | None = None) -> Floats:
@@ -36,51 +37,59 @@ def signals(shape: tuple[int, int, int], draw: np.random.Generator) -> Floats:
     return np.asarray(lfilter([1.0], [1.0, -PERSISTENCE], shocks, axis=1))
 
 
-def weight(r2: float, horizon: int) -> float:
-    """The forecast over the horizon of a signal of 1 that explains this share of the target."""
-    return math.sqrt(r2) if horizon else 0.0
+def targets(signal: Floats, r2: float, horizon: int, draw: np.random.Generator) -> Floats:
+    """(runs, ticks - horizon, symbols) targets over the horizon, of which the signal explains `r2`.
 
-
-def market(skill: Floats, r2: float, horizon: int, draw: np.random.Generator, *, clustered: bool = True) -> Floats:
-    """(runs, ticks - horizon, symbols) targets over the horizon, of which the signal explains `r2`; returns have 4 degrees of freedom."""
-    runs, ticks, symbols = skill.shape
-    persistence = PERSISTENCE ** np.arange(horizon)
-    slope = math.sqrt(r2 * horizon) / persistence.sum()
-    noise = correlated(skill.shape, draw, tail=4)
-    if clustered:
-        wave = lfilter([1.0], [1.0, -CLUSTERING], draw.normal(size=(runs, ticks, 1)) * math.sqrt(1.0 - CLUSTERING**2), axis=1)
-        noise = noise * np.exp(0.4 * wave - 0.16)
-    returns = slope * skill + noise
+    Returns have 4 degrees of freedom and a volatility in clusters, which the forecast of volatility that scales them has not seen.
+    """
+    runs, ticks, symbols = signal.shape
+    slope = math.sqrt(r2 * horizon) / (PERSISTENCE ** np.arange(horizon)).sum()
+    wave = lfilter([1.0], [1.0, -CLUSTERING], draw.normal(size=(runs, ticks, 1)) * math.sqrt(1.0 - CLUSTERING**2), axis=1)
+    returns = slope * signal + correlated(signal.shape, draw, tail=4) * np.exp(0.4 * wave - 0.16)
     walked = np.concatenate((np.zeros((runs, 1, symbols)), returns.cumsum(axis=1)), axis=1)
-    realised = (walked[:, horizon : ticks + 0] - walked[:, : ticks - horizon]) / math.sqrt(horizon)
-    return np.clip(realised, -CLIP, CLIP)
+    return np.asarray(np.clip((walked[:, horizon:ticks] - walked[:, : ticks - horizon]) / math.sqrt(horizon), -CLIP, CLIP))
 
 
-def paired(arm: Floats, serving: Floats, target: Floats) -> tuple[Floats, Floats]:
-    """(ticks, runs) gains and powers, means over symbols."""
-    span = target.shape[1]
-    gain = ((target - serving[:, :span]) ** 2 - (target - arm[:, :span]) ** 2).mean(axis=2)
-    return gain.T, (target**2).mean(axis=2).T
+def simulate(
+    kind: str, horizon: int, *, runs: int, ticks: int, seed: int, r2: float = 0.05, symbols: int = 8, alike: float = 1.0
+) -> tuple[Floats, Floats]:
+    """(ticks - horizon, runs, 1) gains of an arm and powers, by the tick at which the forecasts were made.
+
+    adds: the serving forecasts are noise, and the arm adds the signal. flipped: the arm is the serving forecast, the signal, with its sign turned.
+    twin: both have the signal, the arm with the correlation `alike`. mirrored: as flipped, where the signal means nothing, so that the expected gain
+    is exactly 0 whatever the past. noise: both forecasts mean nothing, and the serving one is as large as the arm's.
+    """
+    draw = np.random.default_rng([seed, KINDS.index(kind), horizon])
+    signal, other = signals((runs, ticks, symbols), draw), signals((runs, ticks, symbols), draw)
+    target = targets(signal, r2 if kind in {"adds", "flipped", "twin"} else 0.0, horizon, draw)
+    size = math.sqrt(r2)
+    serving = {"adds": math.sqrt(0.02) * other, "noise": size * other}.get(kind, size * signal)
+    arm = {
+        "adds": serving + size * signal,
+        "twin": size * (alike * signal + math.sqrt(1.0 - alike * alike) * other),
+        "noise": size * signal,
+    }.get(kind, -size * signal)
+    arm, serving = arm[:, : target.shape[1]], serving[:, : target.shape[1]]
+    gain = ((target - serving) ** 2 - (target - arm) ** 2).mean(axis=2)
+    return gain.T[..., None], (target * target).mean(axis=2).T[..., None]
 
 
-def course(gain: Floats, power: Floats, horizons: tuple[int, ...]) -> Iterator[Contests]:
-    """The contests of all runs after each tick, from gains and powers (ticks, runs, H) by the tick at which a forecast was made."""
-    contests = contest.empty_contests(gain.shape[1], len(horizons))
-    longest, scored = max(horizons), np.ones(len(horizons), dtype=bool)
-    index = np.arange(len(horizons))
-    for tick in range(longest, len(gain)):
-        made = tick - np.array(horizons)
-        due, moved = gain[made, :, index].T, power[made, :, index].T
-        contests = contest.update_contests(contests, due, moved, scored, tick, horizons, CONTEST_CLIP, MARGIN)
+def race(gain: Floats, power: Floats, horizon: int, margin: float = MARGIN) -> Iterator[Contests]:
+    """The contests of all runs at one horizon after each tick; gains and powers (ticks, runs, 1) by the tick of the forecasts."""
+    contests, scored = contest.empty_contests(gain.shape[1], 1), np.ones(1, dtype=bool)
+    for made in range(len(gain)):
+        contests = contest.update_contests(contests, gain[made], power[made], scored, made + horizon, (horizon,), CONTEST_CLIP, margin)
         yield contests
 
 
-def first_verdicts(gain: Floats, power: Floats, horizons: tuple[int, ...], alpha: float) -> tuple[Ints, Ints]:
-    """(runs,) first verdict of each run, looked at after every tick, and the tick; RUNNING and the last tick where there was none."""
+def first_verdicts(gain: Floats, power: Floats, horizon: int, alpha: Floats | float, margin: float = MARGIN) -> tuple[Ints, Ints]:
+    """(runs,) first verdict of each run, read after every tick, and its tick; RUNNING and the number of ticks where there was none."""
     runs = gain.shape[1]
-    verdict, when = np.zeros(runs, dtype=np.int64), np.full(runs, len(gain), dtype=np.int64)
-    for contests in course(gain, power, horizons):
-        now = contest.judge_contests(contests, np.full(runs, alpha), 10**9)
-        new = (verdict == 0) & (now != 0)
-        verdict, when = np.where(new, now, verdict), np.where(new, contests.ticks, when)
-    return verdict, when
+    verdicts, when = np.full(runs, RUNNING), np.full(runs, len(gain))
+    for contests in race(gain, power, horizon, margin):
+        now = contest.judge_contests(contests, np.broadcast_to(alpha, runs), 10**9)
+        fresh = (verdicts == RUNNING) & (now != RUNNING)
+        verdicts, when = np.where(fresh, now, verdicts), np.where(fresh, contests.ticks, when)
+        if (verdicts != RUNNING).all():
+            break
+    return verdicts, when

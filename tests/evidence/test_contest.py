@@ -33,7 +33,7 @@ def play(gains: Floats, *, power: float = 1.0, margin: float = MARGIN, clip: flo
 
 def by_block(values: Floats) -> Floats:
     """The gains by tick of blocks with these gains, at one bar."""
-    return np.repeat(values, contest.block_ticks(1))
+    return np.repeat(values, contest.block_ticks(1), axis=0)
 
 
 def with_evidence(evidence: Floats, ticks: int = 0) -> Contests:
@@ -127,30 +127,32 @@ def test_capital_is_the_product_of_its_bets_by_another_formula(values: list[floa
 
 @pytest.mark.parametrize("row", range(4))
 def test_expected_capital_is_at_most_1_over_every_path_of_a_dependent_null(row: int) -> None:
-    """Every one of 2^7 paths of blocks whose size and odds depend on the path so far, with a mean gain exactly at the threshold."""
-    start, steps = [1.0, -0.5, 0.8, -1.2, 0.3], 7
+    """All 2^8 paths of blocks whose size and odds depend on the path so far, with a mean gain exactly at the threshold; each path is an arm."""
     sign, edge = contest.SIGNS[row, 0], contest.MARGINS[row, 0] * MARGIN
-    sums = np.zeros(steps + 1)
-    for path in itertools.product((0, 1), repeat=steps):
-        values, chance, chances = list(start), 1.0, [1.0]
-        for drawn in path:
+    paths, chances = [], []
+    for path in itertools.product((False, True), repeat=8):
+        values, chance = [1.0, -0.5, 0.8, -1.2, 0.3], 1.0
+        for rises in path:
             size = 0.2 + 1.5 * abs(values[-1]) if values[-1] > 0 else 0.7  # clustered, and dependent on the last sign
             likely = 0.2 if values[-1] > 0 else 0.6  # of the rise, whose size makes the mean 0
-            values.append(edge + sign * (size * (1.0 - likely) if drawn else -size * likely))
-            chance *= likely if drawn else 1.0 - likely
-            chances.append(chance)
-        for count in range(steps + 1):
-            weight = chances[count] * 0.5 ** (steps - count)  # each prefix comes up once for every ending
-            sums[count] += weight * math.exp(contest.e_values(play(by_block(np.array(values[: len(start) + count]))))[0, row, 0])
-    assert (sums <= 1.0 + 1e-9).all()
-    assert sums[-1] > 0.5  # there were bets
+            values.append(edge + sign * (size * (1.0 - likely) if rises else -size * likely))
+            chance *= likely if rises else 1.0 - likely
+        paths.append(values)
+        chances.append(chance)
+    contests = contest.empty_contests(len(paths), 1)
+    for tick, gains in enumerate(by_block(np.array(paths).T), start=1):
+        contests = contest.update_contests(contests, gains[:, None], np.ones(1), ALL, tick, (1,), CLIP, MARGIN)
+        expected = np.dot(chances, np.exp(contest.e_values(contests)[:, row, 0]))
+        assert expected == pytest.approx(1.0)  # a martingale: nothing is clipped here
+    assert np.exp(contest.e_values(contests)[:, row, 0]).max() > 1.2  # there were bets
 
 
 def test_a_weak_null_is_covered_too_where_single_blocks_have_a_positive_mean() -> None:
     """Blocks that lose first and win back the same have no positive running mean: the capital stays at most 1, without any noise at all."""
     cycle = np.array([-1.0, -0.4, 0.4, 1.0])
-    for blocks in range(contest.BURN_IN, 60):
-        contests = play(by_block(np.concatenate((np.ones(contest.BURN_IN), np.tile(cycle, 15)))[:blocks]), margin=0.0)
+    contests = contest.empty_contests(1, 1)
+    for tick, gain in enumerate(by_block(np.concatenate((np.ones(contest.BURN_IN), np.tile(cycle, 15)))), start=1):
+        contests = contest.update_contests(contests, np.full((1, 1), gain), np.ones(1), ALL, tick, (1,), CLIP, 0.0)
         assert contest.e_values(contests)[0, 0, 0] <= 1e-12
 
 

@@ -57,7 +57,7 @@ def test_a_flipped_forecast_is_found_worse_and_its_predecessor_better() -> None:
 
 
 def test_a_close_twin_is_found_equivalent() -> None:
-    gain, power = simulate("twin", 1, runs=40, ticks=2_000, seed=6, alike=0.999)
+    gain, power = simulate("twin", 1, runs=40, ticks=1_500, seed=6, alike=0.9999)
     verdicts, _ = first_verdicts(gain, power, 1, 0.025)
     assert (verdicts == EQUIVALENT).mean() > 0.8
     assert not (verdicts == WORSE).any()

@@ -7,7 +7,9 @@ known before its first forecast. Overlapping targets, persistent forecasts, corr
 **Bets.** G is a block's gain, P its power (mean squared target), m the margin in R2. Each null hypothesis is one-sided in D = G - m P or G + m P. The
 capital against it is multiplied by 1 + w min(D / (c s), 1) for each wager w, with the sign of D for which its alternative is profitable; c is the
 clip, s the largest root mean square of the gains before any bet so far, and a block costs at most `LARGEST_LOSS` of the capital. The e-value is the
-mean capital over the wagers. Clipping gains only lowers the capital; losses count in full up to about c s / w, at least the clip.
+mean capital over the wagers. Clipping gains only lowers the capital. Losses count in full up to about c s / w, which is more than the clip; a larger
+one would cost more than there is. Where one comes up the guarantee needs that gains are as symmetric around their mean as forecast errors are: the
+capital then loses more by the clip on gains than it saves by the limit on losses.
 
 **Guarantee.** With mu the mean of D given the time before its block, E[1 + w D / (c s)] = 1 + w mu / (c s) <= exp(w mu / (c s)), so the capital over
 exp(w sum of mu / (c s)) is a nonnegative supermartingale (Ville 1939). s never falls, so by Abel's summation this sum is not above 0 while no running

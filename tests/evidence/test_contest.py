@@ -147,6 +147,16 @@ def test_expected_capital_is_at_most_1_over_every_path_of_a_dependent_null(row: 
     assert np.exp(contest.e_values(contests)[:, row, 0]).max() > 1.2  # there were bets
 
 
+@pytest.mark.parametrize("size", [3.0, 6.0, 100.0])
+def test_expected_capital_is_at_most_1_where_symmetric_gains_exceed_any_scale_of_before(size: float) -> None:
+    sizes = 0.1 * size * 1.5 ** np.arange(6)
+    paths = [[0.1, -0.1, 0.1, -0.1, 0.1, *(sizes * signs)] for signs in itertools.product((-1.0, 1.0), repeat=6)]
+    contests = contest.empty_contests(len(paths), 1)
+    for tick, gains in enumerate(by_block(np.array(paths).T), start=1):
+        contests = contest.update_contests(contests, gains[:, None], np.ones(1), ALL, tick, (1,), CLIP, 0.0)
+        assert (np.exp(contest.e_values(contests)).mean(axis=0)[:2] <= 1.0 + 1e-9).all()
+
+
 def test_a_weak_null_is_covered_too_where_single_blocks_have_a_positive_mean() -> None:
     """Blocks that lose first and win back the same have no positive running mean: the capital stays at most 1, without any noise at all."""
     cycle = np.array([-1.0, -0.4, 0.4, 1.0])

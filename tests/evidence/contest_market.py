@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 from scipy.signal import lfilter
 
-from engine.domain.evolution import RUNNING, Contests
+from engine.domain.evolution import BETTER, RUNNING, Contests
 from engine.domain.record import Floats, Ints
 from engine.evidence import contest
 from engine.evidence.scoring import CLIP
@@ -52,16 +52,17 @@ def targets(signal: Floats, r2: float, horizon: int, draw: np.random.Generator) 
 
 def simulate(
     kind: str, horizon: int, *, runs: int, ticks: int, seed: int, r2: float = 0.05, symbols: int = 8, alike: float = 1.0
-) -> tuple[Floats, Floats]:
-    """(ticks - horizon, runs, 1) gains of an arm and powers, by the tick at which the forecasts were made.
+) -> tuple[Floats, Floats, Floats]:
+    """(ticks - horizon, runs, 1) gains of an arm, powers and the gains expected when the forecasts were made, by that tick.
 
     adds: the serving forecasts are noise, and the arm adds the signal. flipped: the arm is the serving forecast, the signal, with its sign turned.
     twin: both have the signal, the arm with the correlation `alike`. mirrored: as flipped, where the signal means nothing, so that the expected gain
-    is exactly 0 whatever the past. noise: both forecasts mean nothing, and the serving one is as large as the arm's.
+    is exactly 0 whatever the past. noise: both forecasts mean nothing and are equally large on average, so that the smaller is better for a while.
     """
     draw = np.random.default_rng([seed, KINDS.index(kind), horizon])
     signal, other = signals((runs, ticks, symbols), draw), signals((runs, ticks, symbols), draw)
-    target = targets(signal, r2 if kind in {"adds", "flipped", "twin"} else 0.0, horizon, draw)
+    skilled = kind in {"adds", "flipped", "twin"}
+    target = targets(signal, r2 if skilled else 0.0, horizon, draw)
     size = math.sqrt(r2)
     serving = {"adds": math.sqrt(0.02) * other, "noise": size * other}.get(kind, size * signal)
     arm = {
@@ -71,7 +72,9 @@ def simulate(
     }.get(kind, -size * signal)
     arm, serving = arm[:, : target.shape[1]], serving[:, : target.shape[1]]
     gain = ((target - serving) ** 2 - (target - arm) ** 2).mean(axis=2)
-    return gain.T[..., None], (target * target).mean(axis=2).T[..., None]
+    known = size * signal[:, : target.shape[1]] if skilled else 0.0
+    expected = ((known - serving) ** 2 - (known - arm) ** 2).mean(axis=2)
+    return gain.T[..., None], (target * target).mean(axis=2).T[..., None], expected.T[..., None]
 
 
 def race(gain: Floats, power: Floats, horizon: int, margin: float = MARGIN) -> Iterator[Contests]:
@@ -93,3 +96,9 @@ def first_verdicts(gain: Floats, power: Floats, horizon: int, alpha: Floats | fl
         if (verdicts != RUNNING).all():
             break
     return verdicts, when
+
+
+def count_false(verdicts: Ints, when: Ints, expected: Floats, margin: float) -> int:
+    """The runs found better though the mean of the gains expected up to the verdict was at most the margin."""
+    so_far = expected[:, :, 0].cumsum(axis=0)[when - 1, np.arange(len(when))] / when
+    return int(((verdicts == BETTER) & (so_far <= margin)).sum())

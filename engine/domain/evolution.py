@@ -16,7 +16,7 @@ EVOLUTION_STATES = ("training", "racing", "promoted", "retired", "reverted", "fa
 VERDICTS = ("running", "better", "worse", "equivalent", "inconclusive")  # of a contest, by the numbers below
 RUNNING, BETTER, WORSE, EQUIVALENT, INCONCLUSIVE = range(5)  # verdicts of a contest
 HYPOTHESES = ("not better", "not worse", "worse than the margin", "better than the margin")  # that the four e-processes of a contest test
-WAGERS = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5)  # fractions of the largest possible bet; an e-process is the mean of the capital over them
+WAGERS = (0.15, 0.4, 0.9)  # fractions of the largest possible bet; an e-process is the mean of the capital over them
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,17 +4,19 @@
 skipped. The last target of a block is then known when the first forecast of the next block is made, so that a bet on a block depends only on what was
 known before its first forecast. Overlapping targets, persistent forecasts, correlated symbols and clustered volatility stay inside a block.
 
-**Bets.** Let G be a block's gain, P its power (mean squared target) and m the margin in R2. Each null hypothesis is one-sided in D = G - m P or
-D = G + m P. The capital against it is multiplied by 1 + w min(D / (c s), 1) for each wager w, with a sign that makes its alternative profitable; c is
-the clip, s the largest root mean square of gains before, and a block costs at most `LARGEST_LOSS` of the capital. The e-value is the mean over wagers.
-Clipping from above only lowers the capital. A wager w counts losses in full up to about c s / w, which the tests and `survives_clipping` check.
+**Bets.** G is a block's gain, P its power (mean squared target), m the margin in R2. Each null hypothesis is one-sided in D = G - m P or G + m P. The
+capital against it is multiplied by 1 + w min(D / (c s), 1) for each wager w, with the sign of D for which its alternative is profitable; c is the
+clip, s the largest root mean square of the gains before any bet so far, and a block costs at most `LARGEST_LOSS` of the capital. The e-value is the
+mean capital over the wagers. Clipping gains only lowers the capital. Losses count in full up to about c s / w, which is more than the clip; a larger
+one would cost more than there is. Where one comes up the guarantee needs that gains are as symmetric around their mean as forecast errors are: the
+capital then loses more by the clip on gains than it saves by the limit on losses.
 
-**Guarantee.** With mu the conditional mean of D given the time before its block, E[1 + w D / (c s)] = 1 + w mu / (c s) <= exp(w mu / (c s)), so the
-capital divided by exp(w sum mu / (c s)) is a nonnegative supermartingale (Ville 1939). Because s never falls, the sum is not positive where no running
-sum of mu is (Abel's summation). So the null hypothesis is not that every block has a mean gain of at most the margin, but only that the mean up
-to each block has: the weak null of Choe and Ramdas (2024, "Comparing sequential forecasters"). This is why the wagers are fixed. Betting on bounded
-means: Waudby-Smith and Ramdas (2024). Each horizon is a martingale in the filtration of its own blocks only, so horizons are combined by the union
-bound and not by averaging e-values (Choe and Ramdas 2024, "Combining evidence across filtrations").
+**Guarantee.** With mu the mean of D given the time before its block, E[1 + w D / (c s)] = 1 + w mu / (c s) <= exp(w mu / (c s)), so the capital over
+exp(w sum of mu / (c s)) is a nonnegative supermartingale (Ville 1939). s never falls, so by Abel's summation this sum is not above 0 while no running
+sum of mu has been. The null hypothesis is therefore not that every block has a mean gain of at most the margin, but only that the mean up to each
+block has: the weak null of Choe and Ramdas (2024, Comparing sequential forecasters). This is why the wagers are fixed. Betting on bounded means:
+Waudby-Smith and Ramdas (2024). Each horizon is a martingale in the filtration of its own blocks only, so horizons are combined by the union bound and
+not by averaging e-values (Choe and Ramdas 2024, Combining evidence across filtrations).
 """
 
 from __future__ import annotations
@@ -28,8 +30,7 @@ from engine.domain.evolution import BETTER, EQUIVALENT, HYPOTHESES, INCONCLUSIVE
 from engine.domain.record import Bools, Floats, Ints, field_names
 from engine.evidence import skill
 
-SHORTEST_BLOCK = 2  # ticks
-BLOCK_HORIZONS = 2  # length of a block in horizons
+SHORTEST_BLOCK = 2  # ticks; longer blocks need more ticks for a verdict, shorter ones have heavier tails
 BURN_IN = 5  # blocks of a contest on which nothing is bet: they give the first scale
 LARGEST_LOSS = 0.99  # share of the capital that one block can cost
 SIGNS = np.array([1.0, -1.0, 1.0, -1.0])[:, None]  # of D, by hypothesis
@@ -45,7 +46,7 @@ def contest_alpha_of(number: int, alpha: float) -> float:
 
 def block_ticks(horizon: int) -> int:
     """Ticks of a block L for a horizon in bars; the L + h - 1 ticks from one block to the next include the gap."""
-    return max(SHORTEST_BLOCK, BLOCK_HORIZONS * horizon)
+    return max(SHORTEST_BLOCK, horizon)
 
 
 def place_in_cycle(made: int, horizon: int) -> int:
@@ -154,7 +155,7 @@ def survives_clipping(contests: Contests) -> Bools:
 def gain_interval(contests: Contests, alpha: float) -> tuple[Floats, Floats, Floats]:
     """(A, H) the R2 that each arm adds and its confidence sequence of two-sided error `alpha`; NaN before the end of the burn-in.
 
-    For display only: valid asymptotically (see evidence.skill), other than the e-values, which verdicts rest on. It cannot be had from them, because
+    For display only: it is valid asymptotically (see evidence.skill), unlike the e-values, which verdicts rest on and which cannot give it, because
     they test two thresholds only.
     """
     blocks = np.maximum(contests.blocks, 1.0)
@@ -167,7 +168,10 @@ def gain_interval(contests: Contests, alpha: float) -> tuple[Floats, Floats, Flo
 def contest_points(
     contests: Contests, arms: tuple[Arm, ...], horizons: tuple[int, ...], differing: Ints, differing_bps: Floats
 ) -> tuple[ContestPoint, ...]:
-    """The figures of every arm at every horizon. `differing` (A, H) counts forecasts of another direction, `differing_bps` (A, H) is NaN without any."""
+    """The figures of every arm at every horizon.
+
+    differing (A, H): forecasts of another direction than the serving ensemble's. differing_bps (A, H): NaN without any.
+    """
     evidence = e_values(contests)
     return tuple(
         ContestPoint(

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from engine.domain.decision import Fill, Outcome, Span
 from engine.domain.evidence import LiquidityForecastRow
+from engine.domain.evolution import EvolutionReport
 from engine.domain.market import Inputs, MarketSnapshot
 from engine.domain.orders import ExecutionRow
 from engine.domain.record import Floats, Record
@@ -74,6 +75,7 @@ class Tick(Record):
     liquidity_forecast: tuple[LiquidityForecastRow, ...] = ()  # likewise
     execution: tuple[ExecutionRow, ...] = ()  # likewise
     machine: str | None = None  # JSON: readings of the machine at the decision; None where nothing was measured
+    evolution: EvolutionReport | None = None  # None where nothing evolves
 
 
 @dataclass(frozen=True, slots=True)

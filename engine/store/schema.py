@@ -68,6 +68,8 @@ TICKS = Table(
     _text("instructions"),  # [[kind, subject, detail]]
     _blob("account"),  # Inputs.account, bit for bit
     _text("machine", null=True),  # {reading: value} of the machine at the decision
+    _text("shadows", null=True),  # [digest] of the versions that predict without a vote; NULL for none
+    _text("arms", null=True),  # {number of the evolution: [H][S] forecast of the ensemble with that arm}; NULL for none
     Index("ix_ticks_at", "at"), Index("ix_ticks_wall", "wall"),
     Index("ix_ticks_warm", "tick", sqlite_where=text("warm = 1"), postgresql_where=text("warm = 1")),
     Index("ix_ticks_session_drawdown", "session", "drawdown"),
@@ -134,6 +136,36 @@ LIQUIDITY_FORECAST = Table(
 )
 
 DECLINED = Table("declined", METADATA, _key("gate", Text), _whole("n"), _real("mean_bps"), _real("low"), _real("high"), _real("n_effective"))
+
+EVOLUTIONS = Table(
+    "evolutions", METADATA,
+    _key("id", Tick), _session(), _whole("number"), _whole("at"), _whole("began"),  # bar time and tick of the trigger
+    _text("trigger"), _text("detail"), _text("strategy"), _text("model"), _text("version"), _text("parent"), _text("state"),
+    _real("evidence"), _real("threshold"),  # e-values
+    _whole("decided_at", null=True), _whole("decided", null=True),  # bar time and tick of the verdict
+    Index("uq_evolutions_session_number", "session", "number", unique=True),
+)  # fmt: skip
+
+# At most write.evolution.MAX_POINTS for each evolution and horizon.
+CONTEST_POINTS = Table(
+    "contest_points", METADATA,
+    _key("session", Integer()), _key("number", Integer()), _key("horizon", Integer()), _key("tick", Integer()), _real("r2_gain"),
+    _real("not_better"), _real("not_worse"), _real("worse_than_margin"), _real("better_than_margin"), _real("threshold"),  # log e-values
+    _whole("blocks"), _whole("clipped"), _whole("differing"), _real("differing_bps"),
+    sqlite_with_rowid=False,
+)  # fmt: skip
+
+# The newest search for findings and the newest test for drift; the tick of each is in meta.
+FINDINGS = Table(
+    "findings", METADATA,
+    _key("dimension", Text), _key("condition", Text), _key("horizon", Integer()), _key("measure", Text), _text("unit"),
+    _real("estimate"), _real("low"), _real("high"), _whole("n"), _real("q"),
+)  # fmt: skip
+
+DRIFT = Table(
+    "drift", METADATA,
+    _key("subject", Text), _key("column", Text), _real("ks"), _real("q"), _text("place"), _whole("drifted"),
+)  # fmt: skip
 
 READINGS_RAW = Table(
     "readings_raw", METADATA,

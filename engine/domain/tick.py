@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from engine.domain.evidence import LiquidityForecastRow
 from engine.domain.evolution import EvolutionReport
 from engine.domain.market import Inputs, MarketSnapshot
 from engine.domain.orders import ExecutionRow
+from engine.domain.recipe import Recipe
 from engine.domain.record import Floats, Record
 
 
@@ -83,12 +84,18 @@ class Artifact(Record):
     """The bytes and the lineage of a fitted model."""
 
     data_digest: str
-    model: str
+    model: str  # the place on the model axis where it serves; the kind of model is the recipe's
     version: str
     data: bytes
     trained_from: int  # tick
     trained_to: int
     rows: int
     seconds: float
-    columns: tuple[str, ...]
+    columns: tuple[str, ...]  # (F,) of the training rows; those it was trained on are the recipe's
     serves_from: int  # tick
+    recipe: Recipe = Recipe("")  # that it was trained with; the default recipe of `model` where none is given
+
+    def __post_init__(self) -> None:
+        Record.__post_init__(self)
+        if not self.recipe.model:
+            object.__setattr__(self, "recipe", replace(self.recipe, model=self.model))

@@ -113,6 +113,7 @@ ARTIFACTS = Table(
     "artifacts", METADATA,
     _key("id", Tick), _text("digest"), _text("model"), _text("version"), _whole("trained_from"), _whole("trained_to"), _whole("rows"),
     _real("seconds"), _text("columns"), _whole("serves_from"), _session(), _whole("trained_at"), _blob("data"),
+    _text("recipe"),  # JSON, "" for the default recipe of the model, as in rows from before there were others
     Index("uq_artifacts_session_version", "session", "version", unique=True), Index("ix_artifacts_digest", "digest"),
     Index("ix_artifacts_model_serves_from", "model", "serves_from"),
 )  # fmt: skip

@@ -10,6 +10,7 @@ import orjson
 from sqlalchemy import RowMapping
 
 from engine.domain.market import Account, MarketSnapshot
+from engine.domain.recipe import Recipe, recipe_from_json
 from engine.domain.record import Record
 from engine.domain.state import State
 from engine.domain.tick import Artifact, TrainingRow
@@ -21,7 +22,9 @@ _TICK = (
     "SELECT t.tick, t.session, t.at, t.wall, t.digest, t.phase_digests, t.events, t.serving, t.degraded, t.account, k.data AS config, "
     "s.data AS snapshot FROM ticks t JOIN trading_configs k ON k.digest = t.config_digest JOIN market_snapshots s ON s.tick = t.tick "
 )
-_ARTIFACT = "SELECT digest AS data_digest, model, version, data, trained_from, trained_to, rows, seconds, columns, serves_from FROM artifacts "
+_ARTIFACT = (
+    "SELECT digest AS data_digest, model, version, data, trained_from, trained_to, rows, seconds, columns, serves_from, recipe FROM artifacts "
+)
 _SESSION = "SELECT id, identity, feed, label, symbols, interval_ns AS interval, models, horizons, settings, started_at FROM sessions "
 
 
@@ -165,9 +168,10 @@ class TickHistory:
     def artifact(self, digest: str, tick: int | None = None) -> Artifact:
         """The model with those bytes: the version that served at a tick where one is given, else the newest. Raises NotStored."""
         row = self._first(_ARTIFACT + "WHERE digest = ? AND serves_from <= ? ORDER BY id DESC LIMIT 1", digest, 2**62 if tick is None else tick)
-        if row is None:
+        artifact = self._artifact(row)
+        if artifact is None:
             raise NotStored(f"the model {digest} is not in the store {self._path}: it was dropped with the decisions it served")
-        return _artifact(row)
+        return artifact
 
     def artifact_before(self, session: int, model: str, version: str, tick: int) -> Artifact | None:
         """The newest other version of a model that served by that tick; None without one."""
@@ -175,12 +179,12 @@ class TickHistory:
             _ARTIFACT + "WHERE session = ? AND model = ? AND version <> ? AND serves_from <= ? ORDER BY serves_from DESC LIMIT 1",
             session, model, version, tick,
         )  # fmt: skip
-        return None if row is None else _artifact(row)
+        return self._artifact(row)
 
     def artifact_version(self, session: int, model: str, version: str) -> Artifact | None:
         """This version of a model; None where it is not stored."""
         row = self._first(_ARTIFACT + "WHERE session = ? AND model = ? AND version = ? ORDER BY id DESC LIMIT 1", session, model, version)
-        return None if row is None else _artifact(row)
+        return self._artifact(row)
 
     def fingerprint(self, tick: int) -> dict[str, str]:
         """The platform that a tick was decided on; raises NotStored."""
@@ -225,10 +229,13 @@ class TickHistory:
                 degraded=tuple(orjson.loads(row["degraded"])),
             )  # fmt: skip
 
+    def _artifact(self, row: RowMapping | None) -> Artifact | None:
+        if row is None:
+            return None
+        with self._undamaged():
+            recipe = recipe_from_json(row["recipe"]) if row["recipe"] else Recipe(row["model"])
+            return Artifact(**dict(row) | {"data": bytes(row["data"]), "columns": tuple(orjson.loads(row["columns"])), "recipe": recipe})
+
 
 def _session(row: RowMapping) -> StoredSession:
     return StoredSession(**dict(row) | {name: tuple(orjson.loads(row[name])) for name in ("symbols", "models", "horizons")})
-
-
-def _artifact(row: RowMapping) -> Artifact:
-    return Artifact(**dict(row) | {"data": bytes(row["data"]), "columns": tuple(orjson.loads(row["columns"]))})

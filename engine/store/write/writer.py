@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Table
 from engine.domain.decision import REGIMES
 from engine.domain.optimization import Action, ActionResult, Firing, Reading, Trial
 from engine.domain.ports import FeedInfo
+from engine.domain.recipe import recipe_to_json
 from engine.domain.state import State
 from engine.domain.tick import Artifact, Tick
 from engine.domain.trading_config import TradingConfig
@@ -125,7 +126,7 @@ class Writer:
         """Store a fitted model with its lineage. The same version again replaces the previous row."""
         row = (
             None, artifact.data_digest, artifact.model, artifact.version, artifact.trained_from, artifact.trained_to, artifact.rows, artifact.seconds,
-            to_json(artifact.columns), artifact.serves_from, session, now, artifact.data,
+            to_json(artifact.columns), artifact.serves_from, session, now, artifact.data, recipe_to_json(artifact.recipe),
         )  # fmt: skip
         with self._store.write() as connection:
             connection.exec_driver_sql("DELETE FROM artifacts WHERE session = ? AND version = ?", (session, artifact.version))

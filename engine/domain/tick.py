@@ -94,6 +94,7 @@ class Artifact(Record):
     columns: tuple[str, ...]  # (F,) of the training rows; those it was trained on are the recipe's
     serves_from: int  # tick
     recipe: Recipe = Recipe("")  # that it was trained with; the default recipe of `model` where none is given
+    origin: str = ""  # trigger of the training, with the number of the evolution that it belongs to; "" where unknown
 
     def __post_init__(self) -> None:
         Record.__post_init__(self)

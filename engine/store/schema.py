@@ -114,6 +114,7 @@ ARTIFACTS = Table(
     _key("id", Tick), _text("digest"), _text("model"), _text("version"), _whole("trained_from"), _whole("trained_to"), _whole("rows"),
     _real("seconds"), _text("columns"), _whole("serves_from"), _session(), _whole("trained_at"), _blob("data"),
     _text("recipe"),  # JSON, "" for the default recipe of the model, as in rows from before there were others
+    _text("origin"),  # trigger of the training, with the number of the evolution it belongs to; "" where unknown
     Index("uq_artifacts_session_version", "session", "version", unique=True), Index("ix_artifacts_digest", "digest"),
     Index("ix_artifacts_model_serves_from", "model", "serves_from"),
 )  # fmt: skip
@@ -150,7 +151,7 @@ EVOLUTIONS = Table(
 # At most write.evolution.MAX_POINTS for each evolution and horizon.
 CONTEST_POINTS = Table(
     "contest_points", METADATA,
-    _key("session", Integer()), _key("number", Integer()), _key("horizon", Integer()), _key("tick", Integer()), _real("r2_gain"),
+    _key("session", BigInteger()), _key("number", BigInteger()), _key("horizon", BigInteger()), _key("tick", BigInteger()), _real("r2_gain"),
     _real("not_better"), _real("not_worse"), _real("worse_than_margin"), _real("better_than_margin"), _real("threshold"),  # log e-values
     _whole("blocks"), _whole("clipped"), _whole("differing"), _real("differing_bps"),
     sqlite_with_rowid=False,
@@ -159,7 +160,7 @@ CONTEST_POINTS = Table(
 # The newest search for findings and the newest test for drift; the tick of each is in meta.
 FINDINGS = Table(
     "findings", METADATA,
-    _key("dimension", Text), _key("condition", Text), _key("horizon", Integer()), _key("measure", Text), _text("unit"),
+    _key("dimension", Text), _key("condition", Text), _key("horizon", BigInteger()), _key("measure", Text), _text("unit"),
     _real("estimate"), _real("low"), _real("high"), _whole("n"), _real("q"),
 )  # fmt: skip
 

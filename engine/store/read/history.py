@@ -19,11 +19,12 @@ from engine.store import codec, database
 from engine.store.errors import NotStored, StoreError, translate_errors
 
 _TICK = (
-    "SELECT t.tick, t.session, t.at, t.wall, t.digest, t.phase_digests, t.events, t.serving, t.degraded, t.account, k.data AS config, "
+    "SELECT t.tick, t.session, t.at, t.wall, t.digest, t.phase_digests, t.events, t.serving, t.shadows, t.degraded, t.account, k.data AS config, "
     "s.data AS snapshot FROM ticks t JOIN trading_configs k ON k.digest = t.config_digest JOIN market_snapshots s ON s.tick = t.tick "
 )
 _ARTIFACT = (
-    "SELECT digest AS data_digest, model, version, data, trained_from, trained_to, rows, seconds, columns, serves_from, recipe FROM artifacts "
+    "SELECT digest AS data_digest, model, version, data, trained_from, trained_to, rows, seconds, columns, serves_from, recipe, origin "
+    "FROM artifacts "
 )
 _SESSION = "SELECT id, identity, feed, label, symbols, interval_ns AS interval, models, horizons, settings, started_at FROM sessions "
 
@@ -60,6 +61,7 @@ class StoredTick(Record):
     phase_digests: tuple[str, ...]
     serving: tuple[str | None, ...]
     degraded: tuple[str, ...]  # names of phases
+    shadows: tuple[str, ...] = ()  # digests of the versions that predict without a vote
 
 
 class TickHistory:
@@ -226,7 +228,7 @@ class TickHistory:
                 events=tuple(Event(*event) for event in orjson.loads(row["events"])), account=codec.unpack(Account, row["account"]),
                 snapshot=codec.unpack(MarketSnapshot, row["snapshot"]), decisions_digest=row["digest"],
                 phase_digests=tuple(orjson.loads(row["phase_digests"])), serving=tuple(orjson.loads(row["serving"])),
-                degraded=tuple(orjson.loads(row["degraded"])),
+                degraded=tuple(orjson.loads(row["degraded"])), shadows=tuple(orjson.loads(row["shadows"] or "[]")),
             )  # fmt: skip
 
     def _artifact(self, row: RowMapping | None) -> Artifact | None:

@@ -20,7 +20,8 @@ FINDINGS_AT, DRIFT_AT = "findings", "drift"  # keys in meta, followed by the ses
 
 # The trigger may be older than the row's first tick, and its own tick may be pruned: then the bar time is that of the row's first tick.
 _UPSERT = """
-INSERT INTO evolutions (session, number, at, began, "trigger", detail, strategy, model, version, parent, state, evidence, threshold, decided_at, decided)
+INSERT INTO evolutions (session, number, at, began, "trigger", detail, strategy, model, version, parent, state, evidence, threshold,
+    decided_at, decided)
 VALUES (?1, ?2, coalesce((SELECT at FROM ticks WHERE tick = ?3 AND session = ?1), ?4), ?3, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,
     CASE WHEN ?14 IS NULL THEN NULL ELSE coalesce((SELECT at FROM ticks WHERE tick = ?14 AND session = ?1), ?4) END, ?14)
 ON CONFLICT (session, number) DO UPDATE SET detail = excluded.detail, strategy = excluded.strategy, version = excluded.version,
@@ -60,7 +61,9 @@ class EvolutionStatements:
         for number, horizon in [(int(row[1]), int(row[2])) for row in self.points]:
             self._thin(driver, number, horizon, MAX_POINTS, THINNED_POINTS)
         for number in self.decided:
-            horizons = driver.execute("SELECT DISTINCT horizon FROM contest_points WHERE session = ? AND number = ?", (self.session, number)).fetchall()
+            horizons = driver.execute(
+                "SELECT DISTINCT horizon FROM contest_points WHERE session = ? AND number = ?", (self.session, number)
+            ).fetchall()
             for (horizon,) in horizons:
                 self._thin(driver, number, horizon, DECIDED_POINTS, DECIDED_POINTS - 1)
         for key, table, statement, new_rows in (
@@ -80,11 +83,9 @@ class EvolutionStatements:
             driver.execute(_THIN, (*key, first, last, target))
 
 
-def build_statements(tick: Tick) -> EvolutionStatements | None:
-    """The rows of a tick's evolution; None where nothing evolves."""
-    report = tick.evolution
-    if report is None:
-        return None
+def build_statements(tick: Tick) -> EvolutionStatements:
+    """The rows of a tick's evolution, none where nothing evolves."""
+    report = tick.evolution or EvolutionReport()
     at, number = tick.inputs.at, tick.inputs.tick
     rows: list[Row] = [
         (
@@ -102,18 +103,6 @@ def build_statements(tick: Tick) -> EvolutionStatements | None:
     ]  # fmt: skip
     decided = tuple(row.number for row in report.rows if row.decided is not None)
     return EvolutionStatements(tick.session, number, at, rows, points, decided, _finding_rows(report), _drift_rows(report))
-
-
-def encode_shadows(report: EvolutionReport | None) -> str | None:
-    """The digests of the versions in shadow, as JSON; None for none."""
-    return to_json(report.shadows) if report is not None and report.shadows else None
-
-
-def encode_arms(report: EvolutionReport | None) -> str | None:
-    """The forecasts of the arms in single precision, as JSON by number; None for none."""
-    if report is None or not report.forecasts:
-        return None
-    return to_json({str(forecast.number): forecast.mean.astype(np.float32) for forecast in report.forecasts})
 
 
 def _finding_rows(report: EvolutionReport) -> list[Row] | None:

@@ -25,6 +25,22 @@ class TradingControls(Protocol):
     def switch_signal(self, signal: float, at: int, /) -> str:
         """Set the signal of the simulated market for the bars after `at` (ns UTC)."""
 
+    @property
+    def model_names(self) -> tuple[str, ...]:
+        """The places on the model axis."""
+
+    def list_versions(self, model: str, /) -> tuple[str, ...]:
+        """The versions of that place that are stored in this session, newest first."""
+
+    def promote_version(self, model: str, version: str, /) -> str:
+        """Let a challenger serve in its champion's place, whatever its contest says so far. Refuses a version that is in no contest."""
+
+    def revert_version(self, model: str, version: str, /) -> str:
+        """Let a stored version serve again. Refuses the one that serves, and one whose bytes are damaged."""
+
+    def request_search(self, model: str, strategy: str, /) -> str:
+        """Start the search for a challenger of that place. Refuses where as many race or are searched as may, or evolution is off."""
+
 
 class TradingArguments(Arguments, frozen=True, kw_only=True):
     """A command that changes the engine between two ticks."""

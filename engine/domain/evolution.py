@@ -168,9 +168,48 @@ class EvolutionState(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class EvolutionReport(Record):
-    """What the store saves of phase 10 at this tick."""
+class ArmForecast(Record):
+    """The ensemble's forecast with an arm's versions or blend in it, for the page of a decision."""
 
-    rows: tuple[EvolutionRow, ...]  # that this tick has changed
-    points: tuple[ContestPoint, ...]  # of every contest, every few ticks
-    shadows: tuple[str, ...]  # digests of the versions in shadow
+    number: int  # of the evolution
+    mean: Floats  # (H, S) as Forecast.mean: log return, in volatilities of the horizon; NaN where unknown
+
+
+@dataclass(frozen=True, slots=True)
+class FindingRow(Record):
+    """A condition under which the ensemble's forecasts are proved to be off, after control of the false discovery rate."""
+
+    dimension: str  # that the rows were grouped by: regime, hour, symbol, confidence or volatility
+    condition: str  # the group, in words: "volatile", "14:00 to 15:00 UTC", "BTC"
+    horizon: int  # bars
+    measure: str  # of the ensemble in the group, in words: "bias", "R² against other rows"
+    unit: str  # of the measure
+    estimate: float
+    low: float  # 95 % interval
+    high: float
+    n: int  # rows in the group
+    q: float  # p-value adjusted for all groups tested (Benjamini and Hochberg 1995)
+
+
+@dataclass(frozen=True, slots=True)
+class DriftRow(Record):
+    """The comparison of the recent distribution of a column with the one in training."""
+
+    subject: str  # inputs or target
+    column: str  # a feature, or the target by its horizon, such as "1 bar"
+    ks: float | None  # two-sample Kolmogorov-Smirnov distance; None where there is not enough data
+    q: float | None  # p-value adjusted for all columns tested
+    place: str  # where it shows: "all symbols", or the symbols with the largest distance
+    drifted: bool  # at the false discovery rate of the test
+
+
+@dataclass(frozen=True, slots=True)
+class EvolutionReport(Record):
+    """Everything of a tick's evolution that is stored for views and pages."""
+
+    rows: tuple[EvolutionRow, ...] = ()  # that this tick has changed
+    points: tuple[ContestPoint, ...] = ()  # of the running contests, every few ticks
+    forecasts: tuple[ArmForecast, ...] = ()  # at this tick
+    shadows: tuple[str, ...] = ()  # digests of the versions that predict without a vote at this tick
+    findings: tuple[FindingRow, ...] | None = None  # all that hold, where they were searched at this tick
+    drift: tuple[DriftRow, ...] | None = None  # of every column, where it was tested at this tick

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from engine.domain.decision import Fill, Outcome, Span
 from engine.domain.evidence import LiquidityForecastRow
+from engine.domain.evolution import EvolutionReport
 from engine.domain.market import Inputs, MarketSnapshot
 from engine.domain.orders import ExecutionRow
 from engine.domain.recipe import DEFAULT_RECIPE, Recipe
@@ -75,6 +76,7 @@ class Tick(Record):
     liquidity_forecast: tuple[LiquidityForecastRow, ...] = ()  # likewise
     execution: tuple[ExecutionRow, ...] = ()  # likewise
     machine: str | None = None  # JSON: readings of the machine at the decision; None where nothing was measured
+    evolution: EvolutionReport | None = None  # None where nothing evolves
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,7 @@ class Artifact(Record):
     columns: tuple[str, ...]  # (F,) of the training rows; those it was trained on are the recipe's
     serves_from: int  # tick
     recipe: Recipe = DEFAULT_RECIPE  # that it was trained with; the default recipe of `model` where none is given
+    origin: str = ""  # trigger of the training, with the number of the evolution that it belongs to; "" where unknown
 
     def __post_init__(self) -> None:
         Record.__post_init__(self)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from engine.domain.decision import EvolutionPlan, Forecast, MarketState, Predictions
-from engine.domain.evolution import ContestPoint, EvolutionReport
+from engine.domain.evolution import ArmForecast, ContestPoint, EvolutionReport
 from engine.domain.market import Inputs
 from engine.domain.model import Catalog
 from engine.domain.state import State
 from engine.evidence import blends, contest, scoring, succession
 from engine.evidence.scoring import ScoredForecasts
 from engine.evolution import arms, events, progress, triggers, verdicts
+from engine.evolution.arms import CHALLENGER
 from engine.evolution.progress import Progress
 
 REWEIGH_EVERY = 8  # ticks
@@ -39,8 +40,8 @@ def propose_evolution(
         points = contest.contest_points(evolution.contests, evolution.arms, inputs.config.horizons, count.astype(np.int64), moved)
         for place in range(len(evolution.arms)):
             now = now.report(progress.racing_row(now, place, catalog.names))
-    shadows = tuple(digest for arm in evolution.arms for digest in arm.digests)
-    return EvolutionPlan(now.state, now.instructions, EvolutionReport(now.rows, points, shadows))
+    forecasts = tuple(ArmForecast(arm.number, evolution.sums.pending[0, place]) for place, arm in enumerate(evolution.arms) if arm.kind == CHALLENGER)
+    return EvolutionPlan(now.state, now.instructions, EvolutionReport(now.rows, points, forecasts, predictions.shadow_digests))
 
 
 def propose_nothing(
@@ -49,7 +50,7 @@ def propose_nothing(
     """Fall back to no request; pending forecasts of the arms move on, and nothing is scored."""
     del predictions, forecast, market_state, inputs, state, catalog
     aged = Progress(learned).evolve(sums=arms.age_arms(learned.evolution.sums))
-    return EvolutionPlan(aged.state, (), EvolutionReport((), (), ()))
+    return EvolutionPlan(aged.state, (), EvolutionReport())
 
 
 def _learn_blends(now: Progress, scored: ScoredForecasts, inputs: Inputs, state: State) -> Progress:

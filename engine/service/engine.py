@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from dataclasses import replace
@@ -32,6 +31,7 @@ from engine.plugins import discover_plugins
 from engine.run import FallbackFailed, PhaseRunner, axis_lengths
 from engine.service import clock_skew, feeds, model_registry, session_controls, training
 from engine.service.challengers import Challengers
+from engine.service.version_controls import VersionControls
 from engine.service.windows import MarketWindow, TrainingRows
 from engine.settings import Settings, build_trading_config
 
@@ -50,7 +50,7 @@ class TickStore(Protocol):
     def remember(self, key: str, value: str) -> None: ...
 
 
-class Engine:
+class Engine(VersionControls):
     """The only owner of the state between ticks. For one thread at a time."""
 
     training_error: str | None = None  # models that the last training did not give, with the reasons
@@ -93,7 +93,7 @@ class Engine:
         self.challengers = Challengers(
             settings, self.config, self._model_names, training_pool, training.count_training_bars(settings, feed), is_limited=not waits_for_training
         )
-        self._postponed: list[Instruction] = []  # searches that wait until a tick is not late
+        self._postponed: list[Instruction] = []
         self.training_jobs: list[training.TrainingJob] = []
         self.trained_artifacts: list[Artifact] = []
         self._orders, self._events = tuple[Order, ...](), list[Event]()
@@ -145,7 +145,7 @@ class Engine:
             raise ValueError(f"{command.name} is not a trading command")
         if isinstance(arguments, Resume):
             self._lift_drawdown_stop(command.reason)
-        message = arguments.apply(self)
+        message = arguments.apply(self, command.reason)
         self._events.append(session_controls.build_command_event(command))
         return message
 
@@ -265,38 +265,15 @@ class Engine:
         return self._save(tick)
 
     def _carry_out(self, instructions: tuple[Instruction, ...], tick: int, ms: float) -> None:
-        """Carry out the instructions of a tick. A search is postponed while a tick takes more than half of its interval."""
+        """Carry out the instructions of a tick, which took `ms`."""
         for instruction in instructions:
             if instruction.kind == "retrain":
                 self._train(tick)
             elif instruction.kind in {"promote", "revert"}:
-                self._replace_versions(instruction.detail.split(","))
+                self.replace_versions(tuple(instruction.detail.split(",")))
             elif instruction.kind == "search":
                 self._postponed.append(instruction)
-        if not self.waits_for_training and ms > 500.0 * self.settings.tick_interval_seconds > 0.0:
-            return
-        self.challengers.config = self.config
-        for instruction in self._postponed:
-            began = json.loads(instruction.detail)["began"]
-            self._events += self.challengers.begin_search(instruction, began, self.rows, self.fitted_models, self.clock.tick())
-        self._postponed = []
-
-    def resume_challengers(self, find: Callable[[str], ServingModel | None], instructions: tuple[Instruction, ...]) -> None:
-        """Load the versions in shadow, repeat the searches under way, and put into service what the last tick has promoted."""
-        self._events += self.challengers.resume(self.state.evolution, self.rows, self.fitted_models, find, self.clock.tick())
-        for instruction in instructions:
-            if instruction.kind in {"promote", "revert"}:
-                self.challengers.remember(find(digest) for digest in instruction.detail.split(","))
-                self._replace_versions(instruction.detail.split(","))
-
-    def _replace_versions(self, digests: list[str]) -> None:
-        """Put versions in shadow into service; those that they replace go into shadow."""
-        versions = [self.challengers.shadows[digest] for digest in digests if digest in self.challengers.shadows]
-        fitted = list(self.fitted_models)
-        for version in versions:
-            fitted[self._model_names.index(version.place)] = version
-        self.challengers.remember(self.fitted_models)
-        self.serve(tuple(fitted))
+        self.begin_searches(ms, self.clock.tick())
 
     def _save_artifact(self, artifact: Artifact) -> None:
         if self._store is not None:
@@ -329,6 +306,7 @@ class Engine:
             liquidity_forecast=liquidity_forecast.liquidity_table(outcome.state.liquidity_forecast) if refresh else (),
             execution=execution_quality.execution_table(outcome.state.execution) if refresh else (),
             machine=self.read_machine(),
+            evolution=outcome.evolution,
         )
 
     def _save(self, tick: Tick) -> Tick:

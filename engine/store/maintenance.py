@@ -168,8 +168,11 @@ def _without_use(connection: Connection, artifacts: str, values: tuple[int, ...]
 
 
 def _served(connection: Connection, after: int) -> set[str]:
-    """Digests of the models that served a tick after that one."""
-    texts = connection.exec_driver_sql("SELECT DISTINCT serving FROM ticks WHERE tick > ?", (after,)).scalars()
+    """Digests of the models that served a tick after that one, or predicted at it in shadow."""
+    texts = connection.exec_driver_sql(
+        "SELECT DISTINCT serving FROM ticks WHERE tick > ?1 UNION SELECT DISTINCT shadows FROM ticks WHERE tick > ?1 AND shadows IS NOT NULL",
+        (after,),
+    ).scalars()
     return {digest for text in texts for digest in orjson.loads(text) if digest}
 
 

@@ -16,6 +16,7 @@ DAY = 24 * 3600 * 10**9
 ROWS_PER_TRANSACTION = 500  # rows deleted in one transaction: a few milliseconds
 _LOG_PAGES = 4000
 _MAX_INCIDENTS = 20_000
+MAX_EVOLUTIONS = 500
 _FILL = 0.9  # share of the limit that may be in use after pruning, at most
 
 
@@ -62,6 +63,7 @@ def prune_store(store: Store, now: int, policy: RetentionPolicy) -> PruneResult:
     pruned = [_drop(store, block) for block in _too_old(store, now - int(policy.days * DAY))] if policy.days is not None else []
     prune_optimizer_rows(store, now)
     _prune_incidents(store)
+    prune_evolutions(store)
     if exceeds_limit(store, policy):
         maintenance.fold_log(store)  # the log alone may exceed the limit
     if policy.bytes is not None and exceeds_limit(store, policy):
@@ -192,6 +194,22 @@ def _prune_incidents(store: Store) -> None:
             "DELETE FROM incidents WHERE until IS NOT NULL AND id <= (SELECT id FROM incidents ORDER BY id DESC LIMIT 1 OFFSET ?)",
             (_MAX_INCIDENTS,),
         )
+
+
+def prune_evolutions(store: Store) -> int:
+    """Delete the oldest evolutions, but for those not decided in the newest session, and the points of contests without one."""
+    oldest = "SELECT id FROM evolutions ORDER BY id DESC LIMIT 1 OFFSET ?"
+    undecided = "decided IS NULL AND session = (SELECT max(id) FROM sessions)"
+    with store.read() as connection:
+        if fetch_value(connection, oldest, (MAX_EVOLUTIONS,)) is None:
+            return 0
+        going = f"SELECT session, number FROM evolutions WHERE id <= ({oldest}) AND NOT ({undecided})"
+        numbers = connection.exec_driver_sql(going, (MAX_EVOLUTIONS,)).fetchall()
+    for key in numbers:
+        with store.write() as connection:
+            connection.exec_driver_sql("DELETE FROM contest_points WHERE session = ? AND number = ?", tuple(key))
+            connection.exec_driver_sql("DELETE FROM evolutions WHERE session = ? AND number = ?", tuple(key))
+    return len(numbers)
 
 
 def _shorten_readings(store: Store, limit: int) -> None:

@@ -68,6 +68,8 @@ TICKS = Table(
     _text("instructions"),  # [[kind, subject, detail]]
     _blob("account"),  # Inputs.account, bit for bit
     _text("machine", null=True),  # {reading: value} of the machine at the decision
+    _text("shadows", null=True),  # [digest] of the versions that predict without a vote; NULL for none
+    _text("arms", null=True),  # {number of the evolution: [H][S] forecast of the ensemble with that arm}; NULL for none
     Index("ix_ticks_at", "at"), Index("ix_ticks_wall", "wall"),
     Index("ix_ticks_warm", "tick", sqlite_where=text("warm = 1"), postgresql_where=text("warm = 1")),
     Index("ix_ticks_session_drawdown", "session", "drawdown"),
@@ -112,6 +114,7 @@ ARTIFACTS = Table(
     _key("id", Tick), _text("digest"), _text("model"), _text("version"), _whole("trained_from"), _whole("trained_to"), _whole("rows"),
     _real("seconds"), _text("columns"), _whole("serves_from"), _session(), _whole("trained_at"), _blob("data"),
     _text("recipe"),  # JSON, "" for the default recipe of the model, as in rows from before there were others
+    _text("origin"),  # trigger of the training, with the number of the evolution it belongs to; "" where unknown
     Index("uq_artifacts_session_version", "session", "version", unique=True), Index("ix_artifacts_digest", "digest"),
     Index("ix_artifacts_model_serves_from", "model", "serves_from"),
 )  # fmt: skip
@@ -135,6 +138,36 @@ LIQUIDITY_FORECAST = Table(
 )
 
 DECLINED = Table("declined", METADATA, _key("gate", Text), _whole("n"), _real("mean_bps"), _real("low"), _real("high"), _real("n_effective"))
+
+EVOLUTIONS = Table(
+    "evolutions", METADATA,
+    _key("id", Tick), _session(), _whole("number"), _whole("at"), _whole("began"),  # bar time and tick of the trigger
+    _text("trigger"), _text("detail"), _text("strategy"), _text("model"), _text("version"), _text("parent"), _text("state"), _text("verdict"),
+    _real("evidence"), _real("threshold"),  # e-values
+    _whole("decided_at", null=True), _whole("decided", null=True),  # bar time and tick of the verdict
+    Index("uq_evolutions_session_number", "session", "number", unique=True),
+)  # fmt: skip
+
+# At most write.evolution.MAX_POINTS for each evolution and horizon.
+CONTEST_POINTS = Table(
+    "contest_points", METADATA,
+    _key("session", BigInteger()), _key("number", BigInteger()), _key("horizon", BigInteger()), _key("tick", BigInteger()), _real("r2_gain"),
+    _real("not_better"), _real("not_worse"), _real("worse_than_margin"), _real("better_than_margin"), _real("threshold"),  # log e-values
+    _whole("blocks"), _whole("clipped"), _whole("differing"), _real("differing_bps"),
+    sqlite_with_rowid=False,
+)  # fmt: skip
+
+# The newest search for findings and the newest test for drift; the tick of each is in meta.
+FINDINGS = Table(
+    "findings", METADATA,
+    _key("dimension", Text), _key("condition", Text), _key("horizon", BigInteger()), _key("measure", Text), _text("unit"),
+    _real("estimate"), _real("low"), _real("high"), _whole("n"), _real("q"),
+)  # fmt: skip
+
+DRIFT = Table(
+    "drift", METADATA,
+    _key("subject", Text), _key("column", Text), _real("ks"), _real("q"), _text("place"), _whole("drifted"),
+)  # fmt: skip
 
 READINGS_RAW = Table(
     "readings_raw", METADATA,

@@ -69,23 +69,37 @@ CROSS JOIN json_each(d.regimes) r
 
 _SKILL = "SELECT scope, model, horizon, regime, r2, low, high, n, n_effective FROM skill"
 
-# The champion is the newest version that serves; a version that waits for its first tick is the challenger. Skill is that of the champion's model.
+# The champion serves at the newest tick; of a model that rests, it is the version that serves again. A challenger races in a contest or waits for its
+# first tick; any other version that predicts without a vote is a shadow. Skill is that of the champion's place.
 _MODELS = """
-WITH last AS (SELECT coalesce(max(tick), -1) AS tick FROM ticks),
+WITH last AS (SELECT coalesce(max(tick), -1) AS tick, coalesce(max(session), -1) AS session FROM
+         (SELECT tick, session FROM ticks ORDER BY tick DESC LIMIT 1)),
      now AS (SELECT coalesce(max(id), -1) AS session FROM sessions),
+     places AS (SELECT m.value AS model, json_extract(t.serving, '$[' || m.key || ']') AS digest
+         FROM ticks t JOIN last ON last.tick = t.tick JOIN sessions s ON s.id = t.session JOIN json_each(s.models) m),
+     shadows AS (SELECT d.value AS digest FROM ticks t JOIN last ON last.tick = t.tick JOIN json_each(t.shadows) d),
      ranked AS (
          SELECT a.*, CASE
              WHEN a.session <> now.session THEN 'retired'
-             WHEN a.serves_from > last.tick THEN 'challenger'
-             WHEN a.serves_from = (SELECT max(b.serves_from) FROM artifacts b
-                 WHERE b.model = a.model AND b.session = a.session AND b.serves_from <= last.tick) THEN 'champion'
-             ELSE 'retired' END AS role, now.session AS current
+             WHEN a.serves_from <= last.tick AND a.id = (SELECT b.id FROM artifacts b LEFT JOIN places p ON p.model = b.model
+                 WHERE b.model = a.model AND b.session = a.session AND b.serves_from <= last.tick AND b.digest = coalesce(p.digest, b.digest)
+                 ORDER BY b.serves_from DESC, b.id DESC LIMIT 1) THEN 'champion'
+             WHEN a.serves_from > last.tick OR EXISTS (SELECT 1 FROM evolutions e
+                 WHERE e.session = a.session AND e.version = a.version AND e.state IN ('training', 'racing')) THEN 'challenger'
+             WHEN a.digest IN (SELECT digest FROM shadows) THEN 'shadow'
+             ELSE 'retired' END AS role
          FROM artifacts a, last, now)
 SELECT r.model, r.version, r.role, r.trained_at, r.trained_from AS train_from, r.trained_to AS train_to, r.digest, k.r2, k.low, k.high, k.n
 FROM ranked r
 JOIN sessions s ON s.id = r.session
 LEFT JOIN skill k ON r.role = 'champion' AND k.scope = 'model' AND k.model = r.model AND k.regime = 'all'
     AND k.horizon = json_extract(s.horizons, '$[0]')
+"""
+
+_EVOLUTIONS = """
+SELECT id, at, "trigger", detail, strategy, model, nullif(version, '') AS version, nullif(parent, '') AS parent, state, evidence, threshold,
+       decided_at
+FROM evolutions
 """
 
 # The finest tier that covers each time: raw readings as long as they are stored, means of longer and longer buckets before that.
@@ -134,7 +148,7 @@ _COMMANDS = 'SELECT id, at, name, args, "by", reason, status, result FROM comman
 VIEWS: dict[str, dict[str, str]] = {  # by dialect
     "sqlite": {
         "v_decisions": _DECISIONS, "v_gates": _GATES, "v_votes": _VOTES, "v_spans": _SPANS, "v_fills": _FILLS, "v_positions": _POSITIONS,
-        "v_equity": _EQUITY, "v_regimes": _REGIMES, "v_skill": _SKILL, "v_models": _MODELS, "v_readings": _READINGS,
+        "v_equity": _EQUITY, "v_regimes": _REGIMES, "v_skill": _SKILL, "v_models": _MODELS, "v_evolutions": _EVOLUTIONS, "v_readings": _READINGS,
         "v_components": _COMPONENTS, "v_trials": _TRIALS, "v_actions": _ACTIONS, "v_alerts": _ALERTS, "v_commands": _COMMANDS,
         "v_incidents": _INCIDENTS, "v_liquidity_forecast": _LIQUIDITY_FORECAST, "v_declined": _DECLINED, "v_triggers": _TRIGGERS,
     },

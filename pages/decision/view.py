@@ -76,10 +76,21 @@ def draw(decision: DecisionDetails, *, following: bool = False) -> None:
         live.show_chart(charts.plot_votes(decision), key="votes", label="Forecast of every model and the ensemble by horizon")
         with st.expander("Votes as a table"):
             widgets.show_table(tables.VOTE_COLUMNS, tables.list_votes(decision), label="Forecast, reliability and weight of every model")
+        with st.expander("Challengers: the ensemble's forecast with each in its champion's place"):
+            show_arms(decision)
     with right:
         widgets.show_heading("Phases", f"decided in {units.format_ms(decision.ms)}; one colour per thread")
         live.show_chart(charts.plot_phases(decision), key="timeline", label="Start and length of the ten phases")
     show_context(decision, following=following)
+
+
+def show_arms(decision: DecisionDetails) -> None:
+    """Draw what the challengers in a contest would have changed."""
+    arms = cache.fetch_arm_forecasts(decision.tick, decision.symbol)
+    if not arms:
+        widgets.show_empty("no contest ran at this tick")
+        return
+    widgets.show_table(tables.ARM_COLUMNS, tables.list_arms(arms, decision.horizon), label="Forecast of the ensemble with each challenger")
 
 
 @st.fragment(run_every=5)

@@ -250,7 +250,7 @@ def _coverage(part: HorizonCalibration | None, level: float) -> Tile:
 
 def _serves_from(row: Any, tick: int) -> str:
     left = int(row.serves_from) - tick
-    return f"tick {int(row.serves_from):,}" + (f", in {units.format_count(left, 'bar')}" if row.role == "challenger" else "")
+    return f"tick {int(row.serves_from):,}" + (f", in {units.format_count(left, 'bar')}" if row.role == "challenger" and left > 0 else "")
 
 
 def _agreement(agreement: Agreement | None, version: str) -> Cell:

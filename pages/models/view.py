@@ -7,8 +7,8 @@ import streamlit as st
 from engine import units
 from engine.store.read.models import CalibrationReport
 from engine.store.read.status import SessionInfo
-from pages.models import charts, tables
-from pages.ui import cache, commands, live, reliability_chart, widgets
+from pages.models import charts, evolution, tables
+from pages.ui import cache, commands, evolution_text, live, reliability_chart, widgets
 from pages.ui.tables import render_table
 
 VERSIONS = 8  # of each model shown
@@ -22,7 +22,9 @@ def show_models() -> None:
             widgets.show_waiting("the first tick", "models make forecasts once they have been trained")
             widgets.rerun_on_change(cache.store_version())
             st.stop()
-        st.fragment(_show_live_part, run_every=4)(_select_horizon(status.session))
+        horizon = _select_horizon(status.session)
+        st.fragment(_show_live_part, run_every=4)(horizon)
+        evolution.show_evolution(status.session, horizon)
         widgets.show_heading("Versions", "serving, waiting for their first tick, and retired; newest first")
         _show_retrain_form()
         _show_versions()
@@ -45,6 +47,8 @@ def _show_live_part(horizon: int) -> None:
         if session is None or status.last is None:
             return
         skill, votes, calibration = cache.fetch_skill(), cache.fetch_votes(), cache.fetch_calibration()
+        evolved = cache.fetch_evolution(limit=evolution.HISTORY)
+        widgets.show_note(f"Evolution: {evolution_text.summarise_evolution(evolved.evolutions, evolved.standings)}; more below.")
         widgets.show_tiles(tables.build_model_tiles(status, skill, votes, cache.fetch_versions(VERSIONS), calibration, horizon), detail_lines=3)
         left, right = st.columns([7, 5], gap="medium")
         with left:

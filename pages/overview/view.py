@@ -8,10 +8,11 @@ from engine import units
 from engine.store.read.decisions import DecisionFilter
 from engine.store.read.status import SessionInfo
 from pages.overview import charts, tables
-from pages.ui import cache, equity_chart, live, skill, tiles, trading_tables, widgets
+from pages.ui import cache, equity_chart, evolution_text, live, skill, tiles, trading_tables, widgets
 
 STRIP = 120  # ticks
 LATEST = 16  # decisions
+EVOLUTIONS = 60  # newest, as on Models, so that both read them once
 GATES = 10  # rows of what bound and what was done
 
 
@@ -33,6 +34,8 @@ def show_overview() -> None:
         )
         proven, what = tiles.describe_drill(cache.fetch_last_drill(), cache.current_time())
         widgets.show_note(f"Safety drill ({what}): {proven}.")
+        evolved = cache.fetch_evolution(limit=EVOLUTIONS)
+        widgets.show_note(f"Evolution: {evolution_text.summarise_evolution(evolved.evolutions, evolved.standings)}.")
         left, right = st.columns([5, 7], gap="medium")
         with left:
             show_gate_shares(status.session)

@@ -20,12 +20,13 @@ from engine.report.savings import SavingsSummary
 from engine.service.clock import WallClock
 from engine.store import backtest_files, database
 from engine.store.backtest_files import StoredBacktest
-from engine.store.read import alerts, components, decision, decisions, market, models, optimizer, portfolio, resources, savings, timeline
+from engine.store.read import alerts, components, decision, decisions, evolution, market, models, optimizer, portfolio, resources, savings, timeline
 from engine.store.read import status as status_reader
 from engine.store.read.alerts import AlertOverview
 from engine.store.read.components import CleanRate, LatencyStats, Liveness
 from engine.store.read.decision import DecisionDetails
 from engine.store.read.decisions import DecisionFilter, GateCounts
+from engine.store.read.evolution import ArmForecastAtTick, EvolutionView
 from engine.store.read.live_ticks import TickCounts
 from engine.store.read.market import MarketHistory
 from engine.store.read.models import CalibrationReport
@@ -178,6 +179,18 @@ def fetch_version_agreement(versions: pd.DataFrame) -> dict[int, Agreement]:
 def fetch_inherited_share() -> float | None:
     """Return the share of the proven size that the serving versions may use; None where no skill is proven."""
     return _per_version(timeline.read_inherited_share)
+
+
+def fetch_evolution(*, limit: int) -> EvolutionView:
+    return _per_version(evolution.read_evolution_view, limit=limit)
+
+
+def fetch_contest(number: int) -> pd.DataFrame:
+    return _per_version(evolution.read_contest, number)
+
+
+def fetch_arm_forecasts(tick: int, symbol: str) -> tuple[ArmForecastAtTick, ...]:
+    return _per_version(evolution.read_arm_forecasts, tick, symbol)
 
 
 def fetch_declined_trades() -> pd.DataFrame:

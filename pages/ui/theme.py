@@ -65,6 +65,13 @@ STATES = {
     "champion": GOOD,
     "retired": NEUTRAL,
     "challenger": UP,
+    "shadow": NEUTRAL,
+    "training": NEUTRAL,
+    "racing": UP,
+    "promoted": GOOD,
+    "equivalent": NEUTRAL,
+    "inconclusive": NEUTRAL,
+    "reverted": HARM,
 }
 
 # Muted, so that buys and sells stand out.

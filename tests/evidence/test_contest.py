@@ -239,7 +239,7 @@ def test_a_mean_gain_that_rests_on_clipped_blocks_does_not_survive_clipping() ->
 def test_points_have_the_figures_of_their_contest() -> None:
     gains = by_block(np.array([1.0, -1.0, 1.0, -1.0, 1.0, 0.5, 0.5, 25.0]))
     contests = play(gains, power=2.0)
-    arm = Arm(7, "challenger", (0,), ("ridge-1-abcdef",), ("0" * 32,), "", "schedule", "tuning", 12, 0.025)
+    arm = Arm(7, "challenger", (0,), ("ridge-1-abcdef",), ("0" * 32,), "", "schedule", "", "tuning", "ridge-0", 12, 0.025)
     (point,) = contest.contest_points(contests, (arm,), (1,), np.array([[3]]), np.array([[np.nan]]))
     assert (point.number, point.horizon, point.blocks, point.clipped, point.differing, point.differing_bps) == (7, 1, 8, 1, 3, None)
     assert point.r2_gain == pytest.approx(27.0 / 16.0)

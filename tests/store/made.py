@@ -15,6 +15,7 @@ from engine.domain.trading_config import TradingConfig
 from engine.store import database
 from engine.store.inbox import Inbox
 from engine.store.write.writer import Writer
+from tests.store import made_evolution
 from tests.store.made_ticks import HORIZONS, MINUTE, MODELS, SECOND, SYMBOLS, WALL, Market, info, names
 
 __all__ = ["HORIZONS", "MINUTE", "MODELS", "SECOND", "SYMBOLS", "WALL", "Market", "info", "names"]
@@ -91,16 +92,19 @@ def begin(writer: Writer, market: Market, now: int = WALL) -> int:
     return market.session
 
 
-def filled(folder: Path, ticks: int = 240, symbols: tuple[str, ...] = SYMBOLS, *, holder: str | None = None) -> str:
+def filled(folder: Path, ticks: int = 240, symbols: tuple[str, ...] = SYMBOLS, *, holder: str | None = None, evolves: bool = True) -> str:
     """A store with ticks and everything else a page may show; gives its address."""
     url = empty(folder)
     writer = Writer(url, holder)
     market = Market(symbols)
     begin(writer, market)
+    if evolves:
+        made_evolution.save_versions(writer, market.session)
     for number in range(ticks):
         if number % 100 == 0:
             writer.save_artifact(artifact("ridge", number), market.session, WALL + number * 2 * SECOND)
-        writer.save(market.tick(degraded=(Phase.VALIDATION,) if number % 60 == 59 else ()))
+        tick = market.tick(degraded=(Phase.VALIDATION,) if number % 60 == 59 else ())
+        writer.save(replace(tick, evolution=made_evolution.report(number) if evolves else None))
     last = WALL + ticks * 2 * SECOND
     for step in range(60):
         writer.save_readings(readings(last - (60 - step) * 2 * SECOND))

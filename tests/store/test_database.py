@@ -33,6 +33,7 @@ CONTRACT = {
     "v_regimes": "tick, at, symbol, regime, probability",
     "v_skill": "scope, model, horizon, regime, r2, low, high, n, n_effective",
     "v_models": "model, version, role, trained_at, train_from, train_to, digest, r2, low, high, n",
+    "v_evolutions": "id, at, trigger, detail, strategy, model, version, parent, state, evidence, threshold, decided_at",
     "v_readings": "at, source, name, value, unit",
     "v_components": "component, state, since, last_error",
     "v_triggers": "id, at, rule, kind, metric, value, threshold, state",

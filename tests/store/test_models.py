@@ -39,7 +39,7 @@ def reader(url: str) -> Reader:
 @pytest.fixture
 def own(tmp_path: Path) -> Iterator[tuple[Reader, sqlite3.Connection]]:
     """A store of the test's own, with a connection that may write."""
-    url = filled(tmp_path, ticks=110)
+    url = filled(tmp_path, ticks=110, evolves=False)
     with closing(sqlite3.connect(tmp_path / "podium.db")) as store:
         yield Reader(url), store
 

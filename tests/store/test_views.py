@@ -142,7 +142,7 @@ def test_a_model_waits_serves_and_retires(tmp_path: Path) -> None:
     writer.save_artifact(made.artifact("ridge", 2, serves_from=5), 1, made.WALL)
     assert roles() == {"ridge-0": "champion", "ridge-2": "challenger"}
     for tick in market.ticks(2):
-        writer.save(tick)
+        writer.save(replace(tick, serving=(f"{2:032x}", *tick.serving[1:])))
     assert roles() == {"ridge-0": "retired", "ridge-2": "champion"}
     writer.begin_session("another", made.info(), made.MODELS, made.HORIZONS, "{}", {}, made.WALL)
     assert roles() == {"ridge-0": "retired", "ridge-2": "retired"}

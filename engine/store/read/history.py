@@ -19,11 +19,12 @@ from engine.store import codec, database
 from engine.store.errors import NotStored, StoreError, translate_errors
 
 _TICK = (
-    "SELECT t.tick, t.session, t.at, t.wall, t.digest, t.phase_digests, t.events, t.serving, t.degraded, t.account, k.data AS config, "
+    "SELECT t.tick, t.session, t.at, t.wall, t.digest, t.phase_digests, t.events, t.serving, t.shadows, t.degraded, t.account, k.data AS config, "
     "s.data AS snapshot FROM ticks t JOIN trading_configs k ON k.digest = t.config_digest JOIN market_snapshots s ON s.tick = t.tick "
 )
 _ARTIFACT = (
-    "SELECT digest AS data_digest, model, version, data, trained_from, trained_to, rows, seconds, columns, serves_from, recipe FROM artifacts "
+    "SELECT digest AS data_digest, model, version, data, trained_from, trained_to, rows, seconds, columns, serves_from, recipe, origin "
+    "FROM artifacts "
 )
 _SESSION = "SELECT id, identity, feed, label, symbols, interval_ns AS interval, models, horizons, settings, started_at FROM sessions "
 
@@ -60,6 +61,7 @@ class StoredTick(Record):
     phase_digests: tuple[str, ...]
     serving: tuple[str | None, ...]
     degraded: tuple[str, ...]  # names of phases
+    shadows: tuple[str, ...] = ()  # digests of the versions that predict without a vote
 
 
 class TickHistory:
@@ -186,6 +188,11 @@ class TickHistory:
         row = self._first(_ARTIFACT + "WHERE session = ? AND model = ? AND version = ? ORDER BY id DESC LIMIT 1", session, model, version)
         return self._artifact(row)
 
+    def list_versions(self, session: int, model: str) -> tuple[str, ...]:
+        """The versions of a model in a session, newest first."""
+        rows = self._rows("SELECT version FROM artifacts WHERE session = ? AND model = ? ORDER BY id DESC", session, model)
+        return tuple(row["version"] for row in rows)
+
     def fingerprint(self, tick: int) -> dict[str, str]:
         """The platform that a tick was decided on; raises NotStored."""
         row = self._first("SELECT fingerprint FROM runs WHERE first_tick <= ? ORDER BY id DESC LIMIT 1", tick)
@@ -226,7 +233,7 @@ class TickHistory:
                 events=tuple(Event(*event) for event in orjson.loads(row["events"])), account=codec.unpack(Account, row["account"]),
                 snapshot=codec.unpack(MarketSnapshot, row["snapshot"]), decisions_digest=row["digest"],
                 phase_digests=tuple(orjson.loads(row["phase_digests"])), serving=tuple(orjson.loads(row["serving"])),
-                degraded=tuple(orjson.loads(row["degraded"])),
+                degraded=tuple(orjson.loads(row["degraded"])), shadows=tuple(orjson.loads(row["shadows"] or "[]")),
             )  # fmt: skip
 
     def _artifact(self, row: RowMapping | None) -> Artifact | None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import orjson
 import pandas as pd
-from sqlalchemy import Connection
+from sqlalchemy import Connection, RowMapping
 
 from engine.domain.state import State
 from engine.evidence import selection_gain
@@ -28,7 +28,7 @@ __all__ = [
 WEIGHT_POINTS = 200  # of a chart of weights
 MAX_SYMBOLS = 24  # with votes on the page, at most
 MAX_VOTES_COMPARED = 800  # votes per model that are compared
-MAX_VERSIONS = 96  # newest versions that are read
+MAX_VERSIONS = 192  # newest versions that are read
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,24 +112,17 @@ def read_model_agreement(reader: Reader, place: int) -> pd.DataFrame:
 def read_versions(reader: Reader, *, limit: int) -> pd.DataFrame:
     """The newest versions of every model, up to `limit` of each, newest first, with their role at the newest tick.
 
-    role: champion (it serves), challenger (it waits for its first tick), retired.
+    role: champion (it serves), challenger (it races in a contest or waits for its first tick), shadow (it predicts without a vote), retired.
     """
     sql = """
-        SELECT id, model, version, digest, session, trained_at, trained_from, trained_to, rows, seconds, serves_from
+        SELECT id, model, version, digest, session, trained_at, trained_from, trained_to, rows, seconds, serves_from, recipe, origin, columns
         FROM artifacts ORDER BY id DESC LIMIT :limit"""
+    racing = "SELECT session, version FROM evolutions WHERE state IN ('training', 'racing') ORDER BY id DESC LIMIT :limit"
     with reader.reading() as connection:
-        last = fetch_first(connection, "SELECT tick, serving, session FROM ticks ORDER BY tick DESC LIMIT 1")
+        last = fetch_first(connection, "SELECT tick, serving, shadows, session FROM ticks ORDER BY tick DESC LIMIT 1")
         frame = fetch_frame(connection, sql, {"limit": MAX_VERSIONS})
-    tick, serving, session = (-1, set(), -1) if last is None else (int(last["tick"]), set(_loads(last["serving"]) or []), int(last["session"]))
-    roles, champions = [], set()
-    versions: Iterator[Any] = frame.itertuples(index=False)
-    for version in versions:
-        is_current = version.session == session
-        is_champion = is_current and version.serves_from <= tick and version.digest in serving and version.model not in champions
-        if is_champion:
-            champions.add(version.model)
-        roles.append("champion" if is_champion else "challenger" if is_current and version.serves_from > tick else "retired")
-    frame["role"] = roles
+        contestants = {(int(row["session"]), str(row["version"])) for row in fetch_all(connection, racing, limit=MAX_VERSIONS)}
+    frame["role"] = _roles(frame, last, contestants)
     newest: pd.DataFrame = frame.groupby("model", sort=False).head(limit)
     return newest.reset_index(drop=True)
 
@@ -161,6 +154,27 @@ def read_calibration(reader: Reader, tick: int) -> CalibrationReport | None:
     shares = {cell["horizon"]: cell["n_effective"] / cell["n"] for cell in skill if cell["n"] and cell["n_effective"]}
     checks = tuple(calibrate_horizon(state, place, horizon, shares.get(horizon)) for place, horizon in enumerate(horizons))
     return CalibrationReport(tick, int(row["at"]), checks, selection_gain.selection_gain_interval(state.selection_gain))
+
+
+def _roles(frame: pd.DataFrame, last: RowMapping | None, contestants: set[tuple[int, str]]) -> list[str]:
+    """The roles of versions, newest first, at the newest tick."""
+    if last is None:
+        return ["retired"] * len(frame)
+    tick, session = int(last["tick"]), int(last["session"])
+    serving, shadows = set(_loads(last["serving"]) or []), set(_loads(last["shadows"]) or [])
+    roles, champions = [], set()
+    versions: Iterator[Any] = frame.itertuples(index=False)
+    for version in versions:
+        if version.session != session:
+            roles.append("retired")
+        elif version.serves_from <= tick and version.digest in serving and version.model not in champions:
+            champions.add(version.model)
+            roles.append("champion")
+        elif version.serves_from > tick or (session, version.version) in contestants:
+            roles.append("challenger")
+        else:
+            roles.append("shadow" if version.digest in shadows else "retired")
+    return roles
 
 
 def _names(connection: Connection) -> tuple[tuple[str, ...], tuple[int, ...]]:

@@ -30,7 +30,7 @@ _ORDER = {
     "v_skill": "scope, model, horizon, regime", "v_models": "trained_at", "v_components": "component", "v_actions": "action", "v_readings": "at",
     "v_alerts": "id", "v_commands": "id", "v_trials": "id", "v_fills": "tick", "v_equity": "tick", "v_spans": "tick, start_ms",
     "v_gates": "tick, symbol, rung", "v_votes": "tick, symbol, horizon, model", "v_regimes": "tick, symbol, regime",
-    "v_incidents": "id", "v_triggers": "id", "v_liquidity_forecast": "measure", "v_declined": "gate",
+    "v_incidents": "id", "v_triggers": "id", "v_evolutions": "id", "v_liquidity_forecast": "measure", "v_declined": "gate",
 }  # fmt: skip
 _TIMELESS = frozenset({"v_liquidity_forecast", "v_declined", "v_skill", "v_actions", "v_components", "v_models", "v_votes", "v_spans"})
 _ALL_SYMBOLS = frozenset({"v_decisions", "v_gates", "v_votes", "v_fills", "v_positions", "v_regimes"})

@@ -11,6 +11,7 @@ import orjson
 from numpy.typing import NDArray
 
 from engine.domain.decision import ACTIONS, REGIMES, SPREAD_SOURCES, Fill, Outcome
+from engine.domain.evolution import EvolutionReport
 from engine.domain.gates import GateResults
 from engine.domain.incidents import INCIDENT_KINDS, NO_FAULT, DataFaults
 from engine.domain.market import Inputs
@@ -44,7 +45,7 @@ def build_tick_row(tick: Tick, config_digest: str) -> Row:
         outcome.predictions.verdict, to_json(outcome.forecast.weights), to_json({"low": sizes.skill_bound, "estimate": sizes.skill_estimate}),
         _spread_source(outcome), config_digest, to_json([[event.kind, event.subject, event.detail] for event in inputs.events]),
         to_json(tick.serving), to_json([[instruction.kind, instruction.subject, instruction.detail] for instruction in outcome.instructions]),
-        codec.pack(account), tick.machine,
+        codec.pack(account), tick.machine, _shadows(tick.evolution), _arms(tick.evolution),
     )  # fmt: skip
 
 
@@ -100,6 +101,18 @@ def build_declined_rows(tick: Tick) -> list[Row]:
 def build_liquidity_forecast_rows(tick: Tick) -> list[Row]:
     """The rows of `liquidity_forecast`."""
     return [(row.measure, row.r2, row.low, row.high, row.n, row.n_effective) for row in tick.liquidity_forecast]
+
+
+def _shadows(report: EvolutionReport | None) -> str | None:
+    """The digests of the versions in shadow; None for none."""
+    return to_json(report.shadows) if report is not None and report.shadows else None
+
+
+def _arms(report: EvolutionReport | None) -> str | None:
+    """The forecasts of the arms in single precision, by number; None for none."""
+    if report is None or not report.forecasts:
+        return None
+    return to_json({str(forecast.number): forecast.mean.astype(np.float32) for forecast in report.forecasts})
 
 
 def _spread_source(outcome: Outcome) -> str:

@@ -19,7 +19,7 @@ from engine.store import codec, maintenance, retention, schema
 from engine.store.connection import Store, build_insert, driver_connection, fetch_value
 from engine.store.errors import StoreError
 from engine.store.retention import PruneResult, RetentionPolicy
-from engine.store.write import alerts, components, counters, incidents, optimizer, readings, tick_rows
+from engine.store.write import alerts, components, counters, evolution, incidents, optimizer, readings, tick_rows
 from engine.store.write.tick_rows import to_json
 
 _TICK, _DECISION, _FILL, _SNAPSHOT, _CHECKPOINT, _SESSION, _RUN = (
@@ -98,6 +98,7 @@ class Writer:
             (schema.LIQUIDITY_FORECAST, tick_rows.build_liquidity_forecast_rows(tick)),
         )  # fmt: skip
         decisions, counts = tick_rows.build_decision_rows(tick, self._gate_names(tick)), counters.count_tick(tick)
+        evolved = evolution.build_statements(tick)
         snapshot = (number, tick.session, tick.snapshot.at, codec.pack(tick.snapshot), codec.pack(tick.training_row))
         state = codec.pack(tick.outcome.state) if tick.checkpoint else None
         with self._store.write() as connection:
@@ -117,6 +118,7 @@ class Writer:
                 driver.executemany(incidents.UPSERT_INCIDENT, changes)
             if tick.execution:
                 driver.execute(_META, (f"execution.{tick.session}", tick_rows.encode_execution(tick)))
+            evolved.execute(driver)
             for table, new_rows in tables:
                 _replace_rows(connection, table, new_rows)
         if tick.checkpoint and self._keep is not None:
@@ -127,6 +129,7 @@ class Writer:
         row = (
             None, artifact.data_digest, artifact.model, artifact.version, artifact.trained_from, artifact.trained_to, artifact.rows, artifact.seconds,
             to_json(artifact.columns), artifact.serves_from, session, now, artifact.data, recipe_to_json(artifact.recipe),
+            artifact.origin,
         )  # fmt: skip
         with self._store.write() as connection:
             connection.exec_driver_sql("DELETE FROM artifacts WHERE session = ? AND version = ?", (session, artifact.version))

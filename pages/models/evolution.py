@@ -1,0 +1,122 @@
+"""The section Evolution of the page Models: what races on what evidence, where recipes come from, drift, findings, and commands."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from engine.domain.evolution import SEARCHES
+from engine.store.read.evolution import StampedRows
+from engine.store.read.status import SessionInfo
+from pages.models import evolution_charts, evolution_tables
+from pages.ui import cache, commands, evolution_text, live, widgets
+from pages.ui.tables import render_table
+
+HISTORY = 60  # newest evolutions shown
+CONTEST_ROWS, LINEAGE_ROWS, DRIFT_ROWS, HISTORY_ROWS = 7, 9, 8, 8  # rows of a table that have room without scrolling
+VERSIONS_OFFERED = 16  # newest versions of each model in the form
+COMMANDS = ("promote", "revert", "search")
+RACE_ROOM = 390  # px for the chart of a contest with its choice
+
+
+def show_evolution(session: SessionInfo, horizon: int) -> None:
+    """Show the whole section."""
+    st.fragment(_show_live_part, run_every=4)(session, horizon)
+    _show_forms()
+
+
+def _show_live_part(session: SessionInfo, horizon: int) -> None:
+    with widgets.reading_store():
+        view = cache.fetch_evolution(limit=HISTORY)
+        evolutions, standings, lineage = view.evolutions, view.standings, view.lineage
+        widgets.show_heading("Evolution", "models change only where the change is proved better", term="evolution")
+        config = cache.fetch_config(cache.fetch_status())
+        with widgets.fixed_container("evolution_verdict", 56):
+            widgets.show_text(evolution_text.describe_evolution(evolutions, standings, config))
+        left, right = st.columns([7, 5], gap="medium")
+        with left:
+            _show_race(evolution_tables.select_contests(evolutions, standings), session)
+        with right:
+            widgets.show_heading("Lineage", "each recipe below the one that it was derived from", term="recipe")
+            rows = render_table(
+                evolution_tables.LINEAGE, evolution_tables.list_lineage(lineage), label="Recipes of the models", empty="no version yet"
+            )
+            live.show_live_table(rows, key="lineage", reserved=LINEAGE_ROWS, label="Recipes of the models")
+        widgets.show_heading("Champion and challengers", f"paired on the same ticks, {horizon} bar{'s' * (horizon != 1)} ahead", term="contest")
+        rows = render_table(
+            evolution_tables.CONTESTS, evolution_tables.list_contests(evolutions, standings, lineage, horizon), label="Contests",
+            empty="no contest has run yet",
+        )  # fmt: skip
+        live.show_live_table(rows, key="contests", reserved=CONTEST_ROWS, label="Contests")
+        _show_drift_and_findings(view.drift, view.findings)
+        widgets.show_heading("History of evolutions", "newest first, times of the market in UTC", term="evolution")
+        rows = render_table(
+            evolution_tables.HISTORY, evolution_tables.list_history(evolutions, standings), label="Evolutions", empty="no trigger has fired yet"
+        )
+        live.show_live_table(rows, key="evolutions", reserved=HISTORY_ROWS, label="Evolutions")
+
+
+def _show_race(contests: list[dict[str, object]], session: SessionInfo) -> None:
+    widgets.show_heading("Contest", "solid: evidence that it is better; dotted: that it is worse", term="e-value")
+    with widgets.fixed_container("race", RACE_ROOM):
+        names = {evolution_tables.name_contest(row): row for row in contests}
+        if not names:
+            widgets.show_empty("no contest has run yet: a challenger races once a trigger has led to a search")
+            return
+        chosen = st.selectbox("Contest", list(names), key="contest", label_visibility="collapsed")
+        row = names.get(str(chosen), contests[0])
+        points = cache.fetch_contest(int(str(row["number"])))
+        if points.empty:
+            widgets.show_empty("no figure of this contest is stored yet")
+            return
+        live.show_chart(evolution_charts.plot_race(points, session.horizons), key="race", label="Evidence of the contest over time by horizon")
+
+
+def _show_drift_and_findings(drift: StampedRows, findings: StampedRows) -> None:
+    left, right = st.columns([6, 6], gap="medium")
+    with left:
+        widgets.show_heading("Drift by column", evolution_tables.describe_stamp(drift, "recent rows against training,"), term="drift")
+        rows = render_table(evolution_tables.DRIFT, evolution_tables.list_drift(drift), label="Drift by column", empty="no test for drift yet")
+        live.show_live_table(rows, key="drift", reserved=DRIFT_ROWS, label="Drift by column")
+    with right:
+        widgets.show_heading("Findings", evolution_tables.describe_stamp(findings, "where forecasts are proved off,"), term="finding")
+        nothing = "no search for findings yet" if findings.tick is None else "no condition in which the forecasts are proved off"
+        rows = render_table(evolution_tables.FINDINGS, evolution_tables.list_findings(findings), label="Findings", empty=nothing)
+        live.show_live_table(rows, key="findings", reserved=DRIFT_ROWS, label="Findings")
+
+
+def _show_forms() -> None:
+    """Show forms that promote, revert and search, each with a reason."""
+    with widgets.reading_store():
+        versions = cache.fetch_versions(VERSIONS_OFFERED)
+        session = cache.fetch_status().session
+    if session is None:
+        return
+    widgets.show_heading("By hand", "promote a challenger, go back to a stored version, or search for a challenger")
+    reason = st.text_input(commands.REASON, key="reason_to_evolve", placeholder="why, for the record", max_chars=commands.MAX_REASON, width=420)
+    with st.container(horizontal=True, vertical_alignment="bottom", key="evolving"):
+        model = str(st.selectbox("Model", list(session.models), key="evolving_model", width=220))
+        own = versions[versions["model"] == model]
+        names = {f"{row['version']}, {row['role']}": str(row["version"]) for row in own.to_dict("records") if row["role"] != "champion"}
+        version = names.get(str(st.selectbox("Version", list(names), key="evolving_version", width=280, placeholder="no other version is stored")))
+        for label, name, icon, help_text in (
+            ("Promote", "promote", ":material/arrow_upward:", "Let this challenger serve now, before its contest is decided"),
+            ("Revert", "revert", ":material/undo:", "Let this stored version serve again"),
+        ):
+            if st.button(label, icon=icon, help=help_text, disabled=version is None):
+                commands.submit_with_reason(name, {"model": model, "version": version or ""}, reason)
+        strategy = str(st.selectbox("Strategy", list(SEARCHES), key="evolving_strategy", width=200))
+        if st.button("Search", icon=":material/search:", help="Search for a challenger of this model now, in another process"):
+            commands.submit_with_reason("search", {"model": model, "strategy": strategy}, reason)
+    commands.show_answer("evolving")
+    _show_last_command()
+
+
+@st.fragment(run_every=3)
+def _show_last_command() -> None:
+    """Show the newest command of the forms with its result."""
+    with widgets.reading_store(), widgets.fixed_container("evolving_result", 48):
+        newest = max(
+            (frame.iloc[0] for name in COMMANDS if len(frame := cache.fetch_commands(limit=1, name=name))), key=lambda row: row["id"], default=None
+        )
+        if newest is not None:
+            widgets.show_note(evolution_tables.describe_command(newest))

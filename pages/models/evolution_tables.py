@@ -1,0 +1,170 @@
+"""The tables of evolution: contests, lineage, drift, findings and history."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pandas as pd
+
+from engine import units
+from engine.store.read.evolution import RecipeNode, StampedRows
+from pages.ui import command_table, evolution_text, theme
+from pages.ui.forest_plot import finite_or_none, iterate_rows
+from pages.ui.tables import Cell, Column, TableRow
+
+WHEN = "%m-%d %H:%M"
+CONTESTS = (
+    Column("Version", nowrap=True), Column("State", term="state of an evolution"), Column("Recipe", full_width=True),
+    Column("Better", right=True, term="e-value"), Column("Worse", right=True, term="e-value"), Column("Gain in R²", right=True, term="gain"),
+    Column("Blocks", right=True, term="block"), Column("Clipped", right=True), Column("Differing forecasts", right=True, term="differing forecasts"),
+    Column("Move in its direction, bps", right=True, term="differing forecasts"),
+)  # fmt: skip
+LINEAGE = (Column("Recipe", term="recipe"), Column("State", term="state of an evolution"), Column("Versions", right=True))
+DRIFT = (
+    Column("Column", nowrap=True), Column("KS", right=True, term="Kolmogorov-Smirnov distance"), Column("q", right=True, term="q-value"),
+    Column("Where", full_width=True),
+)  # fmt: skip
+FINDINGS = (Column("Finding", full_width=True, term="finding"),)
+HISTORY = (
+    Column("When", nowrap=True), Column("Trigger", full_width=True, term="trigger of an evolution"), Column("Strategy"), Column("Model"),
+    Column("Version"), Column("State", term="state of an evolution"), Column("E-value", right=True), Column("Training time", right=True),
+)  # fmt: skip
+
+
+def list_contests(evolutions: pd.DataFrame, standings: pd.DataFrame, lineage: tuple[RecipeNode, ...], horizon: int) -> list[TableRow]:
+    """List each contest of the session that races or is the newest decided: the champion, then its challenger with its figures at the horizon."""
+    words = {node.newest: _describe_node(node, lineage) for node in lineage}
+    points = {int(point.number): point for point in iterate_rows(standings[standings["horizon"] == horizon])} if len(standings) else {}
+    lines = []
+    for row in select_contests(evolutions, standings):
+        number = int(row["number"])
+        if row["parent"]:
+            parent = (Cell(str(row["parent"])), _state("champion"), words.get(str(row["parent"]), ""))
+            lines.append(TableRow(f"{number} champion", (*parent, *("",) * (len(CONTESTS) - 3))))
+        name = row["version"] or row["strategy"]
+        challenger = (
+            Cell(f"\N{RIGHTWARDS ARROW} {name}" if row["parent"] else str(name)),
+            _state(str(row["state"])),
+            words.get(str(row["version"]), ""),
+        )
+        lines.append(TableRow(f"{number} challenger", (*challenger, *_figures(points.get(number))), highlighted=row["state"] == "racing"))
+    return lines
+
+
+def select_contests(evolutions: pd.DataFrame, standings: pd.DataFrame) -> list[dict[Any, Any]]:
+    """Return the contests of the session that race, newest first, then the newest decided ones with points."""
+    if evolutions.empty:
+        return []
+    with_points = set(standings["number"].tolist()) if len(standings) else set()
+    current = evolutions[evolutions["is_current"] == 1].to_dict("records")
+    racing = [row for row in current if row["state"] == "racing"]
+    return racing + [row for row in current if row["state"] != "racing" and row["number"] in with_points][:2]
+
+
+def name_contest(row: dict[Any, Any]) -> str:
+    """Return what a list of contests calls one."""
+    subject = row["version"] or (f"{row['strategy']} of {row['model']}" if row["model"] != evolution_text.EVERY_MODEL else row["strategy"])
+    return f"{row['number']}: {subject}, {row['state']}"
+
+
+def list_lineage(lineage: tuple[RecipeNode, ...]) -> list[TableRow]:
+    """List the recipes as a tree: each below the recipe that it was derived from."""
+    lines = []
+    for node in lineage:
+        indent = "\N{NO-BREAK SPACE}" * (4 * (node.depth - 1)) + "\N{BOX DRAWINGS LIGHT UP AND RIGHT} " if node.depth else ""
+        name = f"{node.place}: " if not node.depth else ""
+        small = node.newest + (f", {node.origin}" if node.origin else "")
+        cells = (Cell(f"{indent}{name}{_describe_node(node, lineage)}", small=small), _state(node.state), f"{node.versions:,}")
+        lines.append(TableRow(f"{node.place} {node.recipe.id}", cells, highlighted=node.state in evolution_text.OPEN))
+    return lines
+
+
+def list_drift(drift: StampedRows) -> list[TableRow]:
+    """List the columns, those that drifted first."""
+    lines = []
+    for row in iterate_rows(drift.rows):
+        name = row.column if row.subject == "inputs" else f"{row.subject}, {row.column}"
+        cells = (
+            Cell(name, theme.WARNING if row.drifted else theme.NEUTRAL, small="drifted" if row.drifted else ""),
+            units.format_number(finite_or_none(row.ks), 2, missing=units.NOT_ENOUGH), format_q(finite_or_none(row.q)), row.place,
+        )  # fmt: skip
+        lines.append(TableRow(f"{row.subject} {row.column}", cells, highlighted=bool(row.drifted)))
+    return lines
+
+
+def list_findings(findings: StampedRows) -> list[TableRow]:
+    """List each finding as a sentence with its n and interval."""
+    return [TableRow(f"{row.dimension} {row.condition} {row.horizon} {row.measure}", (describe_finding(row),)) for row in iterate_rows(findings.rows)]
+
+
+def describe_finding(row: Any) -> str:
+    """Describe where the ensemble is off, by how much, and how sure that is."""
+    digits = 3 if abs(row.estimate) < 0.1 else 1
+    value = units.format_number(finite_or_none(row.estimate), digits, row.unit, signed=True)
+    interval = units.format_interval(finite_or_none(row.low), finite_or_none(row.high), digits, row.unit)
+    sure = f"95 %: {interval}, n={int(row.n):,}, q {format_q(finite_or_none(row.q))}"
+    where = f"{row.dimension[:1].upper()}{row.dimension[1:]} {row.condition}, {units.format_count(int(row.horizon), 'bar')}"
+    return f"{where}: {row.measure} {value} ({sure})"
+
+
+def describe_stamp(stamped: StampedRows, what: str) -> str:
+    """Describe when the newest search or test was."""
+    return f"{what} at tick {stamped.tick:,}" if stamped.tick is not None else ""
+
+
+def list_history(evolutions: pd.DataFrame, standings: pd.DataFrame) -> list[TableRow]:
+    """List the evolutions, newest first."""
+    lines = []
+    for row in iterate_rows(evolutions):
+        evidence = evolution_text.count_evidence({name: getattr(row, name) for name in ("number", "state", "evidence")}, standings)
+        threshold = f"of {units.format_quantity(row.threshold)}" if units.is_known(row.threshold) and evidence is not None else ""
+        decided = "" if pd.isna(row.decided_at) else units.format_time(int(row.decided_at), WHEN)
+        cells = (
+            units.format_time(int(row.at), WHEN), Cell(row.trigger, small=row.detail), row.strategy, row.model, row.version or units.MISSING,
+            Cell(row.state, theme.state_colour(row.state), small=decided),
+            Cell(evolution_text.format_e_value(evidence), small=threshold), units.format_duration(finite_or_none(row.seconds)),
+        )  # fmt: skip
+        lines.append(TableRow(str(row.id), cells, highlighted=row.state in evolution_text.OPEN and bool(row.is_current)))
+    return lines
+
+
+def describe_command(command: pd.Series) -> str:
+    """Describe the newest command of the section, with its result."""
+    result = command_table.describe_result(command["result"]) or "waiting for the engine"
+    return f"Last {command['name']}, {units.format_time(int(command['at']))} UTC by {command['by']}: {command['reason']}. Result: {result}."
+
+
+def format_q(value: float | None) -> str:
+    """Format a q-value; a very small one as below a bound."""
+    if value is None:
+        return units.MISSING
+    return "under 0.0001" if value < 1e-4 else units.format_number(value, 4 if value < 1e-3 else 3 if value < 0.1 else 2)
+
+
+def _describe_node(node: RecipeNode, lineage: tuple[RecipeNode, ...]) -> str:
+    parent = next((other.recipe for other in lineage if other.place == node.place and other.recipe.id == node.recipe.parent), None)
+    words = evolution_text.describe_recipe(node.recipe, parent, node.columns)
+    return f"{node.recipe.model}, {words}" if parent is None and node.recipe.model != node.place else words
+
+
+def _state(word: str) -> Cell:
+    return Cell(word, theme.state_colour(word))
+
+
+def _figures(point: Any) -> tuple[Cell | str, ...]:
+    if point is None:
+        return (Cell(units.NOT_ENOUGH), *("",) * 6)
+    better, worse = (evolution_text.format_e_value(_exp(value)) for value in (point.not_better, point.not_worse))
+    bar = _exp(point.threshold)
+    gain = units.format_percent(finite_or_none(point.r2_gain), 3, signed=True, missing=units.NOT_ENOUGH)
+    move = units.format_number(finite_or_none(point.differing_bps), 1, signed=True, missing=units.NOT_ENOUGH)
+    return (
+        Cell(better, small="" if bar is None else f"of {units.format_quantity(bar)}"), worse, gain,
+        *(f"{int(count):,}" for count in (point.blocks, point.clipped, point.differing)), move,
+    )  # fmt: skip
+
+
+def _exp(value: float | None) -> float | None:
+    known = finite_or_none(value)
+    return None if known is None else math.exp(min(known, 700.0))

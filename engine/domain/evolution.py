@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from engine.domain.evidence import SkillSums
 from engine.domain.record import Floats, Ints, Record
 
 TRIGGERS = (
@@ -85,3 +86,31 @@ class ContestPoint(Record):
     clipped: int
     differing: int  # forecasts whose direction differs from the serving ensemble's
     differing_bps: float | None  # mean move in the arm's direction over those, before costs; None without any
+
+
+# Signals: what may trigger an evolution (see evidence.decline, drift, expected_loss and findings).
+
+
+@dataclass(frozen=True, slots=True)
+class DeclineState(Record):
+    """The e-detector of a performance decline at each of H horizons, with B wagers; J blocks are recent."""
+
+    log_detector: Floats  # (H, B) log of the Shiryaev-Roberts sum of e-processes, by wager; -inf before the first bet
+    open_gain: Floats  # (H,) of the current block: y^2 - (y - f)^2, a mean over symbols, summed over ticks
+    open_power: Floats  # (H,) squared targets of the current block, likewise
+    open_ticks: Floats  # (H,) scored in the current block
+    recent: Floats  # (J, 2, H) gain and power of the newest closed blocks, newest first; NaN where there is none yet
+    earlier: SkillSums  # (1, H, 1) over the closed blocks before those
+
+
+@dataclass(frozen=True, slots=True)
+class DeclineFigures(Record):
+    """The performance decline of one horizon in figures, None while there are too few blocks."""
+
+    horizon: int  # bars
+    earlier_r2: float | None  # out-of-sample R2 over the blocks before the recent ones
+    recent_r2: float | None  # over the recent blocks
+    required_r2: float | None  # the least R2 that is no decline; None while the earlier skill is not enough to lose
+    e_value: float  # of the detector; a decline is signalled where it reaches the threshold
+    threshold: float
+    blocks: int  # behind the earlier R2

@@ -114,3 +114,29 @@ class DeclineFigures(Record):
     e_value: float  # of the detector; a decline is signalled where it reaches the threshold
     threshold: float
     blocks: int  # behind the earlier R2
+
+
+@dataclass(frozen=True, slots=True)
+class DriftRow(Record):
+    """The comparison of one column's recent distribution with that of the rows which the serving models were trained on."""
+
+    column: str  # a feature, or "target.3" for the target of 3 bars, "target.3 squared" for its square
+    distance: float  # largest difference of the two distribution functions (Kolmogorov and Smirnov)
+    p: float  # of such a distance without any drift, given the autocorrelation and the dependence of symbols
+    q: float  # the least false-discovery rate at which it is a discovery (Benjamini and Hochberg)
+    drifted: bool
+    reference_n: float  # effective number of independent rows
+    recent_n: float
+    quintile: int  # 1 to 5 of the reference, the one whose share of rows has changed most
+    change: float  # of that share, which is 0.2 in the reference unless values are tied
+
+
+@dataclass(frozen=True, slots=True)
+class DriftReport(Record):
+    """All columns that could be judged, those with the smallest p first."""
+
+    reference: tuple[int, int]  # first and last tick
+    recent: tuple[int, int]
+    inputs: tuple[DriftRow, ...]
+    targets: tuple[DriftRow, ...]
+    unjudged: tuple[str, ...]  # columns whose recent rows are too few, or too persistent, to tell drift from chance

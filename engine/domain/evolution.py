@@ -140,3 +140,32 @@ class DriftReport(Record):
     inputs: tuple[DriftRow, ...]
     targets: tuple[DriftRow, ...]
     unjudged: tuple[str, ...]  # columns whose recent rows are too few, or too persistent, to tell drift from chance
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedLossState(Record):
+    """The regression of a forecast's loss on C public conditions at the forecast, at each of H horizons; L is the longest horizon.
+
+    A loss is 1 - gain / usual power, so that 1 is as good as no forecast and 1 - R2 is the mean.
+    """
+
+    moments: Floats  # (H, C + 2, C + 2) discounted products of 1, the conditions and the loss
+    power: Floats  # (H, 2) discounted sum of squared targets, and ticks
+    slopes: Floats  # (H, C + 1) in force: the expected loss at mean conditions, then what a standard deviation of each condition adds
+    waiting_conditions: Floats  # (L, C) of the pending forecasts, newest first; NaN where there is none
+    waiting: Floats  # (L, 2, H) expected and usual loss as known at the forecast, newest first; NaN where not known
+    skill: SkillSums  # (1, H, 1) of the expected loss against the usual
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedLossFigures(Record):
+    """The expected loss of the pending forecasts of one horizon, None while not known."""
+
+    horizon: int  # bars
+    expected: float | None  # mean over the forecasts whose horizon has not passed; above 1 they are expected to do harm
+    usual: float | None  # mean so far
+    r2: float | None  # of the expected loss against the usual, out of sample
+    low: float | None  # its 95 % confidence sequence
+    high: float | None
+    n: int  # blocks behind it
+    proved: bool  # the expected loss is better than the usual

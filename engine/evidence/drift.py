@@ -2,10 +2,10 @@
 
 The distance is that of Kolmogorov and Smirnov on the reference's 40-quantiles. Its textbook p-value assumes independent rows, but rows of one tick
 move together and columns are autocorrelated. The counts of rows below each quantile are therefore summed over blocks of ticks, all symbols together;
-the variance of a count is that of the blocks plus twice the covariance of neighbours (the flat-top kernel of Politis and Romano 1995). Its ratio to
-the variance of independent rows gives the effective number of rows. The p-value is the tail of the largest of these correlated counts: Kolmogorov's
-where rows are independent, close to that of a single normal variable where a column moves slowly. Discoveries are those of Benjamini and Hochberg
-(1995), for inputs and targets apart.
+the variance of a count is that of the blocks plus twice the covariance of neighbours, and of blocks farther apart, which is taken to fall
+geometrically from there. Its ratio to the variance of independent rows gives the effective number of rows. The p-value is the tail of the largest of
+these correlated counts: Kolmogorov's where rows are independent, close to that of a single normal variable where a column moves slowly. Discoveries
+are those of Benjamini and Hochberg (1995), for inputs and targets apart.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MIN_EFFECTIVE = 5.0  # effective rows, recent
 MAX_CORRELATION = 0.5  # of neighbouring blocks: beyond it a column is too persistent for blocks of this length
 DETERMINISTIC = ("calendar.",)  # columns that are functions of the time: they "drift" by nature
 MAX_ROWS = 15  # of the JSON, for each of inputs and targets
-FREEDOM = 0.75  # degrees of freedom of a flat-top estimate by block
+FREEDOM = 0.75  # degrees of freedom by block, as of a flat-top kernel over neighbours (Politis and Romano 1995)
 EDGE_ROWS = 4_000  # of the reference, about, that the quantiles are taken of
 
 
@@ -165,7 +165,7 @@ def _moments(counts: list[Floats]) -> tuple[int, float, Floats, Floats]:
     covariance (BINS - 2,) of neighbouring edges.
 
     Both samples are taken together, each about its own mean, which takes out of both sums what one block contributes. The correlation of neighbouring
-    blocks enters as one factor for all edges, which varies less than one for each.
+    blocks enters as one factor for all edges, which varies less than one for each; that of blocks farther apart is taken to fall geometrically.
     """
     within, across, blocks, variance, covariance = 0.0, 0.0, 0, np.zeros(BINS - 1), np.zeros(BINS - 2)
     for part in counts:
@@ -177,9 +177,10 @@ def _moments(counts: list[Floats]) -> tuple[int, float, Floats, Floats]:
         covariance += (residual[:, 1:] * residual[:, :-1]).sum(axis=0)
         blocks += len(part)
     lost = 2.0 / max(blocks - 2, 1)  # by each mean
-    neighbours = max(across / max(within, 1e-300) + lost, 0.0)
-    factor = (1.0 + lost) * (1.0 + 2.0 * neighbours) / sum(float(part.sum()) for part in counts)
-    return blocks, neighbours, variance * factor, covariance * factor
+    correlation = max(across / max(within, 1e-300) + lost, 0.0)
+    later = correlation / (1.0 - min(correlation, MAX_CORRELATION))
+    factor = (1.0 + lost) * (1.0 + 2.0 * later) / sum(float(part.sum()) for part in counts)
+    return blocks, correlation, variance * factor, covariance * factor
 
 
 def _rows(figures: dict[str, Figures | None]) -> tuple[DriftRow, ...]:

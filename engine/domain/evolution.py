@@ -169,3 +169,38 @@ class ExpectedLossFigures(Record):
     high: float | None
     n: int  # blocks behind it
     proved: bool  # the expected loss is better than the usual
+
+
+@dataclass(frozen=True, slots=True)
+class FindingsState(Record):
+    """What is known of biases, by C cells (regimes, hours of day, confidence, volatility, symbols), H horizons and B wagers; L = longest horizon."""
+
+    waiting_code: Ints  # (L, H, S) regime + 4 x volatility band + 12 x confidence band of the pending forecasts, newest first; -1 without any
+    waiting_hour: Ints  # (L,) band of three hours at the forecast
+    scores: SkillSums  # (2, H, C) gain over power, and y - f over rows
+    open_sums: Floats  # (2, H, C) gain and y - f of the current block of the bets
+    squares: Floats  # (2, H, C) sum of their squares over closed blocks
+    blocks: Floats  # (2, H, C) closed with rows in the cell
+    log_wealth: Floats  # (3, H, C, B) log capital of the bets on each of FINDING_KINDS, by wager
+    held: Ints  # (3, H, C) looks in a row at which it was a discovery
+
+
+FINDING_KINDS = ("too bold", "too low", "too high")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding(Record):
+    """A condition under which forecasts are biased."""
+
+    condition: str  # regime, hour, confidence, volatility or symbol
+    value: str  # such as "03-06 UTC"
+    horizon: int  # bars
+    kind: str  # of FINDING_KINDS: gains below 0, or y - f above or below 0 on average
+    estimate: float  # R2 for "too bold", else the mean of y - f in volatilities
+    low: float | None  # its 95 % confidence sequence, of this cell alone; None with fewer than 15 blocks
+    high: float | None
+    n: int  # forecasts
+    e_value: float
+    threshold: float  # that made it a discovery
+    held_ticks: int  # since when it has been a discovery without a break
+    text: str  # in words

@@ -132,7 +132,8 @@ def _compare(reference: Floats, recent: Floats, reference_block: Ints, recent_bl
     """Compare two samples whose rows belong to blocks; None where the effective rows are too few."""
     if len(reference) < BINS or len(recent) < BINS:
         return None
-    edges = np.quantile(reference[:: 1 + len(reference) // EDGE_ROWS], np.arange(1, BINS) / BINS, method="inverted_cdf")
+    ordered = np.sort(reference[:: 1 + len(reference) // EDGE_ROWS])
+    edges = ordered[(np.arange(1, BINS) * len(ordered) + BINS - 1) // BINS - 1]
     counts = [_count(sample, block, edges) for sample, block in ((reference, reference_block), (recent, recent_block))]
     rows, below = [float(part.sum()) for part in counts], [part.sum(axis=0).cumsum()[:-1] for part in counts]
     before, after = (part / total for part, total in zip(below, rows, strict=True))
@@ -154,7 +155,7 @@ def _compare(reference: Floats, recent: Floats, reference_block: Ints, recent_bl
 
 def _count(sample: Floats, block: Ints, edges: Floats) -> Floats:
     """(blocks, BINS) rows by block and bin; blocks without any row are left out."""
-    bins = np.searchsorted(edges, sample, side="left")
+    bins = np.where(np.isinf(sample), BINS - 1, np.searchsorted(edges, sample, side="left"))
     count = int(block.max()) + 1
     table = np.bincount(block * BINS + bins, minlength=count * BINS).reshape(count, BINS)
     return np.asarray(table[table.any(axis=1)], dtype=np.float64)

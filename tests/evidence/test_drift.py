@@ -126,6 +126,21 @@ def test_the_columns_that_shift_are_discovered_with_the_part_that_changed() -> N
     assert [row.p for row in report.inputs] == sorted(row.p for row in report.inputs)
 
 
+def test_columns_that_are_blank_for_a_part_of_the_time_are_judged_by_that_part() -> None:
+    draw = np.random.default_rng(12)
+    x = autoregression(0.0, REFERENCE + RECENT, 3, 12)
+    x[:, :, 0] = np.nan  # always
+    x[:, :, 1:][draw.random((*x.shape[:2], 2)) < 0.5] = np.nan
+    x[REFERENCE:, :, 2] = np.where(draw.random(x[REFERENCE:, :, 2].shape) < 0.4, np.nan, x[REFERENCE:, :, 2])  # 70 %
+    report = compare(x)
+    assert report.unjudged == ("c.0",)
+    rows = {row.column: row for row in report.inputs}
+    assert not rows["c.1"].drifted
+    assert rows["c.2"].drifted
+    assert rows["c.2"].distance == pytest.approx(0.2, abs=0.05)
+    assert (rows["c.2"].quintile, rows["c.2"].change > 0.1) == (5, True)
+
+
 def test_a_target_that_widens_is_a_drift_of_its_square() -> None:
     y = autoregression(0.0, REFERENCE + RECENT, 2, 9)
     y[REFERENCE:, :, 1] *= 1.5

@@ -284,6 +284,9 @@ class EvolutionState(Record):
     blend: str  # that serves
     blend_sums: BlendSums
     blend_rests: tuple[tuple[str, int, int], ...]  # blends that have lost: name, tick from which they may race again, losses in a row
+    decline: DeclineState
+    expected_loss: ExpectedLossState
+    findings: FindingsState
 
 
 @dataclass(frozen=True, slots=True)

@@ -188,7 +188,8 @@ def _rows(figures: dict[str, Figures | None]) -> tuple[ColumnDrift, ...]:
     judged = [(name, values) for name, values in figures.items() if values is not None]
     q = adjust_p_values(np.array([values[1] for _, values in judged])).tolist()
     rows = [
-        ColumnDrift(name, values[0], values[1], rate, rate <= FALSE_DISCOVERY_RATE, *values[2:]) for (name, values), rate in zip(judged, q, strict=True)
+        ColumnDrift(name, values[0], values[1], rate, rate <= FALSE_DISCOVERY_RATE, *values[2:])
+        for (name, values), rate in zip(judged, q, strict=True)
     ]
     return tuple(sorted(rows, key=lambda row: (row.p, -row.distance, row.column)))
 

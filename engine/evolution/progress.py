@@ -11,12 +11,13 @@ from engine.domain.evolution import EQUIVALENT, RUNNING, VERDICTS, WORSE, Arm, E
 from engine.domain.record import Record
 from engine.domain.state import State
 from engine.domain.trading_config import TradingConfig
-from engine.evidence import blends, contest
+from engine.evidence import blends, contest, decline, expected_loss, findings
 from engine.evolution import arms, strategy_choice
 from engine.evolution.arms import BLEND, CHALLENGER, WATCH
 
 WATCH_ALPHA = 0.01  # error of the contest of a refresh with the versions before it
 REFRESH = "refresh"
+CONDITIONS = 5  # of the market, on which the loss of a forecast may depend (see evolution.signals)
 ALL = "all"  # as the model of a row: every place on the model axis
 
 
@@ -45,20 +46,24 @@ class Progress(Record):
         return replace(self, rows=(*(other for other in self.rows if other.number != row.number), row))
 
 
-def empty_evolution(length: int, models: int, horizons: int, symbols: int) -> EvolutionState:
-    """The state before anything has been trained; `length` is the longest horizon."""
+def empty_evolution(models: int, horizons: tuple[int, ...], symbols: int) -> EvolutionState:
+    """The state before anything has been trained."""
+    count = len(horizons)
     return EvolutionState(
         begun=0,
         contests_begun=0,
         arms=(),
-        contests=contest.empty_contests(0, horizons),
-        sums=arms.empty_arm_sums(length, models, horizons, symbols),
-        directions=arms.empty_direction_sums(horizons),
+        contests=contest.empty_contests(0, count),
+        sums=arms.empty_arm_sums(max(horizons), models, count, symbols),
+        directions=arms.empty_direction_sums(count),
         searches=(),
         triggers=strategy_choice.empty_trigger_sums(),
         blend=blends.BLENDS[0],
-        blend_sums=blends.empty_blend_sums(models, horizons),
+        blend_sums=blends.empty_blend_sums(models, count),
         blend_rests=(),
+        decline=decline.empty_decline(horizons),
+        expected_loss=expected_loss.empty_expected_loss(horizons, CONDITIONS),
+        findings=findings.empty_findings(symbols, horizons),
     )
 
 

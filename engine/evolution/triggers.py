@@ -11,7 +11,8 @@ from engine import units
 from engine.domain.decision import MarketState
 from engine.domain.market import Inputs
 from engine.domain.model import Catalog
-from engine.evolution import strategy_choice
+from engine.evidence import decline, drift, expected_loss, findings
+from engine.evolution import signals, strategy_choice
 from engine.evolution.events import search_to_json
 from engine.evolution.progress import ALL, REFRESH, Progress, begin_search, racing_arms
 
@@ -85,13 +86,26 @@ def _refresh_trigger(progress: Progress, inputs: Inputs) -> str | None:
 
 def _fired(progress: Progress, market_state: MarketState, inputs: Inputs) -> Iterator[tuple[str, str]]:
     """The triggers that fire at this tick, with their figures, the most urgent first."""
-    state = progress.state
+    state, evolution, horizons = progress.state, progress.evolution, inputs.config.horizons
+    if decline.has_declined(evolution.decline):
+        yield "performance decline", signals.describe_decline(decline.decline_figures(evolution.decline, horizons))
     for event in inputs.events:
         if event.kind == "drift":
-            yield f"{event.subject} drift", event.detail
+            report = drift.drift_from_json(event.detail)
+            inputs_drifted, targets_drifted = drift.drifted_columns(report)
+            if targets_drifted:
+                yield "target drift", signals.describe_drift(report.targets)
+            if inputs_drifted:
+                yield "input drift", signals.describe_drift(report.inputs)
+    harmed = expected_loss.expects_harm(evolution.expected_loss, horizons)
+    if harmed.any():
+        ahead = ", ".join(units.format_count(horizon, "bar") for horizon, harm in zip(horizons, harmed.tolist(), strict=True) if harm)
+        yield "expected loss", f"pending forecasts of {ahead} are expected to do worse than none"
     changed = float(market_state.regime_change.mean())
     if changed > CHANGE_SHARE:
         yield "regime change", f"probability {units.format_percent(changed, 0)} over the symbols"
+    for finding in findings.standing_findings(evolution.findings, inputs.symbols, horizons)[:1]:
+        yield "finding", finding.text
     since = int(progress.evolution.triggers.fired[strategy_choice.position("new data")])
     if state.decided >= 2 * max(since, inputs.config.first_training):
         yield "new data", f"{units.format_count(state.decided, 'bar')} decided, twice as many as at the last search for a longer window"

@@ -10,7 +10,7 @@ import numpy as np
 from engine.domain.evolution import BETTER, EQUIVALENT, INCONCLUSIVE, RUNNING, VERDICTS, WORSE, Arm
 from engine.domain.market import Inputs
 from engine.domain.model import Catalog
-from engine.evidence import blends, contest
+from engine.evidence import blends, contest, decline
 from engine.evolution import arms, strategy_choice
 from engine.evolution.arms import BLEND, CHALLENGER, WATCH
 from engine.evolution.progress import Progress, arm_row, begin_contest, end_contests, strongest_evidence
@@ -57,7 +57,7 @@ def promote(progress: Progress, place: int, inputs: Inputs, catalog: Catalog, *,
     for index in arm.places:
         blend_sums = blends.replace_place(blend_sums, index)
     record = strategy_choice.record_promotion(evolution.triggers, arm.trigger, arm.strategy)
-    progress = progress.evolve(triggers=record, blend_sums=blend_sums)
+    progress = progress.evolve(triggers=record, blend_sums=blend_sums, decline=decline.restart_decline(evolution.decline))
     rivals = [index for index, other in enumerate(evolution.arms) if index != place and set(other.places) & set(arm.places)]
     progress = abandon(progress, rivals, inputs, catalog, "another challenger was promoted in its place")
     progress = end_contests(progress, {(arm.number, arm.kind)})

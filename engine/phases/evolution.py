@@ -5,18 +5,19 @@ from __future__ import annotations
 import numpy as np
 
 from engine.domain.decision import EvolutionPlan, Forecast, MarketState, Predictions
-from engine.domain.evolution import ArmForecast, ContestPoint, EvolutionReport
+from engine.domain.evolution import ArmForecast, ContestPoint, DriftRow, EvolutionReport, EvolutionState, FindingRow
 from engine.domain.market import Inputs
 from engine.domain.model import Catalog
 from engine.domain.state import State
-from engine.evidence import blends, contest, scoring, succession
+from engine.evidence import blends, contest, drift, findings, scoring, succession
 from engine.evidence.scoring import ScoredForecasts
-from engine.evolution import arms, events, progress, triggers, verdicts
+from engine.evolution import arms, events, progress, signals, triggers, verdicts
 from engine.evolution.arms import CHALLENGER
 from engine.evolution.progress import Progress
 
 REWEIGH_EVERY = 8  # ticks
 POINTS_EVERY = 8  # ticks between two stored points of a contest
+FINDINGS_EVERY = 120  # ticks between two stored lists of findings
 
 
 def propose_evolution(
@@ -25,10 +26,11 @@ def propose_evolution(
     """Score the arms of all contests, follow the verdicts, and request the trainings and searches for which a trigger fires."""
     now = events.follow_events(Progress(learned), inputs, catalog)
     is_full = inputs.config.evolution == "full" and any(catalog.serving)
-    if is_full:
-        now = verdicts.begin_blends(now, blends.BLENDS, inputs)
     if now.evolution.arms or is_full:
         scored = scoring.score_forecasts(state.pending, inputs.config.horizons, learned.pending.price[0])
+        if is_full:
+            now = verdicts.begin_blends(now, blends.BLENDS, inputs)
+            now = signals.update_signals(now, scored, predictions, forecast, market_state, inputs)
         now = _learn_blends(now, scored, inputs, state)
         now = _race(now, scored, predictions, forecast, market_state, inputs, catalog)
     now = triggers.pull_triggers(now, market_state, inputs, catalog)
@@ -41,7 +43,8 @@ def propose_evolution(
         for place in range(len(evolution.arms)):
             now = now.report(progress.racing_row(now, place, catalog.names))
     forecasts = tuple(ArmForecast(arm.number, evolution.sums.pending[0, place]) for place, arm in enumerate(evolution.arms) if arm.kind == CHALLENGER)
-    return EvolutionPlan(now.state, now.instructions, EvolutionReport(now.rows, points, forecasts, predictions.shadow_digests))
+    report = EvolutionReport(now.rows, points, forecasts, predictions.shadow_digests, *_describe_signals(evolution, inputs))
+    return EvolutionPlan(now.state, now.instructions, report)
 
 
 def propose_nothing(
@@ -51,6 +54,15 @@ def propose_nothing(
     del predictions, forecast, market_state, inputs, state, catalog
     aged = Progress(learned).evolve(sums=arms.age_arms(learned.evolution.sums))
     return EvolutionPlan(aged.state, (), EvolutionReport())
+
+
+def _describe_signals(evolution: EvolutionState, inputs: Inputs) -> tuple[tuple[FindingRow, ...] | None, tuple[DriftRow, ...] | None]:
+    """The findings where they were looked for at this tick, and the drift where it was tested."""
+    found: tuple[FindingRow, ...] | None = None
+    if inputs.config.evolution == "full" and inputs.tick % FINDINGS_EVERY == 0:
+        found = signals.finding_rows(findings.list_findings(evolution.findings, inputs.symbols, inputs.config.horizons))
+    reports = [drift.drift_from_json(event.detail) for event in inputs.events if event.kind == "drift"]
+    return found, signals.drift_rows(reports[-1]) if reports else None
 
 
 def _learn_blends(now: Progress, scored: ScoredForecasts, inputs: Inputs, state: State) -> Progress:

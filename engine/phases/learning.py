@@ -191,7 +191,7 @@ def blank_state(symbols: int, models: tuple[str, ...], horizons: tuple[int, ...]
         online_memories=(),
         succession=succession.initial_succession(length, many, count),
         execution=execution_quality.empty_execution(),
-        evolution=empty_evolution(length, many, count, symbols),
+        evolution=empty_evolution(many, horizons, symbols),
     )
 
 

@@ -110,7 +110,8 @@ def search_recipe(training: TrainingSet, space: SearchSpace, forecast: Forecast)
     if space.strategy not in SEARCHES:
         raise ValueError(f"there is no search {space.strategy!r}: there are {', '.join(SEARCHES)}")
     kind = find_kind(space.kinds, space.champion.model)
-    evaluator = Evaluator(training, forecast, space.window_bars, _planned_fits(space.strategy, len(space.kinds)))
+    shares = folds.SHORT_BLOCKS if space.strategy == "shorter window" else folds.LONG_BLOCKS
+    evaluator = Evaluator(training, forecast, space.window_bars, _planned_fits(space.strategy, len(space.kinds)), shares)
     champion = evaluator.inner_sums(lambda _: space.champion)
     if champion is None:
         raise ValueError(f"the champion's recipe, {space.champion.model}, cannot be fitted on these rows")
@@ -249,7 +250,7 @@ def _judge(trials: _Trials, space: SearchSpace) -> tuple[Recipe | None, SearchRe
     evaluator, best, count = trials.evaluator, trials.best, trials.evaluated
     report = SearchReport(count, None, None, None, None, evaluator.fits, 0.0, "")
     if best is None:
-        return None, replace(report, reason=f"none of {count} candidates could be fitted" if count else NOTHING_TO_TRY[space.strategy])
+        return None, replace(report, reason=f"no candidate could be fitted, of {count}" if count else NOTHING_TO_TRY[space.strategy])
     report = replace(report, inner_gain=best.gain.value, inner_error=best.gain.error)
     if best.gain.value <= 0.0:
         return None, replace(report, reason=f"the best of {count} changes R2 by {best.gain} on the inner folds")

@@ -159,6 +159,8 @@ def _strength(moment: Floats, power: Floats, count: int) -> Floats:
 
     Every second stripe alone is for the cross-check, which compares as many terms as passed over all of the time: there nothing is too weak.
     """
+    if count == 0:
+        return np.zeros(0)
     threshold = np.sqrt(2.0 * np.log(max(count, 2))) if len(moment) == PARTS else 0.0
     white = np.maximum(power.sum(axis=0), 1e-12)
     parts = len(moment)

@@ -74,6 +74,7 @@ class Tick(Record):
     declined: tuple[DeclinedRow, ...]  # likewise
     liquidity_forecast: tuple[LiquidityForecastRow, ...] = ()  # likewise
     execution: tuple[ExecutionRow, ...] = ()  # likewise
+    shadows: tuple[str, ...] = ()  # digests of the versions in shadow, in the order of the catalog
     machine: str | None = None  # JSON: readings of the machine at the decision; None where nothing was measured
 
 

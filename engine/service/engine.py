@@ -278,6 +278,7 @@ class Engine:
             if stored
             else (),
             serving=tuple(None if model is None else model.digest for model in self.catalog.serving),
+            shadows=tuple(shadow.digest for shadow in self.catalog.shadows),
             is_warmup=outcome.state.decided <= self.settings.warmup_bars,
             checkpoint=stored and (inputs.tick % CHECKPOINT_EVERY == 0 or outcome.state.decided == 1),
             skill=(*skill.skill_table(outcome.state, self.config.horizons), *skill.recent_skill_table(outcome.state, self.config)) if refresh else (),

@@ -119,7 +119,10 @@ def fold_log(store: Store) -> bool:
 
 
 def find_obsolete(store: Store, versions: int) -> ObsoleteModels:
-    """Artifacts that served no stored tick, beyond the newest `versions` of their model; and configurations of no stored tick."""
+    """Artifacts and configurations without use: of no stored tick, and for artifacts also beyond the newest `versions` of their model.
+
+    An artifact is of a tick where it served or was in shadow.
+    """
     with store.read_separately() as connection:
         last = fetch_value(connection, "SELECT max(tick) FROM ticks")
         if last is None:
@@ -131,7 +134,7 @@ def find_obsolete(store: Store, versions: int) -> ObsoleteModels:
 
 
 def find_unused(store: Store) -> ObsoleteModels:
-    """Artifacts that served no stored tick and were trained to serve before the first; and configurations of no stored tick."""
+    """Artifacts and configurations of no stored tick, the artifacts trained to serve before the first; see `find_obsolete`."""
     with store.read_separately() as connection:
         first, last, wall = connection.exec_driver_sql("SELECT tick, (SELECT max(tick) FROM ticks), wall FROM ticks ORDER BY tick LIMIT 1").one()
         sql = "SELECT id, digest, length(data) AS size FROM artifacts WHERE serves_from < ? AND trained_at < ?"
@@ -168,9 +171,9 @@ def _without_use(connection: Connection, artifacts: str, values: tuple[int, ...]
 
 
 def _served(connection: Connection, after: int) -> set[str]:
-    """Digests of the models that served a tick after that one."""
-    texts = connection.exec_driver_sql("SELECT DISTINCT serving FROM ticks WHERE tick > ?", (after,)).scalars()
-    return {digest for text in texts for digest in orjson.loads(text) if digest}
+    """Digests of the models that served a tick after that one or were in shadow then: a replay of that tick needs them."""
+    rows = connection.exec_driver_sql("SELECT DISTINCT serving, shadows FROM ticks WHERE tick > ?", (after,)).all()
+    return {digest for row in rows for text in row for digest in orjson.loads(text) if digest}
 
 
 def _pragma(store: Store, name: str) -> int:

@@ -68,6 +68,7 @@ TICKS = Table(
     _text("instructions"),  # [[kind, subject, detail]]
     _blob("account"),  # Inputs.account, bit for bit
     _text("machine", null=True),  # {reading: value} of the machine at the decision
+    _text("shadows"),  # [digest] of the versions in shadow
     Index("ix_ticks_at", "at"), Index("ix_ticks_wall", "wall"),
     Index("ix_ticks_warm", "tick", sqlite_where=text("warm = 1"), postgresql_where=text("warm = 1")),
     Index("ix_ticks_session_drawdown", "session", "drawdown"),

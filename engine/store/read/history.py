@@ -19,7 +19,7 @@ from engine.store import codec, database
 from engine.store.errors import NotStored, StoreError, translate_errors
 
 _TICK = (
-    "SELECT t.tick, t.session, t.at, t.wall, t.digest, t.phase_digests, t.events, t.serving, t.degraded, t.account, k.data AS config, "
+    "SELECT t.tick, t.session, t.at, t.wall, t.digest, t.phase_digests, t.events, t.serving, t.shadows, t.degraded, t.account, k.data AS config, "
     "s.data AS snapshot FROM ticks t JOIN trading_configs k ON k.digest = t.config_digest JOIN market_snapshots s ON s.tick = t.tick "
 )
 _ARTIFACT = (
@@ -59,6 +59,7 @@ class StoredTick(Record):
     decisions_digest: str
     phase_digests: tuple[str, ...]
     serving: tuple[str | None, ...]
+    shadows: tuple[str, ...]  # digests
     degraded: tuple[str, ...]  # names of phases
 
 
@@ -226,6 +227,7 @@ class TickHistory:
                 events=tuple(Event(*event) for event in orjson.loads(row["events"])), account=codec.unpack(Account, row["account"]),
                 snapshot=codec.unpack(MarketSnapshot, row["snapshot"]), decisions_digest=row["digest"],
                 phase_digests=tuple(orjson.loads(row["phase_digests"])), serving=tuple(orjson.loads(row["serving"])),
+                shadows=tuple(orjson.loads(row["shadows"])),
                 degraded=tuple(orjson.loads(row["degraded"])),
             )  # fmt: skip
 

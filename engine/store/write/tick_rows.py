@@ -44,7 +44,7 @@ def build_tick_row(tick: Tick, config_digest: str) -> Row:
         outcome.predictions.verdict, to_json(outcome.forecast.weights), to_json({"low": sizes.skill_bound, "estimate": sizes.skill_estimate}),
         _spread_source(outcome), config_digest, to_json([[event.kind, event.subject, event.detail] for event in inputs.events]),
         to_json(tick.serving), to_json([[instruction.kind, instruction.subject, instruction.detail] for instruction in outcome.instructions]),
-        codec.pack(account), tick.machine,
+        codec.pack(account), tick.machine, to_json(tick.shadows),
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from engine.domain.model import Hyperparameter, Model, TrainingSet
 from engine.domain.recipe import Recipe
 from engine.domain.record import Floats
-from engine.models import fourier_features, ridge
+from engine.models import fourier_features, interactions, ridge
 from engine.search import strategies
 from engine.search.evaluation import Forecast, Gain
 from engine.search.strategies import SearchReport, SearchSpace
@@ -33,7 +33,7 @@ def search(training: TrainingSet, strategy: str, **changes: object) -> tuple[Rec
 
 
 def test_a_shorter_window_is_found_where_only_the_last_quarter_matters() -> None:
-    recipe, report = search(make_training(3, flipped(0.3, 0.75)), "shorter window")
+    recipe, report = search(make_training(4, flipped(0.3, 0.75)), "shorter window")
     assert recipe is not None
     assert recipe.window_bars < 800
     assert (recipe.parent, recipe.model) == (RIDGE.id, "ridge")
@@ -53,7 +53,7 @@ def test_a_longer_window_is_found_where_there_are_more_rows_of_the_same_relation
 
 
 def test_columns_that_matter_are_selected_from_many_that_do_not() -> None:
-    recipe, report = search(make_training(4, linear(0.25), columns=60), "column selection")
+    recipe, report = search(make_training(5, linear(0.25), columns=60), "column selection")
     assert recipe is not None
     assert {f"family_{place // 5}.column_{place}" for place in range(6)} <= set(recipe.columns)
     assert len(recipe.columns) < 30
@@ -70,12 +70,16 @@ def test_all_columns_are_tried_where_the_champion_has_too_few() -> None:
 
 
 def test_an_interaction_is_found_by_the_structure_search_where_the_champion_has_no_skill() -> None:
-    recipe, report = search(make_training(6, product(0.5), persistence=0.8), "structure search")
+    training = make_training(6, product(0.3), persistence=0.8)
+    kinds, serving = (*KINDS, interactions.MODEL), frozenset({"random_fourier_features"})
+    recipe, report = search(training, "structure search", kinds=kinds, serving=serving)
+    assert recipe == Recipe("interactions", parent=RIDGE.id)
+    assert report.trials == 1  # ridge has no structural parameter, and the other kind serves in another place
+    recipe, report = search(training, "structure search", kinds=kinds)
     assert recipe is not None
-    assert recipe.model == "random_fourier_features"
-    assert report.trials == 1  # ridge has no structural parameter
-    serving = frozenset({"random_fourier_features"})
-    assert search(make_training(6, product(0.5), persistence=0.8), "structure search", serving=serving)[1].trials == 0
+    assert recipe.model == "interactions"
+    assert report.trials == 2
+    assert search(training, "structure search", serving=serving)[1].trials == 0
 
 
 def stubborn(training: TrainingSet, seed: int, *, scale: float = 0.001, depth: float = 1) -> bytes:
@@ -110,7 +114,7 @@ def test_parameters_are_searched_by_their_own_strategy(strategy: str, searched: 
 
 
 def test_recipes_that_have_lost_are_not_tried_again() -> None:
-    training = make_training(3, flipped(0.3, 0.75))
+    training = make_training(4, flipped(0.3, 0.75))
     recipe, first = search(training, "shorter window")
     assert recipe is not None
     again, second = search(training, "shorter window", tried=frozenset({recipe.id}))

@@ -40,14 +40,15 @@ def find(result: SearchResult | str) -> SearchResult:
 
 
 def test_a_search_gives_a_recipe_and_the_same_model_in_this_process_and_in_another(tmp_path: Path) -> None:
-    here = find(search.submit_search(Inline(), rows(), REQUEST, str(tmp_path)).wait_for_result())
-    workers = WorkerPool()
+    tuning = replace(REQUEST, strategy="tuning", champion=Recipe("random_fourier_features", (("features", 16.0), ("length_scale", 9.0))))
+    requests, workers = (REQUEST, tuning), WorkerPool()
+    here, tuned_here = (find(search.submit_search(Inline(), rows(), each, str(tmp_path)).wait_for_result()) for each in requests)
     try:
-        job = search.submit_search(workers, rows(), REQUEST, str(tmp_path))
-        job.future.result(120)
+        job, other = (search.submit_search(workers, rows(), each, str(tmp_path)) for each in requests)
+        other.future.result(120)
     finally:
         workers.close()
-    there = find(job.wait_for_result())
+    there, tuned_there = find(job.wait_for_result()), find(other.wait_for_result())
     assert (job.number, job.until, job.serves_from, job.is_done()) == (4, 599, 700, True)
     assert here.recipe is not None
     assert here.artifact is not None
@@ -56,6 +57,8 @@ def test_a_search_gives_a_recipe_and_the_same_model_in_this_process_and_in_anoth
     assert there.artifact.data == here.artifact.data
     assert replace(there.report, seconds=0.0) == replace(here.report, seconds=0.0)
     assert there.report.seconds > 0.0
+    assert replace(tuned_there.report, seconds=0.0) == replace(tuned_here.report, seconds=0.0)
+    assert tuned_here.report.trials > 10
     assert left(tmp_path) == []
 
 
@@ -104,7 +107,7 @@ def test_a_search_that_fails_is_one_line(changes: dict[str, Any], words: str, tm
     assert isinstance(result, str)
     assert result.startswith(words)
     few = search.submit_search(Inline(), make_training(1, bars=100), REQUEST, str(tmp_path)).wait_for_result()
-    assert few == "ValueError: there are too few rows to search on: 600 in 100 bars; 1,000 in 400 bars are needed"
+    assert few == "ValueError: there are too few rows to search on: 600 in 100 bars; 1,000 in 400 are needed"
     assert left(tmp_path) == []
 
 

@@ -135,7 +135,7 @@ def fit_slopes(sums: tuple[BlockSums, ...], weights: Floats) -> Floats:
         return np.asarray(np.tensordot(scale, np.stack([part.sum(axis=0) for part in parts]), axes=1))
 
     squared, product, rows = (total([getattr(part, name) for part in sums]) for name in ("squared", "product", "rows"))
-    return np.asarray(stacking.single_model_weights(squared[:, None, None], product[:, None], rows, PRIOR_ROWS)[0])
+    return np.asarray(stacking.single_model_weights(squared[:, None, None], product[:, None], rows[:, None], PRIOR_ROWS)[0])
 
 
 def fold_skill(part: BlockSums, slopes: Floats) -> Floats:

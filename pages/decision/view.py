@@ -74,11 +74,11 @@ def draw(decision: DecisionDetails, *, following: bool = False) -> None:
     with left:
         widgets.show_heading("Votes", "forecast of each model; size: weight, opacity: reliability; the ensemble with its 90 % interval")
         live.show_chart(charts.plot_votes(decision), key="votes", label="Forecast of every model and the ensemble by horizon")
-        with st.expander("Votes as a table"):
-            widgets.show_table(tables.VOTE_COLUMNS, tables.list_votes(decision), label="Forecast, reliability and weight of every model")
     with right:
         widgets.show_heading("Phases", f"decided in {units.format_ms(decision.ms)}; one colour per thread")
         live.show_chart(charts.plot_phases(decision), key="timeline", label="Start and length of the ten phases")
+    with st.expander("Votes as a table"):
+        widgets.show_table(tables.VOTE_COLUMNS, tables.list_votes(decision), label="Forecast, reliability and weight of every model")
     show_context(decision, following=following)
 
 

@@ -98,7 +98,7 @@ def show_outcome(decision: DecisionDetails) -> None:
 
 def show_context(decision: DecisionDetails, *, following: bool) -> None:
     """Draw costs, outcome, the state of market and machine, and fills."""
-    left, middle, right, fourth = st.columns(4, gap="medium")
+    left, middle, right, fourth = st.columns([10, 11, 10, 10], gap="small")
     with left:
         widgets.show_heading("Trading costs", "one way and round trip")
         widgets.show_table(PAIR_COLUMNS, tables.list_costs(decision), label="Cost of trading", cards=False)

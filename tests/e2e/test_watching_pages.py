@@ -18,10 +18,10 @@ ROWS = "tr[data-link]"
 MACHINE = "Readings of the last"
 TIMES = "node => node._fullLayout.xaxis.range.map(String)"
 BAR = """
-node => {
+(node, share) => {
   const { xaxis, yaxis } = node._fullLayout, box = node.getBoundingClientRect(), bars = node.data.find((one) => one.type === "candlestick");
   const [from, to] = xaxis.range.map((one) => xaxis.r2l(one)), all = [...bars.x.keys()];
-  const there = all.filter((i) => bars.x[i] > from && bars.x[i] < to && bars.close[i] !== null), i = there[Math.floor(there.length / 2)];
+  const there = all.filter((i) => bars.x[i] > from && bars.x[i] < to && bars.close[i] !== null), i = there[Math.floor(there.length * share)];
   const y = (Number(bars.open[i]) + Number(bars.close[i])) / 2;
   return { x: box.left + xaxis._offset + xaxis.d2p(bars.x[i]), y: box.top + yaxis._offset + yaxis.d2p(y) };
 }
@@ -42,6 +42,7 @@ FRAMES = """
   look();
 })
 """
+DRAWN = "() => new Promise((resolve) => window.addEventListener('podium-drawn', resolve, { once: true }))"
 WATCH_CLICKS = """
 node => node.on("plotly_click", ({ points: [{ customdata, x, xaxis }], event }) => {
   const from = node.getBoundingClientRect().left + xaxis._offset;
@@ -128,11 +129,14 @@ def test_the_market_of_a_symbol_keeps_its_zoom_and_a_click_opens_a_decision(watc
     assert visitor.is_kept(chart, mark)
     chart.evaluate("node => node.scrollIntoView({ block: 'start' })")  # it is taller than the window
     chart.evaluate(WATCH_CLICKS)
-    bar = chart.evaluate(BAR)
-    assert 0 < bar["y"] < 900
-    visitor.page.mouse.move(bar["x"], bar["y"])
+    other = chart.evaluate(BAR, 0.1)
+    visitor.page.mouse.move(other["x"], other["y"])
     expect(chart.locator(".hoverlayer text").first).to_be_attached(timeout=MS)
-    visitor.page.mouse.click(bar["x"], bar["y"])
+    visitor.page.evaluate(DRAWN)  # a new tick may scale the prices anew: the next one is seconds away
+    bar = chart.evaluate(BAR, 0.6)
+    assert 0 < bar["y"] < 900
+    visitor.page.mouse.move(other["x"] + 1, other["y"])
+    visitor.page.mouse.click(bar["x"], bar["y"])  # at once: a quick hand opens what it clicked, not what it was over
     visitor.is_on("Decision")
     visitor.page.wait_for_url("**/decision?*")
     clicked = visitor.page.evaluate("window.podiumClicked")

@@ -17,14 +17,16 @@ Visit = Callable[..., Visitor]
 ROWS = "tr[data-link]"
 MACHINE = "Readings of the last"
 TIMES = "node => node._fullLayout.xaxis.range.map(String)"
-BAR = """
-(node, share) => {
+BARS = """
+(node, shares) => new Promise((resolve) => window.addEventListener("podium-drawn", () => {  // at once after a tick, which may scale the prices anew
   const { xaxis, yaxis } = node._fullLayout, box = node.getBoundingClientRect(), bars = node.data.find((one) => one.type === "candlestick");
   const [from, to] = xaxis.range.map((one) => xaxis.r2l(one)), all = [...bars.x.keys()];
-  const there = all.filter((i) => bars.x[i] > from && bars.x[i] < to && bars.close[i] !== null), i = there[Math.floor(there.length * share)];
-  const y = (Number(bars.open[i]) + Number(bars.close[i])) / 2;
-  return { x: box.left + xaxis._offset + xaxis.d2p(bars.x[i]), y: box.top + yaxis._offset + yaxis.d2p(y) };
-}
+  const there = all.filter((i) => bars.x[i] > from && bars.x[i] < to && bars.close[i] !== null);
+  resolve(shares.map((share) => there[Math.floor(there.length * share)]).map((i) => {
+    const y = (Number(bars.open[i]) + Number(bars.close[i])) / 2;
+    return { x: box.left + xaxis._offset + xaxis.d2p(bars.x[i]), y: box.top + yaxis._offset + yaxis.d2p(y) };
+  }));
+}, { once: true }))
 """
 NO_TABLE_SCROLLS = """() => ![...document.querySelectorAll('[data-testid="stMarkdown"] .pd-scroll')].some(
   (node) => node.scrollWidth > node.clientWidth + 1)"""  # whoever has no mouse could not reach what lies outside
@@ -42,7 +44,6 @@ FRAMES = """
   look();
 })
 """
-DRAWN = "() => new Promise((resolve) => window.addEventListener('podium-drawn', resolve, { once: true }))"
 WATCH_CLICKS = """
 node => node.on("plotly_click", ({ points: [{ customdata, x, xaxis }], event }) => {
   const from = node.getBoundingClientRect().left + xaxis._offset;
@@ -129,13 +130,9 @@ def test_the_market_of_a_symbol_keeps_its_zoom_and_a_click_opens_a_decision(watc
     assert visitor.is_kept(chart, mark)
     chart.evaluate("node => node.scrollIntoView({ block: 'start' })")  # it is taller than the window
     chart.evaluate(WATCH_CLICKS)
-    other = chart.evaluate(BAR, 0.1)
-    visitor.page.mouse.move(other["x"], other["y"])
-    expect(chart.locator(".hoverlayer text").first).to_be_attached(timeout=MS)
-    visitor.page.evaluate(DRAWN)  # a new tick may scale the prices anew: the next one is seconds away
-    bar = chart.evaluate(BAR, 0.6)
+    other, bar = chart.evaluate(BARS, [0.1, 0.6])
     assert 0 < bar["y"] < 900
-    visitor.page.mouse.move(other["x"] + 1, other["y"])
+    visitor.page.mouse.move(other["x"], other["y"])
     visitor.page.mouse.click(bar["x"], bar["y"])  # at once: a quick hand opens what it clicked, not what it was over
     visitor.is_on("Decision")
     visitor.page.wait_for_url("**/decision?*")

@@ -30,8 +30,7 @@ def _show_live_part(session: SessionInfo, horizon: int) -> None:
         evolutions, standings, lineage = view.evolutions, view.standings, view.lineage
         widgets.show_heading("Evolution", "models change only where the change is proved better", term="evolution")
         config = cache.fetch_config(cache.fetch_status())
-        with widgets.fixed_container("evolution_verdict", 56):
-            widgets.show_text(evolution_text.describe_evolution(evolutions, standings, config))
+        widgets.show_html(evolution_tables.render_verdict(evolution_text.describe_evolution(evolutions, standings, config)))
         left, right = st.columns([7, 5], gap="medium")
         with left:
             _show_race(evolution_tables.select_contests(evolutions, standings), session)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from html import escape
 from typing import Any
 
 import pandas as pd
@@ -20,12 +21,15 @@ CONTESTS = (
     Column("Blocks", right=True, term="block"), Column("Clipped", right=True), Column("Differing forecasts", right=True, term="differing forecasts"),
     Column("Move in its direction, bps", right=True, term="differing forecasts"),
 )  # fmt: skip
-LINEAGE = (Column("Recipe", term="recipe"), Column("State", term="state of an evolution"), Column("Versions", right=True))
-DRIFT = (
-    Column("Column", nowrap=True), Column("KS", right=True, term="Kolmogorov-Smirnov distance"), Column("q", right=True, term="q-value"),
-    Column("Where", full_width=True),
+LINEAGE = (
+    Column("Recipe", full_width=True, term="recipe"), Column("State", term="state of an evolution"), Column("Versions", right=True),
+    Column("Newest version", full_width=True),
 )  # fmt: skip
-FINDINGS = (Column("Finding", full_width=True, term="finding"),)
+DRIFT = (
+    Column("Column", nowrap=True, full_width=True), Column("KS", right=True, term="Kolmogorov-Smirnov distance"),
+    Column("q", right=True, term="q-value"), Column("Verdict"), Column("Where"),
+)  # fmt: skip
+FINDINGS = (Column("Where", full_width=True), Column("Finding", full_width=True, term="finding"))
 HISTORY = (
     Column("When", nowrap=True), Column("Trigger", full_width=True, term="trigger of an evolution"), Column("Strategy"), Column("Model"),
     Column("Version"), Column("State", term="state of an evolution"), Column("E-value", right=True), Column("Training time", right=True),
@@ -41,7 +45,7 @@ def list_contests(evolutions: pd.DataFrame, standings: pd.DataFrame, lineage: tu
         number = int(row["number"])
         if row["parent"]:
             parent = (Cell(str(row["parent"])), _state("champion"), words.get(str(row["parent"]), ""))
-            lines.append(TableRow(f"{number} champion", (*parent, *("",) * (len(CONTESTS) - 3))))
+            lines.append(TableRow(f"{number} champion", (*parent, *(units.MISSING,) * (len(CONTESTS) - 3))))
         name = row["version"] or row["strategy"]
         challenger = (
             Cell(f"\N{RIGHTWARDS ARROW} {name}" if row["parent"] else str(name)),
@@ -50,6 +54,11 @@ def list_contests(evolutions: pd.DataFrame, standings: pd.DataFrame, lineage: tu
         )
         lines.append(TableRow(f"{number} challenger", (*challenger, *_figures(points.get(number))), highlighted=row["state"] == "racing"))
     return lines
+
+
+def render_verdict(text: str) -> str:
+    """Return the sentences on what races, with room for the longest."""
+    return f'<div class="pd pd-words pd-standing" role="status">{escape(text)}</div>'
 
 
 def select_contests(evolutions: pd.DataFrame, standings: pd.DataFrame) -> list[dict[Any, Any]]:
@@ -74,8 +83,7 @@ def list_lineage(lineage: tuple[RecipeNode, ...]) -> list[TableRow]:
     for node in lineage:
         indent = "\N{NO-BREAK SPACE}" * (4 * (node.depth - 1)) + "\N{BOX DRAWINGS LIGHT UP AND RIGHT} " if node.depth else ""
         name = f"{node.place}: " if not node.depth else ""
-        small = node.newest + (f", {node.origin}" if node.origin else "")
-        cells = (Cell(f"{indent}{name}{_describe_node(node, lineage)}", small=small), _state(node.state), f"{node.versions:,}")
+        cells = (f"{indent}{name}{_describe_node(node, lineage)}", _state(node.state), f"{node.versions:,}", Cell(node.newest, small=node.origin))
         lines.append(TableRow(f"{node.place} {node.recipe.id}", cells, highlighted=node.state in evolution_text.OPEN))
     return lines
 
@@ -85,27 +93,27 @@ def list_drift(drift: StampedRows) -> list[TableRow]:
     lines = []
     for row in iterate_rows(drift.rows):
         name = row.column if row.subject == "inputs" else f"{row.subject}, {row.column}"
-        cells = (
-            Cell(name, theme.WARNING if row.drifted else theme.NEUTRAL, small="drifted" if row.drifted else ""),
-            units.format_number(finite_or_none(row.ks), 2, missing=units.NOT_ENOUGH), format_q(finite_or_none(row.q)), row.place,
-        )  # fmt: skip
+        verdict = Cell("drifted", theme.WARNING) if row.drifted else Cell("no drift" if units.is_known(row.ks) else units.MISSING, theme.NEUTRAL)
+        distance = units.format_number(finite_or_none(row.ks), 2, missing=units.NOT_ENOUGH)
+        cells = (name, distance, format_q(finite_or_none(row.q)), verdict, row.place)
         lines.append(TableRow(f"{row.subject} {row.column}", cells, highlighted=bool(row.drifted)))
     return lines
 
 
 def list_findings(findings: StampedRows) -> list[TableRow]:
-    """List each finding as a sentence with its n and interval."""
-    return [TableRow(f"{row.dimension} {row.condition} {row.horizon} {row.measure}", (describe_finding(row),)) for row in iterate_rows(findings.rows)]
+    """List each finding in words with its n and interval."""
+    rows = iterate_rows(findings.rows)
+    return [TableRow(f"{row.dimension} {row.condition} {row.horizon} {row.measure}", describe_finding(row)) for row in rows]
 
 
-def describe_finding(row: Any) -> str:
-    """Describe where the ensemble is off, by how much, and how sure that is."""
+def describe_finding(row: Any) -> tuple[str, str]:
+    """Describe where the ensemble is off; and by how much, and how sure that is."""
     digits = 3 if abs(row.estimate) < 0.1 else 1
     value = units.format_number(finite_or_none(row.estimate), digits, row.unit, signed=True)
     interval = units.format_interval(finite_or_none(row.low), finite_or_none(row.high), digits, row.unit)
     sure = f"95 %: {interval}, n={int(row.n):,}, q {format_q(finite_or_none(row.q))}"
     where = f"{row.dimension[:1].upper()}{row.dimension[1:]} {row.condition}, {units.format_count(int(row.horizon), 'bar')}"
-    return f"{where}: {row.measure} {value} ({sure})"
+    return where, f"{row.measure} {value} ({sure})"
 
 
 def describe_stamp(stamped: StampedRows, what: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from html import escape
 from typing import Any
 
 import pandas as pd
@@ -44,6 +45,11 @@ def summarise_evolution(evolutions: pd.DataFrame, standings: pd.DataFrame) -> st
     if training:
         parts.append(f"{units.format_count(len(training), 'training')} under way")
     return "; ".join(parts) or "no challenger races"
+
+
+def render_summary(evolutions: pd.DataFrame, standings: pd.DataFrame, more: str = "") -> str:
+    """Return the line with these words, with room on a phone for the longest."""
+    return f'<div class="pd pd-note pd-evolution">Evolution: {escape(summarise_evolution(evolutions, standings))}{escape(more)}.</div>'
 
 
 def count_evidence(row: dict[Any, Any], standings: pd.DataFrame) -> float | None:

@@ -170,7 +170,8 @@ def test_the_models_page_shows_the_whole_section(full_store: str, tmp_path: Path
     shown = text(app)
     for words in (
         "A challenger of ridge races: e-value", "paired on the same ticks, 3 bars ahead", "performance decline", "gain 0.1 % against 0.6 %",
-        "structure search", "returns.one", "0.31", "drifted", "Regime volatile, 1 bar", "bias \u22122.1 bps (95 %: \u22123.4 to \u22120.8 bps, n=4,120, q 0.003)",
+        "structure search", "returns.one", "0.31", "drifted", "Regime volatile, 1 bar",
+        "bias \u22122.1 bps (95 %: \u22123.4 to \u22120.8 bps, n=4,120, q 0.003)",
         "recent rows against training, at tick 60", "288 ticks since the last training", "; more below",
     ):  # fmt: skip
         assert words in shown, words

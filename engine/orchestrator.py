@@ -26,7 +26,12 @@ def decide(inputs: Inputs, state: State, catalog: Catalog, run: PhaseRunner) -> 
         Phase.LEARNING, learning.learn_from_tick, learning.learn_nothing,
         predictions, forecast, market_state, liquidity, sizes, decisions, inputs, state,
     )  # fmt: skip
-    plan = run(Phase.EVOLUTION, evolution.propose_evolution, evolution.propose_nothing, learned, inputs)
+    plan = run(
+        Phase.EVOLUTION, evolution.propose_evolution, evolution.propose_nothing,
+        learned, predictions, forecast, market_state, inputs, state, catalog,
+    )  # fmt: skip
     decisions = decision.redecide_if_degraded(decisions, sizes, liquidity, predictions, market_state, inputs, run.degraded)
     orders = broker.create_orders(decisions, liquidity, market_state, inputs)
-    return Outcome(decisions, orders, plan.state, plan.instructions, run.degraded, market_state, matrix, liquidity, predictions, forecast, sizes)
+    return Outcome(
+        decisions, orders, plan.state, plan.instructions, run.degraded, market_state, matrix, liquidity, predictions, forecast, sizes, plan.report
+    )  # fmt: skip

@@ -11,6 +11,7 @@ from engine.domain.model import Catalog, ServingModel
 from engine.domain.ports import FeedInfo
 from engine.domain.record import DIGEST_FORMAT, Record
 from engine.domain.state import State
+from engine.evolution.events import list_shadows
 from engine.orchestrator import decide
 from engine.phases import learning
 from engine.plugins import discover_plugins
@@ -112,7 +113,8 @@ def roll_forward(history: TickHistory, session: StoredSession, to: int, damaged:
     catalog = Catalog(discover_plugins("engine.features", "FAMILY"), session.models, ())
     for stored in ticks:
         rolled.serving = _load_serving(history, stored, loaded, damaged)
-        _decide_again(rolled, stored, replace(catalog, serving=rolled.serving))
+        shadows = _load_shadows(history, stored, rolled.state, loaded)
+        _decide_again(rolled, stored, replace(catalog, serving=rolled.serving, shadows=shadows))
     return rolled
 
 
@@ -146,6 +148,18 @@ def _load_serving(
                 raise
             loaded[digest], damaged[digest] = None, str(error)
     return tuple(None if digest is None else loaded[digest] for digest in stored.serving)
+
+
+def _load_shadows(history: TickHistory, stored: StoredTick, state: State, loaded: dict[str, ServingModel | None]) -> tuple[ServingModel, ...]:
+    """Load the versions in shadow at a tick; as in service, a version that cannot be read has no forecast in its contest."""
+    digests = list_shadows(state.evolution, stored.events, [digest for digest in stored.serving if digest is not None])
+    for digest in digests:
+        if digest not in loaded:
+            try:
+                loaded[digest] = training.load_model(history.artifact(digest, stored.tick))
+            except (ValueError, NotStored):
+                loaded[digest] = None
+    return tuple(version for digest in digests if (version := loaded[digest]) is not None)
 
 
 def _platform(history: TickHistory, tick: int) -> str:

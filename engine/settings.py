@@ -69,6 +69,9 @@ class Settings:
     tick_interval_seconds: Annotated[float, limits(0.0, 3_600.0, "s", "wall time between ticks; 0 for as fast as possible")] = 0.0
     threads: Annotated[int, limits(0, 64, "threads", "threads for phases 1 to 3 while live; 0 for one phase after the other, as in a backtest")] = 3
     trading: TradingConfig = field(default_factory=TradingConfig)
+    search_cpu_share: Annotated[
+        float, limits(0.0, 64.0, "cores", "processor time that searches for better recipes may use, a mean over an hour; 0 for any; live only")
+    ] = 0.25
     # retention
     retention_days: float | None = 30.0
     retention_bytes: int | None = 2_000_000_000

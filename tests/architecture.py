@@ -15,7 +15,7 @@ LAYERS: tuple[tuple[frozenset[str], ...], ...] = (
     (frozenset({"engine.domain"}),),
     (frozenset(f"engine.{name}" for name in ("settings", "trading_parameters", "schema", "plugins", "libraries", "units", "evidence", "window")),),
     (
-        *(frozenset({f"engine.{name}"}) for name in ("features", "models", "phases", "optimizer", "run")),
+        *(frozenset({f"engine.{name}"}) for name in ("features", "models", "phases", "optimizer", "run", "search")),
         frozenset({"engine.broker", "engine.matching"}),
         frozenset({f"engine.alerting.{name}" for name in ("rules", "messages", "alert_state")}),
     ),

@@ -30,11 +30,11 @@ class Flipped(Inline):
         self.until, self.models = until, models
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        name, rows, *rest = args
+        name, recipe, rows, *rest = args
         if rows.until not in self.until or (self.models and name not in self.models):
             return Inline.submit(self, fn, *args, **kwargs)
         rows_read = training_spool.read_spooled_training(rows)
-        return Inline.submit(self, training.fit_model, name, replace(rows_read, y=np.ascontiguousarray(-rows_read.y)), *rest)
+        return Inline.submit(self, training.fit_model, name, recipe, replace(rows_read, y=np.ascontiguousarray(-rows_read.y)), *rest)
 
 
 @dataclass

@@ -26,13 +26,12 @@ from engine.alerting.sender_process import Notification
 from engine.domain.alerting import Drill, DrillCheck
 from engine.domain.decision import Outcome
 from engine.domain.market import Inputs
-from engine.domain.model import Catalog
+from engine.domain.model import PLUGIN_ERRORS, Catalog
 from engine.domain.ports import Clock
 from engine.domain.state import State
 from engine.files import temporary_files
 from engine.orchestrator import decide
 from engine.phases import decision
-from engine.resilience.circuit_breaker import PLUGIN_ERRORS
 from engine.run import PhaseRunner, axis_lengths
 from engine.service.logging import LOG
 from engine.store.connection import Store

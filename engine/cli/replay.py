@@ -6,7 +6,7 @@ import argparse
 
 from engine.cli._arguments import Subcommand, UsageError, add_store_option, integer_in_range, resolve_store_url
 from engine.cli._crash_log import save_traceback
-from engine.resilience.circuit_breaker import PLUGIN_ERRORS
+from engine.domain.model import PLUGIN_ERRORS
 from engine.service.scheduler import describe_error
 
 

@@ -7,6 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, ClassVar
 
 from engine.domain.evidence import LiquidityForecast, RegimeModel, VolatilityForecast
+from engine.domain.evolution import EvolutionReport, EvolutionState
 from engine.domain.gates import GateResults
 from engine.domain.incidents import IncidentState
 from engine.domain.orders import Order
@@ -148,6 +149,8 @@ class Predictions(Record):
     dispersion: Floats  # (H, S) reliability-weighted deviation of the predictions from their mean, in horizon volatilities; 0 with fewer than two
     online_inputs: tuple[OnlineInputs, ...]  # inputs of the models that learn at every tick
     selection: ModelSelection
+    shadow_digests: tuple[str, ...]  # of the versions in shadow, which predict without a vote
+    shadows: Floats  # (C, H, S) their predictions, NaN where a version failed or a symbol cannot be predicted
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,8 +227,7 @@ class Instruction(Record):
     """A request of the core to the service.
 
     kinds: retrain (subject: "all"; detail: the trigger), search (subject: model; detail: JSON of number, strategy and trigger of the evolution),
-    promote (subject: model; detail: the digest of the challenger), revert (subject: models, separated by commas; detail: digests of the versions that
-    serve again, in that order), drop (subject: model; detail: digest of a version that leaves the shadow).
+    promote and revert (subject: models, separated by commas; detail: digests of the versions that serve from then on, in that order).
     """
 
     kind: str
@@ -266,10 +268,12 @@ class EvolutionPlan(Record):
 
     state: State
     instructions: tuple[Instruction, ...]
+    report: EvolutionReport
 
     def digest(self) -> str:
         """Return the digest of evolution's own result; learning's digest covers the rest of the state."""
-        return EvolutionProposal(self.state.last_training, self.state.training_requests, self.instructions).digest()
+        state = self.state
+        return EvolutionProposal(state.last_training, state.training_requests, self.instructions, state.weights, state.evolution).digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +283,8 @@ class EvolutionProposal(Record):
     last_training: int
     training_requests: int
     instructions: tuple[Instruction, ...]
+    weights: Floats  # (M, H)
+    evolution: EvolutionState
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,3 +303,4 @@ class Outcome(Record):
     predictions: Predictions
     forecast: Forecast
     sizes: Sizes
+    evolution: EvolutionReport

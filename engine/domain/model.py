@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.domain.market import MarketView
-from engine.domain.recipe import Recipe
+from engine.domain.recipe import DEFAULT_RECIPE, Recipe
 from engine.domain.record import Bools, Floats, Ints, Record
-from engine.domain.state import OnlineMemory
+from engine.domain.state import OnlineInputs, OnlineMemory
+
+# The errors that a feed, a model or a source by others may raise: all but those that end a process.
+PLUGIN_ERRORS = (OSError, ValueError, TypeError, ArithmeticError, LookupError, AttributeError, AssertionError, RuntimeError, MemoryError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,11 @@ class OnlineLearner:
 
     select_columns: Callable[[Any, Floats], NDArray[np.float32]]  # fitted, (S, F) -> (S, K) the columns it learns on, without NaN
     forecast: Callable[[Any, NDArray[np.float32], OnlineMemory | None, int], Floats]  # fitted, (S, K), memory, ticks since training -> (H, S)
-    decay: float  # factor by which a tick discounts the sums
+    decay: float | Callable[[Any], float]  # factor by which a tick discounts the sums, or the function that reads it from a fitted version
+
+    def decay_of(self, fitted: Any) -> float:
+        """The factor by which a tick discounts the sums of this version."""
+        return float(self.decay(fitted)) if callable(self.decay) else self.decay
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,26 +84,28 @@ class FeatureFamily:
     may_be_blank: bool = False  # even with enough history, because not every feed has its data
 
 
-DEFAULT_RECIPE = Recipe("")
-
-
 @dataclass(frozen=True, slots=True)
 class ServingModel:
     """A fitted model in service."""
 
     model: Model
-    version: str  # "NAME-TICK": trained on data up to that tick
+    version: str  # "PLACE-TICK": trained on data up to that tick, followed by the recipe's id where it is not the default one
     digest: str  # of the bytes it was loaded from
     fitted: Any
     feature_low: Floats  # (F,) 0.5 % quantile of each feature in training
     feature_high: Floats  # (F,) 99.5 % quantile
     trained_to: int  # tick
     reliance: Floats  # (F,) share of its forecast that is lost when a column is blank, summing to 1; all 0 where it relies on no column
-    place: str = ""  # its name on the model axis
+    place: str = ""  # its name on the model axis; that of the model where none is given
     recipe: Recipe = DEFAULT_RECIPE
     columns: Ints | None = None  # (K,) places of the recipe's columns among all F; None for all
 
-    def select(self, x: Floats) -> Floats:
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "place", self.place or self.model.name)
+        if not self.recipe.model:
+            object.__setattr__(self, "recipe", replace(self.recipe, model=self.model.name))
+
+    def select(self, x: NDArray[Any]) -> NDArray[Any]:
         """(N, K) the columns that it was trained on, of (N, F) features."""
         return x if self.columns is None else np.ascontiguousarray(x[:, self.columns])
 
@@ -107,6 +116,14 @@ class ServingModel:
         if learner is None or elapsed is None:
             return np.asarray(self.model.predict(self.fitted, selected))
         return np.asarray(learner.forecast(self.fitted, learner.select_columns(self.fitted, selected), memory, elapsed))
+
+    def online_inputs(self, place: int, x: Floats) -> OnlineInputs | None:
+        """What an online learner at this place of the model axis learns from (S, F) features at this tick; None for another kind of model."""
+        learner = self.model.online
+        if learner is None:
+            return None
+        columns = learner.select_columns(self.fitted, self.select(x))
+        return OnlineInputs(place, self.version, learner.decay_of(self.fitted), columns)
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,9 @@ class Recipe(Record):
         return not (self.parameters or self.columns or self.window_bars)
 
 
+DEFAULT_RECIPE = Recipe("")  # of whichever kind of model the place is named after
+
+
 def recipe_to_json(recipe: Recipe) -> str:
     """The recipe as compact JSON, for the store and for events."""
     fields = {

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.domain.evidence import LiquidityForecast, RegimeModel, SkillSums, Succession, VolatilityModel
+from engine.domain.evolution import EvolutionState
 from engine.domain.incidents import IncidentState
 from engine.domain.orders import ExecutionSums
 from engine.domain.record import Floats, Ints, Record
@@ -106,7 +107,7 @@ class OnlineMemory(Record):
 class State(Record):
     """The whole state. It is checkpointed every 100 ticks and rolled forward by a replay."""
 
-    SHAPES: ClassVar[dict[str, str]] = {"regime_probabilities": "SR", "gram": "HMM", "moment": "HM", "weights": "MH", "weight_rows": "H"}
+    SHAPES: ClassVar[dict[str, str]] = {"regime_probabilities": "SR", "gram": "HMM", "moment": "HM", "weights": "MH", "weight_rows": "HM"}
 
     tick: int  # of the last tick learned from, -1 before the first
     decided: int  # number of ticks decided since the state was blank
@@ -124,7 +125,7 @@ class State(Record):
     volatility: VolatilityModel
     direction: Direction
     declined_trades: DeclinedTrades
-    weight_rows: Floats  # (H,) discounted rows behind gram and moment
+    weight_rows: Floats  # (H, M) discounted rows behind gram and moment
     conditions: Floats  # (M, C, C + 1) discounted moments of each model's relative loss on market conditions, for selection
     context: Floats  # (L, C) market conditions of the pending forecasts, newest first
     selection_gain: SelectionGain
@@ -134,3 +135,4 @@ class State(Record):
     liquidity_forecast: LiquidityForecast
     succession: Succession
     execution: ExecutionSums  # results by kind of order
+    evolution: EvolutionState

@@ -12,7 +12,7 @@ from engine.domain.evidence import LiquidityForecastRow
 from engine.domain.evolution import EvolutionReport
 from engine.domain.market import Inputs, MarketSnapshot
 from engine.domain.orders import ExecutionRow
-from engine.domain.recipe import Recipe
+from engine.domain.recipe import DEFAULT_RECIPE, Recipe
 from engine.domain.record import Floats, Record
 
 
@@ -93,7 +93,7 @@ class Artifact(Record):
     seconds: float
     columns: tuple[str, ...]  # (F,) of the training rows; those it was trained on are the recipe's
     serves_from: int  # tick
-    recipe: Recipe = Recipe("")  # that it was trained with; the default recipe of `model` where none is given
+    recipe: Recipe = DEFAULT_RECIPE  # that it was trained with; the default recipe of `model` where none is given
     origin: str = ""  # trigger of the training, with the number of the evolution that it belongs to; "" where unknown
 
     def __post_init__(self) -> None:

@@ -85,8 +85,8 @@ def fit_standardiser(x: NDArray[Any]) -> Standardiser:
     return Standardiser(low, high, mean, np.where(deviation > 1e-9, deviation, 1.0))
 
 
-def fit_ridge(z: Floats, training: TrainingSet) -> Floats:
-    """(K + 1, H) ridge coefficients and intercept on the (N, K) columns `z`, fitted on all rows with the penalties of `choose_penalties`.
+def fit_ridge(z: Floats, training: TrainingSet, penalty_scale: float = 1.0) -> Floats:
+    """(K + 1, H) ridge coefficients and intercept on the (N, K) columns `z`, fitted on all rows with multiples of the `choose_penalties`.
 
     The intercept is shrunk to a tenth of the mean target, since drift is the least reliable feature of a sample.
     """
@@ -97,7 +97,7 @@ def fit_ridge(z: Floats, training: TrainingSet) -> Floats:
         centre = total.centre()
         moment = total.moment - total.total[:, None] * centre
         for place, index in enumerate(group.columns):
-            penalty = _penalty(early, late, place) * max(total.rows, 1)
+            penalty = _penalty(early, late, place) * penalty_scale * max(total.rows, 1)
             columns[:-1, index] = np.linalg.solve(total.gram + penalty * np.eye(len(moment)), moment[:, place])
             columns[-1, index] = centre[place]
     return columns

@@ -15,18 +15,22 @@ from engine.domain.state import OnlineInputs, OnlineMemory
 def update_memories(
     before: tuple[OnlineMemory, ...], seen: tuple[OnlineInputs, ...], known: Bools, target: Floats, horizons: tuple[int, ...]
 ) -> tuple[OnlineMemory, ...]:
-    """Add the rows that come due at this tick to the sums of each model in `seen`, and store its inputs.
+    """Add the rows that come due at this tick to the sums of each version in `seen`, and store its inputs.
 
-    `known` is (M + 1, H, S), `target` (H, S). A model that is not in `seen` (its phase failed) keeps its sums; a new version starts anew, as its
-    training covers the rest.
+    `known` is (M + 1, H, S), `target` (H, S). A place on the model axis may have several versions: the one that serves and those in shadow, each with
+    a memory of its own. A new version starts anew, as its training covers the rest. The memory of a version that is not in `seen` is dropped, unless
+    nothing is: then their phase has failed, or they rest, and their pending inputs grow a tick older.
     """
-    memory_of = {memory.model: memory for memory in before}
+    if not seen:
+        return age_memories(before)
+    memory_of = {memory.version: memory for memory in before}
+    after = {}
     for inputs in seen:
-        memory = memory_of.get(inputs.model)
-        if memory is None or memory.version != inputs.version:
+        memory = memory_of.get(inputs.version)
+        if memory is None or memory.pending_columns.shape[1:] != inputs.columns.shape:
             memory = _start(inputs, horizons)
-        memory_of[inputs.model] = _add(memory, inputs, known[inputs.model], target, horizons)
-    return tuple(memory_of[model] for model in sorted(memory_of))
+        after[inputs.version] = _add(memory, inputs, known[inputs.model], target, horizons)
+    return tuple(sorted(after.values(), key=lambda memory: (memory.model, memory.version)))
 
 
 def age_memories(before: tuple[OnlineMemory, ...]) -> tuple[OnlineMemory, ...]:

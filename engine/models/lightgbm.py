@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import lightgbm
 import numpy as np
 
-from engine.domain.model import Model, TrainingSet
+from engine.domain.model import Hyperparameter, Model, TrainingSet
 from engine.domain.record import Bools, Floats
 from engine.models import _booster_text
+from engine.models._hyperparameters import read_parameters
 
 ROUNDS = 60
 MIN_ROWS = 200  # below which no tree is grown
@@ -30,6 +31,16 @@ PARAMETERS = {
     "num_threads": 1,
     "verbosity": -1,
 }
+UNLIMITED_DEPTH = 63  # of a tree with at most 64 leaves
+HYPERPARAMETERS = (
+    Hyperparameter("rounds", ROUNDS, 10, 400, integer=True, log=True),
+    Hyperparameter("learning_rate", 0.05, 0.005, 0.3, log=True),
+    Hyperparameter("num_leaves", 12, 2, UNLIMITED_DEPTH + 1, integer=True, log=True, structural=True),
+    Hyperparameter("max_depth", UNLIMITED_DEPTH, 1, UNLIMITED_DEPTH, integer=True, log=True, structural=True),
+    Hyperparameter("min_data_share", 0.005, 0.0005, 0.1, log=True),  # share of the rows that a leaf has at least
+    Hyperparameter("lambda_l2", 10.0, 0.01, 1_000.0, log=True),
+    Hyperparameter("feature_fraction", 0.5, 0.1, 1.0),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +54,9 @@ class Fitted:
     joint: lightgbm.Booster | None = None
 
 
-def fit(training: TrainingSet, seed: int) -> bytes:
+def fit(training: TrainingSet, seed: int, **parameters: float) -> bytes:
     """Fit one booster per horizon on the rows with a known target; the same rows and seed give the same text."""
-    return json.dumps(_grow(training, seed)).encode()
+    return json.dumps(_grow(training, seed, read_parameters(HYPERPARAMETERS, parameters))).encode()
 
 
 def load(data: bytes) -> Fitted:
@@ -73,15 +84,17 @@ def predict(fitted: Fitted, x: Floats) -> Floats:
     return np.stack([zeros if booster is None else np.asarray(booster.predict(x, num_threads=1)) for booster in fitted.boosters])
 
 
-def _grow(training: TrainingSet, seed: int) -> list[str | None]:
+def _grow(training: TrainingSet, seed: int, values: dict[str, float]) -> list[str | None]:
     """A tree ensemble per horizon. Binning is most of the work, so horizons with nearly the same rows share one binned set."""
     known = np.isfinite(training.y)
     shared = np.asarray(known.all(axis=1))
     if shared.sum() >= max(MIN_ROWS, MIN_SHARED * known.sum(axis=0).max()):
         data = _bin(training, shared)
-        return [_boost(data, training.y[shared, index], seed) for index in range(len(training.horizons))]
+        return [_boost(data, training.y[shared, index], seed, values) for index in range(len(training.horizons))]
     each: list[Bools] = [np.ascontiguousarray(known[:, index]) for index in range(len(training.horizons))]
-    return [_boost(_bin(training, rows), training.y[rows, index], seed) if rows.sum() >= MIN_ROWS else None for index, rows in enumerate(each)]
+    return [
+        _boost(_bin(training, rows), training.y[rows, index], seed, values) if rows.sum() >= MIN_ROWS else None for index, rows in enumerate(each)
+    ]
 
 
 def _bin(training: TrainingSet, rows: Bools) -> lightgbm.Dataset:
@@ -89,11 +102,22 @@ def _bin(training: TrainingSet, rows: Bools) -> lightgbm.Dataset:
     return lightgbm.Dataset(training.x[rows], label=np.zeros(int(rows.sum())), params=settings).construct()
 
 
-def _boost(data: lightgbm.Dataset, y: Floats, seed: int) -> str:
+def _boost(data: lightgbm.Dataset, y: Floats, seed: int, values: dict[str, float]) -> str:
     """The text of a booster. Only a tenth of the mean stays in the target, since drift is the least reliable feature of a sample."""
     data.set_label(y - y.mean() * 0.9)
-    settings = {**PARAMETERS, "seed": seed, "bin_construct_sample_cnt": BIN_SAMPLE, "min_data_in_leaf": max(20, len(y) // 200)}
-    return lightgbm.train(settings, data, num_boost_round=ROUNDS).model_to_string()
+    settings = {
+        **PARAMETERS,
+        "learning_rate": values["learning_rate"],
+        "num_leaves": int(values["num_leaves"]),
+        "feature_fraction": values["feature_fraction"],
+        "lambda_l2": values["lambda_l2"],
+        "seed": seed,
+        "bin_construct_sample_cnt": BIN_SAMPLE,
+        "min_data_in_leaf": max(20, int(len(y) * values["min_data_share"] + 1e-6)),
+    }
+    if values["max_depth"] < UNLIMITED_DEPTH:
+        settings["max_depth"] = int(values["max_depth"])
+    return lightgbm.train(settings, data, num_boost_round=int(values["rounds"])).model_to_string()
 
 
-MODEL = Model("lightgbm", "boosted trees", fit, load, predict)
+MODEL = Model("lightgbm", "boosted trees", fit, load, predict, parameters=HYPERPARAMETERS)

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.domain.model import Model, TrainingSet
+from engine.domain.model import Hyperparameter, Model, TrainingSet
 from engine.domain.record import Floats
 from engine.evidence import linear
+from engine.models._hyperparameters import read_parameters
 
 UNITS = 32
 STEPS = 400
@@ -18,6 +19,12 @@ DECAY = 0.02  # decoupled weight decay per unit of learning rate (Loshchilov and
 MAX_ROWS = 60_000  # of training, evenly thinned
 MIN_ROWS = 200  # below which nothing is learned
 DRIFT = 0.9  # share of the mean target left out: drift is the least reliable feature of a sample
+HYPERPARAMETERS = (
+    Hyperparameter("units", UNITS, 4, 128, integer=True, log=True, structural=True),
+    Hyperparameter("steps", STEPS, 50, 2_000, integer=True, log=True),
+    Hyperparameter("learning_rate", LEARNING_RATE, 2e-5, 1e-2, log=True),
+    Hyperparameter("decay", DECAY, 1e-4, 10.0, log=True),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,17 +37,19 @@ class Fitted:
     output_weights: Floats  # (U, H)
 
 
-def fit(training: TrainingSet, seed: int) -> bytes:
+def fit(training: TrainingSet, seed: int, **parameters: float) -> bytes:
     """Fit one network for all horizons on an even sample of the rows whose targets are all known."""
+    values = read_parameters(HYPERPARAMETERS, parameters)
+    units = int(values["units"])
     standard = linear.fit_standardiser(training.x)
     rows = np.flatnonzero(np.isfinite(training.y).all(axis=1))
     rows = rows[:: max(1, len(rows) // MAX_ROWS)]
     random = np.random.default_rng([seed, 19_860_101])
     columns = training.x.shape[1]
-    layers = [random.standard_normal((columns, UNITS)) / np.sqrt(columns), np.zeros(UNITS), np.zeros((UNITS, len(training.horizons)))]
+    layers = [random.standard_normal((columns, units)) / np.sqrt(columns), np.zeros(units), np.zeros((units, len(training.horizons)))]
     if len(rows) >= MIN_ROWS:
         y = training.y[rows]
-        _descend(layers, standard.transform(training.x[rows]), y - y.mean(axis=0) * DRIFT, random)
+        _descend(layers, standard.transform(training.x[rows]), y - y.mean(axis=0) * DRIFT, random, values)
     return linear.arrays_to_bytes(inward=layers[0], bias=layers[1], outward=layers[2], **standard.to_arrays())
 
 
@@ -55,17 +64,18 @@ def predict(fitted: Fitted, x: Floats) -> Floats:
     return np.ascontiguousarray((np.tanh(fitted.standard.transform(x) @ fitted.hidden_weights + fitted.bias) @ fitted.output_weights).T)
 
 
-def _descend(layers: list[Floats], z: Floats, y: Floats, random: np.random.Generator) -> None:
+def _descend(layers: list[Floats], z: Floats, y: Floats, random: np.random.Generator, values: dict[str, float]) -> None:
     """Train in place by Adam on the squared error with decoupled decay over random batches; the rate falls to 0, the forecast starts at 0."""
     mean_gradients, mean_squares = ([np.zeros_like(layer) for layer in layers] for _ in range(2))
-    for step in range(1, STEPS + 1):
+    steps = int(values["steps"])
+    for step in range(1, steps + 1):
         rows = random.integers(0, len(z), BATCH)
-        rate = LEARNING_RATE * (1.0 - (step - 1) / STEPS)
+        rate = values["learning_rate"] * (1.0 - (step - 1) / steps)
         for index, gradient in enumerate(_gradients(layers, z[rows], y[rows])):
             mean_gradients[index] += 0.1 * (gradient - mean_gradients[index])
             mean_squares[index] += 0.001 * (gradient * gradient - mean_squares[index])
             step_size = mean_gradients[index] / (1.0 - 0.9**step) / (np.sqrt(mean_squares[index] / (1.0 - 0.999**step)) + 1e-8)
-            layers[index] -= rate * (step_size + DECAY * layers[index])
+            layers[index] -= rate * (step_size + values["decay"] * layers[index])
 
 
 def _gradients(layers: list[Floats], z: Floats, y: Floats) -> tuple[Floats, Floats, Floats]:
@@ -76,4 +86,4 @@ def _gradients(layers: list[Floats], z: Floats, y: Floats) -> tuple[Floats, Floa
     return z.T @ hidden_error, hidden_error.sum(axis=0), hidden.T @ error
 
 
-MODEL = Model("neural", "neural network", fit, load, predict)
+MODEL = Model("neural", "neural network", fit, load, predict, parameters=HYPERPARAMETERS)

@@ -7,15 +7,21 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.domain.model import Model, OnlineLearner, TrainingSet
+from engine.domain.model import Hyperparameter, Model, OnlineLearner, TrainingSet
 from engine.domain.record import Floats, Ints
 from engine.domain.state import OnlineMemory
 from engine.evidence import linear
+from engine.models._hyperparameters import read_parameters
 
 COLUMNS = 16  # selected of all
 HALFLIFE = 3_000.0  # ticks, after which a row counts half
 PENALTY_SCALE = 0.3  # of the penalty of a fit on all rows at once; smaller, because later rows correct this fit
 DECAY = 0.5 ** (1.0 / HALFLIFE)
+HYPERPARAMETERS = (
+    Hyperparameter("columns", COLUMNS, 2, 48, integer=True, log=True, structural=True),
+    Hyperparameter("halflife", HALFLIFE, 200.0, 50_000.0, log=True),
+    Hyperparameter("penalty_scale", PENALTY_SCALE, 0.01, 10.0, log=True),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,23 +34,32 @@ class Fitted:
     moment: Floats  # (K, H)
     penalty: Floats  # (H, K, K) on the diagonal, in rows
     slopes: Floats  # (H, K) of the training alone
+    decay: float = DECAY  # factor by which a tick discounts the sums
 
 
-def fit(training: TrainingSet, seed: int) -> bytes:
+def fit(training: TrainingSet, seed: int, **parameters: float) -> bytes:
     """Select columns one by one, then compute the sums that later ticks continue."""
     del seed
+    values = read_parameters(HYPERPARAMETERS, parameters)
+    decay = 0.5 ** (1.0 / values["halflife"])
     standard = linear.fit_standardiser(training.x)
     z = standard.transform(training.x)
-    columns = _select_columns(z, training.y)
+    columns = _select_columns(z, training.y, int(values["columns"]))
     z = np.ascontiguousarray(z[:, columns])
     ticks_per_row = _ticks_per_row(training)
-    weight = ticks_per_row * DECAY ** (training.until - training.tick).astype(np.float64)
+    weight = ticks_per_row * decay ** (training.until - training.tick).astype(np.float64)
     y = np.where(np.isfinite(training.y), training.y, 0.0)
     discounted = z * (weight * np.isfinite(training.y[:, 0]))[:, None]
-    penalty = np.array(linear.choose_penalties(z, training)) * PENALTY_SCALE * weight.sum()
+    penalty = np.array(linear.choose_penalties(z, training)) * values["penalty_scale"] * weight.sum()
     moment = (z * weight[:, None]).T @ y
+    other_decay = {} if decay == DECAY else {"decay": np.array([decay])}  # versions from before it could differ lack it
     return linear.arrays_to_bytes(
-        columns=columns.astype(np.int64), gram=discounted.T @ z, moment=moment, penalty=penalty, **standard.select_columns(columns).to_arrays()
+        columns=columns.astype(np.int64),
+        gram=discounted.T @ z,
+        moment=moment,
+        penalty=penalty,
+        **standard.select_columns(columns).to_arrays(),
+        **other_decay,
     )
 
 
@@ -54,7 +69,8 @@ def load(data: bytes) -> Fitted:
     gram, moment = parts["gram"], parts["moment"]
     penalty = np.maximum(parts["penalty"], 1.0)[:, None, None] * np.eye(len(gram))
     columns = parts["columns"].astype(np.int64)
-    return Fitted(columns, linear.standardiser_from_arrays(parts), gram, moment, penalty, _solve(gram, moment, penalty))
+    decay = float(parts["decay"][0]) if "decay" in parts else DECAY
+    return Fitted(columns, linear.standardiser_from_arrays(parts), gram, moment, penalty, _solve(gram, moment, penalty), decay)
 
 
 def predict(fitted: Fitted, x: Floats) -> Floats:
@@ -71,7 +87,7 @@ def predict_online(fitted: Fitted, columns: NDArray[np.float32], since: OnlineMe
     """(H, S) forecasts from (S, K) columns by the training's sums, discounted by `elapsed` ticks, and the sums of the ticks since."""
     slopes = fitted.slopes
     if since is not None:
-        remaining = DECAY**elapsed
+        remaining = fitted.decay**elapsed
         slopes = _solve(fitted.gram * remaining + since.gram, fitted.moment * remaining + since.moment, fitted.penalty)
     return np.ascontiguousarray(slopes @ columns.T)
 
@@ -87,7 +103,7 @@ def _solve(gram: Floats, moment: Floats, penalty: Floats) -> Floats:
     return np.asarray(np.linalg.solve(gram + penalty, moment.T[:, :, None])[:, :, 0])
 
 
-def _select_columns(z: Floats, y: Floats) -> Ints:
+def _select_columns(z: Floats, y: Floats, count: int) -> Ints:
     """Columns by orthogonal matching pursuit over all horizons (Pati, Rezaiifar and Krishnaprasad 1993)."""
     known = np.isfinite(y).all(axis=1)
     gram, moment = z[known].T @ z[known], z[known].T @ y[known]
@@ -95,7 +111,7 @@ def _select_columns(z: Floats, y: Floats) -> Ints:
     damped = gram + np.diag(power * 1e-3 + 1e-9)
     selected: list[int] = []
     residual = moment
-    for _ in range(min(COLUMNS, z.shape[1])):
+    for _ in range(min(count, z.shape[1])):
         gain = (residual * residual).sum(axis=1) / power
         gain[selected] = -1.0
         selected.append(int(np.argmax(gain)))
@@ -103,4 +119,8 @@ def _select_columns(z: Floats, y: Floats) -> Ints:
     return np.array(sorted(selected))
 
 
-MODEL = Model("online", "recursive least squares", fit, load, predict, OnlineLearner(select_columns, predict_online, DECAY))
+def _read_decay(fitted: Fitted) -> float:
+    return fitted.decay
+
+
+MODEL = Model("online", "recursive least squares", fit, load, predict, OnlineLearner(select_columns, predict_online, _read_decay), HYPERPARAMETERS)

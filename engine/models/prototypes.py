@@ -7,14 +7,20 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.cluster import KMeans
 
-from engine.domain.model import Model, TrainingSet
+from engine.domain.model import Hyperparameter, Model, TrainingSet
 from engine.domain.record import Floats
 from engine.evidence import linear
+from engine.models._hyperparameters import read_parameters
 
 CLUSTERS = 48
 MAX_ROWS = 8_000  # of clustering, evenly thinned
 COMPONENTS = 8  # principal components in which the clusters lie
 PRIOR = 200.0  # rows of a target of 0 behind each cluster
+HYPERPARAMETERS = (
+    Hyperparameter("clusters", CLUSTERS, 4, 256, integer=True, log=True, structural=True),
+    Hyperparameter("components", COMPONENTS, 1, 32, integer=True, log=True),
+    Hyperparameter("prior", PRIOR, 10.0, 10_000.0, log=True),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,19 +34,19 @@ class Fitted:
     outcomes: Floats  # (K, H) shrunk mean targets
 
 
-def fit(training: TrainingSet, seed: int) -> bytes:
+def fit(training: TrainingSet, seed: int, **parameters: float) -> bytes:
     """Find clusters on an even sample, then the mean target of all rows by cluster."""
+    values = read_parameters(HYPERPARAMETERS, parameters)
     standard = linear.fit_standardiser(training.x)
     z = standard.transform(training.x)
-    axes = np.linalg.eigh(z.T @ z)[1][:, ::-1][:, :COMPONENTS]
+    axes = np.linalg.eigh(z.T @ z)[1][:, ::-1][:, : int(values["components"])]
     points = np.ascontiguousarray(z @ axes)
     sample = points[:: max(1, len(points) // MAX_ROWS)]
-    clustering = KMeans(min(CLUSTERS, len(sample)), n_init=1, max_iter=30, random_state=seed, algorithm="lloyd").fit(sample)
+    clustering = KMeans(min(int(values["clusters"]), len(sample)), n_init=1, max_iter=30, random_state=seed, algorithm="lloyd").fit(sample)
     centres = np.asarray(clustering.cluster_centers_, dtype=float)
     width = max(float(_distances(sample, centres).min(axis=1).mean()), 1e-3)  # 0 where there are no more rows than clusters
-    return linear.arrays_to_bytes(
-        axes=axes, centres=centres, width=np.array([width]), outcomes=_outcomes(points, centres, width, training), **standard.to_arrays()
-    )
+    outcomes = _outcomes(_membership(points, centres, width), training, values["prior"])
+    return linear.arrays_to_bytes(axes=axes, centres=centres, width=np.array([width]), outcomes=outcomes, **standard.to_arrays())
 
 
 def load(data: bytes) -> Fitted:
@@ -55,14 +61,13 @@ def predict(fitted: Fitted, x: Floats) -> Floats:
     return np.ascontiguousarray((membership @ fitted.outcomes).T)
 
 
-def _outcomes(points: Floats, centres: Floats, width: float, training: TrainingSet) -> Floats:
-    membership = _membership(points, centres, width)
+def _outcomes(membership: Floats, training: TrainingSet, prior: float) -> Floats:
     columns = []
     for index in range(len(training.horizons)):
         y = training.y[:, index]
         known = np.isfinite(y)
         weights = membership[known]
-        columns.append((weights.T @ y[known]) / (weights.sum(axis=0) + PRIOR))
+        columns.append((weights.T @ y[known]) / (weights.sum(axis=0) + prior))
     return np.stack(columns, axis=1)
 
 
@@ -77,4 +82,4 @@ def _distances(points: Floats, centres: Floats) -> Floats:
     return np.asarray((points * points).sum(axis=1)[:, None] - 2.0 * points @ centres.T + (centres * centres).sum(axis=1))
 
 
-MODEL = Model("kmeans_prototypes", "k-means prototypes", fit, load, predict)
+MODEL = Model("kmeans_prototypes", "k-means prototypes", fit, load, predict, parameters=HYPERPARAMETERS)

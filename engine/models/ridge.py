@@ -6,9 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.domain.model import Model, TrainingSet
+from engine.domain.model import Hyperparameter, Model, TrainingSet
 from engine.domain.record import Floats
 from engine.evidence import linear
+from engine.models._hyperparameters import read_parameters
+
+HYPERPARAMETERS = (Hyperparameter("penalty_scale", 1.0, 0.05, 50.0, log=True),)  # multiple of the penalty chosen on the last quarter
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +22,12 @@ class Fitted:
     coefficients: Floats  # (F + 1, H), the last row is the intercept
 
 
-def fit(training: TrainingSet, seed: int) -> bytes:
+def fit(training: TrainingSet, seed: int, **parameters: float) -> bytes:
     """Fit a ridge regression of every horizon's target on all columns; `seed` has no effect."""
     del seed
+    values = read_parameters(HYPERPARAMETERS, parameters)
     standard = linear.fit_standardiser(training.x)
-    slopes = linear.fit_ridge(standard.transform(training.x), training)
+    slopes = linear.fit_ridge(standard.transform(training.x), training, values["penalty_scale"])
     return linear.arrays_to_bytes(slopes=slopes, **standard.to_arrays())
 
 
@@ -38,4 +42,4 @@ def predict(fitted: Fitted, x: Floats) -> Floats:
     return np.ascontiguousarray((fitted.standard.transform(x) @ fitted.coefficients[:-1] + fitted.coefficients[-1]).T)
 
 
-MODEL = Model("ridge", "ridge regression", fit, load, predict)
+MODEL = Model("ridge", "ridge regression", fit, load, predict, parameters=HYPERPARAMETERS)

@@ -8,16 +8,21 @@ from engine.domain.decision import Forecast, MarketState, Predictions
 from engine.domain.market import Inputs
 from engine.domain.record import Floats
 from engine.domain.state import State
-from engine.evidence import conformal, direction, volatility
+from engine.evidence import blends, conformal, direction, volatility
 
 
 def combine_predictions(predictions: Predictions, market_state: MarketState, inputs: Inputs, state: State) -> Forecast:
-    """Return the sum of the predictions, weighted by reliability and by the weights that phase 9 has learned (evidence.stacking).
+    """Return the sum of the predictions, weighted by reliability and by the weights of the blend that serves: stacking, until another one has won.
 
-    The weights sum to less than 1 until the predictions have proven more.
+    The weights sum to less than 1 until the predictions have proven more (evidence.stacking, evidence.blends).
     """
     weighted = np.where(np.isfinite(predictions.mean), predictions.mean, 0.0) * predictions.reliability
-    mean = (weighted * state.weights[:, :, None]).sum(axis=0)
+    blend, weights = state.evolution.blend, state.weights
+    if blend == blends.BLENDS[0]:
+        mean = (weighted * weights[:, :, None]).sum(axis=0)
+    else:
+        by_regime = blends.serving_weights(blend, state.evolution.blend_sums, weights)
+        mean, weights = blends.combine_votes(by_regime, weighted, market_state.regime), by_regime[market_state.regime].mean(axis=0)
     volatility_forecast = volatility.forecast_volatility(state.volatility, inputs.view)
     scale = _scale(market_state, inputs)
     half_width, factor = (
@@ -26,7 +31,7 @@ def combine_predictions(predictions: Predictions, market_state: MarketState, inp
     )
     half = conformal.half_widths_by_symbol(half_width, market_state.regime, factor)[:, :, 1]
     probability = direction.probability_up(state.direction, mean)
-    return Forecast(mean, mean - half, mean + half, probability, state.weights, scale, half_width, factor, volatility_forecast)
+    return Forecast(mean, mean - half, mean + half, probability, weights, scale, half_width, factor, volatility_forecast)
 
 
 def expect_nothing(predictions: Predictions, market_state: MarketState, inputs: Inputs, state: State) -> Forecast:

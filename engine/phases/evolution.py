@@ -1,33 +1,99 @@
-"""Phase 10, evolution: requests a training when one is due, and records the request."""
+"""Phase 10, evolution: runs the contests, follows their verdicts, and starts trainings and searches when a trigger fires."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import numpy as np
 
-from engine.domain.decision import EvolutionPlan, Instruction
+from engine.domain.decision import EvolutionPlan, Forecast, MarketState, Predictions
+from engine.domain.evolution import ArmForecast, ContestPoint, DriftRow, EvolutionReport, EvolutionState, FindingRow
 from engine.domain.market import Inputs
+from engine.domain.model import Catalog
 from engine.domain.state import State
+from engine.evidence import blends, contest, drift, findings, scoring, succession
+from engine.evidence.scoring import ScoredForecasts
+from engine.evolution import arms, events, progress, signals, triggers, verdicts
+from engine.evolution.arms import CHALLENGER
+from engine.evolution.progress import Progress
+
+REWEIGH_EVERY = 8  # ticks
+POINTS_EVERY = 8  # ticks between two stored points of a contest
+FINDINGS_EVERY = 120  # ticks between two stored lists of findings
 
 
-def propose_evolution(learned: State, inputs: Inputs) -> EvolutionPlan:
-    """Request a training at the first bar with enough history, on schedule, and on command."""
-    trigger = _trigger(learned, inputs)
-    if trigger is None:
-        return EvolutionPlan(learned, ())
-    state = replace(learned, last_training=inputs.tick, training_requests=learned.training_requests + 1)
-    return EvolutionPlan(state, (Instruction("retrain", "all", trigger),))
+def propose_evolution(
+    learned: State, predictions: Predictions, forecast: Forecast, market_state: MarketState, inputs: Inputs, state: State, catalog: Catalog
+) -> EvolutionPlan:
+    """Score the arms of all contests, follow the verdicts, and request the trainings and searches for which a trigger fires."""
+    now = events.follow_events(Progress(learned), inputs, catalog)
+    is_full = inputs.config.evolution == "full" and any(catalog.serving)
+    if now.evolution.arms or is_full:
+        scored = scoring.score_forecasts(state.pending, inputs.config.horizons, learned.pending.price[0])
+        if is_full:
+            now = verdicts.begin_blends(now, blends.BLENDS, inputs)
+            now = signals.update_signals(now, scored, predictions, forecast, market_state, inputs)
+        now = _learn_blends(now, scored, inputs, state)
+        now = _race(now, scored, predictions, forecast, market_state, inputs, catalog)
+    now = triggers.pull_triggers(now, market_state, inputs, catalog)
+    evolution = now.evolution
+    points: tuple[ContestPoint, ...] = ()
+    if evolution.arms and inputs.tick % POINTS_EVERY == 0:
+        count = evolution.directions.count
+        moved = np.where(count > 0, evolution.directions.bps / np.maximum(count, 1.0), np.nan)
+        points = contest.contest_points(evolution.contests, evolution.arms, inputs.config.horizons, count.astype(np.int64), moved)
+        for place in range(len(evolution.arms)):
+            now = now.report(progress.racing_row(now, place, catalog.names))
+    forecasts = tuple(ArmForecast(arm.number, evolution.sums.pending[0, place]) for place, arm in enumerate(evolution.arms) if arm.kind == CHALLENGER)
+    report = EvolutionReport(now.rows, points, forecasts, predictions.shadow_digests, *_describe_signals(evolution, inputs))
+    return EvolutionPlan(now.state, now.instructions, report)
 
 
-def propose_nothing(learned: State, inputs: Inputs) -> EvolutionPlan:
-    """Fall back to no request."""
-    del inputs
-    return EvolutionPlan(learned, ())
+def propose_nothing(
+    learned: State, predictions: Predictions, forecast: Forecast, market_state: MarketState, inputs: Inputs, state: State, catalog: Catalog
+) -> EvolutionPlan:
+    """Fall back to no request; pending forecasts of the arms move on, and nothing is scored."""
+    del predictions, forecast, market_state, inputs, state, catalog
+    aged = Progress(learned).evolve(sums=arms.age_arms(learned.evolution.sums))
+    return EvolutionPlan(aged.state, (), EvolutionReport())
 
 
-def _trigger(learned: State, inputs: Inputs) -> str | None:
-    config = inputs.config
-    if any(event.kind == "command" and event.subject == "retrain" for event in inputs.events):
-        return "by hand"
-    if learned.last_training < 0:
-        return "first training" if learned.decided >= config.first_training else None
-    return "schedule" if inputs.tick - learned.last_training >= config.retrain_every else None
+def _describe_signals(evolution: EvolutionState, inputs: Inputs) -> tuple[tuple[FindingRow, ...] | None, tuple[DriftRow, ...] | None]:
+    """The findings where they were looked for at this tick, and the drift where it was tested."""
+    found: tuple[FindingRow, ...] | None = None
+    if inputs.config.evolution == "full" and inputs.tick % FINDINGS_EVERY == 0:
+        found = signals.finding_rows(findings.list_findings(evolution.findings, inputs.symbols, inputs.config.horizons))
+    reports = [drift.drift_from_json(event.detail) for event in inputs.events if event.kind == "drift"]
+    return found, signals.drift_rows(reports[-1]) if reports else None
+
+
+def _learn_blends(now: Progress, scored: ScoredForecasts, inputs: Inputs, state: State) -> Progress:
+    """Add the forecasts that come due to the sums of all blends."""
+    learned, config = now.state, inputs.config
+    on_record = np.asarray(~succession.find_probation(state.succession, config.horizons), dtype=np.float64)
+    rows = learned.weight_rows.max(axis=1)
+    sums = blends.update_blends(now.evolution.blend_sums, scored, inputs.tick, learned.gram, rows, learned.weights, config, on_record=on_record)
+    return now.evolve(blend_sums=sums)
+
+
+def _race(
+    now: Progress,
+    scored: ScoredForecasts,
+    predictions: Predictions,
+    forecast: Forecast,
+    market_state: MarketState,
+    inputs: Inputs,
+    catalog: Catalog,
+) -> Progress:
+    """Score the arms' forecasts that come due, learn their weights, follow the verdicts, and make this tick's forecasts."""
+    config, evolution = inputs.config, now.evolution
+    gain, power, known, directions = arms.score_arms(evolution.sums, evolution.directions, scored, config.horizons)
+    contests = contest.update_contests(
+        evolution.contests, gain, power, known, inputs.tick, config.horizons, config.contest_clip, config.contest_margin
+    )
+    sums = arms.learn_weights(evolution.sums, evolution.arms, scored, now.state, config, reweigh=inputs.tick % REWEIGH_EVERY == 0)
+    now = verdicts.take_verdicts(now.evolve(contests=contests, sums=sums, directions=directions), inputs, catalog)
+    shadows = dict(zip(predictions.shadow_digests, predictions.shadows, strict=True))
+    shadows |= {served.digest: predictions.mean[place] for place, served in enumerate(catalog.serving) if served is not None}
+    weighted = np.where(np.isfinite(predictions.mean), predictions.mean, 0.0) * predictions.reliability
+    blended = blends.blend_forecasts(now.evolution.blend_sums, weighted, market_state.regime, now.state.weights)
+    by_name = dict(zip(blends.BLENDS, blended, strict=True))
+    return now.evolve(sums=arms.forecast_arms(now.evolution.sums, now.evolution.arms, shadows, by_name, predictions, forecast, now.state))

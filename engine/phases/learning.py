@@ -28,6 +28,7 @@ from engine.evidence import (
     succession,
     volatility,
 )  # fmt: skip
+from engine.evolution.progress import empty_evolution
 
 REWEIGH_EVERY = 8  # ticks
 
@@ -52,7 +53,7 @@ def learn_from_tick(
     discount = 0.5 ** (1.0 / config.weight_halflife)
     sums, on_record = scoring.sum_moments(scored), ~succession.find_probation(state.succession, config.horizons) * 1.0
     gram, moment = state.gram * discount + sums[0] * on_record[:, None, None], state.moment * discount + sums[1] * on_record[:, None]
-    rows = state.weight_rows * discount + sums[2] * on_record
+    rows = state.weight_rows * discount + (sums[2] * on_record)[:, None]
     versions = succession.adopt_versions(state.succession, state.recent, inputs.events, config)
     versions, recent = succession.update_succession(versions, state.recent, cells[:, -1:, :, -1:], closes, memory, predictions.versions, config)
     return State(
@@ -105,6 +106,7 @@ def learn_from_tick(
         ),
         succession=versions,
         execution=execution_quality.add_finished_orders(state.execution, inputs.account.finished_orders, closes=ends),
+        evolution=state.evolution,
     )
 
 
@@ -179,7 +181,7 @@ def blank_state(symbols: int, models: tuple[str, ...], horizons: tuple[int, ...]
         volatility=volatility.empty_volatility(symbols, length),
         direction=direction.initial_direction(count),
         declined_trades=declined_trades.empty_declined_trades(len(GATES), length, symbols),
-        weight_rows=np.zeros(count),
+        weight_rows=np.zeros((count, many)),
         conditions=np.zeros((many, 4, 5)),
         context=np.zeros((length, 4)),
         selection_gain=selection_gain.empty_selection_gain(length, count, symbols),
@@ -189,6 +191,7 @@ def blank_state(symbols: int, models: tuple[str, ...], horizons: tuple[int, ...]
         online_memories=(),
         succession=succession.initial_succession(length, many, count),
         execution=execution_quality.empty_execution(),
+        evolution=empty_evolution(many, horizons, symbols),
     )
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
 
 from engine.domain.decision import FeatureMatrix, ModelSelection, Predictions
-from engine.domain.model import Catalog, ServingModel
+from engine.domain.model import PLUGIN_ERRORS, Catalog, ServingModel
 from engine.domain.record import Bools, Floats
 from engine.domain.state import OnlineInputs, State
 from engine.evidence import recursive_least_squares, stacking
@@ -31,6 +33,7 @@ def cross_check_models(selection: ModelSelection, matrix: FeatureMatrix, state: 
         if served is not None:
             mean[index] = _predict(index, served, matrix, state, online_inputs)
     mean = np.where(matrix.usable, mean, np.nan)
+    shadows = _predict_shadows(matrix, state, catalog, online_inputs)
     blank = np.isnan(matrix.values)
     outside = _out_of_distribution(matrix, blank, catalog)
     active = selection.active[:, None] & matrix.usable & ~_relies_on_blanks(blank, catalog)
@@ -54,6 +57,8 @@ def cross_check_models(selection: ModelSelection, matrix: FeatureMatrix, state: 
         dispersion=dispersion,
         online_inputs=tuple(online_inputs),
         selection=selection,
+        shadow_digests=tuple([served.digest for served in catalog.shadows]),
+        shadows=shadows,
     )
 
 
@@ -62,20 +67,28 @@ def _predict(index: int, served: ServingModel, matrix: FeatureMatrix, state: Sta
 
     The inputs of an online-learning model are appended to `online_inputs`.
     """
-    learner = served.model.online
-    if learner is None:
-        prediction = np.asarray(served.model.predict(served.fitted, matrix.values))
+    learner, inputs = served.model.online, served.online_inputs(index, matrix.values)
+    if learner is None or inputs is None:
+        prediction = served.predict(matrix.values)
     else:
-        columns = learner.select_columns(served.fitted, matrix.values)
-        elapsed = state.tick - served.trained_to
-        prediction = learner.forecast(served.fitted, columns, recursive_least_squares.find_memory(state.online_memories, served.version), elapsed)
-        online_inputs.append(OnlineInputs(index, served.version, learner.decay, columns))
+        memory = recursive_least_squares.find_memory(state.online_memories, served.version)
+        prediction = np.asarray(learner.forecast(served.fitted, inputs.columns, memory, state.tick - served.trained_to))
+        online_inputs.append(inputs)
     horizons = state.weights.shape[1]
     if prediction.shape != (horizons, len(matrix.usable)):
         raise ValueError(f"{served.version} returned shape {prediction.shape}, expected {(horizons, len(matrix.usable))}")
     if not np.isfinite(prediction).all() and not np.isfinite(prediction[:, matrix.usable]).all():
         raise ValueError(f"{served.version} returned a forecast that is not finite")
     return prediction
+
+
+def _predict_shadows(matrix: FeatureMatrix, state: State, catalog: Catalog, online_inputs: list[OnlineInputs]) -> Floats:
+    """Return (C, H, S) the predictions of the versions in shadow; NaN where a version fails, which concerns its contest and not the decision."""
+    shadows = np.full((len(catalog.shadows), state.weights.shape[1], len(matrix.usable)), np.nan)
+    for index, served in enumerate(catalog.shadows):
+        with suppress(*PLUGIN_ERRORS):
+            shadows[index] = _predict(catalog.names.index(served.place), served, matrix, state, online_inputs)
+    return np.where(matrix.usable, shadows, np.nan)
 
 
 def trust_no_model(selection: ModelSelection, matrix: FeatureMatrix, state: State, catalog: Catalog) -> Predictions:
@@ -86,7 +99,7 @@ def trust_no_model(selection: ModelSelection, matrix: FeatureMatrix, state: Stat
     none_active, zero = np.zeros(count), np.zeros(shape[1:])
     return Predictions(
         selection.models, versions, np.full(shape, np.nan), np.zeros(shape), zero, np.ones(count), none_active, "unreliable", np.full(shape, 0.5),
-        zero, (), selection,
+        zero, (), selection, (), np.zeros((0, *shape[1:])),
     )  # fmt: skip
 
 
@@ -98,13 +111,16 @@ def _relies_on_blanks(blank: Bools, catalog: Catalog) -> Bools:
 
 
 def _out_of_distribution(matrix: FeatureMatrix, blank: Bools, catalog: Catalog) -> Floats:
-    """Return (S,) the share of features outside the range that the newest serving model was trained on; 1 where none serves."""
+    """Return (S,) the share of features outside the range that the newest serving model was trained on; 1 where none serves.
+
+    A model that was trained on all columns goes before a newer one that was trained on some, whose share is that of its own columns.
+    """
     serving: list[ServingModel] = [served for served in catalog.serving if served is not None]
     if not serving:
         return np.ones(len(matrix.usable))
-    newest = max(serving, key=lambda served: served.trained_to)
+    newest = max(serving, key=lambda served: (served.columns is None, served.trained_to))
     beyond = (matrix.values < newest.feature_low) | (matrix.values > newest.feature_high) | (blank & np.isfinite(newest.feature_low))
-    return np.where(matrix.usable, beyond.mean(axis=1), 1.0)
+    return np.where(matrix.usable, newest.select(beyond).mean(axis=1), 1.0)
 
 
 def _outliers(votes: Floats, reliability: Floats) -> Bools:

@@ -7,9 +7,10 @@ from threading import Lock
 
 import numpy as np
 
+from engine.domain import model
+
+PLUGIN_ERRORS = model.PLUGIN_ERRORS
 CLOSED, OPEN, HALF_OPEN = "closed", "open", "half-open"
-# The errors that a feed, a model or a source by others may raise: all but those that end a process.
-PLUGIN_ERRORS = (OSError, ValueError, TypeError, ArithmeticError, LookupError, AttributeError, AssertionError, RuntimeError, MemoryError)
 JITTER = 0.2  # of a pause, up or down, so that parts that failed together are not retried together
 
 

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from functools import partial
 
 from engine import units
+from engine.domain.model import PLUGIN_ERRORS
 from engine.domain.optimization import Reading
 from engine.domain.ports import Feed
 from engine.domain.tick import Artifact, Tick
 from engine.probes.probes import Probe
-from engine.resilience.circuit_breaker import PLUGIN_ERRORS
 from engine.resilience.failure_log import FailureLog
 from engine.service.engine import Engine
 from engine.service.logging import LOG
@@ -60,7 +60,7 @@ class ComponentRemedies:
         self._failures.on_success(*SAVE)
         self._failures.on_success(*SLICES)
         if not tick.outcome.degraded:
-            serving = {served.model.name: served.version for served in self._engine.catalog.serving if served is not None}
+            serving = {served.place: served.version for served in self._engine.catalog.serving if served is not None}
             for model in self._failures.open_failures("models"):
                 if model in serving:  # a model without a sound version recovers with its next training
                     self._failures.record_recovery("models", model, f"{serving[model]} serves")

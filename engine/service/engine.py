@@ -14,9 +14,9 @@ from threadpoolctl import threadpool_limits
 from engine import broker, units
 from engine.commands.handlers.trading import Resume, TradingArguments
 from engine.commands.router import read_arguments
-from engine.domain.decision import Fill, Outcome, Phase
+from engine.domain.decision import Fill, Instruction, Outcome, Phase
 from engine.domain.market import Account, Inputs, MarketSnapshot
-from engine.domain.model import Catalog, ServingModel
+from engine.domain.model import PLUGIN_ERRORS, Catalog, ServingModel
 from engine.domain.optimization import MemoryBlock
 from engine.domain.orders import Order
 from engine.domain.ports import Clock, Feed
@@ -28,9 +28,10 @@ from engine.evidence import declined_trades, execution_quality, liquidity_foreca
 from engine.orchestrator import decide
 from engine.phases import learning, risk
 from engine.plugins import discover_plugins
-from engine.resilience.circuit_breaker import PLUGIN_ERRORS
 from engine.run import FallbackFailed, PhaseRunner, axis_lengths
 from engine.service import clock_skew, feeds, model_registry, session_controls, training
+from engine.service.challengers import Challengers
+from engine.service.version_controls import VersionControls
 from engine.service.windows import MarketWindow, TrainingRows
 from engine.settings import Settings, build_trading_config
 
@@ -49,8 +50,11 @@ class TickStore(Protocol):
     def remember(self, key: str, value: str) -> None: ...
 
 
-class Engine:
+class Engine(VersionControls):
     """The only owner of the state between ticks. For one thread at a time."""
+
+    training_error: str | None = None  # models that the last training did not give, with the reasons
+    newest_features: Floats | None = None  # (S, F) of the newest tick
 
     def __init__(
         self,
@@ -78,8 +82,6 @@ class Engine:
         self.catalog = Catalog(discover_plugins("engine.features", "FAMILY"), self._model_names, (None,) * len(self._model_names))
         self.fitted_models = self.catalog.serving  # including resting models
         self.resting_models: frozenset[str] = frozenset()
-        self.training_error: str | None = None  # models that the last training did not give, with the reasons
-        self.newest_features: Floats | None = None  # (S, F) of the newest tick
         self.registry = model_registry.ModelRegistry()
         symbols = len(feed.info.symbols)
         self.tick = first_tick
@@ -88,10 +90,13 @@ class Engine:
         self.window = MarketWindow(feed.info)
         self._clock_lags = clock_skew.find_clock_lags(feed)
         self.rows = TrainingRows(symbols, self.catalog.columns, training.count_training_bars(settings, feed))
+        self.challengers = Challengers(
+            settings, self.config, self._model_names, training_pool, training.count_training_bars(settings, feed), is_limited=not waits_for_training
+        )
+        self._postponed: list[Instruction] = []
         self.training_jobs: list[training.TrainingJob] = []
         self.trained_artifacts: list[Artifact] = []
-        self._orders: tuple[Order, ...] = ()
-        self._events: list[Event] = []
+        self._orders, self._events = tuple[Order, ...](), list[Event]()
         self._switches: list[tuple[float, int]] = []
         self._unsaved: Tick | None = None
         self._slices: Iterator[MarketSnapshot] | None = None
@@ -124,6 +129,7 @@ class Engine:
             self._slices = slices
             return None
         self._adopt()  # before the bar is taken: where the store does not take the models, the next step begins again with this bar
+        self._events += self.challengers.adopt(self.tick, self.state.evolution, self._save_artifact, self.clock.tick(), waits=self._waits_for_models)
         self._slices = slices
         return self._decide(bar)
 
@@ -139,7 +145,7 @@ class Engine:
             raise ValueError(f"{command.name} is not a trading command")
         if isinstance(arguments, Resume):
             self._lift_drawdown_stop(command.reason)
-        message = arguments.apply(self)
+        message = arguments.apply(self, command.reason)
         self._events.append(session_controls.build_command_event(command))
         return message
 
@@ -197,7 +203,7 @@ class Engine:
 
     def _put_in_service(self, fitted: tuple[ServingModel | None, ...]) -> None:
         self.fitted_models = fitted
-        serving = tuple(None if model is None or model.model.name in self.resting_models else model for model in fitted)
+        serving = tuple(None if model is None or model.place in self.resting_models else model for model in fitted)
         self.catalog = replace(self.catalog, serving=serving)
 
     def memory_blocks(self) -> tuple[MemoryBlock, ...]:
@@ -237,6 +243,7 @@ class Engine:
         if lags is not None:
             self._events += clock_skew.detect_skew(lags, self.feed.info.symbols, self.state.incident_state.open)
         inputs = self.window.build_inputs(self.tick, account, self.config, tuple(self._events))
+        self.catalog = replace(self.catalog, shadows=self.challengers.select(self.state.evolution, inputs.events, self.catalog.serving))
         run = PhaseRunner(axis_lengths(inputs, self.catalog), self.clock.tick, self.phase_pool, self.config.phase_deadline_ms)
         state = session_controls.discard_unscorable(self.state, inputs.events)
         try:
@@ -254,10 +261,24 @@ class Engine:
         self.newest_features, self.registry.newest_features = outcome.features.values, outcome.features.values[outcome.features.usable]
         if Phase.VALIDATION in outcome.degraded:
             self.replace_failing_models()
-        for instruction in outcome.instructions:
-            if instruction.kind == "retrain":
-                self._train(inputs.tick)
+        self._carry_out(outcome.instructions, inputs.tick, ms)
         return self._save(tick)
+
+    def _carry_out(self, instructions: tuple[Instruction, ...], tick: int, ms: float) -> None:
+        """Carry out the instructions of a tick, which took `ms`."""
+        for instruction in instructions:
+            if instruction.kind == "retrain":
+                self._train(tick)
+            elif instruction.kind in {"promote", "revert"}:
+                self.replace_versions(tuple(instruction.detail.split(",")))
+            elif instruction.kind == "search":
+                self._postponed.append(instruction)
+        self.begin_searches(ms, self.clock.tick())
+
+    def _save_artifact(self, artifact: Artifact) -> None:
+        if self._store is not None:
+            self._store.save_artifact(artifact, self._session, self.clock.now())
+        self.challengers.artifacts.append(replace(artifact, data=b""))
 
     def _record(self, bar: MarketSnapshot, inputs: Inputs, outcome: Outcome, run: PhaseRunner, fills: tuple[Fill, ...], ms: float) -> Tick:
         stored = self._store is not None
@@ -285,6 +306,7 @@ class Engine:
             liquidity_forecast=liquidity_forecast.liquidity_table(outcome.state.liquidity_forecast) if refresh else (),
             execution=execution_quality.execution_table(outcome.state.execution) if refresh else (),
             machine=self.read_machine(),
+            evolution=outcome.evolution,
         )
 
     def _save(self, tick: Tick) -> Tick:
@@ -302,9 +324,9 @@ class Engine:
         try:
             rows = self.rows.training_set(until, self.config.horizons, self.settings.train_rows)
             due = until + self.config.deployment_lag_bars
-            self.training_jobs.append(
-                training.submit_training(self._training_pool, rows, self._model_names, self.settings.seed, due, self.settings.home)
-            )
+            recipes = training.recipes_in_service(self._model_names, self.fitted_models)
+            self.training_jobs.append(training.submit_training(self._training_pool, rows, recipes, self.settings.seed, due, self.settings.home))
+            self.challengers.refresh(self.state.evolution.arms, until, self.rows)
         except PLUGIN_ERRORS as error:  # no memory, no room for a file, no process: the current tick is not affected
             self.training_error = f"{type(error).__name__}: {' '.join(str(error).split())}"
             self._events.append(Event("training_failed", str(until), self.training_error))
@@ -327,6 +349,8 @@ class Engine:
                 self._events.append(Event("training_failed", str(job.until), adopted.error))
             self._events += [Event("model_adopted", artifact.model, artifact.data_digest) for artifact in adopted.artifacts]
             self.trained_artifacts.extend(replace(artifact, data=b"") for artifact in adopted.artifacts)
+            if adopted.artifacts:
+                self._events.append(self.challengers.describe_refresh(job.until, self.fitted_models, adopted.serving))
             self.serve(adopted.serving)
 
     def replace_failing_models(self) -> tuple[model_registry.ModelReplacement, ...]:

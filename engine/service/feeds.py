@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol, runtime_checkable
 
 from engine.domain.market import MarketSnapshot
+from engine.domain.model import PLUGIN_ERRORS
 from engine.domain.optimization import MemoryBlock
 from engine.domain.ports import Feed
-from engine.resilience.circuit_breaker import PLUGIN_ERRORS
 
 
 class FeedFailed(ValueError):

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.domain.model import ServingModel
+from engine.domain.model import PLUGIN_ERRORS, ServingModel
 from engine.domain.record import Floats
 from engine.domain.state import State
 from engine.domain.tick import Artifact
 from engine.domain.trading_config import Event
 from engine.evidence.succession import agreement_to_event
-from engine.resilience.circuit_breaker import PLUGIN_ERRORS
 from engine.service import training, version_comparison
 from engine.service.windows import TrainingRows
 from engine.store.errors import StoreError
@@ -59,8 +58,10 @@ class ModelRegistry:
                 failed.append(why)
                 continue
             old = before[place]
+            if old is not None and old.recipe.id != served.recipe.id:
+                continue  # another recipe has come into service since this training began
             if old is not None and old.version != served.version:
-                self._previous[old.model.name] = old
+                self._previous[old.place] = old
             fitted[place] = served
             artifacts.append(outcome)
         return TrainingAdoption(tuple(fitted), tuple(artifacts), "; ".join(dict.fromkeys(failed)) or None)
@@ -74,7 +75,7 @@ class ModelRegistry:
                 continue
             other = after[place] = self._other(served, usable)
             how = "it stands aside: there is no sound version before it" if other is None else f"its previous version {other.version} serves"
-            replacements.append(ModelReplacement(served.model.name, why, how))
+            replacements.append(ModelReplacement(served.place, why, how))
         self.replacements += tuple(replacements)
         return tuple(after), tuple(replacements)
 
@@ -91,11 +92,11 @@ class ModelRegistry:
         self._record |= {model.version: model for model in served if model is not None}
 
     def _other(self, served: ServingModel, usable: Floats) -> ServingModel | None:
-        previous = self._previous.get(served.model.name)
+        previous = self._previous.get(served.place)
         if previous is not None and previous.version != served.version and find_forecast_fault(previous, usable) is None:
             return previous
         try:
-            artifact = self.find_artifact(served.model.name, served.version) if self.find_artifact is not None else None
+            artifact = self.find_artifact(served.place, served.version) if self.find_artifact is not None else None
         except StoreError:  # during a tick the store is not retried: the model does not serve
             return None
         return None if artifact is None else _loaded(artifact, usable)[0]
@@ -105,13 +106,8 @@ def find_forecast_fault(served: ServingModel, looked: Floats) -> str | None:
     """Why its forecasts from these features, one row per symbol, cannot be used; None where they can."""
     if not len(looked):
         return None
-    online_model = served.model.online
     try:
-        if online_model is None:
-            forecast = np.asarray(served.model.predict(served.fitted, looked))
-        else:
-            forecast = np.asarray(online_model.forecast(served.fitted, online_model.select_columns(served.fitted, looked), None, 0))
-        sound = bool(np.isfinite(forecast).all())
+        sound = bool(np.isfinite(served.predict(looked, None, 0)).all())
     except PLUGIN_ERRORS as error:
         return f"{served.version} failed: {type(error).__name__}: {' '.join(str(error).split())[:120]}"
     return None if sound else f"{served.version} gave a forecast that is not finite"

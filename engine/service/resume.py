@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
+from dataclasses import dataclass
 from itertools import pairwise
 
 import orjson
@@ -28,6 +29,22 @@ from engine.store.write.writer import Writer
 
 BLOCK = 1_000  # rows read at once
 Report = Callable[[str, str], None]  # a fault of the store, and its remedy
+
+
+@dataclass(frozen=True, slots=True)
+class StoredVersions:
+    """The versions that the store holds of one session."""
+
+    history: TickHistory
+    session: int
+
+    def list_versions(self, model: str) -> tuple[str, ...]:
+        """The versions at a place on the model axis, newest first."""
+        return self.history.list_versions(self.session, model)
+
+    def find_version(self, model: str, version: str) -> Artifact | None:
+        """The stored version; None where it was dropped."""
+        return self.history.artifact_version(self.session, model, version)
 
 
 def _log_only(fault: str, how: str) -> None:
@@ -65,6 +82,7 @@ def resume_engine(
         first_tick=first_tick,
         waits_for_training=patient,
     )
+    engine.stored_versions = StoredVersions(history, session)
     if history.tick_range(session) is not None and last is not None:
         _resume(engine, writer, history, session, last, report)
     return engine, session
@@ -85,6 +103,7 @@ def _resume(engine: Engine, writer: Writer, history: TickHistory, session: int, 
     if damaged:
         writer.save_checkpoint(last, session, rolled.state)  # without the memories of those models: later ticks are replayed from it
     engine.restore(rolled.state, stored.account, () if damaged else outcome.orders, stored.config, rolled.serving)
+    engine.resume_challengers(lambda digest: _read_version(history, digest, last), outcome.instructions, engine.clock.tick())
     engine.registry.remember(_of_record(rolled.state, rolled.serving, history, session))
     if damaged:
         engine.serve(_without(damaged, engine, history, session, rolled.serving, stored))
@@ -146,6 +165,13 @@ def _load(artifact: Artifact | None) -> ServingModel | None:
     try:
         return None if artifact is None else training.load_model(artifact)
     except ValueError:
+        return None
+
+
+def _read_version(history: TickHistory, digest: str, tick: int) -> ServingModel | None:
+    try:
+        return _load(history.artifact(digest, tick))
+    except NotStored:
         return None
 
 

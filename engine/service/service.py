@@ -13,6 +13,7 @@ from engine.alerting.service import AlertingService
 from engine.commands.handlers.optimizer import Optimize
 from engine.commands.router import read_arguments, route_command, runs_between_ticks
 from engine.commands.types import Result, Services
+from engine.domain.model import PLUGIN_ERRORS
 from engine.domain.ports import Clock
 from engine.domain.tick import Tick
 from engine.domain.trading_config import Command
@@ -22,7 +23,6 @@ from engine.optimizer.runtime.optimizer import Optimizer
 from engine.probes.engine import EngineProbe
 from engine.probes.probes import Probes
 from engine.resilience.backtest_repair import BacktestRepair
-from engine.resilience.circuit_breaker import PLUGIN_ERRORS
 from engine.resilience.failure_log import FailureLog
 from engine.resilience.remedies import ComponentRemedies
 from engine.service.backtests import BacktestRunner

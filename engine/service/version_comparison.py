@@ -7,11 +7,10 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from engine.domain.evidence import Agreement
-from engine.domain.model import ServingModel
+from engine.domain.model import PLUGIN_ERRORS, ServingModel
 from engine.domain.record import Floats
 from engine.domain.state import State
 from engine.evidence import recursive_least_squares, succession
-from engine.resilience.circuit_breaker import PLUGIN_ERRORS
 from engine.service.windows import TrainingRows
 
 RECENT_TICKS = 288  # the newest ticks, which hold the rows
@@ -71,13 +70,8 @@ def _forecast(served: ServingModel | None, x: Floats, state: State) -> Floats:
     nothing = np.full((len(state.weight_rows), len(x)), np.nan)
     if served is None:
         return nothing
-    online_model = served.model.online
     try:
-        if online_model is None:
-            return np.asarray(served.model.predict(served.fitted, x))
-        learned = recursive_least_squares.find_memory(state.online_memories, served.version)
-        return np.asarray(
-            online_model.forecast(served.fitted, online_model.select_columns(served.fitted, x), learned, state.tick + 1 - served.trained_to)
-        )
+        memory = recursive_least_squares.find_memory(state.online_memories, served.version)
+        return served.predict(x, memory, state.tick + 1 - served.trained_to)
     except PLUGIN_ERRORS:  # a version may fail on old rows and serve on the newest
         return nothing

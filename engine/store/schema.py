@@ -142,7 +142,7 @@ DECLINED = Table("declined", METADATA, _key("gate", Text), _whole("n"), _real("m
 EVOLUTIONS = Table(
     "evolutions", METADATA,
     _key("id", Tick), _session(), _whole("number"), _whole("at"), _whole("began"),  # bar time and tick of the trigger
-    _text("trigger"), _text("detail"), _text("strategy"), _text("model"), _text("version"), _text("parent"), _text("state"),
+    _text("trigger"), _text("detail"), _text("strategy"), _text("model"), _text("version"), _text("parent"), _text("state"), _text("verdict"),
     _real("evidence"), _real("threshold"),  # e-values
     _whole("decided_at", null=True), _whole("decided", null=True),  # bar time and tick of the verdict
     Index("uq_evolutions_session_number", "session", "number", unique=True),

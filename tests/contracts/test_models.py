@@ -11,6 +11,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from engine.domain.model import Model, TrainingSet
+from engine.domain.recipe import Recipe
 from engine.domain.record import Floats
 from engine.evidence import skill
 from engine.plugins import discover_plugins
@@ -109,7 +110,7 @@ def test_it_finds_a_signal_and_little_where_there_is_none(model: Model) -> None:
 
 @EVERY
 def test_bytes_that_are_not_its_own_are_refused_in_one_line(model: Model) -> None:
-    artifact = training.fit_model(model.name, rows(), 7, 12)
+    artifact = training.fit_model(model.name, Recipe(model.name), rows(), 7, 12)
     with pytest.raises(ValueError, match="is corrupt") as forecasts:
         training.load_model(replace(artifact, data=artifact.data[:-1]))
     assert "\n" not in str(forecasts.value)
@@ -146,7 +147,7 @@ def test_the_number_of_threads_changes_no_bit(model: Model) -> None:
     digests = []
     for threads in (1, 2, 4):
         with threadpool_limits(threads):
-            digests.append(training.fit_model(model.name, rows(1_500, 40), 7, 12).data_digest)
+            digests.append(training.fit_model(model.name, Recipe(model.name), rows(1_500, 40), 7, 12).data_digest)
     assert len(set(digests)) == 1
 
 
@@ -155,11 +156,11 @@ def test_a_models_reliance_on_columns_is_measured(model: Model) -> None:
     draw = np.random.default_rng(5)
     y = 0.8 * np.nan_to_num(rows(3_000).x[:, :1]) + draw.normal(size=(3_000, 3))
     hollow = np.where(np.arange(12) == 4, np.nan, rows(3_000).x).astype(np.float32)
-    served = training.load_model(training.fit_model(model.name, replace(rows(3_000), x=hollow, y=y), 7, 12))
+    served = training.load_model(training.fit_model(model.name, Recipe(model.name), replace(rows(3_000), x=hollow, y=y), 7, 12))
     assert served.reliance.sum() == pytest.approx(1.0)
     assert served.reliance.argmax() == 0
     assert served.reliance[4] == 0.0
-    silent = training.load_model(training.fit_model(model.name, replace(rows(), y=np.full_like(rows().y, np.nan)), 7, 12))
+    silent = training.load_model(training.fit_model(model.name, Recipe(model.name), replace(rows(), y=np.full_like(rows().y, np.nan)), 7, 12))
     assert np.isfinite(silent.reliance).all()
 
 

@@ -86,7 +86,9 @@ def asked(**changes: object) -> str | None:
     at = moment()
     events = changes.pop("events", ())
     state = replace(at.state, **changes)  # type: ignore[arg-type]
-    plan = evolution.propose_evolution(state, replace(at.inputs, events=events, config=KNOBS))  # type: ignore[arg-type]
+    outcome = decided(at)
+    inputs = replace(at.inputs, events=events, config=replace(KNOBS, evolution="refresh"))  # type: ignore[arg-type]
+    plan = evolution.propose_evolution(state, outcome.predictions, outcome.forecast, outcome.market_state, inputs, at.state, at.catalog)
     if not plan.instructions:
         assert plan.state.last_training == state.last_training
         return None
@@ -111,6 +113,8 @@ def test_training_is_asked_for_when_it_is_due(changes: dict[str, object], trigge
 
 
 def test_when_evolution_fails_nothing_is_asked() -> None:
-    plan = evolution.propose_nothing(moment().state, moment().inputs)
+    at = moment()
+    outcome = decided(at)
+    plan = evolution.propose_nothing(at.state, outcome.predictions, outcome.forecast, outcome.market_state, at.inputs, at.state, at.catalog)
     assert plan.instructions == ()
-    assert plan.state is moment().state
+    assert plan.state.digest() == at.state.digest()

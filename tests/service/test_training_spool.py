@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 
 from engine.domain.model import TrainingSet
+from engine.domain.recipe import Recipe
 from engine.files.owned_folders import TEMPORARY
 from engine.service import training, training_spool
 from tests.makers import Inline
+
+THREE = tuple((name, Recipe(name)) for name in "abc")
 
 
 @pytest.fixture
@@ -56,7 +59,7 @@ class Later:
 
 def test_the_file_stays_until_the_last_fit_is_done_however_it_ends(temp: Path) -> None:
     executor = Later()
-    training.submit_training(executor, some(), ("a", "b", "c"), 1, 62, str(temp.parent))  # type: ignore[arg-type]
+    training.submit_training(executor, some(), THREE, 1, 62, str(temp.parent))  # type: ignore[arg-type]
     first, second, third = executor.futures
     first.set_result(None)
     second.set_exception(ValueError("too few rows"))
@@ -66,17 +69,17 @@ def test_the_file_stays_until_the_last_fit_is_done_however_it_ends(temp: Path) -
 
 
 def test_fits_that_are_done_at_once_leave_nothing_either(temp: Path) -> None:
-    job = training.submit_training(Inline(), some(), ("ridge",), 1, 62, str(temp.parent))
+    job = training.submit_training(Inline(), some(), (("ridge", Recipe("ridge")),), 1, 62, str(temp.parent))
     (artifact,) = job.wait_for_results()
     assert not isinstance(artifact, str)
-    assert artifact.data == training.fit_model("ridge", some(), 1, 62).data
+    assert artifact.data == training.fit_model("ridge", Recipe("ridge"), some(), 1, 62).data
     assert left(temp) == []
 
 
 @pytest.mark.parametrize("most", [0, 2])
 def test_a_training_that_cannot_be_handed_over_leaves_nothing(temp: Path, most: int) -> None:
     with pytest.raises(OSError, match="Resource"):
-        training.submit_training(Later(most), some(), ("a", "b", "c"), 1, 62, str(temp.parent))  # type: ignore[arg-type]
+        training.submit_training(Later(most), some(), THREE, 1, 62, str(temp.parent))  # type: ignore[arg-type]
     assert left(temp) == []
 
 
@@ -86,5 +89,5 @@ def test_a_disk_that_is_full_is_told_and_leaves_nothing(temp: Path, monkeypatch:
 
     monkeypatch.setattr(np, "save", full)
     with pytest.raises(OSError, match="No space left"):
-        training.submit_training(Inline(), some(), ("ridge",), 1, 62, str(temp.parent))
+        training.submit_training(Inline(), some(), (("ridge", Recipe("ridge")),), 1, 62, str(temp.parent))
     assert left(temp) == []

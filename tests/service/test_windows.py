@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from engine.domain.recipe import Recipe
 from engine.domain.record import Floats
 from engine.domain.tick import TrainingRow
 from engine.domain.trading_config import TradingConfig
@@ -106,7 +107,7 @@ def test_what_comes_after_until_leaves_the_fitted_bytes_as_they_are() -> None:
             price = draw.normal(0, 0.01, 4) + (0 if tick <= 200 else seed)
             rows.append(TrainingRow(tick, draw.normal(size=(4, 8)).astype(np.float32), price, np.full(4, 0.01)))
         made = rows.training_set(200, HORIZONS, 0)
-        return [training.fit_model(model.name, made, 7, 212).data_digest for model in training.select_models()]
+        return [training.fit_model(model.name, Recipe(model.name), made, 7, 212).data_digest for model in training.select_models()]
 
     assert fitted(1) == fitted(2)
     assert len(set(fitted(1))) == len(training.select_models())

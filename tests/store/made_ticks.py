@@ -26,6 +26,7 @@ from engine.domain.decision import (
     Span,
 )
 from engine.domain.evidence import LiquidityForecastRow
+from engine.domain.evolution import EvolutionReport
 from engine.domain.gates import GATES, GateResults
 from engine.domain.incidents import EVERYWHERE, Incident
 from engine.domain.market import Account, Bars, Books, Inputs, MarketSnapshot, MarketView, OrderFlow
@@ -181,7 +182,7 @@ class Market:
         state = replace(self.state, tick=inputs.tick, decided=self.state.decided + 1, weights=random.random((len(MODELS), len(HORIZONS))))
         wanted = (Instruction("retrain", "all", "schedule"),) if inputs.tick % 50 == 49 else ()
         matrix = FeatureMatrix(("returns.one", "volume.share"), random.normal(size=(count, 2)), np.ones(count, dtype=bool))
-        return Outcome(decisions, orders, state, wanted, degraded, mood, matrix, liquidity, opinions, forecast, sizes)
+        return Outcome(decisions, orders, state, wanted, degraded, mood, matrix, liquidity, opinions, forecast, sizes, EvolutionReport((), (), ()))
 
     def _mood(self) -> MarketState:
         count, random = len(self.symbols), self.random
@@ -217,6 +218,7 @@ class Market:
             MODELS, versions, mean, trust, self.random.uniform(0.3, 1.0, shape[1:]), self.random.uniform(0, 0.4, count), active, "reliable",
             self.random.uniform(0.5, 0.6, shape), self.random.uniform(0, 0.1, shape[1:]), (),
             ModelSelection(MODELS, np.arange(len(MODELS)) < 3, np.arange(len(MODELS)) < 3, np.full(len(MODELS), np.nan), np.zeros(4)),
+            (), np.zeros((0, *shape[1:])),
         )  # fmt: skip
 
     def _forecast(self) -> Forecast:

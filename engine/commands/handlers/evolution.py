@@ -23,27 +23,27 @@ class Promote(TradingArguments, frozen=True, kw_only=True):
     model: ModelName
     version: VersionName
 
-    def apply(self, controls: TradingControls) -> str:
+    def apply(self, controls: TradingControls, reason: str, /) -> str:
         require_version(self.model, self.version, controls)
-        return controls.promote_version(self.model, self.version)
+        return controls.promote_version(self.model, self.version, reason)
 
 
 class Revert(TradingArguments, frozen=True, kw_only=True):
     model: ModelName
     version: VersionName
 
-    def apply(self, controls: TradingControls) -> str:
+    def apply(self, controls: TradingControls, reason: str, /) -> str:
         require_version(self.model, self.version, controls)
-        return controls.revert_version(self.model, self.version)
+        return controls.revert_version(self.model, self.version, reason)
 
 
 class Search(TradingArguments, frozen=True, kw_only=True):
     model: ModelName
     strategy: Annotated[Strategy, limits(help="how a challenger is searched", form="strategy", example="STRATEGY")]
 
-    def apply(self, controls: TradingControls) -> str:
+    def apply(self, controls: TradingControls, reason: str, /) -> str:
         require_model(self.model, controls)
-        return controls.request_search(self.model, self.strategy)
+        return controls.request_search(self.model, self.strategy, reason)
 
 
 def require_model(model: str, controls: TradingControls) -> None:

@@ -32,44 +32,44 @@ class TradingControls(Protocol):
     def list_versions(self, model: str, /) -> tuple[str, ...]:
         """The versions of that place that are stored in this session, newest first."""
 
-    def promote_version(self, model: str, version: str, /) -> str:
+    def promote_version(self, model: str, version: str, reason: str, /) -> str:
         """Let a challenger serve in its champion's place, whatever its contest says so far. Refuses a version that is in no contest."""
 
-    def revert_version(self, model: str, version: str, /) -> str:
+    def revert_version(self, model: str, version: str, reason: str, /) -> str:
         """Let a stored version serve again. Refuses the one that serves, and one whose bytes are damaged."""
 
-    def request_search(self, model: str, strategy: str, /) -> str:
+    def request_search(self, model: str, strategy: str, reason: str, /) -> str:
         """Start the search for a challenger of that place. Refuses where as many race or are searched as may, or evolution is off."""
 
 
 class TradingArguments(Arguments, frozen=True, kw_only=True):
     """A command that changes the engine between two ticks."""
 
-    def apply(self, controls: TradingControls) -> str:
-        """Change the engine; gives the effect in words. Raises ValueError in one line for what cannot be done."""
+    def apply(self, controls: TradingControls, reason: str, /) -> str:
+        """Change the engine for the reason that was given; return the effect in words. Raises ValueError in one line for what cannot be done."""
         raise NotImplementedError
 
 
 class Pause(TradingArguments, frozen=True, kw_only=True):
-    def apply(self, controls: TradingControls) -> str:
+    def apply(self, controls: TradingControls, _reason: str, /) -> str:
         controls.configure(paused=True)
         return "paused: nothing is opened or closed until resume"
 
 
 class Resume(TradingArguments, frozen=True, kw_only=True):
-    def apply(self, controls: TradingControls) -> str:
+    def apply(self, controls: TradingControls, _reason: str, /) -> str:
         controls.configure(paused=False, flatten=False)
         return "deciding again from the next tick"
 
 
 class Flatten(TradingArguments, frozen=True, kw_only=True):
-    def apply(self, controls: TradingControls) -> str:
+    def apply(self, controls: TradingControls, _reason: str, /) -> str:
         controls.configure(paused=False, flatten=True)
         return "every position is closed at the next prices, nothing is opened until resume"
 
 
 class Retrain(TradingArguments, frozen=True, kw_only=True):
-    def apply(self, controls: TradingControls) -> str:
+    def apply(self, controls: TradingControls, _reason: str, /) -> str:
         return f"training begins with the next tick; its models serve {controls.config.deployment_lag_bars} bars later"
 
 
@@ -78,7 +78,7 @@ class SetSignal(TradingArguments, frozen=True, kw_only=True):
         float, limits(0.0, 0.5, "R²", "one-bar R² of the best forecast on the simulated market; 0: nothing can be predicted", example="X")
     ]
 
-    def apply(self, controls: TradingControls) -> str:
+    def apply(self, controls: TradingControls, _reason: str, /) -> str:
         return controls.switch_signal(self.signal, controls.last_bar_at or 0)
 
 

@@ -133,7 +133,7 @@ class EngineActuators:
     def _set_resting_models(self, desired: tuple[str, ...]) -> None:
         engine, names = self._parts.engine, frozenset(desired)
         with self._parts.turns.command():
-            fitted = {serving.model.name for serving in engine.fitted_models if serving is not None}
+            fitted = {serving.place for serving in engine.fitted_models if serving is not None}
             unknown = names - set(engine.catalog.names)
             if unknown:
                 raise ValueError(f"there is no model {min(unknown)!r}: there are {', '.join(engine.catalog.names)}")
@@ -183,13 +183,9 @@ class EngineActuators:
     def _measure_ms(self, serving: ServingModel, features: Floats) -> float:
         """The median time of a forecast."""
         clock, seconds = self._parts.clock, []
-        online = serving.model.online
         for _ in range(COST_SAMPLES):
             begun = clock.tick()
-            if online is None:
-                serving.model.predict(serving.fitted, features)
-            else:
-                online.forecast(serving.fitted, online.select_columns(serving.fitted, features), None, 0)
+            serving.predict(features, None, 0)
             seconds.append(clock.tick() - begun)
         return median(seconds) * 1e3
 

@@ -188,6 +188,11 @@ class TickHistory:
         row = self._first(_ARTIFACT + "WHERE session = ? AND model = ? AND version = ? ORDER BY id DESC LIMIT 1", session, model, version)
         return self._artifact(row)
 
+    def list_versions(self, session: int, model: str) -> tuple[str, ...]:
+        """The versions of a model in a session, newest first."""
+        rows = self._rows("SELECT version FROM artifacts WHERE session = ? AND model = ? ORDER BY id DESC", session, model)
+        return tuple(row["version"] for row in rows)
+
     def fingerprint(self, tick: int) -> dict[str, str]:
         """The platform that a tick was decided on; raises NotStored."""
         row = self._first("SELECT fingerprint FROM runs WHERE first_tick <= ? ORDER BY id DESC LIMIT 1", tick)

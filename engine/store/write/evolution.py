@@ -21,12 +21,12 @@ FINDINGS_AT, DRIFT_AT = "findings", "drift"  # keys in meta, followed by the ses
 # The trigger may be older than the row's first tick, and its own tick may be pruned: then the bar time is that of the row's first tick.
 _UPSERT = """
 INSERT INTO evolutions (session, number, at, began, "trigger", detail, strategy, model, version, parent, state, evidence, threshold,
-    decided_at, decided)
+    decided_at, decided, verdict)
 VALUES (?1, ?2, coalesce((SELECT at FROM ticks WHERE tick = ?3 AND session = ?1), ?4), ?3, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,
-    CASE WHEN ?14 IS NULL THEN NULL ELSE coalesce((SELECT at FROM ticks WHERE tick = ?14 AND session = ?1), ?4) END, ?14)
+    CASE WHEN ?14 IS NULL THEN NULL ELSE coalesce((SELECT at FROM ticks WHERE tick = ?14 AND session = ?1), ?4) END, ?14, ?15)
 ON CONFLICT (session, number) DO UPDATE SET detail = excluded.detail, strategy = excluded.strategy, version = excluded.version,
     parent = excluded.parent, state = excluded.state, evidence = excluded.evidence, threshold = excluded.threshold,
-    decided_at = excluded.decided_at, decided = excluded.decided
+    decided_at = excluded.decided_at, decided = excluded.decided, verdict = excluded.verdict
 """
 _POINT = build_insert(schema.CONTEST_POINTS, verb="INSERT OR REPLACE")
 _FINDING, _DRIFT = build_insert(schema.FINDINGS), build_insert(schema.DRIFT)
@@ -90,7 +90,7 @@ def build_statements(tick: Tick) -> EvolutionStatements:
     rows: list[Row] = [
         (
             tick.session, row.number, row.began, at, row.trigger, row.detail, row.strategy, row.model, row.version, row.parent, row.state,
-            _real(row.evidence), _real(row.threshold), row.decided,
+            _real(row.evidence), _real(row.threshold), row.decided, row.verdict,
         )
         for row in report.rows
     ]  # fmt: skip

@@ -30,7 +30,7 @@ def upgrade() -> None:
         op.add_column("ticks", sa.Column(column, sa.Text, nullable=True))
     op.create_table(
         "evolutions", sa.Column("id", Id, primary_key=True), sa.Column("session", sa.Integer, sa.ForeignKey("sessions.id"), nullable=False),
-        *_wholes("number", "at", "began"), *_texts("trigger", "detail", "strategy", "model", "version", "parent", "state"),
+        *_wholes("number", "at", "began"), *_texts("trigger", "detail", "strategy", "model", "version", "parent", "state", "verdict"),
         *_reals("evidence", "threshold"), *_wholes("decided_at", "decided", null=True),
     )  # fmt: skip
     op.create_index("uq_evolutions_session_number", "evolutions", ["session", "number"], unique=True)

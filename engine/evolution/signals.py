@@ -1,0 +1,118 @@
+"""The signals that a trigger may fire on: a decline of the ensemble's gains, the loss that is expected of pending forecasts, and findings of bias."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engine import units
+from engine.domain.decision import Forecast, MarketState, Predictions
+from engine.domain.evolution import ColumnDrift, DeclineFigures, DriftReport, DriftRow, Finding, FindingRow
+from engine.domain.market import Inputs
+from engine.domain.record import Floats
+from engine.evidence import decline, expected_loss, findings
+from engine.evidence.scoring import ScoredForecasts
+from engine.evolution.progress import Progress
+
+HOUR = 3_600 * 10**9  # ns
+SHOWN = 3  # columns in a sentence
+
+
+def update_signals(
+    progress: Progress, scored: ScoredForecasts, predictions: Predictions, forecast: Forecast, market_state: MarketState, inputs: Inputs
+) -> Progress:
+    """The progress with the ensemble's forecasts that come due counted by every detector, and this tick's conditions stored for later."""
+    horizons, evolution = inputs.config.horizons, progress.evolution
+    mean, target, known = scored.mean[-1], scored.target, scored.known[-1]
+    share = 1.0 / np.maximum(known.sum(axis=1), 1)
+    gain = np.where(known, mean * (2.0 * target - mean), 0.0).sum(axis=1) * share
+    power = np.where(known, target * target, 0.0).sum(axis=1) * share
+    is_scored = np.asarray(known.any(axis=1))
+    sigma = market_state.sigma
+    with np.errstate(invalid="ignore", divide="ignore"):
+        volatility = market_state.range_volatility / np.where(sigma > 0, sigma, np.nan)
+    return progress.evolve(
+        decline=decline.update_decline(evolution.decline, gain, power, is_scored, inputs.tick, horizons),
+        expected_loss=expected_loss.update_expected_loss(
+            evolution.expected_loss, _conditions(predictions, forecast, market_state, volatility), gain, power, is_scored, inputs.tick, horizons
+        ),
+        findings=findings.update_findings(
+            evolution.findings,
+            mean,
+            target,
+            known,
+            market_state.regime,
+            int(inputs.at // HOUR % 24),
+            np.maximum(forecast.probability, 1.0 - forecast.probability),
+            findings.volatility_bands(volatility),
+            inputs.tick,
+            horizons,
+        ),
+    )
+
+
+def describe_decline(figures: tuple[DeclineFigures, ...]) -> str:
+    """The figures of the horizons at which a decline is signalled, in one line."""
+    parts = [
+        f"{units.format_count(row.horizon, 'bar')}: R² {units.format_percent(row.recent_r2, 2)} after {units.format_percent(row.earlier_r2, 2)}, "
+        f"e-value {units.format_number(row.e_value, 0)} of {units.format_number(row.threshold, 0)}"
+        for row in figures
+        if row.e_value >= row.threshold
+    ]
+    return "; ".join(parts)
+
+
+def describe_drift(rows: tuple[ColumnDrift, ...]) -> str:
+    """The columns that have drifted, in one line, the clearest first."""
+    drifted = [row for row in rows if row.drifted]
+    named = ", ".join(f"{row.column} (KS {row.distance:.2f}, q {row.q:.1g})" for row in drifted[:SHOWN])
+    more = f" and {len(drifted) - SHOWN} more" if len(drifted) > SHOWN else ""
+    return f"{named}{more}"
+
+
+def drift_rows(report: DriftReport) -> tuple[DriftRow, ...]:
+    """The rows of the report for the store."""
+    return tuple(
+        DriftRow(subject, row.column, row.distance, row.q, _describe_place(row), row.drifted)
+        for subject, rows in (("inputs", report.inputs), ("target", report.targets))
+        for row in rows
+    )
+
+
+def finding_rows(found: tuple[Finding, ...]) -> tuple[FindingRow, ...]:
+    """The findings for the store; q is the least false-discovery rate at which the e-BH procedure discovers each."""
+    return tuple(
+        FindingRow(
+            finding.condition,
+            finding.value,
+            finding.horizon,
+            finding.kind,
+            "R²" if finding.kind == "too bold" else "volatilities",
+            finding.estimate,
+            finding.estimate if finding.low is None else finding.low,
+            finding.estimate if finding.high is None else finding.high,
+            finding.n,
+            findings.ALPHA * finding.threshold / finding.e_value,
+        )
+        for finding in found
+    )
+
+
+def _conditions(predictions: Predictions, forecast: Forecast, market_state: MarketState, volatility: Floats) -> Floats:
+    """(C,) the conditions of the market on which the loss of this tick's forecasts may depend; NaN where one is not known."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        level = float(np.log(np.where(volatility > 0, volatility, np.nan)).mean())
+    return np.array(
+        [
+            float(predictions.out_of_distribution.mean()),
+            float(predictions.dispersion.mean()),
+            float((forecast.mean * forecast.mean).mean()),
+            market_state.stress,
+            level,
+        ]
+    )
+
+
+def _describe_place(row: ColumnDrift) -> str:
+    """Where in the distribution the change is."""
+    names = ("lowest fifth", "second fifth", "middle fifth", "fourth fifth", "highest fifth")
+    return f"{'more' if row.change > 0 else 'fewer'} rows in the {names[row.quintile - 1]} ({units.format_percent(row.change, 0, signed=True)})"

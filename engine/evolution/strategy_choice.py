@@ -1,0 +1,82 @@
+"""The choice of a strategy for a trigger, by what each strategy has achieved, and the pause of a trigger that fires without success.
+
+A strategy succeeds when its challenger is promoted. Its rate of success is a beta distribution, from a prior that says where each trigger is usually
+cured and from the searches of this session; those that other triggers started count half. The strategy with the highest draw is chosen (Thompson
+1933), so that each is tried now and then. Draws depend on the number of the evolution only, so a replay repeats them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from engine.domain.evolution import SEARCHES, STRATEGIES, TRIGGERS, TriggerSums
+
+PAUSES: Mapping[str, int] = {  # ticks before a trigger may start another search
+    "by hand": 0, "schedule": 1_440, "performance decline": 144, "input drift": 576, "target drift": 288, "regime change": 576, "new data": 576,
+    "finding": 1_440, "expected loss": 576,
+}  # fmt: skip
+MAX_DOUBLINGS = 6  # of a pause, one for each search in a row without success
+SHARED = 0.5  # weight of what other triggers achieved with a strategy
+USUAL_CURES: Mapping[str, tuple[str, ...]] = {  # strategies that are tried first; each counts as two successes
+    "performance decline": ("shorter window", "structure search"), "target drift": ("shorter window", "structure search"),
+    "input drift": ("shorter window", "column selection"), "regime change": ("shorter window", "tuning"), "new data": ("longer window",),
+    "finding": ("structure search", "column selection"), "expected loss": ("shorter window",),
+    "schedule": ("tuning", "column selection", "structure search"),
+}  # fmt: skip
+FAILURES = 2.0  # of every strategy, to begin with
+SEED = 1_933
+
+
+def empty_trigger_sums() -> TriggerSums:
+    """Nothing has fired, nothing was tried."""
+    count, none = len(TRIGGERS), np.zeros((len(TRIGGERS), len(STRATEGIES)))
+    return TriggerSums(np.full(count, -1), np.zeros(count, dtype=np.int64), none, none)
+
+
+def position(trigger: str) -> int:
+    """The position of a trigger among TRIGGERS."""
+    return TRIGGERS.index(trigger)
+
+
+def may_start(triggers: TriggerSums, trigger: str, tick: int) -> bool:
+    """Whether the pause of a trigger has passed."""
+    place = TRIGGERS.index(trigger)
+    since = int(triggers.fired[place])
+    return since < 0 or tick - since >= PAUSES.get(trigger, 0) * 2 ** min(int(triggers.fruitless[place]), MAX_DOUBLINGS)
+
+
+def choose_strategy(triggers: TriggerSums, trigger: str, number: int, excluded: Collection[str] = ()) -> str | None:
+    """The strategy for a trigger; None where all are excluded."""
+    place = TRIGGERS.index(trigger)
+    open_to = [strategy for strategy in SEARCHES if strategy not in excluded]
+    if not open_to:
+        return None
+    columns = [STRATEGIES.index(strategy) for strategy in open_to]
+    promoted, tried = (
+        part[place, columns] + SHARED * (part[:, columns].sum(axis=0) - part[place, columns]) for part in (triggers.promoted, triggers.tried)
+    )
+    usual = np.array([2.0 * (strategy in USUAL_CURES.get(trigger, ())) for strategy in open_to])
+    draws = np.random.default_rng([SEED, number]).beta(1.0 + usual + promoted, FAILURES + np.maximum(tried - promoted, 0.0))
+    return open_to[int(np.argmax(draws))]
+
+
+def record_start(triggers: TriggerSums, trigger: str, strategy: str, tick: int) -> TriggerSums:
+    """The sums after a trigger has started a strategy; it counts as fruitless until a promotion."""
+    fired, fruitless, tried = triggers.fired.copy(), triggers.fruitless.copy(), triggers.tried.copy()
+    place = TRIGGERS.index(trigger)
+    fired[place] = tick
+    fruitless[place] += 1
+    tried[place, STRATEGIES.index(strategy)] += 1.0
+    return replace(triggers, fired=fired, fruitless=fruitless, tried=tried)
+
+
+def record_promotion(triggers: TriggerSums, trigger: str, strategy: str) -> TriggerSums:
+    """The sums after the challenger of a strategy was promoted."""
+    fruitless, promoted = triggers.fruitless.copy(), triggers.promoted.copy()
+    place = TRIGGERS.index(trigger)
+    fruitless[place] = 0
+    promoted[place, STRATEGIES.index(strategy)] += 1.0
+    return replace(triggers, fruitless=fruitless, promoted=promoted)

@@ -1,0 +1,172 @@
+"""Out-of-fold skill of recipes: sums over blocks, from which the paired gain over the champion's recipe and its error follow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.domain.model import TrainingSet
+from engine.domain.recipe import Recipe
+from engine.domain.record import Floats
+from engine.evidence import stacking
+from engine.search import folds
+from engine.search.folds import Fold
+
+BLOCKS = 6  # of an inner fold, over which the error of its gain is measured
+OUTER_BLOCKS = 12
+PRIOR_ROWS = 400.0  # rows of "no forecast" behind each slope
+RECENCY = 1.5  # folds after which a fold counts half: the recipe is to serve next, not on average
+MAX_VALIDATION_ROWS = 20_000  # of a block, evenly thinned
+ROW_BUDGET = 800_000  # training rows of all inner fits together
+FEWEST_ROWS, MOST_ROWS = 4_000, 40_000  # of an inner fit
+OUTER_ROWS = 60_000  # of an outer fit
+
+Forecast = Callable[[Recipe, TrainingSet, NDArray[np.float32]], Floats | None]
+"""Recipe with its window, rows that may be trained on, (N, F) features -> (H, N) forecasts, or None where the fit failed."""
+Proposal = Callable[[TrainingSet], Recipe]
+"""The recipe that a rule gives from training rows; most give the same from any rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlockSums:
+    """Sums over the rows of B blocks with a known target, by horizon."""
+
+    squared: Floats  # (B, H) of squared forecasts
+    product: Floats  # (B, H) of forecast times target
+    power: Floats  # (B, H) of squared targets
+    rows: Floats  # (B, H)
+
+
+@dataclass(frozen=True, slots=True)
+class Gain:
+    """What a recipe adds to the R2 of the champion's, with its standard error."""
+
+    value: float
+    error: float
+
+    def __str__(self) -> str:
+        return f"{self.value:+.5f} \N{PLUS-MINUS SIGN} {self.error:.5f}"
+
+
+@dataclass(slots=True)
+class Evaluator:
+    """Fits and scores recipes on the folds of one training; the same fit is done once.
+
+    `planned_fits` bounds the rows of each inner fit, so that all of them cost about the same however many there are.
+    """
+
+    training: TrainingSet
+    forecast: Forecast
+    window_bars: int  # of recipes that name no window
+    planned_fits: int
+    fits: int = 0
+    inner: tuple[Fold, ...] = field(init=False)
+    outer: Fold = field(init=False)
+    _sums: dict[tuple[str, int], BlockSums | None] = field(init=False, default_factory=dict)
+    _trainings: dict[int, TrainingSet] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.inner, self.outer = folds.split_walk_forward(self.training)
+
+    def training_of(self, fold: Fold) -> TrainingSet:
+        """The purged rows before a fold, thinned by the same stride for every recipe, so that windows of any length are compared fairly."""
+        known = self._trainings.get(fold.start)
+        if known is not None:
+            return known
+        whole = folds.cut_training(self.training, fold.until)
+        most = OUTER_ROWS if fold is self.outer else min(MOST_ROWS, max(FEWEST_ROWS, ROW_BUDGET // max(1, self.planned_fits)))
+        thinned = folds.thin_rows(whole, folds.find_stride(len(whole.tick), most))
+        self._trainings[fold.start] = thinned
+        return thinned
+
+    def sums(self, proposal: Proposal, fold: Fold) -> BlockSums | None:
+        """The sums of what the proposal gives before a fold; None where its fit failed."""
+        rows = self.training_of(fold)
+        recipe = proposal(rows)
+        key = (recipe.id, fold.start)
+        if key not in self._sums:
+            self.fits += 1
+            self._sums[key] = self._fit_fold(recipe, rows, fold)
+        return self._sums[key]
+
+    def inner_sums(self, proposal: Proposal, count: int = folds.INNER_FOLDS) -> tuple[BlockSums, ...] | None:
+        """The sums on the newest `count` inner folds; None where a fit failed."""
+        sums = []
+        for fold in self.inner[:count]:
+            part = self.sums(proposal, fold)
+            if part is None:
+                return None
+            sums.append(part)
+        return tuple(sums)
+
+    def _fit_fold(self, recipe: Recipe, rows: TrainingSet, fold: Fold) -> BlockSums | None:
+        block = folds.cut_validation(self.training, fold)
+        block = folds.thin_rows(block, folds.find_stride(len(block.tick), MAX_VALIDATION_ROWS))
+        forecasts = self.forecast(replace(recipe, window_bars=recipe.window_bars or self.window_bars), rows, block.x)
+        if forecasts is None or not np.isfinite(forecasts).all():
+            return None
+        return sum_blocks(forecasts.T, block, fold, OUTER_BLOCKS if fold is self.outer else BLOCKS)
+
+
+def sum_blocks(forecasts: Floats, block: TrainingSet, fold: Fold, count: int) -> BlockSums:
+    """The sums of (N, H) forecasts over `count` stretches of equally many bars."""
+    place = (block.tick - fold.start) * count // (fold.stop - fold.start + 1)
+    known = np.isfinite(block.y)
+    y, f = np.where(known, block.y, 0.0), np.where(known, forecasts, 0.0)
+    member = (place[:, None] == np.arange(count)).astype(np.float64)
+    return BlockSums(member.T @ (f * f), member.T @ (f * y), member.T @ (y * y), member.T @ known.astype(np.float64))
+
+
+def fold_weights(count: int) -> Floats:
+    """(K,) weights of folds, newest first, summing to 1."""
+    weights = 0.5 ** (np.arange(count) / RECENCY)
+    return np.asarray(weights / weights.sum())
+
+
+def fit_slopes(sums: tuple[BlockSums, ...], weights: Floats) -> Floats:
+    """(H,) by which forecasts are multiplied: the shrunk slope of the target on the forecast over weighted folds, not negative."""
+    scale = weights / weights.max()
+
+    def total(parts: list[Floats]) -> Floats:
+        return np.asarray(np.tensordot(scale, np.stack([part.sum(axis=0) for part in parts]), axes=1))
+
+    squared, product, rows = (total([getattr(part, name) for part in sums]) for name in ("squared", "product", "rows"))
+    return np.asarray(stacking.single_model_weights(squared[:, None, None], product[:, None], rows, PRIOR_ROWS)[0])
+
+
+def fold_skill(part: BlockSums, slopes: Floats) -> Floats:
+    """(B,) parts of the fold's R2, a mean over horizons, that its blocks contribute: sum f (2y - f) / sum y^2 of scaled forecasts."""
+    power = part.power.sum(axis=0)
+    gain = slopes * (2.0 * part.product - slopes * part.squared)
+    return np.asarray(np.where(power > 0, gain / np.where(power > 0, power, 1.0), 0.0).mean(axis=1))
+
+
+def inner_skill(sums: tuple[BlockSums, ...]) -> Floats:
+    """(K, B) weighted parts of the inner R2, which is their sum. A fold's slope is that of the other folds, or its own where there is no other."""
+    weights = fold_weights(len(sums))
+    parts = []
+    for place, part in enumerate(sums):
+        others = tuple(other for index, other in enumerate(sums) if index != place) or sums
+        other_weights = np.delete(weights, place) if len(sums) > 1 else weights
+        parts.append(weights[place] * fold_skill(part, fit_slopes(others, other_weights)))
+    return np.stack(parts)
+
+
+def compare_inner(candidate: tuple[BlockSums, ...], champion: tuple[BlockSums, ...]) -> Gain:
+    """The paired gain of a candidate on the inner folds; its error from the spread of blocks within folds."""
+    return _gain(inner_skill(candidate) - inner_skill(champion))
+
+
+def compare_outer(candidate: BlockSums, champion: BlockSums, inner: tuple[tuple[BlockSums, ...], tuple[BlockSums, ...]]) -> Gain:
+    """The paired gain on the outer block with the slopes of the inner folds, of the candidate and of the champion."""
+    slopes = [fit_slopes(sums, fold_weights(len(sums))) for sums in inner]
+    return _gain((fold_skill(candidate, slopes[0]) - fold_skill(champion, slopes[1]))[None])
+
+
+def _gain(parts: Floats) -> Gain:
+    count = parts.shape[1]
+    spread = ((parts - parts.mean(axis=1, keepdims=True)) ** 2).sum() * count / max(1, count - 1)
+    return Gain(float(parts.sum()), float(np.sqrt(spread)))

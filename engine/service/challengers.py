@@ -1,0 +1,208 @@
+"""The versions in shadow: searches for challengers, their refreshes, and the versions before a change, which may return."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+
+from engine.domain.decision import Instruction
+from engine.domain.evolution import Arm, EvolutionState
+from engine.domain.model import PLUGIN_ERRORS, ServingModel
+from engine.domain.recipe import Recipe
+from engine.domain.tick import Artifact
+from engine.domain.trading_config import Event, TradingConfig
+from engine.evolution.arms import CHALLENGER
+from engine.evolution.events import build_event, list_shadows
+from engine.evolution.progress import ALL
+from engine.service import search, training
+from engine.service.search import SearchJob, SearchRequest
+from engine.service.windows import TrainingRows
+from engine.settings import Settings
+
+HOUR = 3_600.0  # s
+WINDOW_MODEL = "ridge"  # cheapest to fit: the place on which another training window is chosen for all
+SaveArtifact = Callable[[Artifact], None]  # raises StoreError
+Find = Callable[[str], ServingModel | None]  # a stored version by digest; None where it cannot be read
+
+
+@dataclass(frozen=True, slots=True)
+class ChallengerTraining:
+    """A challenger that is trained again by its recipe."""
+
+    number: int
+    job: training.TrainingJob
+
+
+@dataclass(slots=True)
+class Challengers:
+    """The searches under way and the versions in shadow of one engine. For one thread at a time."""
+
+    settings: Settings
+    config: TradingConfig
+    names: tuple[str, ...]  # of the model axis
+    pool: Executor | None
+    window_bars: int  # of a training whose recipe names none
+    shadows: dict[str, ServingModel] = field(default_factory=dict)  # by digest
+    searches: list[SearchJob] = field(default_factory=list)
+    refreshes: list[ChallengerTraining] = field(default_factory=list)
+    artifacts: list[Artifact] = field(default_factory=list)  # trained by searches, without their bytes
+    is_limited: bool = False  # searches may use no more than the processor time of the settings
+    seconds: float = 0.0  # CPU of all searches
+    spent: deque[tuple[float, float]] = field(default_factory=deque)  # time by the monotonic clock, and CPU seconds, of the last hour
+
+    def begin_search(
+        self, instruction: Instruction, until: int, rows: TrainingRows, serving: Sequence[ServingModel | None], now: float
+    ) -> tuple[Event, ...]:
+        """Submit the search of an instruction; the event of its failure where it cannot be submitted. `now` in s by the monotonic clock."""
+        detail = json.loads(instruction.detail)
+        return self._submit(detail["number"], instruction.subject, detail["strategy"], until, rows, serving, now)
+
+    def resume(
+        self, evolution: EvolutionState, rows: TrainingRows, serving: Sequence[ServingModel | None], find: Find, now: float
+    ) -> tuple[Event, ...]:
+        """Load the versions in shadow, and repeat the searches that were interrupted."""
+        for digest in list_shadows(evolution, (), ()):
+            version = find(digest)
+            if version is not None:
+                self.shadows[digest] = version
+        events: tuple[Event, ...] = ()
+        for pending in evolution.searches:
+            if pending.strategy != "refresh":
+                events += self._submit(pending.number, pending.place, pending.strategy, pending.began, rows, serving, now)
+        return events
+
+    def refresh(self, arms: Iterable[Arm], until: int, rows: TrainingRows) -> None:
+        """Train every challenger again by its recipe. Raises OSError or ValueError where the rows cannot be written."""
+        for arm in arms:
+            recipes = self._recipes(arm)
+            if arm.kind == CHALLENGER and recipes is not None and self.pool is not None:
+                training_set = rows.training_set(until, self.config.horizons, self.settings.train_rows)
+                due = until + self.config.deployment_lag_bars
+                job = training.submit_training(self.pool, training_set, recipes, self.settings.seed, due, self.settings.home)
+                self.refreshes.append(ChallengerTraining(arm.number, job))
+
+    def adopt(self, tick: int, evolution: EvolutionState, save: SaveArtifact, now: float, *, waits: bool) -> tuple[Event, ...]:
+        """Put what is due into shadow, as events; with `waits`, wait for it. Raises StoreError before anything is adopted."""
+        events: list[Event] = []
+        for job in [job for job in self.searches if job.serves_from <= tick]:
+            if waits or job.is_done():
+                events += self._adopt_search(job, save, now)
+        for refresh in [refresh for refresh in self.refreshes if refresh.job.serves_from <= tick]:
+            if waits or refresh.job.is_done():
+                events += self._adopt_refresh(refresh, evolution, save)
+        return tuple(events)
+
+    def select(self, evolution: EvolutionState, events: tuple[Event, ...], serving: Sequence[ServingModel | None]) -> tuple[ServingModel, ...]:
+        """The versions that predict in shadow at the tick of these events, in the order that a replay repeats; others are dropped."""
+        digests = list_shadows(evolution, events, [served.digest for served in serving if served is not None])
+        if self.shadows.keys() - set(digests):
+            self.shadows = {digest: version for digest, version in self.shadows.items() if digest in digests}
+        return tuple(self.shadows[digest] for digest in digests if digest in self.shadows)
+
+    def remember(self, versions: Iterable[ServingModel | None]) -> None:
+        """Hold versions that leave service and stay in shadow."""
+        self.shadows |= {version.digest: version for version in versions if version is not None}
+
+    def describe_refresh(self, until: int, before: Sequence[ServingModel | None], after: Sequence[ServingModel | None]) -> Event:
+        """The event of a refresh; the versions before it stay in shadow."""
+        pairs = enumerate(zip(before, after, strict=True))
+        replaced = [(place, old) for place, (old, new) in pairs if old is not None and new is not None and old.digest != new.digest]
+        self.remember(old for _, old in replaced)
+        return build_event(
+            "refreshed", ALL, until=until, places=[place for place, _ in replaced],
+            versions=[old.version for _, old in replaced], digests=[old.digest for _, old in replaced],
+        )  # fmt: skip
+
+    def cpu_share(self, now: float) -> float:
+        """CPU seconds of searches per second over the last hour."""
+        while self.spent and self.spent[0][0] < now - HOUR:
+            self.spent.popleft()
+        return sum(seconds for _, seconds in self.spent) / HOUR
+
+    def _submit(
+        self, number: int, place: str, strategy: str, until: int, rows: TrainingRows, serving: Sequence[ServingModel | None], now: float
+    ) -> tuple[Event, ...]:
+        if self.pool is None:
+            return (build_event("search_failed", place, number=number, reason="nothing is trained in this run"),)
+        share = self.cpu_share(now)
+        if self.is_limited and share > self.settings.search_cpu_share > 0.0:
+            reason = f"searches have used {share:.0%} of a core over the last hour, more than search_cpu_share = {self.settings.search_cpu_share:g}"
+            return (build_event("search_failed", place, number=number, reason=reason),)
+        try:
+            request = self._request(number, place, strategy, until, serving)
+            training_set = rows.training_set(until, self.config.horizons, self.settings.train_rows)
+            self.searches.append(search.submit_search(self.pool, training_set, request, self.settings.home))
+        except PLUGIN_ERRORS as error:
+            return (build_event("search_failed", place, number=number, reason=f"{type(error).__name__}: {' '.join(str(error).split())}"),)
+        return ()
+
+    def _request(self, number: int, place: str, strategy: str, until: int, serving: Sequence[ServingModel | None]) -> SearchRequest:
+        recipes = dict(training.recipes_in_service(self.names, serving))
+        together: tuple[tuple[str, Recipe], ...] = ()
+        if place == ALL:  # another training window is chosen for one model and serves all
+            place = WINDOW_MODEL if WINDOW_MODEL in recipes else self.names[0]
+            together = tuple((name, recipe) for name, recipe in recipes.items() if name != place)
+        return SearchRequest(
+            number=number,
+            place=place,
+            champion=recipes[place],
+            strategy=strategy,
+            seed=self.settings.seed + number,
+            serves_from=until + self.config.search_lag_bars,
+            window_bars=self.window_bars,
+            serving=frozenset(recipe.model for name, recipe in recipes.items() if name != place),
+            margin=self.config.contest_margin,
+            together=together,
+        )
+
+    def _adopt_search(self, job: SearchJob, save: SaveArtifact, now: float) -> list[Event]:
+        result = job.wait_for_result()
+        if isinstance(result, str):
+            self.searches.remove(job)
+            return [build_event("search_failed", ALL, number=job.number, reason=result)]
+        if not result.artifacts:
+            events = [build_event("search_empty", result.place, number=job.number, reason=result.report.reason)]
+        else:
+            events = self._enter(job.number, result.artifacts, save, "challenger_entered")
+        self.searches.remove(job)  # only now: the next step adopts what the store refused
+        self.seconds += result.report.seconds
+        self.spent.append((now, result.report.seconds))
+        return events
+
+    def _adopt_refresh(self, refresh: ChallengerTraining, evolution: EvolutionState, save: SaveArtifact) -> list[Event]:
+        outcomes = refresh.job.wait_for_results()
+        artifacts = tuple(outcome for outcome in outcomes if not isinstance(outcome, str))
+        races = any((arm.number, arm.kind) == (refresh.number, CHALLENGER) for arm in evolution.arms)
+        events = self._enter(refresh.number, artifacts, save, "challenger_refreshed") if races and len(artifacts) == len(outcomes) else []
+        self.refreshes.remove(refresh)
+        return [event for event in events if event.kind == "challenger_refreshed"]
+
+    def _enter(self, number: int, artifacts: tuple[Artifact, ...], save: SaveArtifact, kind: str) -> list[Event]:
+        """Load the versions of a challenger into shadow; all or none."""
+        try:
+            versions = [training.load_model(artifact) for artifact in artifacts]
+        except ValueError as error:
+            return [build_event("search_failed", artifacts[0].model, number=number, reason=str(error))]
+        for artifact in artifacts:
+            save(artifact)
+        self.remember(versions)
+        return [
+            build_event(
+                kind,
+                ",".join(version.place for version in versions),
+                number=number,
+                places=[self.names.index(version.place) for version in versions],
+                versions=[version.version for version in versions],
+                digests=[version.digest for version in versions],
+                recipes=[version.recipe.id for version in versions],
+            )
+        ]
+
+    def _recipes(self, arm: Arm) -> list[tuple[str, Recipe]] | None:
+        """The recipes of an arm's versions with their places; None where a version cannot be read."""
+        versions = [self.shadows.get(digest) for digest in arm.digests]
+        recipes = [(version.place, version.recipe) for version in versions if version is not None]
+        return recipes if len(recipes) == len(arm.digests) else None

@@ -41,8 +41,12 @@ def list_contests(evolutions: pd.DataFrame, standings: pd.DataFrame, lineage: tu
     words = {node.newest: _describe_node(node, lineage) for node in lineage}
     points = {int(point.number): point for point in iterate_rows(standings[standings["horizon"] == horizon])} if len(standings) else {}
     lines = []
+    watched = evolution_text.find_watched(standings)
     for row in select_contests(evolutions, standings):
         number = int(row["number"])
+        if number in watched:
+            lines += _watch_rows(row, words, points.get(number))
+            continue
         if row["parent"]:
             parent = (Cell(str(row["parent"])), _state("champion"), words.get(str(row["parent"]), ""))
             lines.append(TableRow(f"{number} champion", (*parent, *(units.MISSING,) * (len(CONTESTS) - 3))))
@@ -61,20 +65,39 @@ def render_verdict(text: str) -> str:
     return f'<div class="pd pd-words pd-standing" role="status">{escape(text)}</div>'
 
 
+def _watch_rows(row: dict[Any, Any], words: dict[str, str], point: Any) -> list[TableRow]:
+    """Return the rows of a change that serves, and of the versions before it, which return if they prove better."""
+    serving, before = (evolution_text.name_versions(str(row[name])) for name in ("version", "parent"))
+    number = int(row["number"])
+    champion: tuple[Cell | str, ...] = (serving, _state("champion"), words.get(str(row["version"]), ""), *(units.MISSING,) * (len(CONTESTS) - 3))
+    shadow = (f"\N{RIGHTWARDS ARROW} {before}", _state("shadow"), words.get(str(row["parent"]), ""))
+    return [TableRow(f"{number} champion", champion), TableRow(f"{number} shadow", (*shadow, *_figures(point)))]
+
+
 def select_contests(evolutions: pd.DataFrame, standings: pd.DataFrame) -> list[dict[Any, Any]]:
     """Return the contests of the session that race, newest first, then the newest decided ones with points."""
     if evolutions.empty:
         return []
     with_points = set(standings["number"].tolist()) if len(standings) else set()
     current = evolutions[evolutions["is_current"] == 1].to_dict("records")
-    racing = [row for row in current if row["state"] == "racing"]
-    return racing + [row for row in current if row["state"] != "racing" and row["number"] in with_points][:2]
+    watched = evolution_text.find_watched(standings)
+    racing = [row for row in current if row["state"] == "racing" or row["number"] in watched]
+    racing.sort(key=lambda row: (row["state"] != "racing", row["model"] == evolution_text.ENSEMBLE))
+    return racing + [row for row in current if row["state"] != "racing" and row["number"] in with_points - watched][:2]
 
 
 def name_contest(row: dict[Any, Any]) -> str:
     """Return what a list of contests calls one."""
-    subject = row["version"] or (f"{row['strategy']} of {row['model']}" if row["model"] != evolution_text.EVERY_MODEL else row["strategy"])
+    subject = evolution_text.name_versions(row["version"]) if row["version"] else f"{row['strategy']} of {row['model']}"
     return f"{row['number']}: {subject}, {row['state']}"
+
+
+def select_points(points: pd.DataFrame, row: dict[Any, Any], *, is_watch: bool) -> pd.DataFrame:
+    """Return the points of the contest before the verdict, or while the change is watched those since."""
+    if pd.isna(row["decided"]):
+        return points
+    is_since = points["tick"] > row["decided"]
+    return pd.DataFrame(points[is_since if is_watch else ~is_since])
 
 
 def list_lineage(lineage: tuple[RecipeNode, ...]) -> list[TableRow]:
@@ -129,8 +152,9 @@ def list_history(evolutions: pd.DataFrame, standings: pd.DataFrame) -> list[Tabl
         threshold = f"of {units.format_quantity(row.threshold)}" if units.is_known(row.threshold) and evidence is not None else ""
         decided = "" if pd.isna(row.decided_at) else units.format_time(int(row.decided_at), WHEN)
         cells = (
-            units.format_time(int(row.at), WHEN), Cell(row.trigger, small=row.detail), row.strategy, row.model, row.version or units.MISSING,
-            Cell(row.state, theme.state_colour(row.state), small=decided),
+            units.format_time(int(row.at), WHEN), Cell(row.trigger, small=row.detail), row.strategy, row.model,
+            evolution_text.name_versions(row.version) if row.version else units.MISSING,
+            Cell(row.state, theme.state_colour(row.state), small=", ".join(part for part in (_judgement(row), decided) if part)),
             Cell(evolution_text.format_e_value(evidence), small=threshold), units.format_duration(finite_or_none(row.seconds)),
         )  # fmt: skip
         lines.append(TableRow(str(row.id), cells, highlighted=row.state in evolution_text.OPEN and bool(row.is_current)))
@@ -154,6 +178,11 @@ def _describe_node(node: RecipeNode, lineage: tuple[RecipeNode, ...]) -> str:
     parent = next((other.recipe for other in lineage if other.place == node.place and other.recipe.id == node.recipe.parent), None)
     words = evolution_text.describe_recipe(node.recipe, parent, node.columns)
     return f"{node.recipe.model}, {words}" if parent is None and node.recipe.model != node.place else words
+
+
+def _judgement(row: Any) -> str:
+    """Return the verdict of the contest, where it is more than the state."""
+    return row.verdict if row.state in {"retired", "promoted"} and row.verdict in {"better", "worse", "equivalent", "inconclusive"} else ""
 
 
 def _state(word: str) -> Cell:

@@ -72,15 +72,30 @@ def test_without_a_race_the_last_verdict_is_named(view: evolution.EvolutionView)
     assert evolution_text.summarise_evolution(nothing, view.standings) == "no challenger races"
 
 
+def test_what_is_watched_after_a_promotion_is_named_with_its_own_evidence(view: evolution.EvolutionView) -> None:
+    promoted = view.evolutions[view.evolutions["state"] == "racing"].assign(
+        state="promoted", verdict="better", decided=100.0, decided_at=1e18, evidence=41.0
+    )
+    standings = view.standings[view.standings["number"] == 1].assign(is_watch=1, not_better=math.log(2.5))
+    shown = evolution_text.describe_evolution(promoted, standings, CONFIG)
+    expected = f"No challenger races. In shadow, to return if proved better: the version before {CHALLENGER.version}, e-value 2.5 of 40."
+    assert shown.startswith(expected)
+    assert f"The last, {CHALLENGER.version}, was promoted: proved better" in shown
+    rows = evolution_tables.list_contests(promoted, standings, view.lineage, 1)
+    assert [row.cells[0] for row in rows] == [CHALLENGER.version, "\N{RIGHTWARDS ARROW} ridge-0"]
+    points = pd.DataFrame({"tick": [80, 96, 104]})
+    record = promoted.to_dict("records")[0]
+    assert evolution_tables.select_points(points, record, is_watch=True)["tick"].tolist() == [104]
+    assert evolution_tables.select_points(points, record, is_watch=False)["tick"].tolist() == [80, 96]
+
+
 def test_several_races_and_trainings_are_listed(view: evolution.EvolutionView) -> None:
     racing = view.evolutions[view.evolutions["state"] == "racing"]
-    refresh = racing.assign(number=8, model="all", version="", evidence=None)
-    blend = racing.assign(number=9, model="ensemble", version="hierarchical", evidence=2.0)
+    blend = racing.assign(number=9, model="ensemble", version="exponential weights", evidence=2.0)
     training = racing.assign(number=10, model="lightgbm", state="training")
-    shown = evolution_text.describe_evolution(pd.concat([training, blend, refresh, racing]), view.standings, CONFIG)
-    assert shown.startswith(
-        "3 contests run: blend hierarchical, e-value 2.0 of 40; the refresh against the versions before, no evidence yet; challenger of "
-    )
+    shown = evolution_text.describe_evolution(pd.concat([training, blend, racing]), view.standings, CONFIG)
+    assert shown.startswith("2 contests run: challenger of ridge, e-value ")
+    assert "; blend exponential weights, e-value 2.0 of 40. " in shown
     assert shown.endswith("In training: challenger of lightgbm.")
 
 

@@ -307,8 +307,8 @@ class FindingRow(Record):
     measure: str  # of the ensemble in the group, in words: "bias", "R² against other rows"
     unit: str  # of the measure
     estimate: float
-    low: float  # 95 % interval
-    high: float
+    low: float | None  # 95 % interval; None where there is not enough data
+    high: float | None
     n: int  # rows in the group
     q: float  # p-value adjusted for all groups tested (Benjamini and Hochberg 1995)
 

@@ -88,8 +88,8 @@ def finding_rows(found: tuple[Finding, ...]) -> tuple[FindingRow, ...]:
             finding.kind,
             "R²" if finding.kind == "too bold" else "volatilities",
             finding.estimate,
-            finding.estimate if finding.low is None else finding.low,
-            finding.estimate if finding.high is None else finding.high,
+            finding.low,
+            finding.high,
             finding.n,
             findings.ALPHA * finding.threshold / finding.e_value,
         )

@@ -40,7 +40,8 @@ def propose_evolution(
         count = evolution.directions.count
         moved = np.where(count > 0, evolution.directions.bps / np.maximum(count, 1.0), np.nan)
         points = contest.contest_points(evolution.contests, evolution.arms, inputs.config.horizons, count.astype(np.int64), moved)
-        for place in range(len(evolution.arms)):
+        decided = {row.number for row in now.rows}  # at this tick: their verdicts are not replaced
+        for place in (place for place, arm in enumerate(evolution.arms) if arm.number not in decided):
             now = now.report(progress.racing_row(now, place, catalog.names))
     forecasts = tuple(ArmForecast(arm.number, evolution.sums.pending[0, place]) for place, arm in enumerate(evolution.arms) if arm.kind == CHALLENGER)
     report = EvolutionReport(now.rows, points, forecasts, (), *_describe_signals(evolution, inputs))

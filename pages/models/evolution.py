@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
 from engine.domain.evolution import SEARCHES
@@ -30,11 +32,10 @@ def _show_live_part(session: SessionInfo, horizon: int) -> None:
         evolutions, standings, lineage = view.evolutions, view.standings, view.lineage
         widgets.show_heading("Evolution", "models change only where the change is proved better", term="evolution")
         config = cache.fetch_config(cache.fetch_status())
-        with widgets.fixed_container("evolution_verdict", 56):
-            widgets.show_text(evolution_text.describe_evolution(evolutions, standings, config))
+        widgets.show_html(evolution_tables.render_verdict(evolution_text.describe_evolution(evolutions, standings, config)))
         left, right = st.columns([7, 5], gap="medium")
         with left:
-            _show_race(evolution_tables.select_contests(evolutions, standings), session)
+            _show_race(evolution_tables.select_contests(evolutions, standings), session, evolution_text.find_watched(standings))
         with right:
             widgets.show_heading("Lineage", "each recipe below the one that it was derived from", term="recipe")
             rows = render_table(
@@ -55,7 +56,7 @@ def _show_live_part(session: SessionInfo, horizon: int) -> None:
         live.show_live_table(rows, key="evolutions", reserved=HISTORY_ROWS, label="Evolutions")
 
 
-def _show_race(contests: list[dict[str, object]], session: SessionInfo) -> None:
+def _show_race(contests: list[dict[Any, Any]], session: SessionInfo, watched: set[int]) -> None:
     widgets.show_heading("Contest", "solid: evidence that it is better; dotted: that it is worse", term="e-value")
     with widgets.fixed_container("race", RACE_ROOM):
         names = {evolution_tables.name_contest(row): row for row in contests}
@@ -64,7 +65,8 @@ def _show_race(contests: list[dict[str, object]], session: SessionInfo) -> None:
             return
         chosen = st.selectbox("Contest", list(names), key="contest", label_visibility="collapsed")
         row = names.get(str(chosen), contests[0])
-        points = cache.fetch_contest(int(str(row["number"])))
+        number = int(row["number"])
+        points = evolution_tables.select_points(cache.fetch_contest(number), row, is_watch=number in watched)
         if points.empty:
             widgets.show_empty("no figure of this contest is stored yet")
             return

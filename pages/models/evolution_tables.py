@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from html import escape
 from typing import Any
 
 import pandas as pd
@@ -20,12 +21,15 @@ CONTESTS = (
     Column("Blocks", right=True, term="block"), Column("Clipped", right=True), Column("Differing forecasts", right=True, term="differing forecasts"),
     Column("Move in its direction, bps", right=True, term="differing forecasts"),
 )  # fmt: skip
-LINEAGE = (Column("Recipe", term="recipe"), Column("State", term="state of an evolution"), Column("Versions", right=True))
-DRIFT = (
-    Column("Column", nowrap=True), Column("KS", right=True, term="Kolmogorov-Smirnov distance"), Column("q", right=True, term="q-value"),
-    Column("Where", full_width=True),
+LINEAGE = (
+    Column("Recipe", full_width=True, term="recipe"), Column("State", term="state of an evolution"), Column("Versions", right=True),
+    Column("Newest version", full_width=True),
 )  # fmt: skip
-FINDINGS = (Column("Finding", full_width=True, term="finding"),)
+DRIFT = (
+    Column("Column", nowrap=True, full_width=True), Column("KS", right=True, term="Kolmogorov-Smirnov distance"),
+    Column("q", right=True, term="q-value"), Column("Verdict"), Column("Where"),
+)  # fmt: skip
+FINDINGS = (Column("Where", full_width=True), Column("Finding", full_width=True, term="finding"))
 HISTORY = (
     Column("When", nowrap=True), Column("Trigger", full_width=True, term="trigger of an evolution"), Column("Strategy"), Column("Model"),
     Column("Version"), Column("State", term="state of an evolution"), Column("E-value", right=True), Column("Training time", right=True),
@@ -37,11 +41,15 @@ def list_contests(evolutions: pd.DataFrame, standings: pd.DataFrame, lineage: tu
     words = {node.newest: _describe_node(node, lineage) for node in lineage}
     points = {int(point.number): point for point in iterate_rows(standings[standings["horizon"] == horizon])} if len(standings) else {}
     lines = []
+    watched = evolution_text.find_watched(standings)
     for row in select_contests(evolutions, standings):
         number = int(row["number"])
+        if number in watched:
+            lines += _watch_rows(row, words, points.get(number))
+            continue
         if row["parent"]:
             parent = (Cell(str(row["parent"])), _state("champion"), words.get(str(row["parent"]), ""))
-            lines.append(TableRow(f"{number} champion", (*parent, *("",) * (len(CONTESTS) - 3))))
+            lines.append(TableRow(f"{number} champion", (*parent, *(units.MISSING,) * (len(CONTESTS) - 3))))
         name = row["version"] or row["strategy"]
         challenger = (
             Cell(f"\N{RIGHTWARDS ARROW} {name}" if row["parent"] else str(name)),
@@ -52,20 +60,44 @@ def list_contests(evolutions: pd.DataFrame, standings: pd.DataFrame, lineage: tu
     return lines
 
 
+def render_verdict(text: str) -> str:
+    """Return the sentences on what races, with room for the longest."""
+    return f'<div class="pd pd-words pd-standing" role="status">{escape(text)}</div>'
+
+
+def _watch_rows(row: dict[Any, Any], words: dict[str, str], point: Any) -> list[TableRow]:
+    """Return the rows of a change that serves, and of the versions before it, which return if they prove better."""
+    serving, before = (evolution_text.name_versions(str(row[name])) for name in ("version", "parent"))
+    number = int(row["number"])
+    champion: tuple[Cell | str, ...] = (serving, _state("champion"), words.get(str(row["version"]), ""), *(units.MISSING,) * (len(CONTESTS) - 3))
+    shadow = (f"\N{RIGHTWARDS ARROW} {before}", _state("shadow"), words.get(str(row["parent"]), ""))
+    return [TableRow(f"{number} champion", champion), TableRow(f"{number} shadow", (*shadow, *_figures(point)))]
+
+
 def select_contests(evolutions: pd.DataFrame, standings: pd.DataFrame) -> list[dict[Any, Any]]:
     """Return the contests of the session that race, newest first, then the newest decided ones with points."""
     if evolutions.empty:
         return []
     with_points = set(standings["number"].tolist()) if len(standings) else set()
     current = evolutions[evolutions["is_current"] == 1].to_dict("records")
-    racing = [row for row in current if row["state"] == "racing"]
-    return racing + [row for row in current if row["state"] != "racing" and row["number"] in with_points][:2]
+    watched = evolution_text.find_watched(standings)
+    racing = [row for row in current if row["state"] == "racing" or row["number"] in watched]
+    racing.sort(key=lambda row: (row["state"] != "racing", row["model"] == evolution_text.ENSEMBLE))
+    return racing + [row for row in current if row["state"] != "racing" and row["number"] in with_points - watched][:2]
 
 
 def name_contest(row: dict[Any, Any]) -> str:
     """Return what a list of contests calls one."""
-    subject = row["version"] or (f"{row['strategy']} of {row['model']}" if row["model"] != evolution_text.EVERY_MODEL else row["strategy"])
+    subject = evolution_text.name_versions(row["version"]) if row["version"] else f"{row['strategy']} of {row['model']}"
     return f"{row['number']}: {subject}, {row['state']}"
+
+
+def select_points(points: pd.DataFrame, row: dict[Any, Any], *, is_watch: bool) -> pd.DataFrame:
+    """Return the points of the contest before the verdict, or while the change is watched those since."""
+    if pd.isna(row["decided"]):
+        return points
+    is_since = points["tick"] > row["decided"]
+    return pd.DataFrame(points[is_since if is_watch else ~is_since])
 
 
 def list_lineage(lineage: tuple[RecipeNode, ...]) -> list[TableRow]:
@@ -74,8 +106,7 @@ def list_lineage(lineage: tuple[RecipeNode, ...]) -> list[TableRow]:
     for node in lineage:
         indent = "\N{NO-BREAK SPACE}" * (4 * (node.depth - 1)) + "\N{BOX DRAWINGS LIGHT UP AND RIGHT} " if node.depth else ""
         name = f"{node.place}: " if not node.depth else ""
-        small = node.newest + (f", {node.origin}" if node.origin else "")
-        cells = (Cell(f"{indent}{name}{_describe_node(node, lineage)}", small=small), _state(node.state), f"{node.versions:,}")
+        cells = (f"{indent}{name}{_describe_node(node, lineage)}", _state(node.state), f"{node.versions:,}", Cell(node.newest, small=node.origin))
         lines.append(TableRow(f"{node.place} {node.recipe.id}", cells, highlighted=node.state in evolution_text.OPEN))
     return lines
 
@@ -85,27 +116,27 @@ def list_drift(drift: StampedRows) -> list[TableRow]:
     lines = []
     for row in iterate_rows(drift.rows):
         name = row.column if row.subject == "inputs" else f"{row.subject}, {row.column}"
-        cells = (
-            Cell(name, theme.WARNING if row.drifted else theme.NEUTRAL, small="drifted" if row.drifted else ""),
-            units.format_number(finite_or_none(row.ks), 2, missing=units.NOT_ENOUGH), format_q(finite_or_none(row.q)), row.place,
-        )  # fmt: skip
+        verdict = Cell("drifted", theme.WARNING) if row.drifted else Cell("no drift" if units.is_known(row.ks) else units.MISSING, theme.NEUTRAL)
+        distance = units.format_number(finite_or_none(row.ks), 2, missing=units.NOT_ENOUGH)
+        cells = (name, distance, format_q(finite_or_none(row.q)), verdict, row.place)
         lines.append(TableRow(f"{row.subject} {row.column}", cells, highlighted=bool(row.drifted)))
     return lines
 
 
 def list_findings(findings: StampedRows) -> list[TableRow]:
-    """List each finding as a sentence with its n and interval."""
-    return [TableRow(f"{row.dimension} {row.condition} {row.horizon} {row.measure}", (describe_finding(row),)) for row in iterate_rows(findings.rows)]
+    """List each finding in words with its n and interval."""
+    rows = iterate_rows(findings.rows)
+    return [TableRow(f"{row.dimension} {row.condition} {row.horizon} {row.measure}", describe_finding(row)) for row in rows]
 
 
-def describe_finding(row: Any) -> str:
-    """Describe where the ensemble is off, by how much, and how sure that is."""
+def describe_finding(row: Any) -> tuple[str, str]:
+    """Describe where the ensemble is off; and by how much, and how sure that is."""
     digits = 3 if abs(row.estimate) < 0.1 else 1
     value = units.format_number(finite_or_none(row.estimate), digits, row.unit, signed=True)
     interval = units.format_interval(finite_or_none(row.low), finite_or_none(row.high), digits, row.unit)
     sure = f"95 %: {interval}, n={int(row.n):,}, q {format_q(finite_or_none(row.q))}"
     where = f"{row.dimension[:1].upper()}{row.dimension[1:]} {row.condition}, {units.format_count(int(row.horizon), 'bar')}"
-    return f"{where}: {row.measure} {value} ({sure})"
+    return where, f"{row.measure} {value} ({sure})"
 
 
 def describe_stamp(stamped: StampedRows, what: str) -> str:
@@ -121,8 +152,9 @@ def list_history(evolutions: pd.DataFrame, standings: pd.DataFrame) -> list[Tabl
         threshold = f"of {units.format_quantity(row.threshold)}" if units.is_known(row.threshold) and evidence is not None else ""
         decided = "" if pd.isna(row.decided_at) else units.format_time(int(row.decided_at), WHEN)
         cells = (
-            units.format_time(int(row.at), WHEN), Cell(row.trigger, small=row.detail), row.strategy, row.model, row.version or units.MISSING,
-            Cell(row.state, theme.state_colour(row.state), small=decided),
+            units.format_time(int(row.at), WHEN), Cell(row.trigger, small=row.detail), row.strategy, row.model,
+            evolution_text.name_versions(row.version) if row.version else units.MISSING,
+            Cell(row.state, theme.state_colour(row.state), small=", ".join(part for part in (_judgement(row), decided) if part)),
             Cell(evolution_text.format_e_value(evidence), small=threshold), units.format_duration(finite_or_none(row.seconds)),
         )  # fmt: skip
         lines.append(TableRow(str(row.id), cells, highlighted=row.state in evolution_text.OPEN and bool(row.is_current)))
@@ -146,6 +178,11 @@ def _describe_node(node: RecipeNode, lineage: tuple[RecipeNode, ...]) -> str:
     parent = next((other.recipe for other in lineage if other.place == node.place and other.recipe.id == node.recipe.parent), None)
     words = evolution_text.describe_recipe(node.recipe, parent, node.columns)
     return f"{node.recipe.model}, {words}" if parent is None and node.recipe.model != node.place else words
+
+
+def _judgement(row: Any) -> str:
+    """Return the verdict of the contest, where it is more than the state."""
+    return row.verdict if row.state in {"retired", "promoted"} and row.verdict in {"better", "worse", "equivalent", "inconclusive"} else ""
 
 
 def _state(word: str) -> Cell:

@@ -48,7 +48,7 @@ def _show_live_part(horizon: int) -> None:
             return
         skill, votes, calibration = cache.fetch_skill(), cache.fetch_votes(), cache.fetch_calibration()
         evolved = cache.fetch_evolution(limit=evolution.HISTORY)
-        widgets.show_note(f"Evolution: {evolution_text.summarise_evolution(evolved.evolutions, evolved.standings)}; more below.")
+        widgets.show_html(evolution_text.render_summary(evolved.evolutions, evolved.standings, "; more below"))
         widgets.show_tiles(tables.build_model_tiles(status, skill, votes, cache.fetch_versions(VERSIONS), calibration, horizon), detail_lines=3)
         left, right = st.columns([7, 5], gap="medium")
         with left:

@@ -35,7 +35,7 @@ def show_overview() -> None:
         proven, what = tiles.describe_drill(cache.fetch_last_drill(), cache.current_time())
         widgets.show_note(f"Safety drill ({what}): {proven}.")
         evolved = cache.fetch_evolution(limit=EVOLUTIONS)
-        widgets.show_note(f"Evolution: {evolution_text.summarise_evolution(evolved.evolutions, evolved.standings)}.")
+        widgets.show_html(evolution_text.render_summary(evolved.evolutions, evolved.standings))
         left, right = st.columns([5, 7], gap="medium")
         with left:
             show_gate_shares(status.session)

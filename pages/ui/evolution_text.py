@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from html import escape
 from typing import Any
 
 import pandas as pd
@@ -13,31 +14,29 @@ from engine.domain.recipe import VOTES, Recipe
 ENSEMBLE, EVERY_MODEL = "ensemble", "all"  # in place of a model: another blend, a refresh
 OPEN = ("training", "racing")
 _VERDICTS = {  # after "was"
-    "promoted": "promoted: proved better", "retired": "retired: proved worse",
-    "equivalent": "found equivalent: proved to differ by less than the margin",
-    "inconclusive": "ended without a verdict: its budget was spent", "reverted": "reverted: proved worse", "failed": "given up: its training failed",
+    "reverted": "reverted: the versions before proved better", "failed": "given up: its training failed",
+}  # fmt: skip
+_REASONS = {  # of a promotion or a retirement, by the verdict of its contest
+    "better": ": proved better", "worse": ": proved worse", "equivalent": ": proved to differ by less than the margin",
+    "inconclusive": ": no verdict within its budget",
 }  # fmt: skip
 
 
 def describe_evolution(evolutions: pd.DataFrame, standings: pd.DataFrame, config: dict[str, Any]) -> str:
     """Describe what races and what is searched, the verdict first."""
-    open_rows = _open_rows(evolutions)
-    racing = [row for row in open_rows if row["state"] == "racing"]
-    training = [row for row in open_rows if row["state"] == "training"]
+    racing, training = _open_rows(evolutions, standings)
     mode = {"off": " Evolution is off: only the first training takes place.", "refresh": " Refreshes only: no challenger is searched for."}
     sentences = [_describe_races(racing, standings, config.get("contest_budget"))]
     if training:
         sentences.append(f"In training: {', '.join(_name_subject(row) for row in training)}.")
-    if not racing:
+    if not any(row["state"] == "racing" for row in racing):
         sentences.append(_describe_last(evolutions))
     return " ".join(sentence for sentence in sentences if sentence) + mode.get(str(config.get("evolution")), "")
 
 
 def summarise_evolution(evolutions: pd.DataFrame, standings: pd.DataFrame) -> str:
     """Describe the same in a few words, for one line."""
-    open_rows = _open_rows(evolutions)
-    racing = [row for row in open_rows if row["state"] == "racing"]
-    training = [row for row in open_rows if row["state"] == "training"]
+    racing, training = _open_rows(evolutions, standings)
     parts = [f"{_name_subject(row)} races, {_format_evidence(row, standings)}" for row in racing[:2]]
     if len(racing) > len(parts):
         parts.append(f"{len(racing) - len(parts)} more race")
@@ -46,9 +45,15 @@ def summarise_evolution(evolutions: pd.DataFrame, standings: pd.DataFrame) -> st
     return "; ".join(parts) or "no challenger races"
 
 
+def render_summary(evolutions: pd.DataFrame, standings: pd.DataFrame, more: str = "") -> str:
+    """Return the line with these words, with room on a phone for the longest."""
+    return f'<div class="pd pd-note pd-evolution">Evolution: {escape(summarise_evolution(evolutions, standings))}{escape(more)}.</div>'
+
+
 def count_evidence(row: dict[Any, Any], standings: pd.DataFrame) -> float | None:
     """Return the e-value of "better": the largest over the horizons at the newest point, else that of the row."""
-    values = standings.loc[standings["number"] == row["number"], "not_better"].dropna() if len(standings) and row["state"] == "racing" else []
+    is_open = row["state"] == "racing" or row["number"] in find_watched(standings)
+    values = standings.loc[standings["number"] == row["number"], "not_better"].dropna() if len(standings) and is_open else []
     if len(values):
         return math.exp(min(float(max(values)), 700.0))
     return float(row["evidence"]) if units.is_known(row["evidence"]) else None
@@ -88,15 +93,36 @@ def _describe_columns(recipe: Recipe, columns: int) -> str:
     return f"{len(recipe.columns) - votes:,}{total} columns" + (f" and {units.format_count(votes, 'vote')} of other models" if votes else "")
 
 
-def _open_rows(evolutions: pd.DataFrame) -> list[dict[Any, Any]]:
+def find_watched(standings: pd.DataFrame) -> set[int]:
+    """Return the numbers of the decided changes whose versions before stay in shadow and may return."""
+    return set(standings.loc[(standings["is_watch"] == 1) & (standings["is_recent"] == 1), "number"].tolist()) if len(standings) else set()
+
+
+def name_versions(text: str) -> str:
+    """Return a version, or the first of several with how many more there are."""
+    first, *others = text.split(", ")
+    return f"{first} and {len(others)} more" if others else first
+
+
+def _open_rows(evolutions: pd.DataFrame, standings: pd.DataFrame) -> tuple[list[dict[Any, Any]], list[dict[Any, Any]]]:
+    """Return the evolutions of the session in a contest, and those in training; challengers first, then what is watched."""
     if evolutions.empty:
-        return []
-    return evolutions[(evolutions["is_current"] == 1) & evolutions["state"].isin(OPEN)].to_dict("records")
+        return [], []
+    current = evolutions[evolutions["is_current"] == 1].to_dict("records")
+    watched = find_watched(standings)
+    racing = [row for row in current if row["state"] == "racing"] + [
+        row for row in current if row["state"] == "promoted" and row["number"] in watched
+    ]
+    racing.sort(key=lambda row: (row["state"] != "racing", row["model"] == ENSEMBLE))
+    return racing, [row for row in current if row["state"] == "training"]
 
 
 def _describe_races(racing: list[dict[Any, Any]], standings: pd.DataFrame, budget: int | None) -> str:
     if not racing:
         return "No challenger races."
+    if all(row["state"] == "promoted" for row in racing):
+        watched = "; ".join(f"{_name_subject(row)}, {_format_evidence(row, standings)}" for row in racing)
+        return f"No challenger races. In shadow, to return if proved better: {watched}."
     if len(racing) == 1:
         row = racing[0]
         what = _name_subject(row, article=True)
@@ -106,8 +132,10 @@ def _describe_races(racing: list[dict[Any, Any]], standings: pd.DataFrame, budge
 
 
 def _name_subject(row: dict[Any, Any], *, article: bool = False) -> str:
+    if row["state"] == "promoted":
+        return "the versions before the refresh" if row["strategy"] == "refresh" else f"the version before {name_versions(row['version'])}"
     if row["model"] == EVERY_MODEL:
-        return "the refresh against the versions before" if row["state"] == "racing" else "a refresh of all models"
+        return "a refresh of all models"
     if row["model"] == ENSEMBLE:
         return f"{'another ' if article else ''}blend {row['version']}".strip()
     return f"{'a ' if article else ''}challenger of {row['model']}"
@@ -117,7 +145,9 @@ def _format_evidence(row: dict[Any, Any], standings: pd.DataFrame) -> str:
     value = count_evidence(row, standings)
     if value is None:
         return "no evidence yet"
-    threshold = f" of {units.format_quantity(row['threshold'])}" if units.is_known(row["threshold"]) else ""
+    bars = standings.loc[standings["number"] == row["number"], "threshold"].dropna() if len(standings) else []  # a watch has a bar of its own
+    bar = math.exp(float(max(bars))) if len(bars) else row["threshold"]
+    threshold = f" of {units.format_quantity(bar)}" if units.is_known(bar) else ""
     return f"e-value {format_e_value(value)}{threshold}"
 
 
@@ -134,8 +164,10 @@ def _describe_last(evolutions: pd.DataFrame) -> str:
     if decided.empty:
         return "No contest has been decided yet."
     row = decided.sort_values("decided_at").iloc[-1]
-    name = row["version"] or _name_subject(dict(row))
+    name = name_versions(row["version"]) if row["version"] else f"{row['strategy']} of {row['model']}"
     verdict = _VERDICTS.get(str(row["state"]), str(row["state"]))
+    if row["state"] in {"promoted", "retired"}:
+        verdict += _REASONS.get(str(row["verdict"]), "")
     return f"The last, {name}, was {verdict} ({units.format_time(int(row['decided_at']), '%Y-%m-%d %H:%M')} UTC)."
 
 

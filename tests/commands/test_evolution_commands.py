@@ -24,20 +24,20 @@ class Models:
     def list_versions(self, model: str) -> tuple[str, ...]:
         return VERSIONS[model]
 
-    def promote_version(self, model: str, version: str) -> str:
-        return f"promote {model} {version}"
+    def promote_version(self, model: str, version: str, reason: str) -> str:
+        return f"promote {model} {version} {reason}"
 
-    def revert_version(self, model: str, version: str) -> str:
-        return f"revert {model} {version}"
+    def revert_version(self, model: str, version: str, reason: str) -> str:
+        return f"revert {model} {version} {reason}"
 
-    def request_search(self, model: str, strategy: str) -> str:
-        return f"search {model} {strategy}"
+    def request_search(self, model: str, strategy: str, reason: str) -> str:
+        return f"search {model} {strategy} {reason}"
 
 
 def submit(name: str, *, reason: str = "to see", **args: str) -> Result | None:
     def control(command: Command) -> Result:
         arguments: Any = read_arguments(command.name, dict(command.args))
-        return {"message": arguments.apply(Models())}
+        return {"message": arguments.apply(Models(), command.reason)}
 
     return carry_out(Command(1, name, tuple(args.items()), "ada", reason), control_trading=control)
 
@@ -52,7 +52,7 @@ def submit(name: str, *, reason: str = "to see", **args: str) -> Result | None:
     ],
 )
 def test_a_command_reaches_the_engine(name: str, args: dict[str, str], message: str) -> None:
-    assert submit(name, **args) == {"message": message}
+    assert submit(name, **args) == {"message": f"{message} to see"}
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,10 @@ PLAIN = {  # by table: the columns of free text and of names; a name is changed 
     "deliveries": ("target", "message", "error"),
     "incidents": ("kind", "detail"),
     "ticks": ("spread_source", "verdict"),
-    "artifacts": ("model", "version"),
+    "artifacts": ("model", "version", "origin"),
+    "evolutions": ("trigger", "detail", "strategy", "model", "version", "parent"),
+    "findings": ("dimension", "condition", "measure", "unit"),
+    "drift": ("subject", "column", "place"),
     "sessions": ("label",),
     "counters": ("name",),
 }
@@ -64,7 +67,7 @@ def hostile(at: str = HERE) -> str:
 def hostile_store(folder: Path, at: str = HERE) -> str:
     """A store filled with it; gives its address."""
     text = hostile(at)
-    made = filled(folder / "made", ticks=40, symbols=(f"AAA{text}", f"BBB{text}"))
+    made = filled(folder / "made", ticks=62, symbols=(f"AAA{text}", f"BBB{text}"))
     path = folder / "podium.db"
     shutil.copyfile(made.removeprefix("sqlite:///"), path)
     with closing(sqlite3.connect(path)) as store, store:

@@ -75,7 +75,7 @@ def report(number: int) -> EvolutionReport | None:
     changed: dict[int, tuple[EvolutionRow, ...]] = {
         10: (row(1, "training", version="", evidence=None), row(2, "training", **other | {"version": "", "evidence": None})),
         20: (row(1), row(2, **other, version=RETIRED.version)),
-        90: (row(2, "retired", **other, version=RETIRED.version, evidence=44.0, decided=90),),
+        90: (row(2, "retired", **other, version=RETIRED.version, evidence=44.0, decided=90, verdict="worse"),),
         100: (row(3, "promoted", **refresh, version="", parent="", evidence=None, threshold=None, decided=100, began=98),),
     }
     racing = number >= 20

@@ -71,6 +71,16 @@ def test_an_evolution_is_a_row_that_later_ticks_update(writer: Writer, session: 
     assert (second["id"], second["at"], second["version"], second["parent"], second["decided_at"]) == (2, bar_time(2), None, None, None)
 
 
+def test_the_verdict_of_a_promotion_stays_while_it_is_watched(writer: Writer, session: Iterator[Tick], reader: Reader) -> None:
+    writer.save(with_report(next(session), rows=(row(1, "promoted", began=0, evidence=41.0, decided=0, verdict="better"),)))
+    watched = row(1, "promoted", began=0, evidence=0.7, threshold=100.0, verdict="running")
+    writer.save(with_report(next(session), rows=(watched,)))
+    sql = "SELECT state, evidence, threshold, verdict, decided FROM evolutions"
+    assert records(reader, sql) == [{"state": "promoted", "evidence": 41.0, "threshold": 40.0, "verdict": "better", "decided": 0}]
+    writer.save(with_report(next(session), rows=(replace(watched, state="reverted", evidence=120.0, verdict="better", decided=2),)))
+    assert records(reader, sql) == [{"state": "reverted", "evidence": 120.0, "threshold": 100.0, "verdict": "better", "decided": 2}]
+
+
 def test_the_time_of_a_trigger_that_is_no_longer_stored_is_that_of_its_row(writer: Writer, session: Iterator[Tick], reader: Reader) -> None:
     next(session), next(session)
     writer.save(with_report(next(session), rows=(row(1, began=0),)))

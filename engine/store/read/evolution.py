@@ -17,18 +17,22 @@ from engine.store.write.evolution import DRIFT_AT, FINDINGS_AT
 
 OPEN_STATES = ("training", "racing")
 MAX_CONTESTS = 40  # newest evolutions of the session whose contests are read
+RECENT_TICKS = 16  # within which a contest that runs has a point
 MAX_VERSIONS_OF_MODEL = 64  # newest versions of each model that a lineage is made of
 _EVOLUTIONS = """
-    SELECT e.id, e.session, e.number, e.at, e.began, e."trigger" AS trigger, e.detail, e.strategy, e.model, e.version, e.parent, e.state, e.evidence,
-           e.threshold, e.decided_at, e.decided, e.session = (SELECT max(id) FROM sessions) AS is_current,
+    SELECT e.id, e.session, e.number, e.at, e.began, e."trigger" AS trigger, e.detail, e.strategy, e.model, e.version, e.parent, e.state, e.verdict,
+           e.evidence, e.threshold, e.decided_at, e.decided, e.session = (SELECT max(id) FROM sessions) AS is_current,
            (SELECT a.seconds FROM artifacts a WHERE a.session = e.session AND a.version = e.version) AS seconds
     FROM evolutions e ORDER BY e.id DESC LIMIT :limit"""
 _NEWEST = "SELECT number FROM evolutions WHERE session = (SELECT max(id) FROM sessions) ORDER BY id DESC LIMIT :limit"
 _STANDINGS = f"""
     SELECT p.number, p.horizon, p.tick, p.r2_gain, p.not_better, p.not_worse, p.worse_than_margin, p.better_than_margin, p.threshold, p.blocks,
-           p.clipped, p.differing, p.differing_bps, n.first_tick
-    FROM (SELECT session, number, horizon, max(tick) AS tick, min(tick) AS first_tick FROM contest_points
-          WHERE session = (SELECT max(id) FROM sessions) AND number IN ({_NEWEST}) GROUP BY session, number, horizon) n
+           p.clipped, p.differing, p.differing_bps, coalesce(n.watched_from, n.first_tick) AS first_tick, n.watched_from IS NOT NULL AS is_watch,
+           p.tick >= (SELECT max(tick) FROM ticks) - {RECENT_TICKS} AS is_recent
+    FROM (SELECT c.session, c.number, c.horizon, max(c.tick) AS tick, min(c.tick) AS first_tick,
+                 min(CASE WHEN c.tick > e.decided THEN c.tick END) AS watched_from
+          FROM contest_points c JOIN evolutions e ON e.session = c.session AND e.number = c.number
+          WHERE c.session = (SELECT max(id) FROM sessions) AND c.number IN ({_NEWEST}) GROUP BY c.session, c.number, c.horizon) n
     JOIN contest_points p ON p.session = n.session AND p.number = n.number AND p.horizon = n.horizon AND p.tick = n.tick
     ORDER BY p.number, p.horizon"""
 _POINTS = """
@@ -100,7 +104,10 @@ def read_evolutions(reader: Reader, *, limit: int) -> pd.DataFrame:
 
 
 def read_standings(reader: Reader) -> pd.DataFrame:
-    """The newest point of the contests of the newest session, by number and horizon, with the tick of their first point; e-values are logarithms."""
+    """The newest point of the contests of the newest session, by number and horizon, with the tick of their first point; e-values are logarithms.
+
+    is_watch: the contest was decided, and now the versions before are the arm: what is better then are those.
+    """
     return reader.frame(_STANDINGS, {"limit": MAX_CONTESTS})
 
 

@@ -18,6 +18,7 @@ THINNED_POINTS = 200  # that are left of them, evenly spaced
 DECIDED_POINTS = 100  # that are left once its contest is decided
 FINDINGS_AT, DRIFT_AT = "findings", "drift"  # keys in meta, followed by the session: {tick, at} of the newest search and test
 
+# A change that was promoted is watched: its rows from then on have no verdict of their own, and those of its promotion stay.
 # The trigger may be older than the row's first tick, and its own tick may be pruned: then the bar time is that of the row's first tick.
 _UPSERT = """
 INSERT INTO evolutions (session, number, at, began, "trigger", detail, strategy, model, version, parent, state, evidence, threshold,
@@ -25,8 +26,11 @@ INSERT INTO evolutions (session, number, at, began, "trigger", detail, strategy,
 VALUES (?1, ?2, coalesce((SELECT at FROM ticks WHERE tick = ?3 AND session = ?1), ?4), ?3, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,
     CASE WHEN ?14 IS NULL THEN NULL ELSE coalesce((SELECT at FROM ticks WHERE tick = ?14 AND session = ?1), ?4) END, ?14, ?15)
 ON CONFLICT (session, number) DO UPDATE SET detail = excluded.detail, strategy = excluded.strategy, version = excluded.version,
-    parent = excluded.parent, state = excluded.state, evidence = excluded.evidence, threshold = excluded.threshold,
-    decided_at = excluded.decided_at, decided = excluded.decided, verdict = excluded.verdict
+    parent = excluded.parent, state = excluded.state,
+    evidence = CASE WHEN excluded.decided IS NULL AND evolutions.decided IS NOT NULL THEN evolutions.evidence ELSE excluded.evidence END,
+    threshold = CASE WHEN excluded.decided IS NULL AND evolutions.decided IS NOT NULL THEN evolutions.threshold ELSE excluded.threshold END,
+    verdict = CASE WHEN excluded.decided IS NULL AND evolutions.decided IS NOT NULL THEN evolutions.verdict ELSE excluded.verdict END,
+    decided_at = coalesce(excluded.decided_at, decided_at), decided = coalesce(excluded.decided, decided)
 """
 _POINT = build_insert(schema.CONTEST_POINTS, verb="INSERT OR REPLACE")
 _FINDING, _DRIFT = build_insert(schema.FINDINGS), build_insert(schema.DRIFT)

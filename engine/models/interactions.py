@@ -59,7 +59,7 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True)
-class _Sums:
+class _ScreeningSums:
     """Sums over the rows of each part of the time, of columns and of pairs; T parts."""
 
     single: Floats  # (T, H, F) target times column
@@ -124,7 +124,7 @@ def _stripe(part: Ints) -> Ints:
     return part // (PARTS // STRIPES)
 
 
-def _sum_parts(z: Floats, y: Floats, part: Ints) -> _Sums:
+def _sum_parts(z: Floats, y: Floats, part: Ints) -> _ScreeningSums:
     """The sums of each part; unknown targets count as its mean. In single precision, which halves the time: a screen needs no more."""
     width, horizons = z.shape[1], y.shape[1]
     single, pair = np.zeros((2, PARTS, horizons, width)), np.zeros((2, PARTS, horizons, width, width))
@@ -138,10 +138,10 @@ def _sum_parts(z: Floats, y: Floats, part: Ints) -> _Sums:
             single[power, number] = right.T @ left
             for index in range(horizons):
                 pair[power, number, index] = (left * right[:, index : index + 1]).T @ left
-    return _Sums(single[0], single[1], pair[0], pair[1])
+    return _ScreeningSums(single[0], single[1], pair[0], pair[1])
 
 
-def _select(z: Floats, sums: _Sums, parts: Bools, limits: tuple[int, int]) -> Terms:
+def _select(z: Floats, sums: _ScreeningSums, parts: Bools, limits: tuple[int, int]) -> Terms:
     """The strongest columns and pairs over these parts, at most so many of each."""
     width = z.shape[1]
     single = _strongest(_strength(sums.single[parts], sums.single_power[parts], width), limits[0])
@@ -185,7 +185,7 @@ def _strongest(strength: Floats, most: int) -> Ints:
     return np.sort(order[strength[order] > 0])
 
 
-def _trust(z: Floats, training: TrainingSet, part: Ints, sums: _Sums, limits: tuple[int, int]) -> Floats:
+def _trust(z: Floats, training: TrainingSet, part: Ints, sums: _ScreeningSums, limits: tuple[int, int]) -> Floats:
     """(H,) factor from 0 to below 1 that shrinks the forecasts: 1 - (2 / t)^2, t being that of the cross-check."""
     y = np.where(np.isfinite(training.y), training.y, 0.0)
     forecasts = np.zeros_like(y)

@@ -25,7 +25,7 @@ TUNING_TRIALS, STRUCTURE_TRIALS = 20, 8
 FREQUENT, OFTEN = 0.75, 0.5  # selection frequencies from which a column is stable
 FEWEST_COLUMNS = 4
 WINDOW_GRAIN = 10  # bars, to which windows are rounded
-OUTER_ERRORS, BOTH_ERRORS = 0.5, 2.0  # standard errors that the gain on the outer block must exceed, and the sum of both gains in their own errors
+BOTH_ERRORS = 1.0  # that the inner and the outer gain, each in its own standard errors, must exceed together
 NOTHING_TO_TRY = {
     "longer window": "there are no rows beyond the present window",
     "shorter window": "a shorter window has too few rows, or has lost before",
@@ -280,7 +280,7 @@ def _judge(trials: _Trials, space: SearchSpace) -> tuple[Recipe | None, SearchRe
     report = replace(report, outer_gain=outer.value, outer_error=outer.error)
     if not is_worth_a_contest(best.gain, outer, space.margin):
         figures = f"the best of {count} changes R2 by {best.gain} on the inner folds and by {outer} on the last block"
-        return None, replace(report, reason=f"{figures}: more than {space.margin:g} there and {BOTH_ERRORS:g} standard errors in all are needed")
+        return None, replace(report, reason=f"{figures}: more than {space.margin:g} there and {BOTH_ERRORS:g} standard error in all are needed")
     return best.proposal(evaluator.training_of(evaluator.outer)), report
 
 
@@ -290,6 +290,6 @@ def is_worth_a_contest(inner: Gain, outer: Gain, margin: float) -> bool:
     A gain within the margin would only be found equivalent. The rule is lenient, since the contest has the last word, but a hopeless contest takes a
     place and a share of the error from others; see docs/decisions/0040-search.md for the rates.
     """
-    if inner.value <= 0.0 or outer.value <= margin or outer.value <= OUTER_ERRORS * outer.error:
+    if inner.value <= 0.0 or outer.value <= margin:
         return False
     return inner.value / max(inner.error, 1e-12) + outer.value / max(outer.error, 1e-12) > BOTH_ERRORS

@@ -70,8 +70,13 @@ def schedule_gains(own: Floats, product: Floats, bars: Ints, changes: tuple[Sign
 
 
 def product_gain(signal: float, count: int) -> float:
-    """The gain of the interaction of S symbols for an R2 of `signal`; each rank has a variance of (S + 1) / (12 (S - 1))."""
-    return float(np.sqrt(signal / (1.0 + 0.47 * signal)) * 12.0 * (count - 1) / (count + 1))
+    """The gain of the interaction of S symbols for an R2 of `signal`; each rank has a variance of (S + 1) / (12 (S - 1)).
+
+    Symbols of an extreme rank of variance make extreme returns, so the mean of the product of the squares exceeds the product of their means, by a
+    share that was measured (docs/simulated_market.md).
+    """
+    excess = max(0.85 * signal * (1.0 - 0.35 * signal) * (count - 3) / (count + 1), 0.0)
+    return float(np.sqrt(signal / (1.0 + excess)) * 12.0 * (count - 1) / (count + 1))
 
 
 def shared_share(loadings: Floats, volatility_correlation: float) -> float:

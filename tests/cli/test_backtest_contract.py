@@ -67,3 +67,14 @@ def test_every_configuration_tried_counts_against_the_sharpe_ratio(
     (recording.parent / "file").touch()
     monkeypatch.setenv("PODIUM_HOME", str(recording.parent / "file"))
     assert trials() is None
+
+
+def test_the_changes_of_the_simulated_market_and_evolution_reach_a_backtest(recording: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    market = ("simulated", "--bars", "60", "--symbol-count", "2")
+    plain, later = report(capsys, *market), report(capsys, *market, "--changes", "60:flip")
+    assert plain["recording"] == "simulated market"
+    assert later["recording"] == "simulated market, changes 60:flip"
+    assert later["digest"] == plain["digest"]  # no bar is changed
+    flipped = report(capsys, *market, "--changes", " 20:flip, 40:interaction", "--evolution", "full")
+    assert flipped["recording"] == "simulated market, changes 20:flip,40:interaction"
+    assert flipped["digest"] != plain["digest"]

@@ -62,7 +62,8 @@ def test_every_configuration_tried_counts_against_the_sharpe_ratio(
     def trials(*words: str) -> float | None:
         portfolio = report(capsys, str(recording), "--interval", "1m", *words)["portfolio"]
         assert portfolio["dsr"] is None  # it takes 20 days of returns
-        return portfolio["dsr_trials"]
+        ratio: float | None = portfolio["dsr_trials"]
+        return ratio
 
     assert [trials(), trials(), trials("--to", "2024-01-01T00:30:00Z")] == [1, 1, 2]
     (recording.parent / "file").touch()

@@ -11,7 +11,6 @@ from engine.domain.model import Catalog, ServingModel
 from engine.domain.ports import FeedInfo
 from engine.domain.record import DIGEST_FORMAT, Record
 from engine.domain.state import State
-from engine.evolution.events import list_shadows
 from engine.orchestrator import decide
 from engine.phases import learning
 from engine.plugins import discover_plugins
@@ -113,7 +112,7 @@ def roll_forward(history: TickHistory, session: StoredSession, to: int, damaged:
     catalog = Catalog(discover_plugins("engine.features", "FAMILY"), session.models, ())
     for stored in ticks:
         rolled.serving = _load_serving(history, stored, loaded, damaged)
-        shadows = _load_shadows(history, stored, rolled.state, loaded)
+        shadows = _load_shadows(history, stored, loaded)
         _decide_again(rolled, stored, replace(catalog, serving=rolled.serving, shadows=shadows))
     return rolled
 
@@ -150,16 +149,15 @@ def _load_serving(
     return tuple(None if digest is None else loaded[digest] for digest in stored.serving)
 
 
-def _load_shadows(history: TickHistory, stored: StoredTick, state: State, loaded: dict[str, ServingModel | None]) -> tuple[ServingModel, ...]:
-    """Load the versions in shadow at a tick; as in service, a version that cannot be read has no forecast in its contest."""
-    digests = list_shadows(state.evolution, stored.events, [digest for digest in stored.serving if digest is not None])
-    for digest in digests:
+def _load_shadows(history: TickHistory, stored: StoredTick, loaded: dict[str, ServingModel | None]) -> tuple[ServingModel, ...]:
+    """Load the versions in shadow at a tick. One that cannot be read has no forecast in its contest, so that phase 5 differs from what was stored."""
+    for digest in stored.shadows:
         if digest not in loaded:
             try:
                 loaded[digest] = training.load_model(history.artifact(digest, stored.tick))
             except (ValueError, NotStored):
                 loaded[digest] = None
-    return tuple(version for digest in digests if (version := loaded[digest]) is not None)
+    return tuple(version for digest in stored.shadows if (version := loaded[digest]) is not None)
 
 
 def _platform(history: TickHistory, tick: int) -> str:

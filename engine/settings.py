@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import asdict, dataclass, field, replace
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
@@ -61,8 +61,23 @@ class Settings:
     sim_persistence: Annotated[float, limits(0.0, 0.999, help="autocorrelation of the signal from bar to bar")] = 0.95
     sim_volatility_bps: Annotated[float, limits(1.0, 1_000.0, "bps", "volatility of one bar")] = 20.0
     sim_symbols: Annotated[int, limits(1, 500, "symbols", "symbols of the simulated market")] = 8
+    sim_changes: Annotated[
+        str,
+        _written(
+            "changes",
+            "changes of the relation between past and next returns: flip, none, interaction or other, each from a bar on",
+            "`3000:flip,6000:none`, with rising bars",
+        ),
+    ] = ""
     # the engine
     models: Annotated[tuple[str, ...], _names("models to train; all unless set")] = ()
+    evolution: (
+        Annotated[
+            Literal["off", "refresh", "full"],
+            limits(help="change of models: off trains once, refresh trains the same recipes on newer data, full also searches other recipes"),
+        ]
+        | None
+    ) = None
     train_days: Annotated[float, limits(0.01, 3_650.0, "days", "history that a training uses")] = 30.0
     train_rows: Annotated[int, limits(0, MAX_INTEGER, "rows", "rows in one training at most; 0 for all")] = 0
     warmup_bars: Annotated[int, limits(0, 1_000_000, "bars", "bars decided at once on a fresh store")] = 0
@@ -107,16 +122,22 @@ def build_trading_config(settings: Settings, info: FeedInfo) -> TradingConfig:
         impact_coefficient=settings.impact_coefficient,
         participation=settings.participation,
         latency_ms=settings.latency_ms,
+        evolution=settings.evolution or settings.trading.evolution,
         rules=replace(info.rules, ticks=info.tick_size if any(info.tick_size) else ()),
     )
 
 
 def identify_session(settings: Settings, info: FeedInfo, models: tuple[str, ...], columns: tuple[str, ...], layout: str) -> str:
-    """Identify a session by its market, models, horizons and columns and by the layout of its records (store.codec.layout), as JSON."""
+    """Identify a session by its market, models, horizons and columns and by the layout of its records (store.codec.layout), as JSON.
+
+    Scheduled changes of the simulated market make another market of it; without them the identity is that of earlier versions.
+    """
     identity = {
         "feed": info.name, "path": settings.feed_path, "symbols": info.symbols, "interval": info.interval,
         "seed": settings.seed, "models": models, "horizons": settings.trading.horizons, "columns": columns, "layout": layout,
     }  # fmt: skip
+    if info.simulated and settings.sim_changes:
+        identity["changes"] = settings.sim_changes
     return json.dumps(identity, sort_keys=True)
 
 

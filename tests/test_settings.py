@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -297,6 +297,11 @@ def test_another_market_or_model_is_another_session() -> None:
     assert same == identify_session(settings, info(fee_bps=9.0), ("m",), ("c",), "l")
     assert same != identify_session(settings, info(), ("m", "n"), ("c",), "l")
     assert same != identify_session(settings, info(), ("m",), ("c",), "another")
+    changed = replace(settings, sim_changes="3000:flip")
+    assert same != identify_session(changed, info(), ("m",), ("c",), "l")
+    assert same == identify_session(replace(settings, sim_signal=0.0), info(), ("m",), ("c",), "l")
+    recorded = replace(info(), simulated=False)
+    assert identify_session(changed, recorded, ("m",), ("c",), "l") == identify_session(settings, recorded, ("m",), ("c",), "l")
 
 
 def test_the_example_names_every_setting_and_each_line_of_it_is_taken(tmp_path: Path) -> None:

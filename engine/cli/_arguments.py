@@ -107,10 +107,18 @@ def find_subcommand(commands: tuple[Subcommand, ...], name: str) -> Subcommand:
     raise UsageError(f"there is no command {shorten(name)}: {remedy}")
 
 
-def resolve_settings(options: argparse.Namespace, *, headless: bool = True, **more: str | None) -> Settings:
+def resolve_settings(options: argparse.Namespace, *, headless: bool = True, is_backtest: bool = False, **more: str | None) -> Settings:
     """Load the settings with the flags of this command on top."""
-    named = {key: getattr(options, key, None) for key in ("feed", "symbols", "interval", "seed")}
-    return load_settings(os.environ, Path.cwd(), overrides=named | more, headless=headless)
+    named = {key: getattr(options, key, None) for key in ("feed", "symbols", "interval", "seed", "evolution")}
+    return load_settings(os.environ, Path.cwd(), overrides=named | more, headless=headless, is_backtest=is_backtest)
+
+
+def add_evolution_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--evolution", metavar="MODE", help="off, refresh or full: whether models are trained again, and other recipes searched")
+
+
+def add_changes_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--changes", metavar="BAR:KIND,...", help="simulated: flip, none, interaction or other, each from a bar on")
 
 
 def add_store_option(parser: argparse.ArgumentParser) -> None:

@@ -25,6 +25,7 @@ _DEFAULTS = {  # of settings whose default is not a constant
     "home": "`~/.local/share/podium`",
     "database_url": "`podium.db` in `home`",
     "warmup_bars": f"{loader.DEFAULT_WARMUP_BARS['simulated']}; {loader.DEFAULT_WARMUP_BARS['recorded']} for recordings",
+    "evolution": f"`{loader.DEFAULT_EVOLUTION['simulated']}`; `{loader.BACKTEST_EVOLUTION}` on recordings and in backtests",
     "tick_interval_seconds": f"{loader.DEFAULT_TICK_INTERVAL_SECONDS:g}; 0 for recordings without a dashboard",
 }
 

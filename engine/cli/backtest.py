@@ -15,12 +15,13 @@ from engine import libraries
 from engine.cli._arguments import (
     Subcommand,
     UsageError,
+    add_changes_option,
+    add_evolution_option,
     float_in_range,
     format_time_utc,
     integer_in_range,
     parse_time,
     print_notice,
-    reserve_option,
     resolve_settings,
 )
 from engine.cli._backtest_text import format_backtest
@@ -50,8 +51,8 @@ def _add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--symbol-count", type=integer_in_range(1, 500), metavar="N", help="simulated: number of symbols")
     parser.add_argument("--train-rows", type=integer_in_range(0), metavar="N", help="rows in one training at most, 0 for all")
     parser.add_argument("--no-training", action="store_true", help="train no model, so that none is active: the cost of everything else")
-    for flag in ("--changes", "--evolution"):
-        reserve_option(parser, flag)
+    add_changes_option(parser)
+    add_evolution_option(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object")
     parser.add_argument("--under", type=integer_in_range(1), metavar="PID", help=argparse.SUPPRESS)  # started by the engine of that process
 
@@ -109,10 +110,12 @@ def _settings(options: argparse.Namespace) -> Settings:
         raise UsageError(f"{options.market!r} is not a folder: give the folder of a recording, or the word simulated")
     settings = resolve_settings(
         options,
+        is_backtest=True,
         feed="simulated" if simulated else "recorded",
         feed_path=None if simulated else options.market,
         sim_signal=_text(options.signal),
         sim_symbols=_text(options.symbol_count),
+        sim_changes=options.changes,
         train_rows=_text(options.train_rows),
         tick_interval_seconds="0",
         warmup_bars="0",

@@ -7,7 +7,15 @@ import signal
 from types import FrameType
 
 from engine import libraries
-from engine.cli._arguments import Subcommand, integer_in_range, print_notice, reserve_option, resolve_settings
+from engine.cli._arguments import (
+    Subcommand,
+    add_changes_option,
+    add_evolution_option,
+    integer_in_range,
+    print_notice,
+    reserve_option,
+    resolve_settings,
+)
 from engine.settings import Settings
 
 POLL_SECONDS = 0.25  # between two looks for a signal
@@ -22,6 +30,8 @@ def _add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", metavar="N")
     parser.add_argument("--tick-interval", metavar="S", help="seconds between ticks, 0 for as fast as possible")
     parser.add_argument("--pace", metavar="S", help=argparse.SUPPRESS)  # its name until version 0.4
+    add_changes_option(parser)
+    add_evolution_option(parser)
     reserve_option(parser, "--exchange")
     parser.add_argument("--ticks", type=integer_in_range(1), metavar="N", help="stop after N ticks")
 
@@ -29,7 +39,14 @@ def _add(parser: argparse.ArgumentParser) -> None:
 def _run(options: argparse.Namespace) -> int:
     feed = options.feed or ("recorded" if options.path else None)
     return run_engine(
-        resolve_settings(options, feed=feed, feed_path=options.path, tick_interval_seconds=options.tick_interval, pace_seconds=options.pace),
+        resolve_settings(
+            options,
+            feed=feed,
+            feed_path=options.path,
+            sim_changes=options.changes,
+            tick_interval_seconds=options.tick_interval,
+            pace_seconds=options.pace,
+        ),
         options.ticks,
     )
 

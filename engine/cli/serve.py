@@ -10,14 +10,15 @@ import socket
 import sys
 from pathlib import Path
 
-from engine.cli._arguments import Subcommand, UsageError, print_notice, resolve_settings
+from engine.cli._arguments import Subcommand, UsageError, add_changes_option, add_evolution_option, print_notice, resolve_settings
 from engine.service.logging import open_log
 from engine.service.process_memory import ONE_ARENA
 from engine.settings import Settings
 
 ROOT = Path(__file__).parent.parent.parent
 FLAGS = {"feed": "PODIUM_FEED", "path": "PODIUM_FEED_PATH", "symbols": "PODIUM_SYMBOLS", "interval": "PODIUM_INTERVAL", "seed": "PODIUM_SEED",
-         "signal": "PODIUM_SIM_SIGNAL", "port": "PODIUM_PORT", "address": "PODIUM_ADDRESS"}  # fmt: skip
+         "signal": "PODIUM_SIM_SIGNAL", "changes": "PODIUM_SIM_CHANGES", "evolution": "PODIUM_EVOLUTION", "port": "PODIUM_PORT",
+         "address": "PODIUM_ADDRESS"}  # fmt: skip
 
 
 def _add(parser: argparse.ArgumentParser) -> None:
@@ -27,6 +28,8 @@ def _add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--interval", metavar="5m")
     parser.add_argument("--seed", metavar="N")
     parser.add_argument("--signal", metavar="X", help="signal of the simulated market; 0 is a martingale")
+    add_changes_option(parser)
+    add_evolution_option(parser)
     parser.add_argument("--port", metavar="N")
     parser.add_argument("--address", metavar="IP", help="loopback only")
 
@@ -34,7 +37,13 @@ def _add(parser: argparse.ArgumentParser) -> None:
 def _run(options: argparse.Namespace) -> int:
     with contextlib.redirect_stderr(io.StringIO()):  # the server reads the settings again, and names the old names among them
         settings = resolve_settings(
-            options, headless=False, feed_path=options.path, sim_signal=options.signal, port=options.port, address=options.address
+            options,
+            headless=False,
+            feed_path=options.path,
+            sim_signal=options.signal,
+            sim_changes=options.changes,
+            port=options.port,
+            address=options.address,
         )
     _demand_free(settings)
     open_log(Path(settings.home))

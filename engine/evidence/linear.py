@@ -115,7 +115,7 @@ def choose_penalties(z: Floats, training: TrainingSet) -> list[float]:
     return [penalty_of[index] for index in range(len(training.horizons))]
 
 
-def arrays_to_bytes(**arrays: Floats) -> bytes:
+def arrays_to_bytes(**arrays: NDArray[Any]) -> bytes:
     """Arrays by name as npz; the same arrays give the same bytes."""
     out = io.BytesIO()
     np.savez(out, allow_pickle=False, **arrays)

@@ -86,9 +86,24 @@ def _refresh_trigger(progress: Progress, inputs: Inputs) -> str | None:
 
 def _fired(progress: Progress, market_state: MarketState, inputs: Inputs) -> Iterator[tuple[str, str]]:
     """The triggers that fire at this tick, with their figures, the most urgent first."""
-    state, evolution, horizons = progress.state, progress.evolution, inputs.config.horizons
+    evolution, horizons = progress.evolution, inputs.config.horizons
     if decline.has_declined(evolution.decline):
         yield "performance decline", signals.describe_decline(decline.decline_figures(evolution.decline, horizons))
+    yield from _drifted(inputs)
+    harmed = expected_loss.expects_harm(evolution.expected_loss, horizons)
+    if harmed.any():
+        ahead = ", ".join(units.format_count(horizon, "bar") for horizon, harm in zip(horizons, harmed.tolist(), strict=True) if harm)
+        yield "expected loss", f"pending forecasts of {ahead} are expected to do worse than none"
+    changed = float(market_state.regime_change.mean())
+    if changed > CHANGE_SHARE:
+        yield "regime change", f"probability {units.format_percent(changed, 0)}, a mean over the symbols"
+    for finding in findings.standing_findings(evolution.findings, inputs.symbols, horizons)[:1]:
+        yield "finding", finding.text
+    yield from _scheduled(progress, inputs)
+
+
+def _drifted(inputs: Inputs) -> Iterator[tuple[str, str]]:
+    """Drift of the target and of the inputs, where it was tested before this tick."""
     for event in inputs.events:
         if event.kind == "drift":
             report = drift.drift_from_json(event.detail)
@@ -97,17 +112,13 @@ def _fired(progress: Progress, market_state: MarketState, inputs: Inputs) -> Ite
                 yield "target drift", signals.describe_drift(report.targets)
             if inputs_drifted:
                 yield "input drift", signals.describe_drift(report.inputs)
-    harmed = expected_loss.expects_harm(evolution.expected_loss, horizons)
-    if harmed.any():
-        ahead = ", ".join(units.format_count(horizon, "bar") for horizon, harm in zip(horizons, harmed.tolist(), strict=True) if harm)
-        yield "expected loss", f"pending forecasts of {ahead} are expected to do worse than none"
-    changed = float(market_state.regime_change.mean())
-    if changed > CHANGE_SHARE:
-        yield "regime change", f"probability {units.format_percent(changed, 0)} over the symbols"
-    for finding in findings.standing_findings(evolution.findings, inputs.symbols, horizons)[:1]:
-        yield "finding", finding.text
+
+
+def _scheduled(progress: Progress, inputs: Inputs) -> Iterator[tuple[str, str]]:
+    """A search for new data, when there are twice as many as at the one before, and one on schedule."""
+    decided, first = progress.state.decided, inputs.config.first_training
     since = int(progress.evolution.triggers.fired[strategy_choice.position("new data")])
-    if state.decided >= 2 * max(since, inputs.config.first_training):
-        yield "new data", f"{units.format_count(state.decided, 'bar')} decided, twice as many as at the last search for a longer window"
-    if inputs.tick - inputs.config.first_training >= SEARCH_AFTER:
+    if decided >= 2 * max(since, first):
+        yield "new data", f"{units.format_count(decided, 'bar')} decided, twice as many as at the search before"
+    if inputs.tick - first >= SEARCH_AFTER:
         yield "schedule", ""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.domain.record import Floats, Record
+from engine.feeds._simulated_changes import SignalGains, append_returns, empty_history, interaction
 
 BLOCK = 250  # bars per block of the intervals: rows of a bar are correlated, neighbouring bars clustered
 BANDS = np.linspace(0.0, 2.0, 11)  # in deviations of the forecast
@@ -25,16 +26,21 @@ class Ceiling(Record):
     bars: int
 
 
-def best_forecast(returns: Floats, gain: Floats, persistence: float) -> Floats:
-    """(n + 1, S) forecasts of each bar's return and of the next, from the returns before it alone; returns (n, S), gain (n + 1,).
+def best_forecast(returns: Floats, gains: SignalGains, persistence: float) -> Floats:
+    """(n + 1, S) forecasts of each bar's return and of the next, from the returns (n, S) of all symbols before it alone; gains of n + 1 bars.
 
-    f[t] = k[t] x[t-1], x[t] = persistence x[t-1] + r[t] - f[t]: the innovations form of docs/simulated_market.md, where k may be switched.
+    f[t] = k[t] x[t-1], x[t] = persistence x[t-1] + r[t] - f[t] for the own relation: the innovations form of docs/simulated_market.md, where k and
+    the relation may change.
     """
     out = np.zeros((len(returns) + 1, returns.shape[1]))
-    drive = np.zeros(returns.shape[1])
-    for bar, row in enumerate(returns):
-        drive = persistence * drive + row - out[bar]
-        out[bar + 1] = gain[bar + 1] * drive
+    drive, history = np.zeros(returns.shape[1]), empty_history(returns.shape[1])
+    for bar in range(len(out)):
+        out[bar] = gains.own[bar] * drive + gains.other[bar] * drive.mean()
+        if gains.interaction[bar]:
+            out[bar] += gains.interaction[bar] * interaction(history)
+        if bar < len(returns):
+            drive = persistence * drive + returns[bar] - out[bar]
+            history = append_returns(history, returns[bar : bar + 1])
     return out
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.domain.record import Floats, Ints, Record
+from engine.feeds._simulated_changes import ReturnHistory, SignalGains, empty_history, expect_returns
 
 Reals = NDArray[np.floating[Any]]  # in single or double precision
 MIN_TICKS = 10.0  # of a bar's volatility
@@ -19,6 +20,7 @@ SECTORS = 2
 LOG_VOL_PERSISTENCE = 0.985
 LOG_VOL_SPREAD = 0.30  # standard deviation of log volatility within a regime
 LOG_VOL_SHARED = 0.8  # share of its variance common to all symbols
+VOL_CORRELATION = float(np.exp(-(LOG_VOL_SPREAD**2) * (1.0 - LOG_VOL_SHARED)))  # E[sigma_i sigma_j] / E[sigma^2] of two symbols
 ACTIVITY_PERSISTENCE = 0.95
 ACTIVITY_SPREAD = 0.45  # standard deviation of the clustered part of log volume
 SEASON = 0.2  # amplitude of the daily pattern of volatility, highest at 14:00 UTC
@@ -53,6 +55,7 @@ class PriceState(Record):
     log_vol: Floats  # (1 + S,) shared, then each symbol's own; unit variance
     activity: Floats  # (S,) clustered part of log volume; unit variance
     regime: int
+    history: ReturnHistory
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +101,15 @@ def initial_market(count: int, seed: int, volatility: float, persistence: float)
     carry = PriceState(
         np.log(price), snap_to_tick(price, tick_size_at(price, volatility)), np.zeros(count), stream.standard_normal(1 + count),
         stream.standard_normal(count), int(np.searchsorted(REGIME_SHARE.cumsum(), stream.random())),
+        empty_history(count),
     )  # fmt: skip
     return PriceModel(loadings, volatility, persistence), carry
 
 
-def simulate_prices(market: PriceModel, carry: PriceState, stream: np.random.Generator, season: Floats, gain: Floats) -> tuple[PricePath, PriceState]:
-    """The prices of the next n bars and the state after them; `season` (n,) multiplies volatility, `gain` (n,) is the signal's k at each bar."""
+def simulate_prices(
+    market: PriceModel, carry: PriceState, stream: np.random.Generator, season: Floats, gains: SignalGains
+) -> tuple[PricePath, PriceState]:
+    """The prices of the next n bars and the state after them; `season` (n,) multiplies volatility, `gains` are the signal's k at each bar."""
     bars, count = len(season), len(carry.close)
     regime = _regimes(carry.regime, stream.random(bars))
     log_vol = _autoregress(carry.log_vol, stream.standard_normal((bars, 1 + count)), LOG_VOL_PERSISTENCE, unit=True)
@@ -112,13 +118,17 @@ def simulate_prices(market: PriceModel, carry: PriceState, stream: np.random.Gen
     shocks = stream.standard_t(TAIL, (bars, market.loadings.shape[1])) * np.sqrt((TAIL - 2.0) / TAIL)
     innovation = sigma * mix_factors(market.loadings, shocks[:, : 1 + SECTORS], shocks[:, 1 + SECTORS :])
     drive = _autoregress(carry.drive, innovation, market.persistence, unit=False)
-    expected = gain[:, None] * np.vstack([carry.drive, drive[:-1]])
+    expected, history = expect_returns(gains, np.vstack([carry.drive, drive[:-1]]), innovation, carry.history)
     returns = innovation + expected
     log_price = carry.log_price + np.cumsum(returns, axis=0)
     tick = tick_size_at(np.exp(np.vstack([carry.log_price, log_price[:-1]])), market.volatility)
     close = snap_to_tick(np.exp(log_price), tick)
     path = PricePath(returns, expected, sigma, regime, activity, tick, np.vstack([carry.close, close[:-1]]), close)
-    return path, PriceState(log_price[-1].copy(), close[-1].copy(), drive[-1].copy(), log_vol[-1].copy(), activity[-1].copy(), int(regime[-1]))
+    state = PriceState(
+        log_price[-1].copy(), close[-1].copy(), drive[-1].copy(), log_vol[-1].copy(), activity[-1].copy(), int(regime[-1]),
+        history,
+    )  # fmt: skip
+    return path, state
 
 
 def tick_size_at(price: Floats, volatility: float) -> Floats:

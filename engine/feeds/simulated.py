@@ -10,10 +10,13 @@ import numpy as np
 
 from engine.domain.market import Books, MarketSnapshot
 from engine.domain.ports import FeedInfo, FeedKind
+from engine.domain.signal_changes import SignalChange, format_changes, parse_changes
 from engine.domain.trading_config import TradingRules
 from engine.feeds._simulated_agents import BLOCK, LOOK_BACK, Steps, draw_bars
 from engine.feeds._simulated_bars import BarChunk, Sides, build_bars
+from engine.feeds._simulated_changes import SignalGains, product_gain, schedule_gains, shared_share
 from engine.feeds._simulated_prices import (
+    VOL_CORRELATION,
     PricePath,
     PriceState,
     initial_market,
@@ -45,22 +48,25 @@ class SimulatedFeed:
     def __init__(
         self, *, symbol_count: int = 8, symbols: tuple[str, ...] = (), seed: int = 7, interval: int = MINUTE, signal: float = 0.05,
         persistence: float = 0.95, volatility_bps: float = 20.0, levels: int = 5, spread_bps: float = 2.0, fee_bps: float = 5.0,
-        latency_ms: float = 250.0, bars: int | None = None,
+        latency_ms: float = 250.0, bars: int | None = None, changes: str = "",
     ) -> None:  # fmt: skip
         _validate(symbol_count, interval, persistence, volatility_bps)
         self._all = symbol_names(symbol_count)
         self._columns = _find_columns(symbols, self._all)
+        self._changes = parse_changes(changes)
+        _require_several(self._changes, len(self._columns))
         self._seed, self._interval, self._bars = seed, interval, bars
         self._levels, self._spread_bps, self._latency_ms = levels, spread_bps, latency_ms
         self._switches: list[tuple[int, float]] = []
         self._market, self._first = initial_market(symbol_count, seed, volatility_bps * 1e-4, persistence)
         self._chunk = max(48, min(1440, 1440 * 16 // symbol_count // BLOCK * BLOCK))  # bars of prices simulated at once; it sets a seed's market
         self._span = max(48, self._chunk // 6 // BLOCK * BLOCK)  # bars of agents' steps simulated at once
+        self._shared = shared_share(self._market.loadings, VOL_CORRELATION)
         self.switch_signal(signal, 0)
         chosen = [self._all[column] for column in self._columns]
         ticks = tick_size_at(self._first.close, self._market.volatility)[self._columns]
         self._info = FeedInfo(
-            "simulated", "simulated market", tuple(chosen), interval, levels, has_flow=True, simulated=True, fee_bps=fee_bps,
+            "simulated", _label(self._changes), tuple(chosen), interval, levels, has_flow=True, simulated=True, fee_bps=fee_bps,
             spread_bps=spread_bps, tick_size=tuple(ticks.tolist()), maker_fee_bps=min(MAKER_FEE_BPS, fee_bps),
             rules=_trading_rules(self._first.close[self._columns]),
         )  # fmt: skip
@@ -139,14 +145,18 @@ class SimulatedFeed:
             bar = start + offset + length
 
     def _simulate(self, number: int, carry: PriceState) -> tuple[PricePath, PriceState]:
-        opens = START + self._interval * np.arange(number * self._chunk, (number + 1) * self._chunk, dtype=np.int64)
-        return simulate_prices(self._market, carry, np.random.default_rng([self._seed, 1, number]), seasonal_factor(opens), self._gains(opens))
+        bars = np.arange(number * self._chunk, (number + 1) * self._chunk, dtype=np.int64)
+        season = seasonal_factor(START + self._interval * bars)
+        return simulate_prices(self._market, carry, np.random.default_rng([self._seed, 1, number]), season, self.gains_at(bars))
 
-    def _gains(self, opens: Ints) -> Floats:
-        gains = np.zeros(len(opens))
+    def gains_at(self, bars: Ints) -> SignalGains:
+        """The gains of the signal at these bars (n,), with its switches so far and its scheduled changes."""
+        own, product = np.zeros(len(bars)), np.zeros(len(bars))
         for at, signal in self._switches:
-            gains[opens + self._interval > at] = signal_gain(signal, self._market.persistence)
-        return gains
+            after = START + self._interval * (bars + 1) > at
+            own[after] = signal_gain(signal, self._market.persistence)
+            product[after] = product_gain(signal, len(self._all))
+        return schedule_gains(own, product, bars, self._changes, self._shared)
 
     def _build(self, path: PricePath, first: int) -> BarChunk:
         chunk = self._build_all(path, first)
@@ -184,6 +194,16 @@ def _validate(symbol_count: int, interval: int, persistence: float, volatility_b
         raise ValueError(f"a signal's persistence of {persistence} is not between 0 and 1")
     if not 0.1 <= volatility_bps <= 500.0:
         raise ValueError(f"a bar's volatility of {volatility_bps} bps is not between 0.1 and 500")
+
+
+def _require_several(changes: tuple[SignalChange, ...], count: int) -> None:
+    for change in changes:
+        if change.kind in {"other", "interaction"} and count < 2:
+            raise ValueError(f"the change {change.bar}:{change.kind} relates a symbol to the others: simulate at least 2 symbols")
+
+
+def _label(changes: tuple[SignalChange, ...]) -> str:
+    return f"simulated market, changes {format_changes(changes)}" if changes else "simulated market"
 
 
 def _find_columns(wanted: tuple[str, ...], known: tuple[str, ...]) -> list[int]:
@@ -225,6 +245,7 @@ def open_feed(settings: Settings) -> SimulatedFeed:
         signal=settings.sim_signal, persistence=settings.sim_persistence, volatility_bps=settings.sim_volatility_bps,
         spread_bps=2.0 if settings.spread_bps is None else settings.spread_bps,
         fee_bps=5.0 if settings.fee_bps is None else settings.fee_bps, latency_ms=settings.latency_ms,
+        changes=settings.sim_changes,
     )  # fmt: skip
 
 

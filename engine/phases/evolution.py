@@ -44,7 +44,7 @@ def propose_evolution(
         for place in (place for place, arm in enumerate(evolution.arms) if arm.number not in decided):
             now = now.report(progress.racing_row(now, place, catalog.names))
     forecasts = tuple(ArmForecast(arm.number, evolution.sums.pending[0, place]) for place, arm in enumerate(evolution.arms) if arm.kind == CHALLENGER)
-    report = EvolutionReport(now.rows, points, forecasts, predictions.shadow_digests, *_describe_signals(evolution, inputs))
+    report = EvolutionReport(now.rows, points, forecasts, (), *_describe_signals(evolution, inputs))
     return EvolutionPlan(now.state, now.instructions, report)
 
 

@@ -13,7 +13,7 @@ from engine.domain.recipe import Recipe
 from engine.domain.record import Floats
 from engine.evidence import stacking
 from engine.search import folds
-from engine.search.folds import Fold
+from engine.search.folds import BlockShares, Fold
 
 BLOCKS = 6  # of an inner fold, over which the error of its gain is measured
 OUTER_BLOCKS = 12
@@ -62,6 +62,7 @@ class Evaluator:
     forecast: Forecast
     window_bars: int  # of recipes that name no window
     planned_fits: int
+    shares: BlockShares = folds.LONG_BLOCKS
     fits: int = 0
     inner: tuple[Fold, ...] = field(init=False)
     outer: Fold = field(init=False)
@@ -69,7 +70,7 @@ class Evaluator:
     _trainings: dict[int, TrainingSet] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.inner, self.outer = folds.split_walk_forward(self.training)
+        self.inner, self.outer = folds.split_walk_forward(self.training, self.shares)
 
     def training_of(self, fold: Fold) -> TrainingSet:
         """The purged rows before a fold, thinned by the same stride for every recipe, so that windows of any length are compared fairly."""
@@ -134,7 +135,7 @@ def fit_slopes(sums: tuple[BlockSums, ...], weights: Floats) -> Floats:
         return np.asarray(np.tensordot(scale, np.stack([part.sum(axis=0) for part in parts]), axes=1))
 
     squared, product, rows = (total([getattr(part, name) for part in sums]) for name in ("squared", "product", "rows"))
-    return np.asarray(stacking.single_model_weights(squared[:, None, None], product[:, None], rows, PRIOR_ROWS)[0])
+    return np.asarray(stacking.single_model_weights(squared[:, None, None], product[:, None], rows[:, None], PRIOR_ROWS)[0])
 
 
 def fold_skill(part: BlockSums, slopes: Floats) -> Floats:

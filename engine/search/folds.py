@@ -9,11 +9,21 @@ import numpy as np
 from engine.domain.model import TrainingSet
 from engine.domain.record import Bools, Floats
 
-OUTER_SHARE = 0.10  # of the bars, the last ones, on which the gain of the chosen recipe is estimated
-INNER_FOLDS = 5  # validation blocks before that, on which recipes are compared
-FOLD_SHARE = 0.08  # of the bars, per inner block
+INNER_FOLDS = 5  # validation blocks before the outer one, on which recipes are compared
 MIN_BARS = 400
 MIN_ROWS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class BlockShares:
+    """The lengths of validation blocks as shares of the bars."""
+
+    outer: float  # the last bars, on which the gain of the chosen recipe is estimated
+    inner: float  # of each inner block
+
+
+LONG_BLOCKS = BlockShares(0.10, 0.08)
+SHORT_BLOCKS = BlockShares(0.05, 0.04)  # for a search that has to see what changed of late
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +35,7 @@ class Fold:
     stop: int  # last tick at which a target of the block may be known
 
 
-def split_walk_forward(training: TrainingSet) -> tuple[tuple[Fold, ...], Fold]:
+def split_walk_forward(training: TrainingSet, shares: BlockShares = LONG_BLOCKS) -> tuple[tuple[Fold, ...], Fold]:
     """The inner folds, newest first, and the outer fold, which ends at `until`.
 
     Between the end of a training and its block lies an embargo of the longest horizon, and targets of inner blocks end before the embargo of the
@@ -36,7 +46,7 @@ def split_walk_forward(training: TrainingSet) -> tuple[tuple[Fold, ...], Fold]:
     if rows < MIN_ROWS or bars < MIN_BARS:
         raise ValueError(f"there are too few rows to search on: {rows:,} in {bars:,} bars; {MIN_ROWS:,} in {MIN_BARS:,} are needed")
     embargo = max(training.horizons)
-    outer_bars, fold_bars = int(bars * OUTER_SHARE), int(bars * FOLD_SHARE)
+    outer_bars, fold_bars = int(bars * shares.outer), int(bars * shares.inner)
     if fold_bars <= 2 * embargo:
         raise ValueError(f"there are too few bars to search on: {bars:,}; blocks of {fold_bars} are too short for a horizon of {embargo}")
     outer = Fold(training.until - outer_bars - embargo, training.until - outer_bars + 1, training.until)

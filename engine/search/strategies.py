@@ -15,6 +15,7 @@ from engine.domain.recipe import Recipe
 from engine.domain.record import Floats
 from engine.search import evaluation, folds, stability, tuning
 from engine.search.evaluation import BlockSums, Evaluator, Forecast, Gain, Proposal
+from engine.search.folds import BlockShares
 
 LONGER = (1.5, 2.0, 3.0)  # multiples of the present window
 SHORTER = (0.5, 0.25, 0.12)
@@ -110,7 +111,7 @@ def search_recipe(training: TrainingSet, space: SearchSpace, forecast: Forecast)
     if space.strategy not in SEARCHES:
         raise ValueError(f"there is no search {space.strategy!r}: there are {', '.join(SEARCHES)}")
     kind = find_kind(space.kinds, space.champion.model)
-    evaluator = Evaluator(training, forecast, space.window_bars, _planned_fits(space.strategy, len(space.kinds)))
+    evaluator = Evaluator(training, forecast, space.window_bars, _planned_fits(space.strategy, len(space.kinds)), _choose_shares(training, space))
     champion = evaluator.inner_sums(lambda _: space.champion)
     if champion is None:
         raise ValueError(f"the champion's recipe, {space.champion.model}, cannot be fitted on these rows")
@@ -131,6 +132,12 @@ def find_kind(kinds: Iterable[Model], name: str) -> Model:
     if name not in known:
         raise ValueError(f"there is no kind of model {name!r}: there are {', '.join(known)}")
     return known[name]
+
+
+def _choose_shares(training: TrainingSet, space: SearchSpace) -> BlockShares:
+    """Short blocks for shorter windows, which are to follow a change of late, where there are enough bars for them."""
+    long_enough = _count_bars(training) * folds.SHORT_BLOCKS.inner > 3 * max(training.horizons)
+    return folds.SHORT_BLOCKS if space.strategy == "shorter window" and long_enough else folds.LONG_BLOCKS
 
 
 def _planned_fits(strategy: str, kinds: int) -> int:
@@ -181,7 +188,7 @@ def _present_window(space: SearchSpace) -> int:
 
 
 def _count_bars(training: TrainingSet) -> int:
-    return training.until - int(training.tick[0]) + 1
+    return training.until - int(training.tick[0]) + 1 if len(training.tick) else 0
 
 
 def _round_window(bars: float) -> int:
@@ -249,7 +256,7 @@ def _judge(trials: _Trials, space: SearchSpace) -> tuple[Recipe | None, SearchRe
     evaluator, best, count = trials.evaluator, trials.best, trials.evaluated
     report = SearchReport(count, None, None, None, None, evaluator.fits, 0.0, "")
     if best is None:
-        return None, replace(report, reason=f"none of {count} candidates could be fitted" if count else NOTHING_TO_TRY[space.strategy])
+        return None, replace(report, reason=f"no candidate could be fitted, of {count}" if count else NOTHING_TO_TRY[space.strategy])
     report = replace(report, inner_gain=best.gain.value, inner_error=best.gain.error)
     if best.gain.value <= 0.0:
         return None, replace(report, reason=f"the best of {count} changes R2 by {best.gain} on the inner folds")

@@ -28,7 +28,7 @@ def tune_parameters(parameters: tuple[Hyperparameter, ...], start: Mapping[str, 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
         sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=STARTUP_TRIALS, multivariate=False)
-        pruner = optuna.pruners.MedianPruner(n_startup_trials=PRUNE_AFTER, n_warmup_steps=1)
+        pruner = optuna.pruners.MedianPruner(n_startup_trials=PRUNE_AFTER, n_warmup_steps=2)  # the first fold alone stops nothing
         study = optuna.create_study(storage=None, sampler=sampler, pruner=pruner, direction="maximize")
         study.enqueue_trial({each.name: _to_searched(each, start.get(each.name, each.default)) for each in parameters})
         for _ in range(trials):

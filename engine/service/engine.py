@@ -306,7 +306,7 @@ class Engine(VersionControls):
             liquidity_forecast=liquidity_forecast.liquidity_table(outcome.state.liquidity_forecast) if refresh else (),
             execution=execution_quality.execution_table(outcome.state.execution) if refresh else (),
             machine=self.read_machine(),
-            evolution=outcome.evolution,
+            evolution=replace(outcome.evolution, shadows=tuple(shadow.digest for shadow in self.catalog.shadows)),
         )
 
     def _save(self, tick: Tick) -> Tick:

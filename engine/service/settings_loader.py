@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from engine.domain import addresses
+from engine.domain.signal_changes import format_changes, parse_changes
 from engine.domain.texts import SHOWN, find_control_character, on_one_line, shorten
 from engine.domain.trading_config import TradingConfig
 from engine.optimizer.default_rules import DEFAULT_RULES
@@ -28,8 +29,6 @@ RESERVED_SETTINGS = {
     "exchange_options": "it is for the live feed, which is not there yet",
     "settle_ms": "it is for the live feed, which is not there yet",
     "record": "recording a live feed is not there yet",
-    "evolution": "a switch for evolution is not there yet",
-    "sim_changes": "scheduled changes of the simulated market's signal are not there yet",
     "cluster": "running on a cluster is not there yet",
 }
 RENAMED = {  # names of version 0.4, accepted for one version
@@ -51,11 +50,14 @@ FLAGS = {  # where a flag is not named after its setting
     "feed_path": "--path",
     "sim_signal": "--signal",
     "sim_symbols": "--symbol-count",
+    "sim_changes": "--changes",
     "tick_interval_seconds": "--tick-interval",
     "pace_seconds": "--pace",
 }
 FEEDS_LATER = ("live", "push")
 DEFAULT_WARMUP_BARS = {"simulated": 3000, "recorded": 0}
+DEFAULT_EVOLUTION = {"simulated": "full", "recorded": "refresh"}
+BACKTEST_EVOLUTION = "refresh"
 MAX_PATH_BYTES, MAX_NAME_BYTES = 4_000, 255  # bytes, the limits of Linux and macOS
 DEFAULT_TICK_INTERVAL_SECONDS = 2.0  # between ticks on the dashboard
 
@@ -67,10 +69,18 @@ class Given(NamedTuple):
     value: object
 
 
-def load_settings(environ: Mapping[str, str], folder: Path, *, overrides: Mapping[str, str | None] | None = None, headless: bool = False) -> Settings:
+def load_settings(
+    environ: Mapping[str, str],
+    folder: Path,
+    *,
+    overrides: Mapping[str, str | None] | None = None,
+    headless: bool = False,
+    is_backtest: bool = False,
+) -> Settings:
     """Read the settings in force: podium.toml in `folder`, then PODIUM_*, then `overrides` (command line flags; None is not given).
 
-    Headless runs are not paced unless a pace is set. A name of an earlier version is accepted with one line on stderr. Raises SettingsError.
+    Headless runs are not paced unless a pace is set, and backtests do not search other recipes unless that is set. A name of an earlier version is
+    accepted with one line on stderr. Raises SettingsError.
     """
     flags = {key: Given(_flag(key), value) for key, value in (overrides or {}).items() if value is not None}
     given = _read_file(folder / "podium.toml") | _read_environment(environ) | _rename(flags, RENAMED)
@@ -82,15 +92,18 @@ def load_settings(environ: Mapping[str, str], folder: Path, *, overrides: Mappin
             values |= _read_setting(key, *given[key])
     except SchemaError as error:
         raise SettingsError(str(error)) from None
-    return _complete(values, environ, headless=headless)
+    if "sim_changes" in flags and values.get("feed", "simulated") != "simulated":
+        raise SettingsError(f"{flags['sim_changes'].name} is for the simulated market: a recording stays as it is")
+    return _complete(values, environ, headless=headless, is_backtest=is_backtest)
 
 
-def _complete(values: dict[str, Any], environ: Mapping[str, str], *, headless: bool) -> Settings:
+def _complete(values: dict[str, Any], environ: Mapping[str, str], *, headless: bool, is_backtest: bool) -> Settings:
     home = str(_expand("home", values.pop("home", None) or _default_home(environ)))
     feed = values.get("feed", "simulated")
     if feed == "recorded":
         _require_recording(values)
     values.setdefault("database_url", url_from_path(Path(home) / "podium.db"))
+    values.setdefault("evolution", BACKTEST_EVOLUTION if is_backtest else DEFAULT_EVOLUTION.get(feed, "full"))
     values.setdefault("warmup_bars", DEFAULT_WARMUP_BARS.get(feed, 0))
     values.setdefault("tick_interval_seconds", 0.0 if headless and feed == "recorded" else DEFAULT_TICK_INTERVAL_SECONDS)
     return Settings(home=home, **values)
@@ -309,6 +322,14 @@ def _read_feed(name: str, value: object) -> str:
     return text
 
 
+def _read_changes(name: str, value: object) -> str:
+    """Changes of the simulated market, written as `format_changes` writes them."""
+    try:
+        return format_changes(parse_changes(_read_text(name, value)))
+    except ValueError as error:
+        raise SettingsError(str(error) if isinstance(error, SettingsError) else f"{name}: {error}") from None
+
+
 def _parse(parse: Callable[[str], Any], name: str, value: object) -> Any:
     try:
         return parse(_read_text(name, value))
@@ -344,6 +365,7 @@ def require_loopback(name: str, value: object) -> str:
 _FORMS: dict[str, Reader] = {
     "text": _read_text, "path": _read_path, "names": _read_names, "feed": _read_feed, "database": _read_database, "address": require_loopback,
     "addresses": _read_addresses, "horizons": _read_horizons, "duration": lambda name, value: _parse(parse_duration, name, value),
+    "changes": _read_changes,
 }  # fmt: skip
 _SCHEMA = parameters_of(Settings)
 _KNOBS = parameters_of(TradingParameters)

@@ -74,13 +74,13 @@ def draw(decision: DecisionDetails, *, following: bool = False) -> None:
     with left:
         widgets.show_heading("Votes", "forecast of each model; size: weight, opacity: reliability; the ensemble with its 90 % interval")
         live.show_chart(charts.plot_votes(decision), key="votes", label="Forecast of every model and the ensemble by horizon")
-        with st.expander("Votes as a table"):
-            widgets.show_table(tables.VOTE_COLUMNS, tables.list_votes(decision), label="Forecast, reliability and weight of every model")
-        with st.expander("Challengers: the ensemble's forecast with each in its champion's place"):
-            show_arms(decision)
     with right:
         widgets.show_heading("Phases", f"decided in {units.format_ms(decision.ms)}; one colour per thread")
         live.show_chart(charts.plot_phases(decision), key="timeline", label="Start and length of the ten phases")
+    with st.expander("Votes as a table"):
+        widgets.show_table(tables.VOTE_COLUMNS, tables.list_votes(decision), label="Forecast, reliability and weight of every model")
+    with st.expander("Challengers: the ensemble's forecast with each in its champion's place"):
+        show_arms(decision)
     show_context(decision, following=following)
 
 
@@ -109,7 +109,7 @@ def show_outcome(decision: DecisionDetails) -> None:
 
 def show_context(decision: DecisionDetails, *, following: bool) -> None:
     """Draw costs, outcome, the state of market and machine, and fills."""
-    left, middle, right, fourth = st.columns(4, gap="medium")
+    left, middle, right, fourth = st.columns([10, 11, 10, 10], gap="small")
     with left:
         widgets.show_heading("Trading costs", "one way and round trip")
         widgets.show_table(PAIR_COLUMNS, tables.list_costs(decision), label="Cost of trading", cards=False)

@@ -99,7 +99,7 @@ def show_symbol(symbol: str, shown: int, horizon: int) -> None:
         if history.book is None and not history.has_flow:
             show_bars(view, shown, horizon)
             return
-        left, right = st.columns([8, 4], gap="medium")
+        left, right = st.columns([7, 4], gap="medium")
         with right:
             show_book(view)  # sent before the chart, which it waits for: so that both change in one frame
         with left:

@@ -37,8 +37,8 @@ DECLINED = (
     Column("n", right=True), Column("Effective n", right=True),
 )  # fmt: skip
 VOTES = (
-    Column("Symbol", nowrap=True), Column("Ensemble, bps", right=True), Column("Highest", right=True, full_width=True, wrap=True),
-    Column("Lowest", right=True, full_width=True, wrap=True),
+    Column("Symbol", nowrap=True), Column("Ensemble, bps", right=True), Column("Highest", right=True, full_width=True),
+    Column("Lowest", right=True, full_width=True),
     Column("Dispersion, bps", right=True), Column("Majority", right=True),
 )  # fmt: skip
 CHECKS = (Column("Measure", nowrap=True), Column("Value", right=True), Column("95 % interval", right=True, full_width=True), Column("n", right=True))

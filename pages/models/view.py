@@ -12,7 +12,6 @@ from pages.ui import cache, commands, evolution_text, live, reliability_chart, w
 from pages.ui.tables import render_table
 
 VERSIONS = 8  # of each model shown
-LINES_OF_VOTES = 1.9  # rows of one line that a row of votes has room for: names of models wrap, other ones with every tick
 
 
 def show_models() -> None:
@@ -81,14 +80,9 @@ def _show_votes(session: SessionInfo, horizon: int) -> None:
     if votes.empty:
         widgets.show_empty("no vote at the newest tick")
         return
-    left, right = st.columns([6, 5], gap="medium")
-    with left:
-        live.show_chart(charts.plot_votes(votes, session.models, horizon), key="votes", label="Forecast of every model for every symbol")
-    with right:
-        widgets.show_note("Largest dispersion first.")
-        rows = tables.list_dispersion(votes, horizon)
-        label = "Dispersion of the models' forecasts by symbol"
-        live.show_live_table(render_table(tables.VOTES, rows, label=label), key="dispersion", reserved=round(LINES_OF_VOTES * len(rows)), label=label)
+    live.show_chart(charts.plot_votes(votes, session.models, horizon), key="votes", label="Forecast of every model for every symbol")
+    widgets.show_note("Largest dispersion first.")  # as wide as the page: no name of a model wraps, so no row changes its height
+    widgets.show_table(tables.VOTES, tables.list_dispersion(votes, horizon), label="Dispersion of the models' forecasts by symbol")
 
 
 def _show_calibration(calibration: CalibrationReport | None, horizon: int) -> None:

@@ -71,6 +71,10 @@ async function draw(node) {
   }
   if (!node.podiumBound) {
     node.podiumBound = true;
+    // Plotly looks for the point under the pointer at most every 50 ms, at a click too: a quick one would open where the pointer was before, or nothing.
+    // Unhover ends that pause, so that the click looks where it falls.
+    const endPause = () => window.Plotly.Fx.unhover(node);
+    node.addEventListener("pointerdown", () => window.addEventListener("pointerup", endPause, { capture: true, once: true }), { capture: true });
     node.on("plotly_click", (event) => {
       const told = event.points[0] && event.points[0].customdata;
       const id = Array.isArray(told) ? told[0] : told;

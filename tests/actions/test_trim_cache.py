@@ -47,6 +47,17 @@ def test_versions_nothing_needs_go_and_those_that_served_or_are_new_stay(tmp_pat
         assert again.detail.startswith("nothing to trim: every model is needed")
 
 
+def test_a_version_in_shadow_stays_however_many_are_newer(tmp_path: Path) -> None:
+    with desk(tmp_path) as made:
+        assert made._step() is not None
+        for number in range(6):
+            made._writer.save_artifact(artifact(number), made._session, NOW)
+        with made._writer.write() as connection:  # a replay of the stored tick needs what was in shadow then
+            connection.exec_driver_sql("UPDATE ticks SET shadows = ?", (f'["{1:032x}"]',))
+        assert ACTION.run(make_context(tmp_path, actuators=made.actuators)).amount == 20_000
+        assert stored_models(made, tmp_path) == ["ridge-1", "ridge-3", "ridge-4", "ridge-5"]
+
+
 def test_a_model_that_is_to_serve_later_stays_however_many_are_newer(tmp_path: Path) -> None:
     with desk(tmp_path) as made:
         assert made._step() is not None

@@ -19,6 +19,7 @@ from engine.service import training
 from tests.makers import BARS, KNOBS, Lesson, engine, lesson, play, simulated
 
 MODELS: tuple[Model, ...] = discover_plugins("engine.models", "MODEL")
+SERVING = training.select_models()  # by default
 EVERY = pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
 
 
@@ -167,10 +168,10 @@ def test_a_models_reliance_on_columns_is_measured(model: Model) -> None:
 def test_forecasts_of_two_models_are_not_one_forecast() -> None:
     """Pairwise, over every horizon, at the default signal: a larger one is one linear truth that every good model must agree on."""
     ticks = play(engine(simulated(1_100, signal=0.05)))
-    votes = np.concatenate([tick.outcome.predictions.mean.reshape(len(MODELS), -1) for tick in ticks[640:]], axis=1)
-    for first, second in combinations(range(len(MODELS)), 2):
+    votes = np.concatenate([tick.outcome.predictions.mean.reshape(len(SERVING), -1) for tick in ticks[640:]], axis=1)
+    for first, second in combinations(range(len(SERVING)), 2):
         both = np.corrcoef(votes[first], votes[second])[0, 1]
-        assert abs(both) < 0.95, (MODELS[first].name, MODELS[second].name, both)
+        assert abs(both) < 0.95, (SERVING[first].name, SERVING[second].name, both)
 
 
 def ensemble_r2(names: tuple[str, ...]) -> tuple[str, float]:
@@ -186,7 +187,7 @@ def ensemble_r2(names: tuple[str, ...]) -> tuple[str, float]:
 
 @pytest.mark.slow
 def test_each_model_can_be_taken_away_and_its_part_is_measured() -> None:
-    names = tuple(model.name for model in MODELS)
+    names = tuple(model.name for model in SERVING)
     whole_digest, whole = ensemble_r2(names)
     parts = {}
     for name in names:
@@ -200,5 +201,5 @@ def test_each_model_can_be_taken_away_and_its_part_is_measured() -> None:
 
 def test_the_lesson_that_others_rely_on_was_trained_three_times() -> None:
     taught: Lesson = lesson()
-    assert [artifact.trained_to for artifact in taught.artifacts[:: len(MODELS)]] == [399, 549, 699]
+    assert [artifact.trained_to for artifact in taught.artifacts[:: len(SERVING)]] == [399, 549, 699]
     assert len(taught.decisions) == BARS

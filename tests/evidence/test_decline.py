@@ -60,6 +60,14 @@ def test_the_bet_on_a_block_is_known_by_hand() -> None:
     assert decline.decline_figures(state, (1,))[0].e_value == pytest.approx(expected)
 
 
+def test_a_block_that_ends_is_no_bet_on_the_open_blocks_of_other_horizons() -> None:
+    """At 12 ticks the block of one bar ends; that of twelve bars is open, and is closed by the forecast of tick 11, which comes due at 23."""
+    losses = np.full((23, 2), -0.1)
+    after = feed(with_reference(2, 0.04, 0.2), losses[:12], 1.0, 1, (1, 12))
+    assert np.isfinite(after.log_detector).all(axis=1).tolist() == [True, False]
+    assert np.isfinite(feed(after, losses[12:], 1.0, 13, (1, 12)).log_detector).all()
+
+
 def test_the_required_r2_is_the_lower_bound_while_it_is_below_half_of_the_estimate() -> None:
     state = with_reference(1, 0.04, 0.2)
     sums = state.earlier.sums.copy()

@@ -159,6 +159,9 @@ def test_what_cannot_be_judged_is_named() -> None:
     report = compare(x, ("price.level", "flat.column", "calendar.day_sine"))
     assert report.inputs == ()
     assert report.unjudged == ("price.level", "flat.column")
+    slow = compare(autoregression(0.98, REFERENCE + RECENT, 20, 4))  # a correlation time of 100 ticks, blocks of 36
+    assert len(slow.unjudged) > 10
+    assert drift.drifted_columns(slow) == ((), ())
     assert compare(x[:REFERENCE]).unjudged == ("c.0", "c.1", "c.2")  # without recent rows
 
 

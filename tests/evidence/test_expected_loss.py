@@ -84,19 +84,20 @@ def persistent(draw: np.random.Generator, ticks: int, persistence: float = 0.95)
     return values
 
 
-def test_conditions_that_matter_are_proved_and_foresee_harm() -> None:
+@pytest.mark.parametrize("present", [2.5, -1.0])
+def test_conditions_that_matter_are_proved_and_foresee_harm_or_none(present: float) -> None:
     """A condition that persists turns a gain of 0.1 into a loss where it is high."""
     draw = np.random.default_rng(5)
     condition = persistent(draw, 2_500)
-    condition[-40:] = 2.5
+    condition[-40:] = present
     gain = np.stack((0.1 - 0.25 * condition + 0.5 * draw.standard_normal(2_500),) * 2, axis=1)
     state = play(np.stack((condition, draw.standard_normal(2_500)), axis=1), gain)
     figures = expected_loss.expected_loss_figures(state, HORIZONS)
     assert expected_loss.is_proved(state)
-    assert expected_loss.expects_harm(state, HORIZONS).tolist() == [True, True]
+    assert expected_loss.expects_harm(state, HORIZONS).tolist() == [present > 0.0] * 2
     for row in figures:
         assert row.expected is not None
-        assert row.expected == pytest.approx(0.9 + 0.25 * 2.5, abs=0.2)  # the ridge shrinks
+        assert row.expected == pytest.approx(0.9 + 0.25 * present, abs=0.2)  # the ridge shrinks
         assert row.low is not None
         assert row.r2 is not None
         assert row.high is not None

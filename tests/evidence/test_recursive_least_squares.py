@@ -66,6 +66,48 @@ def test_another_version_starts_anew() -> None:
     assert (memory.pending_columns[1:] == 0).all()
 
 
+def test_versions_at_a_place_have_memories_of_their_own() -> None:
+    """Each has that of a place to itself, whatever the order; the shadow began 20 ticks later and learns on other columns."""
+    together: tuple[OnlineMemory, ...] = ()
+    alone: tuple[OnlineMemory, ...] = ()
+    for tick in range(TICKS):
+        known, target = due_at(tick)
+        shadow = OnlineInputs(0, "b", 0.9, looked(tick, version="b").columns[:, :2].copy())
+        seen = (looked(tick),) if tick < 20 else (shadow, looked(tick)) if tick % 2 else (looked(tick), shadow)
+        together = recursive_least_squares.update_memories(together, seen, known, target, HORIZONS)
+        alone = recursive_least_squares.update_memories(alone, (shadow,) if tick >= 20 else (), known, target, HORIZONS)
+    assert [memory.version for memory in together] == ["a", "b"]
+    assert together[0].digest() == after(TICKS)[0].digest()
+    assert together[1].digest() == alone[0].digest()
+    promoted = recursive_least_squares.update_memories(together, (OnlineInputs(0, "b", 0.9, shadow.columns),), *due_at(TICKS), HORIZONS)
+    assert [memory.version for memory in promoted] == ["b"]
+    np.testing.assert_allclose(promoted[0].pending_columns[1:], alone[0].pending_columns[:-1])
+    assert (promoted[0].moment != 0).any()
+
+
+def test_the_memory_of_a_version_that_is_no_longer_seen_is_dropped_unless_nothing_is() -> None:
+    known, target = due_at(TICKS)
+    assert recursive_least_squares.update_memories(after(TICKS), (looked(TICKS, version="b"),), known, target, HORIZONS)[0].version == "b"
+    (kept_memory,) = recursive_least_squares.update_memories(after(TICKS), (), known, target, HORIZONS)
+    (aged,) = recursive_least_squares.age_memories(after(TICKS))
+    assert kept_memory.digest() == aged.digest()
+
+
+def test_rows_learned_after_a_tick_without_inputs_are_those_of_their_own_tick() -> None:
+    """As when the phase of the models failed at tick 30: no row of it is learned, and every other row goes with its own target."""
+    memories: tuple[OnlineMemory, ...] = ()
+    moment = np.zeros((WIDTH, len(HORIZONS)))
+    for tick in range(TICKS):
+        known, target = due_at(tick)
+        memories = recursive_least_squares.update_memories(memories, () if tick == 30 else (looked(tick),), known, target, HORIZONS)
+        moment *= FADE if tick != 30 else 1.0
+        for column, horizon in enumerate(HORIZONS):
+            if tick >= horizon and 30 not in {tick, tick - horizon}:
+                z = looked(tick - horizon).columns.astype(float)[known[0, column]]
+                moment[:, column] += z.T @ target[column, known[0, column]]
+    np.testing.assert_allclose(memories[0].moment, moment, rtol=1e-5, atol=1e-5)
+
+
 def test_a_tick_without_learning_ages_pending_inputs() -> None:
     (before,) = after(TICKS)
     (passed,) = recursive_least_squares.age_memories((before,))

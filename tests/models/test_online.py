@@ -68,6 +68,20 @@ def test_it_follows_a_relation_that_turns_round_and_its_training_alone_does_not(
     assert worth(fitted, (), 0) > 0.3
 
 
+def test_a_version_with_a_shorter_halflife_goes_on_with_its_own() -> None:
+    """It is the fit of a training that ends later, by its own halflife; by the default one the sums would be others."""
+    halflife = 200.0
+    fitted = online.load(online.fit(training(), 7, halflife=halflife))
+    assert fitted.decay == 0.5 ** (1.0 / halflife)
+    x = features(5)
+    nothing_since = OnlineMemory(0, "a", np.zeros((16, 16)), np.zeros((16, 3)), np.zeros((12, SYMBOLS, 16), dtype=np.float32))
+    columns = online.select_columns(fitted, x)
+    forecasts = online.predict_online(fitted, columns, nothing_since, 400)
+    quarter = 0.5 ** (400 / halflife)
+    slopes = np.stack([np.linalg.solve(fitted.gram * quarter + fitted.penalty[h], fitted.moment[:, h] * quarter) for h in range(3)])
+    np.testing.assert_allclose(forecasts, slopes @ columns.T, rtol=1e-6)
+
+
 def test_it_selects_informative_columns() -> None:
     fitted = online.load(online.fit(training(), 7))
     assert 2 in fitted.columns

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 import pytest
 from scipy.stats import binom
@@ -13,7 +11,7 @@ from engine.domain.record import Ints
 from engine.evidence import contest
 from tests.evidence.contest_market import MARGIN, count_false, first_verdicts, race, simulate
 
-RUNS = int(os.environ.get("PODIUM_PROOF_RUNS", "1000"))
+RUNS = 1_000
 TICKS = {1: 3_000, 3: 3_000, 12: 6_000}
 ALPHA = 0.05
 BUDGET = 6_000

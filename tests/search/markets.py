@@ -35,7 +35,7 @@ def product(strength: float) -> Relation:
 def make_training(
     seed: int, relation: Relation = nothing, *, bars: int = 1_500, symbols: int = 6, columns: int = 20, persistence: float = 0.5
 ) -> TrainingSet:
-    """Rows of symbols whose columns are autoregressive and whose returns follow the relation, with unit noise; targets are in horizon volatilities."""
+    """Rows of symbols with autoregressive columns and returns that follow the relation with unit noise; targets are in horizon volatilities."""
     random = np.random.default_rng(seed)
     shocks = random.normal(size=(bars, symbols, columns))
     x = shocks.copy()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import Any
 
+from engine.domain.recipe import Recipe
 from engine.domain.tick import Artifact
 from engine.domain.trading_config import Event
 from engine.service import training
@@ -96,3 +98,23 @@ def test_retraining_by_hand_trains_at_once_and_serves_twelve_bars_later() -> Non
     assert [instruction.detail for instruction in ticks[0].outcome.instructions] == ["by hand"]
     adopted = [tick.inputs.tick for tick in ticks if any(event.kind in {"model_adopted", "training_failed"} for event in tick.inputs.events)]
     assert adopted == [at_bold() + 12]
+
+
+def test_each_place_is_trained_again_by_the_recipe_of_the_version_that_serves_there() -> None:
+    keeper = Drawer()
+    subject = engine(
+        simulated(320, symbols=2), keeper=keeper, models=("ridge", "online"), trading=replace(KNOBS, first_training=200, retrain_every=60)
+    )
+    play(subject, 220)
+    recipe = Recipe("interactions", (("products", 3.0),), subject.catalog.columns[5:25], 90)
+    rows = subject.rows.training_set(210, subject.config.horizons, 0)
+    other = training.load_model(training.fit_model("ridge", recipe, rows, 7, 220))
+    subject.serve((other, subject.fitted_models[1]))
+    ticks = play(subject)
+    assert [artifact.version for artifact in keeper.artifacts] == ["ridge-199", "online-199", f"ridge-259-{recipe.id[:6]}", "online-259"]
+    newer = keeper.artifacts[2]
+    assert (newer.model, newer.recipe, newer.trained_from, newer.rows) == ("ridge", recipe, 170, 180)
+    assert [tick.outcome.predictions.versions for tick in ticks[-1:]] == [(newer.version, "online-259")]
+    assert all(not tick.outcome.degraded for tick in ticks)
+    subject.rest_models(frozenset({"ridge"}))  # by its place, whatever kind of model stands there
+    assert subject.catalog.serving[0] is None

@@ -166,7 +166,9 @@ def _describe_last(evolutions: pd.DataFrame) -> str:
     row = decided.sort_values("decided_at").iloc[-1]
     name = name_versions(row["version"]) if row["version"] else f"{row['strategy']} of {row['model']}"
     verdict = _VERDICTS.get(str(row["state"]), str(row["state"]))
-    if row["state"] in {"promoted", "retired"}:
+    if row["state"] == "retired" and not row["version"]:
+        verdict = "ended: it gave no recipe worth a contest"
+    elif row["state"] in {"promoted", "retired"}:
         verdict += _REASONS.get(str(row["verdict"]), "")
     return f"The last, {name}, was {verdict} ({units.format_time(int(row['decided_at']), '%Y-%m-%d %H:%M')} UTC)."
 

@@ -94,7 +94,7 @@ TERMS = {
     "kolmogorov-smirnov distance": "The largest difference of two distribution functions, from 0 for equal to 1 for disjoint.",
     "q-value": "A p-value adjusted for the number of tests (Benjamini and Hochberg): the false discovery rate at which it would count.",
     "recipe": "All that determines a version but the data: kind of model, parameters, columns and training window.",
-    "state of an evolution": "Where it stands: training, racing, promoted, retired, equivalent, inconclusive, reverted or failed.",
+    "state of an evolution": "Where it stands: training, racing, promoted, retired, reverted or failed.",
     "trigger of an evolution": "What started it, with its figures: a schedule, a decline, drift, a new regime, new data, a finding or a person.",
     "block": "A run of at least 12 ticks (or one horizon) over all symbols that counts as one observation, because neighbouring rows are correlated.",
     "brier score": "The mean squared error of stated probabilities; always saying 50 % scores 0.25.",

@@ -64,6 +64,8 @@ def test_without_a_race_the_last_verdict_is_named(view: evolution.EvolutionView)
     shown = evolution_text.describe_evolution(decided, view.standings, CONFIG)
     at = units.format_time(int(decided["decided_at"].iloc[0]), "%Y-%m-%d %H:%M")
     assert shown == f"No challenger races. The last, {RETIRED.version}, was retired: proved worse ({at} UTC)."
+    fruitless = evolution_text.describe_evolution(decided.assign(version=""), view.standings, CONFIG)
+    assert fruitless == f"No challenger races. The last, structure search of lightgbm, was ended: it gave no recipe worth a contest ({at} UTC)."
     nothing = view.evolutions.iloc[:0]
     assert evolution_text.describe_evolution(nothing, view.standings, CONFIG) == "No challenger races. No contest has been decided yet."
     assert evolution_text.describe_evolution(nothing, view.standings, {"evolution": "off"}).endswith(
@@ -167,6 +169,16 @@ def test_recipes_that_are_each_others_parents_are_listed_all_the_same(changed: t
         stored = json.dumps({"model": "ridge", "parameters": dict(recipe.parameters), "columns": [], "window_bars": 0, "parent": parent.id})
         connection.execute("UPDATE artifacts SET recipe = ? WHERE version = ?", (stored, version))
     assert {node.recipe.id for node in evolution.read_lineage(Reader(url))} >= {a.id, b.id}
+
+
+def test_the_cost_of_an_evolution_is_that_of_all_its_versions(changed: tuple[str, sqlite3.Connection]) -> None:
+    url, connection = changed
+    connection.execute("UPDATE evolutions SET version = ? WHERE number = 3", (f"{CHALLENGER.version}, {RETIRED.version}",))
+    connection.execute("UPDATE artifacts SET seconds = 4.0 WHERE version = ?", (RETIRED.version,))
+    seconds = evolution.read_evolutions(Reader(url), limit=9).set_index("number")["seconds"]
+    assert (seconds[1], seconds[2], seconds[3]) == (2.5, 4.0, 6.5)
+    connection.execute("UPDATE evolutions SET version = ? WHERE number = 3", (f"{CHALLENGER.version}, pruned-0",))
+    assert math.isnan(evolution.read_evolutions(Reader(url), limit=9).set_index("number")["seconds"][3]), "no sum of a part"
 
 
 def test_each_contest_shows_its_champion_and_its_figures(view: evolution.EvolutionView) -> None:

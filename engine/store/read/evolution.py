@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,9 +22,9 @@ RECENT_TICKS = 16  # within which a contest that runs has a point
 MAX_VERSIONS_OF_MODEL = 64  # newest versions of each model that a lineage is made of
 _EVOLUTIONS = """
     SELECT e.id, e.session, e.number, e.at, e.began, e."trigger" AS trigger, e.detail, e.strategy, e.model, e.version, e.parent, e.state, e.verdict,
-           e.evidence, e.threshold, e.decided_at, e.decided, e.session = (SELECT max(id) FROM sessions) AS is_current,
-           (SELECT a.seconds FROM artifacts a WHERE a.session = e.session AND a.version = e.version) AS seconds
+           e.evidence, e.threshold, e.decided_at, e.decided, e.session = (SELECT max(id) FROM sessions) AS is_current
     FROM evolutions e ORDER BY e.id DESC LIMIT :limit"""
+_TRAINED = "SELECT session, version, seconds FROM artifacts WHERE seconds IS NOT NULL ORDER BY id DESC LIMIT :limit"
 _NEWEST = "SELECT number FROM evolutions WHERE session = (SELECT max(id) FROM sessions) ORDER BY id DESC LIMIT :limit"
 _STANDINGS = f"""
     SELECT p.number, p.horizon, p.tick, p.r2_gain, p.not_better, p.not_worse, p.worse_than_margin, p.better_than_margin, p.threshold, p.blocks,
@@ -99,8 +100,13 @@ def read_evolution_view(reader: Reader, *, limit: int) -> EvolutionView:
 
 
 def read_evolutions(reader: Reader, *, limit: int) -> pd.DataFrame:
-    """The newest evolutions of all sessions, newest first, with the CPU time of the training of their version in seconds."""
-    return reader.frame(_EVOLUTIONS, {"limit": limit})
+    """The newest evolutions of all sessions, newest first; `seconds` is the CPU time of the training of their versions, NaN where not stored."""
+    with reader.reading() as connection:
+        frame = fetch_frame(connection, _EVOLUTIONS, {"limit": limit})
+        trained = {(row["session"], row["version"]): row["seconds"] for row in fetch_all(connection, _TRAINED, limit=models.MAX_VERSIONS)}
+    keys = [[(session, version) for version in text.split(", ")] for session, text in zip(frame["session"], frame["version"], strict=True)]
+    frame["seconds"] = [math.fsum(trained[key] for key in key_list) if trained.keys() >= set(key_list) else math.nan for key_list in keys]
+    return frame
 
 
 def read_standings(reader: Reader) -> pd.DataFrame:

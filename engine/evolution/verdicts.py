@@ -98,6 +98,16 @@ def is_mounting(progress: Progress, place: int) -> bool:
     return strongest_evidence(progress.evolution, place, BETTER) >= math.log(MOUNTING)
 
 
+def restart_blends(progress: Progress, inputs: Inputs, catalog: Catalog) -> Progress:
+    """End the contests of all blends, so that they begin anew with the next tick: after a decline, gains of before are no evidence."""
+    places = [place for place, arm in enumerate(progress.evolution.arms) if arm.kind == BLEND]
+    for place in places:
+        row = arm_row(progress, place, catalog.names, "retired", RUNNING, inputs.tick)
+        progress = progress.report(replace(row, detail="the contest begins anew after a performance decline"))
+    ended = {(progress.evolution.arms[place].number, BLEND) for place in places}
+    return end_contests(progress.evolve(blend_rests=()), ended)
+
+
 def _accept(progress: Progress, place: int, inputs: Inputs, catalog: Catalog) -> Progress:
     """Follow the verdict that an arm is better than the serving ensemble."""
     arm = progress.evolution.arms[place]

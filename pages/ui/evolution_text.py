@@ -78,6 +78,8 @@ def describe_recipe(recipe: Recipe, parent: Recipe | None, columns: int) -> str:
             old = f" instead of {units.format_setting(before[name])}" if name in before else ""
             parts.append(f"{_readable(name)} {units.format_setting(value)}{old}")
     parts += [f"{_readable(name)} as by default" for name in before if name not in dict(recipe.parameters)]
+    if recipe.since != base.since:
+        parts.append(f"trained on data since tick {recipe.since:,}" if recipe.since else "training data from any tick")
     if recipe.window_bars != base.window_bars:
         parts.append(f"trained on {recipe.window_bars:,} bars" if recipe.window_bars else "training window as set")
     if recipe.columns != base.columns:

@@ -87,7 +87,7 @@ TERMS = {
     "contest": "The paired comparison of the ensemble with a challenger in it and the ensemble as it is, on the same ticks.",
     "differing forecasts": "Forecasts whose direction differs with the challenger in the ensemble, and the mean move in that direction before costs.",
     "drift": "A column whose recent distribution differs from the one in training, after control of the false discovery rate.",
-    "e-value": "The evidence against a hypothesis, as the capital of a fair bet against it; it may be looked at as often as one likes.",
+    "e-value": "The capital of a bettor against a hypothesis who began with 1; if it is true, 1/a is ever reached with a probability of at most a.",
     "evolution": "A change of what serves: newer data, another recipe or another blend, from its trigger to its verdict.",
     "finding": "A condition in which the forecasts are proved off, after control of the false discovery rate.",
     "gain": "The R² that the ensemble gains with the challenger in it, over the ensemble as it is.",

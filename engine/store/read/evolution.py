@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from engine.domain.recipe import Recipe, recipe_from_json
 from engine.store.read import models
-from engine.store.read.reader import Reader, fetch_all, fetch_first, fetch_frame
+from engine.store.read.reader import Reader, StoreUnreadable, fetch_all, fetch_first, fetch_frame
 from engine.store.write.evolution import DRIFT_AT, FINDINGS_AT
 
 OPEN_STATES = ("training", "racing")
@@ -184,7 +184,10 @@ def _stamp(connection: Connection, key: str) -> dict[str, Any] | None:
 
 
 def _recipe(version: dict[Any, Any]) -> Recipe:
-    return recipe_from_json(version["recipe"]) if version["recipe"] else Recipe(version["model"])
+    try:
+        return recipe_from_json(version["recipe"]) if version["recipe"] else Recipe(version["model"])
+    except ValueError as error:
+        raise StoreUnreadable(f"the recipe of {version['version']} cannot be read: {error}", "corrupt") from None
 
 
 def _node(versions: list[dict[Any, Any]], states: dict[str, str]) -> RecipeNode:

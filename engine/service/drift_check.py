@@ -107,7 +107,7 @@ def find_lost_check(tick: int, config: TradingConfig) -> int | None:
 
 
 def choose_spans(first: int, until: int, trained_to: int, interval: int, horizons: tuple[int, ...]) -> DriftSpans | None:
-    """What is compared at a tick: whole days since the training, one span at least; None where the reference has too few blocks for that.
+    """What is compared at a tick: whole days since the training, as many as the reference has enough blocks for; None without any.
 
     `first` is the oldest tick with a row, `interval` in ns. No target of the reference contains a recent bar.
     """
@@ -115,12 +115,14 @@ def choose_spans(first: int, until: int, trained_to: int, interval: int, horizon
         return None
     day = max(1, round(DAY / interval))
     shortest = -(-MIN_RECENT // day) * day
-    recent = shortest * min(max((until - trained_to) // shortest, 1), MAX_RECENT_SPANS)
-    recent_from = until - recent + 1
-    reference_to = min(trained_to, recent_from - max(horizons))
-    block = max(drift.MIN_BLOCK, -(-recent // drift.RECENT_BLOCKS))
-    enough = reference_to - first + 1 >= drift.MIN_REFERENCE_BLOCKS * block
-    return DriftSpans(first, reference_to, recent_from, until) if enough else None
+    for count in range(min(max((until - trained_to) // shortest, 1), MAX_RECENT_SPANS), 0, -1):
+        recent = shortest * count
+        recent_from = until - recent + 1
+        reference_to = min(trained_to, recent_from - max(horizons))
+        block = max(drift.MIN_BLOCK, -(-recent // drift.RECENT_BLOCKS))
+        if reference_to - first + 1 >= drift.MIN_REFERENCE_BLOCKS * block:
+            return DriftSpans(first, reference_to, recent_from, until)
+    return None
 
 
 def measure_spans(spooled: SpooledTraining, spans: DriftSpans) -> str:

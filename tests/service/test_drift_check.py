@@ -69,7 +69,7 @@ def test_a_lost_check_is_that_whose_report_the_next_ticks_adopt() -> None:
 def test_spans_are_whole_days_since_the_training_and_no_target_reaches_from_one_into_the_other() -> None:
     assert choose_spans(0, 1_000, 900, INTERVAL, (1, 12)) == DriftSpans(0, 701, 713, 1_000)
     assert choose_spans(0, 2_000, 1_300, INTERVAL, (1, 12)) == DriftSpans(0, 1_300, 1_425, 2_000)
-    assert choose_spans(0, 9_000, 1_300, INTERVAL, (1, 12)) is None  # 15 blocks of a week's eighth are more than 1,301 ticks
+    assert choose_spans(0, 9_000, 1_300, INTERVAL, (1, 12)) == DriftSpans(0, 1_300, 8_425, 9_000)  # 15 blocks of three days' eighth are too many
     assert choose_spans(300, 1_000, 900, INTERVAL, (1, 12)) is None
     assert choose_spans(0, 1_000, -1, INTERVAL, (1, 12)) is None
     hourly = choose_spans(0, 2_000, 1_900, 12 * INTERVAL, (1,))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
+from engine import units
 from engine.domain.decision import Instruction
 from engine.domain.evolution import Arm, EvolutionState
 from engine.domain.model import PLUGIN_ERRORS, ServingModel
@@ -130,7 +131,8 @@ class Challengers:
             return (build_event("search_failed", place, number=number, reason="nothing is trained in this run"),)
         share = self.cpu_share(now)
         if self.is_limited and share > self.settings.search_cpu_share > 0.0:
-            reason = f"searches have used {share:.0%} of a core over the last hour, more than search_cpu_share = {self.settings.search_cpu_share:g}"
+            used, limit = (units.format_percent(part, 0) for part in (share, self.settings.search_cpu_share))
+            reason = f"searches have used {used} of a core over the last hour, more than search_cpu_share allows: {limit}"
             return (build_event("search_failed", place, number=number, reason=reason),)
         try:
             request = self._request(number, place, strategy, until, serving)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -19,8 +22,14 @@ from engine.evidence import drift
 from engine.files.owned_folders import TEMPORARY
 from engine.service import drift_check, training
 from engine.service.drift_check import DRIFT_EVERY, DRIFT_LAG, DriftCheck, DriftSpans, choose_spans, find_lost_check, is_due
+from engine.service.engine import Engine
+from engine.service.resume import resume_engine
 from engine.service.windows import TrainingRows
-from tests.makers import Inline
+from engine.settings import Settings
+from engine.store import database
+from engine.store.read.history import TickHistory
+from engine.store.write.writer import Writer
+from tests.makers import KNOBS, START, Inline, Played, StoppedClock, command, play, settings, simulated
 
 CONFIG = TradingConfig(first_training=600)
 INTERVAL = 300 * 10**9  # ns: 288 bars a day
@@ -147,3 +156,38 @@ def test_nothing_is_checked_where_nothing_would_be_searched(tmp_path: Path, evol
     check = make_check(tmp_path)
     check.begin(DUE, replace(CONFIG, evolution=evolution), fill(DUE), (served(900),))
     assert check.jobs == []
+
+
+def test_an_engine_that_was_killed_between_a_check_and_its_report_decides_the_same_ticks(tmp_path: Path) -> None:
+    """A training in between replaces the versions, so that those which serve on resuming are not those of the check."""
+    trading = replace(KNOBS, first_training=120, retrain_every=420, deployment_lag_bars=1, max_challengers=0)
+    due = 120 + 2 * DRIFT_EVERY + DRIFT_EVERY // 2 - 1
+    assert is_due(due, trading)
+    bars = [replace(bar, at=START + number * INTERVAL) for number, bar in enumerate(simulated(due + DRIFT_LAG + 2, symbols=2).slices(None))]
+    feed = Played(replace(simulated(1, symbols=2).info, interval=INTERVAL), bars)
+    url, copy = (f"sqlite:///{tmp_path / name / 'podium.db'}" for name in ("whole", "killed"))
+    configured = settings(database_url=url, trading=trading, models=("ridge", "online"), home=str(tmp_path / "home"), evolution="full")
+    (tmp_path / "whole").mkdir()
+    database.prepare(url)
+    with open_engine(configured, feed) as engine:
+        play(engine, due)
+        engine.handle_command(command("retrain"))
+        before, after, _ = play(engine, 3)
+        assert before.inputs.tick == due
+        assert set(before.serving) & set(after.serving) == set()
+        shutil.copytree(tmp_path / "whole", tmp_path / "killed")
+        whole = play(engine)
+    with open_engine(replace(configured, database_url=copy), feed) as engine:
+        resumed = play(engine)
+    events = [event for tick in whole for event in tick.inputs.events if event.kind == "drift"]
+    assert [tick.inputs.tick for tick in whole if any(event in events for event in tick.inputs.events)] == [due + DRIFT_LAG]
+    assert [(tick.inputs.tick, tick.inputs.events[-1:]) for tick in resumed[1:]] == [
+        (tick.inputs.tick, tick.inputs.events[-1:]) for tick in whole[1:]
+    ]
+    assert [tick.decisions_digest for tick in resumed] == [tick.decisions_digest for tick in whole]
+
+
+@contextmanager
+def open_engine(configured: Settings, feed: Played) -> Iterator[Engine]:
+    with closing(Writer(configured.database_url)) as writer, closing(TickHistory(configured.database_url)) as history:
+        yield resume_engine(configured, feed, StoppedClock(), writer, history, training_pool=Inline())[0]

@@ -271,8 +271,8 @@ def _evolutions(connection: Connection, ranges: TickRanges) -> tuple[EvolutionSu
     sql = f"""SELECT began, "trigger" AS "trigger", detail, strategy, model, version, state, evidence, threshold FROM
               (SELECT * FROM evolutions ORDER BY id DESC LIMIT 5000)
               WHERE (began BETWEEN :first AND :last) OR (decided BETWEEN :first AND :last) ORDER BY id DESC LIMIT {LISTED}"""
-    found = [EvolutionSummary(**row) for first, last in reversed(ranges) for row in fetch_all(connection, sql, first=first, last=last)]
-    return tuple(dict.fromkeys(found))[:LISTED]
+    rows = [EvolutionSummary(**row) for first, last in reversed(ranges) for row in fetch_all(connection, sql, first=first, last=last)]
+    return tuple(dict.fromkeys(rows))[:LISTED]
 
 
 def _alerts(connection: Connection, within: dict[str, Any]) -> tuple[AlertSummary, ...]:

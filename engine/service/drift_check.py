@@ -56,6 +56,7 @@ class DriftCheck:
     home: str
     interval: int  # ns, of a bar
     jobs: list[DriftJob] = field(default_factory=list)
+    error: str | None = None  # why the last check failed
 
     def begin(self, tick: int, config: TradingConfig, rows: TrainingRows, serving: Sequence[ServingModel | None]) -> tuple[Event, ...]:
         """Submit the check of the tick just decided, where one is due; the event of its failure where it cannot be submitted."""
@@ -71,8 +72,22 @@ class DriftCheck:
         events: list[Event] = []
         for job in [job for job in self.jobs if job.adopt_at <= tick and (waits or job.future.done())]:
             self.jobs.remove(job)
-            events += _describe_result(job.future)
+            events += self._follow_result(job.future)
         return tuple(events)
+
+    def _follow_result(self, future: Future[str]) -> tuple[Event, ...]:
+        if future.cancelled():
+            return (self._fail("it was not measured: the workers were closed"),)
+        error = future.exception()
+        if error is not None:
+            return (self._fail(f"{type(error).__name__}: {error}"),)
+        self.error = None
+        return (Event("drift", ALL, future.result()),) if future.result() else ()
+
+    def _fail(self, reason: str) -> Event:
+        line = " ".join(reason.split())[:300]
+        self.error = f"the check for drift failed: {line}"
+        return Event("drift_failed", ALL, line)
 
     def _submit(self, tick: int, config: TradingConfig, rows: TrainingRows, trained_to: int) -> tuple[Event, ...]:
         # the oldest rows are left out: on resuming they may have made room for those decided since
@@ -91,7 +106,7 @@ class DriftCheck:
                     file.delete()
             training_spool.delete_when_done(file, futures)
         except PLUGIN_ERRORS as error:  # no memory, no room for a file, no process: the current tick is not affected
-            return (_failed(f"{type(error).__name__}: {error}"),)
+            return (self._fail(f"{type(error).__name__}: {error}"),)
         self.jobs.append(DriftJob(tick + DRIFT_LAG, futures[0]))
         return ()
 
@@ -140,16 +155,3 @@ def measure_spans(spooled: SpooledTraining, spans: DriftSpans) -> str:
 def _measure(spooled: SpooledTraining, spans: DriftSpans) -> str:
     with threadpool_limits(1):
         return measure_spans(spooled, spans)
-
-
-def _describe_result(future: Future[str]) -> tuple[Event, ...]:
-    if future.cancelled():
-        return (_failed("it was not measured: the workers were closed"),)
-    error = future.exception()
-    if error is not None:
-        return (_failed(f"{type(error).__name__}: {error}"),)
-    return (Event("drift", ALL, future.result()),) if future.result() else ()
-
-
-def _failed(reason: str) -> Event:
-    return Event("drift_failed", ALL, " ".join(reason.split())[:300])

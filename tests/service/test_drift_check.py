@@ -149,6 +149,10 @@ def test_a_check_that_fails_costs_no_tick_and_gives_the_reason(tmp_path: Path) -
     cancelled.cancel()
     check.jobs += [drift_check.DriftJob(10, failed), drift_check.DriftJob(10, cancelled)]
     assert [event.detail for event in check.adopt(10, waits=True)] == ["MemoryError: no memory", "it was not measured: the workers were closed"]
+    assert check.error == "the check for drift failed: it was not measured: the workers were closed"
+    check.begin(DUE, CONFIG, fill(DUE), (served(900),))
+    check.adopt(DUE + DRIFT_LAG, waits=True)
+    assert check.error is None
 
 
 @pytest.mark.parametrize("evolution", ["off", "refresh"])

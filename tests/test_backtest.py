@@ -81,7 +81,8 @@ def test_changes_of_models_are_counted_by_what_they_came_to() -> None:
     expected = {"triggers": {"schedule": 3, "first training": 1}, "challengers": 2, "promoted": 1, "reverted": 2, "seconds": 12.5}
     assert _evolution(subject, tally) == expected
     assert _backtest_text._evolution(expected) == (
-        "evolution: 3 by schedule, 1 by first training; 2 challengers raced, 1 promoted, 2 changes reverted; searches took 12.5 s of processor time"
+        "evolution: 3 by schedule, 1 by first training; 2 challengers (recipes and blends) raced, 1 promoted, "
+        "2 changes reverted; searches took 12.5 s of processor time"
     )
     assert _backtest_text._evolution({}) == ""
 

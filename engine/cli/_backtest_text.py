@@ -109,7 +109,7 @@ def _evolution(row: Report) -> str:
         return ""
     triggers = ", ".join(f"{_number(count)} by {trigger}" for trigger, count in row["triggers"].items()) or "none"
     return (
-        f"evolution: {triggers}; {_number(row['challengers'])} challengers raced, {_number(row['promoted'])} promoted, "
+        f"evolution: {triggers}; {_number(row['challengers'])} challengers (recipes and blends) raced, {_number(row['promoted'])} promoted, "
         f"{_number(row['reverted'])} changes reverted; searches took {_duration(row['seconds'])} of processor time"
     )
 

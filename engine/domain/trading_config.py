@@ -34,7 +34,7 @@ class Event(Record):
     refreshed (subject: all, detail: JSON of the versions replaced, which stay in shadow, see phases.evolution),
     challenger_entered (subject: model, detail: JSON of its number, version, digest and recipe), challenger_refreshed (the same, of the next version),
     search_failed (subject: model, detail: JSON of its number and the reason), promoted, reverted (subject: model, detail: version),
-    drift (subject: inputs or target, detail: JSON of the columns that drifted with their figures, see evidence.drift).
+    drift (subject: all, detail: JSON of the report on inputs and target, see evidence.drift), drift_failed (subject: all, detail: the reason).
     """
 
     kind: str

@@ -17,7 +17,7 @@ from engine.domain.tick import Artifact, TrainingRow
 from engine.domain.trading_config import TradingConfig
 from engine.plugins import discover_plugins
 from engine.replay import RollForward, roll_forward
-from engine.service import fingerprint, session_controls, training
+from engine.service import drift_check, fingerprint, session_controls, training
 from engine.service.engine import Engine
 from engine.service.logging import LOG
 from engine.service.model_registry import ModelReplacement
@@ -104,6 +104,7 @@ def _resume(engine: Engine, writer: Writer, history: TickHistory, session: int, 
         writer.save_checkpoint(last, session, rolled.state)  # without the memories of those models: later ticks are replayed from it
     engine.restore(rolled.state, stored.account, () if damaged else outcome.orders, stored.config, rolled.serving)
     engine.resume_challengers(lambda digest: _read_version(history, digest, last), outcome.instructions, engine.clock.tick())
+    _repeat_drift_check(engine, history, session, last)
     engine.registry.remember(_of_record(rolled.state, rolled.serving, history, session))
     if damaged:
         engine.serve(_without(damaged, engine, history, session, rolled.serving, stored))
@@ -173,6 +174,15 @@ def _read_version(history: TickHistory, digest: str, tick: int) -> ServingModel 
         return _load(history.artifact(digest, tick))
     except NotStored:
         return None
+
+
+def _repeat_drift_check(engine: Engine, history: TickHistory, session: int, last: int) -> None:
+    """Submit the check for drift again whose report the next ticks adopt, with the versions that served at its tick."""
+    due, held = drift_check.find_lost_check(last, engine.config), history.tick_range(session)
+    if due is None or held is None or due < held[0]:
+        return
+    served = [_read_version(history, digest, due) for digest in history.tick(due).serving if digest is not None]
+    engine.drift_check.repeat(due, engine.config, engine.rows, max((version.trained_to for version in served if version is not None), default=-1))
 
 
 def _earlier(history: TickHistory, session: int, model: str, digest: str, tick: int) -> ServingModel | None:

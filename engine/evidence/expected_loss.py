@@ -92,6 +92,8 @@ def is_proved(state: ExpectedLossState) -> bool:
 
 def expects_harm(state: ExpectedLossState, horizons: Sequence[int]) -> Bools:
     """(H,) whether the pending forecasts are expected to do worse than none, by an expectation that is proved."""
+    if not is_proved(state):
+        return np.zeros(len(horizons), dtype=np.bool_)
     figures = expected_loss_figures(state, horizons)
     return np.array([row.proved and row.expected is not None and row.expected > 1.0 for row in figures])
 

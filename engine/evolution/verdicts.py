@@ -38,6 +38,8 @@ def take_verdicts(progress: Progress, inputs: Inputs, catalog: Catalog) -> Progr
         elif result in {WORSE, EQUIVALENT, INCONCLUSIVE}:
             progress = progress.report(arm_row(progress, place, catalog.names, "retired", result, inputs.tick))
             ended.append(place)
+    if not ended:
+        return progress
     left = [evolution.arms[place] for place in ended]
     progress = _rest_blends(progress, left, inputs.tick)
     return end_contests(progress, {(arm.number, arm.kind) for arm in left})

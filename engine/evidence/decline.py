@@ -51,8 +51,8 @@ def update_decline(state: DeclineState, gain: Floats, power: Floats, scored: Boo
     """Add the gain and power (H,), means over symbols, of the forecasts that come due with this tick where they are `scored` (H,)."""
     opens, inside, closes = find_gapped_blocks(tick, horizons)
     counted = inside & scored
-    sums = np.stack((state.open_gain, state.open_power, state.open_ticks)) * ~opens
-    sums += np.where(counted, np.stack((gain, power, np.ones(len(gain)))), 0.0)
+    sums = np.array((state.open_gain, state.open_power, state.open_ticks)) * ~opens
+    sums += np.where(counted, np.array((gain, power, counted)), 0.0)
     after = replace(state, open_gain=sums[0], open_power=sums[1], open_ticks=sums[2])
     complete = closes & (sums[2] > 0.0)
     return _close_blocks(after, complete) if complete.any() else after

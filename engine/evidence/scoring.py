@@ -36,7 +36,7 @@ def score_forecasts(pending: PendingForecasts, horizons: tuple[int, ...], price:
     """Score the forecasts of each horizon that end now; `price` (S,) is the log price now, NaN where the bar is not fresh."""
     rows, index = np.array(horizons) - 1, np.arange(len(horizons))
     scale = pending.sigma[rows] * np.sqrt(horizons)[:, None]
-    realised = np.clip((price - pending.price[rows]) / scale, -CLIP, CLIP)
+    realised = np.minimum(np.maximum((price - pending.price[rows]) / scale, -CLIP), CLIP)
     known_target = np.isfinite(realised)
     mean = pending.mean[rows, :, index].transpose(1, 0, 2)
     known = np.isfinite(mean) & known_target

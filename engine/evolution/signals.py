@@ -110,16 +110,21 @@ def finding_rows(found: tuple[Finding, ...]) -> tuple[FindingRow, ...]:
 def _conditions(predictions: Predictions, forecast: Forecast, market_state: MarketState, volatility: Floats) -> Floats:
     """(C,) the conditions of the market on which the loss of this tick's forecasts may depend; NaN where one is not known."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        level = float(np.log(np.where(volatility > 0, volatility, np.nan)).mean())
+        level = _mean(np.log(np.where(volatility > 0, volatility, np.nan)))
     return np.array(
         [
-            float(predictions.out_of_distribution.mean()),
-            float(predictions.dispersion.mean()),
-            float((forecast.mean * forecast.mean).mean()),
+            _mean(predictions.out_of_distribution),
+            _mean(predictions.dispersion),
+            _mean(forecast.mean * forecast.mean),
             market_state.stress,
             level,
         ]
     )
+
+
+def _mean(values: Floats) -> float:
+    """The mean of all values, as ndarray.mean computes it."""
+    return float(np.add.reduce(values, axis=None)) / values.size
 
 
 def _describe_place(row: ColumnDrift) -> str:

@@ -89,9 +89,7 @@ def _score(
         decline=declined,
         expected_loss=losses,
         findings=biases,
-        blend_sums=blends.update_blends(
-            evolution.blend_sums, scored, inputs.tick, learned.gram, rows, learned.weights, config, on_record=on_record
-        ),
+        blend_sums=blends.update_blends(evolution.blend_sums, scored, inputs.tick, learned.gram, rows, learned.weights, config, on_record=on_record),
         contests=contest.update_contests(
             evolution.contests, gain, power, known, inputs.tick, config.horizons, config.contest_clip, config.contest_margin
         ),

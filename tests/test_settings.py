@@ -291,6 +291,23 @@ def test_the_share_of_a_bars_volume_an_order_may_take_is_a_setting(tmp_path: Pat
         load_settings({"HOME": "/h", "PODIUM_PARTICIPATION": "1.5"}, tmp_path)
 
 
+def test_evolution_is_full_on_the_simulated_market_and_refreshes_on_recordings_and_in_backtests(tmp_path: Path) -> None:
+    recorded = {"PODIUM_FEED": "recorded", "PODIUM_FEED_PATH": str(tmp_path)}
+    assert load_settings({}, tmp_path).evolution == load_settings({}, tmp_path, headless=True).evolution == "full"
+    assert load_settings({}, tmp_path, is_backtest=True).evolution == "refresh"
+    assert load_settings(recorded, tmp_path).evolution == load_settings(recorded, tmp_path, is_backtest=True).evolution == "refresh"
+    for mode in ("off", "refresh", "full"):
+        assert load_settings({"PODIUM_EVOLUTION": mode}, tmp_path, is_backtest=True).evolution == mode
+        assert load_settings({"PODIUM_EVOLUTION": "off"}, tmp_path, overrides={"evolution": mode}).evolution == mode
+    assert load_settings({}, written(tmp_path, 'evolution = "off"'), is_backtest=True).evolution == "off"
+
+
+def test_the_setting_of_evolution_reaches_the_trading_configuration() -> None:
+    plain = Settings(home="/h", database_url="sqlite:////h/podium.db", trading=TradingConfig(evolution="off"))
+    assert build_trading_config(plain, info()).evolution == "off"
+    assert build_trading_config(replace(plain, evolution="refresh"), info()).evolution == "refresh"
+
+
 def test_another_market_or_model_is_another_session() -> None:
     settings = Settings(home="/h", database_url="sqlite:////h/podium.db")
     same = identify_session(settings, info(), ("m",), ("c",), "l")

@@ -25,24 +25,21 @@ def take_verdicts(progress: Progress, inputs: Inputs, catalog: Catalog) -> Progr
     evolution, config = progress.evolution, inputs.config
     alpha = np.array([arm.alpha for arm in evolution.arms])
     verdict = contest.judge_contests(evolution.contests, alpha, config.contest_budget)
-    ended: list[int] = []
-    changed = False
-    for place, (arm, result) in enumerate(zip(evolution.arms, verdict.tolist(), strict=True)):
-        if arm.kind == WATCH and result != BETTER:
-            if result == RUNNING and _is_watched(progress, place, inputs):
-                continue
-            ended.append(place)
-        elif result == BETTER and not changed:
-            changed = True
-            progress = _accept(progress, place, inputs, catalog)
-        elif result in {WORSE, EQUIVALENT, INCONCLUSIVE}:
-            progress = progress.report(arm_row(progress, place, catalog.names, "retired", result, inputs.tick))
-            ended.append(place)
-    if not ended:
-        return progress
-    left = [evolution.arms[place] for place in ended]
-    progress = _rest_blends(progress, left, inputs.tick)
-    return end_contests(progress, {(arm.number, arm.kind) for arm in left})
+    results = list(zip(evolution.arms, verdict.tolist(), strict=True))
+    ended = [(arm, result) for arm, result in results if _has_ended(progress, arm, result, inputs)]
+    for arm, result in ended:
+        if arm.kind != WATCH:
+            progress = progress.report(arm_row(progress, find_arm(progress, arm), catalog.names, "retired", result, inputs.tick))
+    if ended:
+        progress = _rest_blends(progress, [arm for arm, _ in ended], inputs.tick)
+        progress = end_contests(progress, {(arm.number, arm.kind) for arm, _ in ended})
+    better = next((arm for arm, result in results if result == BETTER), None)
+    return progress if better is None else _accept(progress, find_arm(progress, better), inputs, catalog)
+
+
+def find_arm(progress: Progress, arm: Arm) -> int:
+    """The place of an arm among the arms, whatever has come and gone before it. Raises ValueError where it is not among them."""
+    return [(other.number, other.kind) for other in progress.evolution.arms].index((arm.number, arm.kind))
 
 
 def promote(progress: Progress, place: int, inputs: Inputs, catalog: Catalog, *, by_hand: bool = False) -> Progress:
@@ -102,6 +99,16 @@ def is_mounting(progress: Progress, place: int) -> bool:
     return strongest_evidence(progress.evolution, place, BETTER) >= math.log(MOUNTING)
 
 
+def restart_blends(progress: Progress, inputs: Inputs, catalog: Catalog) -> Progress:
+    """End the contests of all blends, so that they begin anew with the next tick: after a decline, gains of before are no evidence."""
+    places = [place for place, arm in enumerate(progress.evolution.arms) if arm.kind == BLEND]
+    for place in places:
+        row = arm_row(progress, place, catalog.names, "retired", RUNNING, inputs.tick)
+        progress = progress.report(replace(row, detail="the contest begins anew after a performance decline"))
+    ended = {(progress.evolution.arms[place].number, BLEND) for place in places}
+    return end_contests(progress.evolve(blend_rests=()), ended)
+
+
 def _accept(progress: Progress, place: int, inputs: Inputs, catalog: Catalog) -> Progress:
     """Follow the verdict that an arm is better than the serving ensemble."""
     arm = progress.evolution.arms[place]
@@ -124,10 +131,15 @@ def _accept(progress: Progress, place: int, inputs: Inputs, catalog: Catalog) ->
     return end_contests(progress, {(other.number, BLEND) for other in progress.evolution.arms if other.kind == BLEND})
 
 
-def _is_watched(progress: Progress, place: int, inputs: Inputs) -> bool:
-    """Whether the versions before a change stay in shadow: within their time, or while evidence in their favour mounts."""
+def _has_ended(progress: Progress, arm: Arm, result: int, inputs: Inputs) -> bool:
+    """Whether a contest is over without a change: by its verdict, or for the versions before a change, after their time."""
+    if arm.kind != WATCH:
+        return result in {WORSE, EQUIVALENT, INCONCLUSIVE}
+    if result != RUNNING:
+        return result != BETTER
+    place = find_arm(progress, arm)
     ticks = int(progress.evolution.contests.ticks[place])
-    return ticks < inputs.config.watch_bars or (is_mounting(progress, place) and ticks < inputs.config.contest_budget)
+    return ticks >= inputs.config.watch_bars and not (is_mounting(progress, place) and ticks < inputs.config.contest_budget)
 
 
 def _rest_blends(progress: Progress, ended: list[Arm], tick: int) -> Progress:

@@ -17,11 +17,12 @@ _RELATIONS = ("own", "other", "interaction")
 
 @dataclass(frozen=True, slots=True)
 class SignalGains(Record):
-    """The gain of each relation at n bars; at each bar all but one of them are 0. Negative after a flip."""
+    """The gain of each relation at n bars, of which all but one are 0 at each, and the persistence of the drive. Negative after a flip."""
 
     own: Floats  # (n,) of a symbol's own drive
     other: Floats  # (n,) of the mean drive of all symbols
     interaction: Floats  # (n,) of the product of two ranks, times the level of volatility
+    persistence: Floats  # (n,) of the drive, from the bar before: that of the signal, or less where a flip feeds back
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +45,22 @@ def append_returns(history: ReturnHistory, returns: Floats) -> ReturnHistory:
     return ReturnHistory(np.concatenate([history.recent, returns])[-VARIANCE_BARS:], usual)
 
 
-def own_gains(gain: Floats) -> SignalGains:
+def own_gains(gain: Floats, persistence: float) -> SignalGains:
     """The gains (n,) of a market whose relation never changes kind."""
-    return SignalGains(gain, np.zeros_like(gain), np.zeros_like(gain))
+    return SignalGains(gain, np.zeros_like(gain), np.zeros_like(gain), np.full_like(gain, persistence))
 
 
-def schedule_gains(own: Floats, product: Floats, bars: Ints, changes: tuple[SignalChange, ...], shared: float) -> SignalGains:
-    """Assign the gains of the configured signal at these bars (n,) to the relation in force.
+def schedule_gains(signal: Floats, persistence: float, bars: Ints, changes: tuple[SignalChange, ...], market: tuple[int, float]) -> SignalGains:
+    """Assign the configured signal (n,) at these bars (n,) to the relation in force.
 
-    `own` (n,) are the gains of a symbol's own drive, `product` (n,) those of the interaction; `shared` is the share of a drive's variance that the
-    mean drive of all symbols has. `flip` reverses the sign of the relation before it, also of one that `none` had ended.
+    `market` is the number of symbols, and the share of a drive's variance that the mean drive of all symbols has. `flip` reverses the sign of the
+    relation before it, also of one that `none` had ended.
     """
-    sizes = {"own": own, "other": own * shared**-0.5, "interaction": product}
-    gains = {"own": own.copy(), "other": np.zeros_like(own), "interaction": np.zeros_like(own)}
+    count, shared = market
+    own = signal_gain(signal, persistence)
+    sizes = {"own": own, "other": own * shared**-0.5, "interaction": product_gain(signal, count)}
+    shares = {"own": 1.0, "other": shared}
+    gains = {"own": own.copy(), "other": np.zeros_like(own), "interaction": np.zeros_like(own), "persistence": np.full_like(own, persistence)}
     relation, sign = "own", 1.0
     for change in changes:
         if change.kind == "flip":
@@ -64,14 +68,43 @@ def schedule_gains(own: Floats, product: Floats, bars: Ints, changes: tuple[Sign
         elif change.kind != "none":
             relation, sign = change.kind, 1.0
         after = bars >= change.bar
-        for name in _RELATIONS:
-            gains[name][after] = sign * sizes[name][after] if name == relation and change.kind != "none" else 0.0
+        gains |= {name: np.where(after, 0.0, gains[name]) for name in _RELATIONS} | {
+            "persistence": np.where(after, persistence, gains["persistence"])
+        }
+        if change.kind != "none":
+            size = sizes[relation]
+            if sign < 0.0 and relation in shares:
+                filtered = persistence - size
+                size = reversal_gain(signal, filtered, shares[relation])
+                gains["persistence"] = np.where(after, filtered - size, gains["persistence"])
+            gains[relation] = np.where(after, sign * size, gains[relation])
     return SignalGains(**gains)
 
 
-def product_gain(signal: float, count: int) -> float:
-    """The gain of the interaction of S symbols for an R2 of `signal`; each rank has a variance of (S + 1) / (12 (S - 1))."""
-    return float(np.sqrt(signal / (1.0 + 0.47 * signal)) * 12.0 * (count - 1) / (count + 1))
+def signal_gain(signal: Floats, persistence: float) -> Floats:
+    """k of f = persistence * f + k * e, so that the best forecast of a bar has an R2 of `signal` (see docs/simulated_market.md)."""
+    return np.asarray(np.sqrt(signal / (1.0 - signal) * (1.0 - persistence**2)))
+
+
+def reversal_gain(signal: Floats, filtered: Floats, share: float) -> Floats:
+    """g of f = -g * x, so that the best forecast of a bar has an R2 of `signal`, where x[t] = filtered * x[t-1] + r[t] is seen in returns.
+
+    In innovations x has a persistence of filtered - g, so that g^2 share / (1 - (filtered - g)^2) = signal / (1 - signal), of which g is the positive
+    root; `share` is the variance of x over that of a symbol's own drive.
+    """
+    odds = signal / (1.0 - signal)
+    root = np.sqrt((odds * filtered) ** 2 + (share + odds) * odds * (1.0 - filtered**2))
+    return np.asarray((odds * filtered + root) / (share + odds))
+
+
+def product_gain(signal: Floats, count: int) -> Floats:
+    """The gain of the interaction of S symbols for an R2 of `signal`; each rank has a variance of (S + 1) / (12 (S - 1)).
+
+    Symbols of an extreme rank of variance make extreme returns, so the mean of the product of the squares exceeds the product of their means, by a
+    share that was measured (docs/simulated_market.md).
+    """
+    excess = 0.85 * signal * (1.0 - 0.35 * signal) * max(count - 3, 0) / (count + 1)
+    return np.asarray(np.sqrt(signal / (1.0 + excess)) * 12.0 * (count - 1) / (count + 1))
 
 
 def shared_share(loadings: Floats, volatility_correlation: float) -> float:

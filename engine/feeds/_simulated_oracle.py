@@ -26,10 +26,10 @@ class Ceiling(Record):
     bars: int
 
 
-def best_forecast(returns: Floats, gains: SignalGains, persistence: float) -> Floats:
+def best_forecast(returns: Floats, gains: SignalGains) -> Floats:
     """(n + 1, S) forecasts of each bar's return and of the next, from the returns (n, S) of all symbols before it alone; gains of n + 1 bars.
 
-    f[t] = k[t] x[t-1], x[t] = persistence x[t-1] + r[t] - f[t] for the own relation: the innovations form of docs/simulated_market.md, where k and
+    f[t] = k[t] x[t-1], x[t] = p[t] x[t-1] + r[t] - f[t] for the own relation: the innovations form of docs/simulated_market.md, where k and
     the relation may change.
     """
     out = np.zeros((len(returns) + 1, returns.shape[1]))
@@ -39,7 +39,7 @@ def best_forecast(returns: Floats, gains: SignalGains, persistence: float) -> Fl
         if gains.interaction[bar]:
             out[bar] += gains.interaction[bar] * interaction(history)
         if bar < len(returns):
-            drive = persistence * drive + returns[bar] - out[bar]
+            drive = gains.persistence[bar] * drive + returns[bar] - out[bar]
             history = append_returns(history, returns[bar : bar + 1])
     return out
 

@@ -51,7 +51,7 @@ class PriceState(Record):
 
     log_price: Floats  # (S,) before rounding to the tick
     close: Floats  # (S,)
-    drive: Floats  # (S,) sum of past innovations, each weighted by persistence to the power of its age
+    drive: Floats  # (S,) sum of past innovations, each weighted by the persistence of the bars since
     log_vol: Floats  # (1 + S,) shared, then each symbol's own; unit variance
     activity: Floats  # (S,) clustered part of log volume; unit variance
     regime: int
@@ -75,11 +75,6 @@ class PricePath(Record):
 def symbol_names(count: int) -> tuple[str, ...]:
     """Symbol names that no venue uses: ALFA, BRAVO ... ZULU, ALFA2 ..."""
     return tuple(_NAMES[i % len(_NAMES)] + (str(i // len(_NAMES) + 1) if i >= len(_NAMES) else "") for i in range(count))
-
-
-def signal_gain(signal: float, persistence: float) -> float:
-    """k of f = persistence * f + k * e, so that the best forecast of a bar has an R2 of `signal` (see docs/simulated_market.md)."""
-    return float(np.sqrt(signal / (1.0 - signal) * (1.0 - persistence**2)))
 
 
 def seasonal_factor(opens: Ints) -> Floats:
@@ -112,12 +107,12 @@ def simulate_prices(
     """The prices of the next n bars and the state after them; `season` (n,) multiplies volatility, `gains` are the signal's k at each bar."""
     bars, count = len(season), len(carry.close)
     regime = _regimes(carry.regime, stream.random(bars))
-    log_vol = _autoregress(carry.log_vol, stream.standard_normal((bars, 1 + count)), LOG_VOL_PERSISTENCE, unit=True)
-    activity = _autoregress(carry.activity, stream.standard_normal((bars, count)), ACTIVITY_PERSISTENCE, unit=True)
+    log_vol = _autoregress(carry.log_vol, stream.standard_normal((bars, 1 + count)), LOG_VOL_PERSISTENCE)
+    activity = _autoregress(carry.activity, stream.standard_normal((bars, count)), ACTIVITY_PERSISTENCE)
     sigma = _volatility(market.volatility, regime, season, log_vol)
     shocks = stream.standard_t(TAIL, (bars, market.loadings.shape[1])) * np.sqrt((TAIL - 2.0) / TAIL)
     innovation = sigma * mix_factors(market.loadings, shocks[:, : 1 + SECTORS], shocks[:, 1 + SECTORS :])
-    drive = _autoregress(carry.drive, innovation, market.persistence, unit=False)
+    drive = _accumulate(carry.drive, innovation, gains.persistence)
     expected, history = expect_returns(gains, np.vstack([carry.drive, drive[:-1]]), innovation, carry.history)
     returns = innovation + expected
     log_price = carry.log_price + np.cumsum(returns, axis=0)
@@ -175,10 +170,15 @@ def _regimes(start: int, chances: Floats) -> Ints:
     return out
 
 
-def _autoregress(start: Floats, news: Floats, persistence: float, *, unit: bool) -> Floats:
-    """x_t = persistence * x_(t-1) + news_t; `unit` scales the news so that x keeps a variance of 1."""
-    out = news * np.sqrt(1.0 - persistence**2) if unit else news.copy()
-    out[0] += persistence * start
-    for before, row in pairwise(out):
-        np.add(row, persistence * before, out=row)
+def _autoregress(start: Floats, news: Floats, persistence: float) -> Floats:
+    """x_t = persistence * x_(t-1) + news_t, with the news scaled so that x keeps a variance of 1."""
+    return _accumulate(start, news * np.sqrt(1.0 - persistence**2), np.full(len(news), persistence))
+
+
+def _accumulate(start: Floats, news: Floats, persistence: Floats) -> Floats:
+    """x_t = persistence_t * x_(t-1) + news_t."""
+    out = news.copy()
+    out[0] += persistence[0] * start
+    for (before, row), share in zip(pairwise(out), persistence[1:].tolist(), strict=True):
+        np.add(row, share * before, out=row)
     return np.asarray(out, dtype=np.float64)

@@ -14,14 +14,13 @@ from engine.domain.signal_changes import SignalChange, format_changes, parse_cha
 from engine.domain.trading_config import TradingRules
 from engine.feeds._simulated_agents import BLOCK, LOOK_BACK, Steps, draw_bars
 from engine.feeds._simulated_bars import BarChunk, Sides, build_bars
-from engine.feeds._simulated_changes import SignalGains, product_gain, schedule_gains, shared_share
+from engine.feeds._simulated_changes import SignalGains, schedule_gains, shared_share
 from engine.feeds._simulated_prices import (
     VOL_CORRELATION,
     PricePath,
     PriceState,
     initial_market,
     seasonal_factor,
-    signal_gain,
     simulate_prices,
     symbol_names,
     tick_size_at,
@@ -151,12 +150,10 @@ class SimulatedFeed:
 
     def gains_at(self, bars: Ints) -> SignalGains:
         """The gains of the signal at these bars (n,), with its switches so far and its scheduled changes."""
-        own, product = np.zeros(len(bars)), np.zeros(len(bars))
+        signals = np.zeros(len(bars))
         for at, signal in self._switches:
-            after = START + self._interval * (bars + 1) > at
-            own[after] = signal_gain(signal, self._market.persistence)
-            product[after] = product_gain(signal, len(self._all))
-        return schedule_gains(own, product, bars, self._changes, self._shared)
+            signals[START + self._interval * (bars + 1) > at] = signal
+        return schedule_gains(signals, self._market.persistence, bars, self._changes, (len(self._all), self._shared))
 
     def _build(self, path: PricePath, first: int) -> BarChunk:
         chunk = self._build_all(path, first)

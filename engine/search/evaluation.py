@@ -127,47 +127,57 @@ def fold_weights(count: int) -> Floats:
     return np.asarray(weights / weights.sum())
 
 
-def fit_slopes(sums: tuple[BlockSums, ...], weights: Floats) -> Floats:
+def fit_slopes(sums: tuple[BlockSums, ...]) -> Floats:
     """(H,) by which forecasts are multiplied: the shrunk slope of the target on the forecast over weighted folds, not negative."""
-    scale = weights / weights.max()
-
-    def total(parts: list[Floats]) -> Floats:
-        return np.asarray(np.tensordot(scale, np.stack([part.sum(axis=0) for part in parts]), axes=1))
-
-    squared, product, rows = (total([getattr(part, name) for part in sums]) for name in ("squared", "product", "rows"))
-    return np.asarray(stacking.single_model_weights(squared[:, None, None], product[:, None], rows[:, None], PRIOR_ROWS)[0])
+    squared, product, rows = (part.sum(axis=(0, 1)) for part in _weigh_slopes(sums))
+    return _shrink_slopes(squared, product, rows)
 
 
-def fold_skill(part: BlockSums, slopes: Floats) -> Floats:
-    """(B,) parts of the fold's R2, a mean over horizons, that its blocks contribute: sum f (2y - f) / sum y^2 of scaled forecasts."""
+def block_skill(part: BlockSums, slopes: Floats) -> Floats:
+    """(B,) parts of a fold's R2, a mean over horizons, by block: sum f (2y - f) / sum y^2 of forecasts times (H,) or (B, H) slopes."""
     power = part.power.sum(axis=0)
     gain = slopes * (2.0 * part.product - slopes * part.squared)
     return np.asarray(np.where(power > 0, gain / np.where(power > 0, power, 1.0), 0.0).mean(axis=1))
 
 
 def inner_skill(sums: tuple[BlockSums, ...]) -> Floats:
-    """(K, B) weighted parts of the inner R2, which is their sum. A fold's slope is that of the other folds, or its own where there is no other."""
+    """(K, B) weighted parts of the inner R2, which is their sum. The slope of each block is that of all other blocks.
+
+    Those of other folds alone would not do: what a relation that began of late is worth shows in the newest fold only.
+    """
+    weighted = _weigh_slopes(sums)
+    slopes = _shrink_slopes(*(part.sum(axis=(0, 1)) - part for part in weighted))
+    return np.stack([weight * block_skill(*each) for weight, *each in zip(fold_weights(len(sums)), sums, slopes, strict=True)])
+
+
+def _weigh_slopes(sums: tuple[BlockSums, ...]) -> tuple[Floats, Floats, Floats]:
+    """(K, B, H) sums that slopes are fitted on: the newest fold counts in full, older ones less."""
     weights = fold_weights(len(sums))
-    parts = []
-    for place, part in enumerate(sums):
-        others = tuple(other for index, other in enumerate(sums) if index != place) or sums
-        other_weights = np.delete(weights, place) if len(sums) > 1 else weights
-        parts.append(weights[place] * fold_skill(part, fit_slopes(others, other_weights)))
-    return np.stack(parts)
+    scale = (weights / weights[0])[:, None, None]
+    squared, product, rows = (np.stack([getattr(part, name) for part in sums]) * scale for name in ("squared", "product", "rows"))
+    return squared, product, rows
+
+
+def _shrink_slopes(squared: Floats, product: Floats, rows: Floats) -> Floats:
+    """Slopes in the shape of the sums."""
+    flat = stacking.single_model_weights(squared.reshape(-1, 1, 1), product.reshape(-1, 1), rows.reshape(-1, 1), PRIOR_ROWS)
+    return np.asarray(flat.reshape(squared.shape))
 
 
 def compare_inner(candidate: tuple[BlockSums, ...], champion: tuple[BlockSums, ...]) -> Gain:
     """The paired gain of a candidate on the inner folds; its error from the spread of blocks within folds."""
-    return _gain(inner_skill(candidate) - inner_skill(champion))
+    return _measure_gain(inner_skill(candidate), inner_skill(champion))
 
 
 def compare_outer(candidate: BlockSums, champion: BlockSums, inner: tuple[tuple[BlockSums, ...], tuple[BlockSums, ...]]) -> Gain:
     """The paired gain on the outer block with the slopes of the inner folds, of the candidate and of the champion."""
-    slopes = [fit_slopes(sums, fold_weights(len(sums))) for sums in inner]
-    return _gain((fold_skill(candidate, slopes[0]) - fold_skill(champion, slopes[1]))[None])
+    slopes = [fit_slopes(sums) for sums in inner]
+    return _measure_gain(block_skill(candidate, slopes[0])[None], block_skill(champion, slopes[1])[None])
 
 
-def _gain(parts: Floats) -> Gain:
+def _measure_gain(candidate: Floats, champion: Floats) -> Gain:
+    """From (K, B) parts of R2. A champion below 0 counts 0: no forecast at all would be as good, and a candidate has to be better than that too."""
+    parts = candidate - champion if champion.sum() > 0.0 else candidate
     count = parts.shape[1]
     spread = ((parts - parts.mean(axis=1, keepdims=True)) ** 2).sum() * count / max(1, count - 1)
     return Gain(float(parts.sum()), float(np.sqrt(spread)))

@@ -18,13 +18,14 @@ from engine.search.evaluation import BlockSums, Evaluator, Forecast, Gain, Propo
 from engine.search.folds import BlockShares
 
 LONGER = (1.5, 2.0, 3.0)  # multiples of the present window
-SHORTER = (0.5, 0.25, 0.12)
+SHORTER = (0.5, 0.25, 0.12, 0.06, 0.03, 0.015)  # down to what has come since a change of late
+RECENT = (0.25, 0.1)  # of the present window, for other kinds of model
 FEWEST_WINDOW_ROWS = 800  # of a shorter window
 TUNING_TRIALS, STRUCTURE_TRIALS = 20, 8
 FREQUENT, OFTEN = 0.75, 0.5  # selection frequencies from which a column is stable
 FEWEST_COLUMNS = 4
 WINDOW_GRAIN = 10  # bars, to which windows are rounded
-OUTER_ERRORS, BOTH_ERRORS = 0.5, 2.0  # standard errors that the gain on the outer block must exceed, and the sum of both gains in their own errors
+BOTH_ERRORS = 1.0  # that the inner and the outer gain, each in its own standard errors, must exceed together
 NOTHING_TO_TRY = {
     "longer window": "there are no rows beyond the present window",
     "shorter window": "a shorter window has too few rows, or has lost before",
@@ -111,7 +112,7 @@ def search_recipe(training: TrainingSet, space: SearchSpace, forecast: Forecast)
     if space.strategy not in SEARCHES:
         raise ValueError(f"there is no search {space.strategy!r}: there are {', '.join(SEARCHES)}")
     kind = find_kind(space.kinds, space.champion.model)
-    evaluator = Evaluator(training, forecast, space.window_bars, _planned_fits(space.strategy, len(space.kinds)), _choose_shares(training, space))
+    evaluator = Evaluator(training, forecast, space.window_bars, _planned_fits(space, kind), _choose_shares(training, space))
     champion = evaluator.inner_sums(lambda _: space.champion)
     if champion is None:
         raise ValueError(f"the champion's recipe, {space.champion.model}, cannot be fitted on these rows")
@@ -135,21 +136,22 @@ def find_kind(kinds: Iterable[Model], name: str) -> Model:
 
 
 def _choose_shares(training: TrainingSet, space: SearchSpace) -> BlockShares:
-    """Short blocks for shorter windows, which are to follow a change of late, where there are enough bars for them."""
+    """Short blocks where there are enough bars for them, in the searches that are to follow a change of late."""
     long_enough = _count_bars(training) * folds.SHORT_BLOCKS.inner > 3 * max(training.horizons)
-    return folds.SHORT_BLOCKS if space.strategy == "shorter window" and long_enough else folds.LONG_BLOCKS
+    return folds.SHORT_BLOCKS if space.strategy in {"shorter window", "structure search"} and long_enough else folds.LONG_BLOCKS
 
 
-def _planned_fits(strategy: str, kinds: int) -> int:
+def _planned_fits(space: SearchSpace, kind: Model) -> int:
     """Inner fits at most, with the champion's."""
+    structural = any(parameter.structural for parameter in kind.parameters)
     recipes = {
         "longer window": len(LONGER),
         "shorter window": len(SHORTER),
         "tuning": TUNING_TRIALS,
         "column selection": 4,
-        "structure search": STRUCTURE_TRIALS + kinds,
+        "structure search": STRUCTURE_TRIALS * structural + (1 + len(RECENT)) * len(_other_kinds(space)),
     }
-    return (recipes[strategy] + 1) * folds.INNER_FOLDS
+    return (recipes[space.strategy] + 1) * folds.INNER_FOLDS
 
 
 def _list_proposals(training: TrainingSet, space: SearchSpace) -> Iterator[Proposal]:
@@ -161,7 +163,7 @@ def _list_proposals(training: TrainingSet, space: SearchSpace) -> Iterator[Propo
     elif space.strategy == "column selection":
         yield from _list_column_rules(space)
     elif space.strategy == "structure search":
-        yield from map(_propose_always, _list_kinds(space))
+        yield from map(_propose_always, _list_kinds(training, space))
 
 
 def _propose_always(recipe: Recipe) -> Proposal:
@@ -170,7 +172,7 @@ def _propose_always(recipe: Recipe) -> Proposal:
 
 def _list_longer(training: TrainingSet, space: SearchSpace) -> list[Recipe]:
     """Longer windows, as far as there are rows."""
-    present, available = _present_window(space), _count_bars(training)
+    present, available = _present_window(training, space), _count_bars(training)
     bars = {_round_window(min(factor * present, available)) for factor in LONGER}
     return [_derive(space, window_bars=each) for each in sorted(bars) if each > present * 1.1]
 
@@ -178,13 +180,14 @@ def _list_longer(training: TrainingSet, space: SearchSpace) -> list[Recipe]:
 def _list_shorter(training: TrainingSet, space: SearchSpace) -> list[Recipe]:
     """Shorter windows, as long as enough rows are left."""
     available = _count_bars(training)
-    present, rows_per_bar = min(_present_window(space), available), len(training.tick) / available
+    present, rows_per_bar = min(_present_window(training, space), available), len(training.tick) / available
     bars = {_round_window(factor * present) for factor in SHORTER}
     return [_derive(space, window_bars=each) for each in sorted(bars, reverse=True) if each * rows_per_bar >= FEWEST_WINDOW_ROWS]
 
 
-def _present_window(space: SearchSpace) -> int:
-    return space.champion.window_bars or space.window_bars
+def _present_window(training: TrainingSet, space: SearchSpace) -> int:
+    champion = space.champion
+    return training.until + 1 - champion.since if champion.since else champion.window_bars or space.window_bars
 
 
 def _count_bars(training: TrainingSet) -> int:
@@ -195,14 +198,26 @@ def _round_window(bars: float) -> int:
     return int(bars // WINDOW_GRAIN) * WINDOW_GRAIN
 
 
-def _list_kinds(space: SearchSpace) -> list[Recipe]:
-    """Other kinds of model as they are by default, without those that serve in other places."""
-    names = [kind.name for kind in space.kinds if kind.name != space.champion.model and kind.name not in space.serving]
-    return [_derive(space, model=name, parameters=(), columns=()) for name in names]
+def _list_kinds(training: TrainingSet, space: SearchSpace) -> list[Recipe]:
+    """Other kinds of model with their defaults, in the present window and in the newest parts of it.
+
+    What no kind in service sees has often begun of late, and a full window would dilute it.
+    """
+    available = _count_bars(training)
+    recent = [_round_window(share * min(_present_window(training, space), available)) for share in RECENT]
+    windows = [space.champion.window_bars, *(bars for bars in recent if bars * len(training.tick) / available >= FEWEST_WINDOW_ROWS)]
+    return [_derive(space, model=name, parameters=(), columns=(), window_bars=bars) for name in _other_kinds(space) for bars in windows]
+
+
+def _other_kinds(space: SearchSpace) -> list[str]:
+    """All but the champion's kind and those that serve in other places."""
+    return [kind.name for kind in space.kinds if kind.name != space.champion.model and kind.name not in space.serving]
 
 
 def _derive(space: SearchSpace, **changes: Any) -> Recipe:
-    return replace(space.champion, parent=space.champion.id, **changes)
+    """The champion's recipe with changes; another window replaces its first row."""
+    since = 0 if changes.get("window_bars", space.champion.window_bars) != space.champion.window_bars else space.champion.since
+    return replace(space.champion, parent=space.champion.id, since=since, **changes)
 
 
 def _list_column_rules(space: SearchSpace) -> Iterator[Proposal]:
@@ -268,7 +283,7 @@ def _judge(trials: _Trials, space: SearchSpace) -> tuple[Recipe | None, SearchRe
     report = replace(report, outer_gain=outer.value, outer_error=outer.error)
     if not is_worth_a_contest(best.gain, outer, space.margin):
         figures = f"the best of {count} changes R2 by {best.gain} on the inner folds and by {outer} on the last block"
-        return None, replace(report, reason=f"{figures}: more than {space.margin:g} there and {BOTH_ERRORS:g} standard errors in all are needed")
+        return None, replace(report, reason=f"{figures}: more than {space.margin:g} there and {BOTH_ERRORS:g} standard error in all are needed")
     return best.proposal(evaluator.training_of(evaluator.outer)), report
 
 
@@ -278,6 +293,6 @@ def is_worth_a_contest(inner: Gain, outer: Gain, margin: float) -> bool:
     A gain within the margin would only be found equivalent. The rule is lenient, since the contest has the last word, but a hopeless contest takes a
     place and a share of the error from others; see docs/decisions/0040-search.md for the rates.
     """
-    if inner.value <= 0.0 or outer.value <= margin or outer.value <= OUTER_ERRORS * outer.error:
+    if inner.value <= 0.0 or outer.value <= margin:
         return False
     return inner.value / max(inner.error, 1e-12) + outer.value / max(outer.error, 1e-12) > BOTH_ERRORS

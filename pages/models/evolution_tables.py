@@ -48,9 +48,9 @@ def list_contests(evolutions: pd.DataFrame, standings: pd.DataFrame, lineage: tu
             lines += _watch_rows(row, words, points.get(number))
             continue
         if row["parent"]:
-            parent = (Cell(str(row["parent"])), _state("champion"), words.get(str(row["parent"]), ""))
+            parent = (evolution_text.name_versions(str(row["parent"])), _state("champion"), words.get(str(row["parent"]), ""))
             lines.append(TableRow(f"{number} champion", (*parent, *(units.MISSING,) * (len(CONTESTS) - 3))))
-        name = row["version"] or row["strategy"]
+        name = evolution_text.name_versions(str(row["version"] or row["strategy"]))
         challenger = (
             Cell(f"\N{RIGHTWARDS ARROW} {name}" if row["parent"] else str(name)),
             _state(str(row["state"])),
@@ -148,7 +148,8 @@ def list_history(evolutions: pd.DataFrame, standings: pd.DataFrame) -> list[Tabl
     """List the evolutions, newest first."""
     lines = []
     for row in iterate_rows(evolutions):
-        evidence = evolution_text.count_evidence({name: getattr(row, name) for name in ("number", "state", "evidence")}, standings)
+        known = {name: getattr(row, name) for name in ("number", "state", "evidence")}
+        evidence = evolution_text.count_evidence(known, standings) if row.state == "racing" else finite_or_none(row.evidence)
         threshold = f"of {units.format_quantity(row.threshold)}" if units.is_known(row.threshold) and evidence is not None else ""
         decided = "" if pd.isna(row.decided_at) else units.format_time(int(row.decided_at), WHEN)
         cells = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,9 +35,9 @@ def recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "books"
 
 
-def report(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, dict[str, float | None]]:
+def report(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
     assert main(["backtest", *words, "--no-training", "--json"]) == 0
-    printed: dict[str, dict[str, float | None]] = json.loads(capsys.readouterr().out)
+    printed: dict[str, Any] = json.loads(capsys.readouterr().out)
     return printed
 
 
@@ -61,9 +62,21 @@ def test_every_configuration_tried_counts_against_the_sharpe_ratio(
     def trials(*words: str) -> float | None:
         portfolio = report(capsys, str(recording), "--interval", "1m", *words)["portfolio"]
         assert portfolio["dsr"] is None  # it takes 20 days of returns
-        return portfolio["dsr_trials"]
+        ratio: float | None = portfolio["dsr_trials"]
+        return ratio
 
     assert [trials(), trials(), trials("--to", "2024-01-01T00:30:00Z")] == [1, 1, 2]
     (recording.parent / "file").touch()
     monkeypatch.setenv("PODIUM_HOME", str(recording.parent / "file"))
     assert trials() is None
+
+
+def test_the_changes_of_the_simulated_market_and_evolution_reach_a_backtest(recording: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    market = ("simulated", "--bars", "60", "--symbol-count", "2")
+    plain, later = report(capsys, *market), report(capsys, *market, "--changes", "60:flip")
+    assert plain["recording"] == "simulated market"
+    assert later["recording"] == "simulated market, changes 60:flip"
+    assert later["digest"] == plain["digest"]  # no bar is changed
+    flipped = report(capsys, *market, "--changes", " 20:flip, 40:interaction", "--evolution", "full")
+    assert flipped["recording"] == "simulated market, changes 20:flip,40:interaction"
+    assert flipped["digest"] != plain["digest"]

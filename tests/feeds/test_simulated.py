@@ -10,7 +10,8 @@ import pytest
 
 from engine.domain.market import MarketSnapshot
 from engine.domain.record import Floats
-from engine.feeds._simulated_prices import signal_gain, symbol_names
+from engine.feeds._simulated_changes import signal_gain
+from engine.feeds._simulated_prices import symbol_names
 from engine.feeds.simulated import FEED, MINUTE, START, SimulatedFeed
 from engine.settings import Settings
 
@@ -53,7 +54,7 @@ def test_the_best_forecast_follows_from_closes_alone() -> None:
     """f = (persistence - k) f + k r, from nothing but what everybody sees; the tick's rounding is all that is lost."""
     feed = SimulatedFeed(signal=0.05, bars=3000)
     close = stacked(list(feed.slices(None)), "close")[0]
-    gain = signal_gain(0.05, 0.95)
+    gain = float(signal_gain(np.array(0.05), 0.95))
     forecast = np.zeros((3000, 8))
     for bar in range(1, 2999):
         forecast[bar + 1] = (0.95 - gain) * forecast[bar] + gain * np.log(close[bar] / close[bar - 1])

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from engine.domain.record import Floats
-from engine.feeds._simulated_changes import own_gains
+from engine.feeds._simulated_changes import own_gains, signal_gain
 from engine.feeds._simulated_oracle import best_forecast, performance_ceiling, ratio_interval
-from engine.feeds._simulated_prices import signal_gain
 from engine.feeds.simulated import SimulatedFeed
 from tests.feeds.public_columns import Learner, Singles, ahead, columns, gather, mids, ridge, trees
 
@@ -70,7 +69,7 @@ def test_the_best_forecast_needs_nothing_but_returns_and_the_switches_of_the_sig
     feed.switch_signal(0.0, 1_704_067_200 * 10**9 + 1000 * 60 * 10**9)
     feed.switch_signal(0.02, 1_704_067_200 * 10**9 + 2000 * 60 * 10**9)
     truth = feed.truth(3000)
-    gain = np.repeat([signal_gain(signal, 0.95) for signal in (0.05, 0.0, 0.02)], 1000)
-    result = best_forecast(truth.returns, own_gains(np.append(gain, gain[-1])), 0.95)
+    gain = np.repeat(signal_gain(np.array([0.05, 0.0, 0.02]), 0.95), 1000)
+    result = best_forecast(truth.returns, own_gains(np.append(gain, gain[-1]), 0.95))
     np.testing.assert_allclose(result[:-1], truth.expected, atol=1e-15)
     assert result.shape == (3001, 8)

@@ -19,8 +19,6 @@ from engine.search.evaluation import BlockSums, Evaluator
 from engine.search.folds import Fold
 from tests.search.markets import linear, make_training
 
-SHRUNK = 1.0 / (1.0 + evaluation.PRIOR_ROWS / 4.0)  # slope of a perfect forecast from four rows
-
 
 def sums_of(forecasts: list[float], targets: list[float]) -> BlockSums:
     """Four bars of one symbol and one horizon in two blocks."""
@@ -37,18 +35,28 @@ def test_sums_of_blocks_leave_out_unknown_targets() -> None:
     assert sums.rows.tolist() == [[2.0], [1.0]]
 
 
-def test_a_slope_is_that_of_the_other_folds_and_the_skill_follows_from_it() -> None:
+def test_a_slope_is_that_of_the_other_blocks_and_the_skill_follows_from_it() -> None:
     perfect = sums_of([1.0, 1.0, -1.0, -1.0], [1.0, 1.0, -1.0, -1.0])
     wrong = sums_of([1.0, 1.0, -1.0, -1.0], [-1.0, -1.0, 1.0, 1.0])
-    assert evaluation.fit_slopes((perfect,), np.ones(1)).tolist() == pytest.approx([SHRUNK])
-    assert evaluation.fit_slopes((wrong,), np.ones(1)).tolist() == [0.0]  # never turned round
-    alone = evaluation.inner_skill((perfect,))
-    assert alone.sum() == pytest.approx(SHRUNK * (2.0 - SHRUNK))
-    both = evaluation.inner_skill((perfect, wrong))
-    assert both[0].tolist() == [0.0, 0.0]  # its slope is the wrong fold's
+    half = sums_of([1.0, 1.0, -1.0, -1.0], [1.0, 1.0, 1.0, 1.0])  # right in the first block only
     newest, older = evaluation.fold_weights(2)
     assert newest > older
-    assert both[1].sum() == pytest.approx(older * (-2.0 * SHRUNK - SHRUNK**2))
+    assert newest + older == pytest.approx(1.0)
+
+    def slope(rows: float) -> float:
+        """Of a perfect forecast from so many rows."""
+        return 1.0 / (1.0 + evaluation.PRIOR_ROWS / rows)
+
+    assert evaluation.fit_slopes((perfect,)).tolist() == pytest.approx([slope(4.0)])
+    assert evaluation.fit_slopes((wrong,)).tolist() == [0.0]  # never turned round
+    assert evaluation.inner_skill((perfect,)).tolist() == [pytest.approx([slope(2.0) * (2.0 - slope(2.0)) / 2.0] * 2)]
+    first, second = evaluation.inner_skill((half,))[0].tolist()  # each block is scaled as the other one deserves
+    assert first == 0.0
+    assert second == pytest.approx(slope(2.0) * (-2.0 - slope(2.0)) / 2.0)
+    both = evaluation.inner_skill((perfect, wrong))
+    rows = 2.0 + 4.0 * older / newest
+    left = slope(rows) * (2.0 - 4.0 * older / newest) / rows  # of a block of the newest fold: what speaks for it less what speaks against it
+    assert both[0].tolist() == pytest.approx([newest * max(left, 0.0) * (2.0 - max(left, 0.0)) / 2.0] * 2)
 
 
 @settings(max_examples=50, deadline=None)
@@ -63,7 +71,18 @@ def test_how_bold_a_forecast_is_does_not_matter(scale: float, seed: int) -> None
     assert evaluation.compare_outer(bold[0], other[0], (bold, other)).error == pytest.approx(
         evaluation.compare_outer(plain[0], other[0], (plain, other)).error
     )
-    assert evaluation.compare_inner(plain, plain) == evaluation.Gain(0.0, 0.0)
+    if evaluation.inner_skill(plain).sum() > 0.0:
+        assert evaluation.compare_inner(plain, plain) == evaluation.Gain(0.0, 0.0)
+
+
+def test_a_forecast_of_nothing_is_no_better_than_a_champion_below_nothing() -> None:
+    half = sums_of([1.0, 1.0, -1.0, -1.0], [1.0, 1.0, 1.0, 1.0])  # its skill is negative, see above
+    silent = sums_of([0.0] * 4, [1.0] * 4)
+    perfect = sums_of([1.0] * 4, [1.0] * 4)
+    assert evaluation.inner_skill((half,)).sum() < 0.0
+    assert evaluation.compare_inner((silent,), (half,)) == evaluation.Gain(0.0, 0.0)
+    assert evaluation.compare_inner((perfect,), (half,)).value == pytest.approx(evaluation.inner_skill((perfect,)).sum())
+    assert evaluation.compare_outer(silent, half, ((silent,), (perfect,))) == evaluation.Gain(0.0, 0.0)
 
 
 def test_the_error_of_a_gain_is_that_of_a_sum_of_blocks() -> None:

@@ -207,6 +207,10 @@ def test_an_export_has_the_evolutions(writer: Writer, session: Iterator[Tick], r
     for tick in [next(session) for _ in range(3)]:
         writer.save(with_report(tick, rows=(row(tick.inputs.tick + 1, began=tick.inputs.tick),)))
     assert reader.view("evolutions")["at"].tolist() == [bar_time(tick) for tick in range(3)]
+    writer.save(with_report(next(session), rows=(row(3, "retired", began=2, decided=3),)))
+    decided = reader.view("v_evolutions")["decided_at"]
+    assert decided.isna().tolist() == [True, True, False]
+    assert str(decided.iloc[2]) == str(bar_time(3)), "a time loses no digit beside a missing one"
     assert len(reader.view("v_evolutions", since=bar_time(1))) == 2
     assert reader.view("v_evolutions", limit=1)["id"].tolist() == [3]
     with pytest.raises(ValueError, match="v_evolutions has no symbols"):

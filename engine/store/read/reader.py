@@ -138,15 +138,27 @@ class Reader:
             params["since"] = since
         order = _ORDER.get(name, "tick, symbol")
         if limit is None:
-            return self.frame(f"SELECT * FROM {name}{_where(conditions)} ORDER BY {order}", params)
+            return self._exact_frame(f"SELECT * FROM {name}{_where(conditions)} ORDER BY {order}", params)
         sql = f"SELECT * FROM {name}{{}} ORDER BY {_backwards(order)} LIMIT :limit"
         frame = pd.DataFrame()
         if name in _EVERY_TICK:  # each of the last `limit` ticks has a row: no earlier one is needed
             floor = "tick >= (SELECT min(tick) FROM (SELECT tick FROM ticks ORDER BY tick DESC LIMIT :limit))"
-            frame = self.frame(sql.format(_where([*conditions, floor])), params | {"limit": limit})
+            frame = self._exact_frame(sql.format(_where([*conditions, floor])), params | {"limit": limit})
         if len(frame) < limit:  # a symbol that has left the feed, or a view without ticks
-            frame = self.frame(sql.format(_where(conditions)), params | {"limit": limit})
+            frame = self._exact_frame(sql.format(_where(conditions)), params | {"limit": limit})
         return frame.iloc[::-1].reset_index(drop=True)
+
+    def _exact_frame(self, sql: str, params: Mapping[str, SqlValue]) -> pd.DataFrame:
+        """The rows of a query, in which integers stay integers where some are missing: as floats, times would lose their last digits."""
+        with self.reading() as connection:
+            result = connection.execute(text(sql), dict(params))
+            rows, columns = [tuple(row) for row in result], list(result.keys())
+        frame = pd.DataFrame.from_records(rows, columns=columns)
+        for place, column in enumerate(columns):
+            values = [row[place] for row in rows]
+            if None in values and any(value is not None for value in values) and all(value is None or type(value) is int for value in values):
+                frame[column] = pd.array(values, dtype="Int64")
+        return frame
 
     def _since(self, name: str, since: int) -> list[str]:
         if name in _OF_TICKS:
@@ -160,7 +172,7 @@ class Reader:
 
 
 def fetch_frame(connection: Connection, sql: str, params: Mapping[str, SqlValue] | None = None) -> pd.DataFrame:
-    """The rows of a query as a frame. Integers stay integers, even where some are missing."""
+    """The rows of a query as a frame. Integers are floats where some are missing."""
     result = connection.execute(text(sql), dict(params or {}))
     columns = list(result.keys())
     return pd.DataFrame.from_records([tuple(row) for row in result], columns=columns)

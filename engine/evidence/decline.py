@@ -10,6 +10,7 @@ targets would reach into the next block are left out.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -86,7 +87,8 @@ def declined_horizons(state: DeclineState) -> Bools:
 
 def has_declined(state: DeclineState) -> bool:
     """Whether a decline is signalled at any horizon."""
-    return bool(declined_horizons(state).any())
+    highest = float(state.log_detector.max(initial=-np.inf))  # not below the log of the mean over the wagers
+    return highest >= math.log(len(state.open_gain) / ALPHA) - 1.0 and bool(declined_horizons(state).any())
 
 
 def restart_decline(state: DeclineState, horizons: Bools | None = None) -> DeclineState:

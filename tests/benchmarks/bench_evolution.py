@@ -41,6 +41,14 @@ class CpuClock(WallClock):
         return process_time()
 
 
+class WithoutSearches(Engine):
+    """An engine whose triggers are read and whose searches never begin, so that the contests stay the same."""
+
+    def begin_searches(self, ms: float, now: float) -> None:
+        del ms, now
+        self._postponed.clear()
+
+
 @dataclass
 class Racer:
     """An engine with one setting of evolution, and the processor time of its ticks in ms."""
@@ -84,13 +92,11 @@ def build_racer(folder: Path, name: str, evolution: str, *, watches: bool = Fals
     url = f"sqlite:///{home / 'podium.db'}"
     database.prepare(url)
     writer, clock = Writer(url), CpuClock()
-    config = TradingConfig(
-        first_training=FIRST, retrain_every=NEVER, evolution=evolution, max_challengers=0, watch_bars=NEVER if watches else 0, contest_budget=NEVER
-    )
+    config = TradingConfig(first_training=FIRST, retrain_every=NEVER, evolution=evolution, watch_bars=NEVER if watches else 0, contest_budget=NEVER)
     settings = Settings(home=str(home), database_url=url, trading=config, train_rows=20_000)
     feed = SimulatedFeed(symbol_count=SYMBOLS, bars=bars)
     session = writer.begin_session("bench", feed.info, ("all",), config.horizons, "{}", fingerprint.read_platform(), clock.now())
-    engine = Engine(settings, feed, clock, training_pool=Inline(), store=writer, session=session)
+    engine = WithoutSearches(settings, feed, clock, training_pool=Inline(), store=writer, session=session)
     racer = Racer(name, engine, writer, challenger)
     for tick in range(BEGIN):
         if tick == SECOND:

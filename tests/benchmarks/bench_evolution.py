@@ -76,13 +76,13 @@ class Racer:
         engine = self.engine
         rows = engine.rows.training_set(engine.tick - 1, engine.config.horizons, 0)
         artifact = training.fit_model("lightgbm", RECIPE, rows, 1, engine.tick)
-        found: Future[SearchResult] = Future()
+        future: Future[SearchResult] = Future()
         report = SearchReport(1, None, None, None, None, 1, 0.0, "")
-        found.set_result(SearchResult("lightgbm", "tuning", RECIPE, (artifact,), report))
+        future.set_result(SearchResult("lightgbm", "tuning", RECIPE, (artifact,), report))
         evolution = engine.state.evolution
         search = Search(evolution.begun + 1, "lightgbm", "tuning", "by hand", "", engine.tick - 1)
         engine.state = replace(engine.state, evolution=replace(evolution, begun=search.number, searches=(*evolution.searches, search)))
-        engine.challengers.searches.append(SearchJob(search.number, engine.tick - 1, engine.tick, found))
+        engine.challengers.searches.append(SearchJob(search.number, engine.tick - 1, engine.tick, future))
 
 
 def build_racer(folder: Path, name: str, evolution: str, *, watches: bool = False, challenger: bool = False, bars: int) -> Racer:

@@ -100,8 +100,11 @@ def is_mounting(progress: Progress, place: int) -> bool:
 
 
 def restart_blends(progress: Progress, inputs: Inputs, catalog: Catalog) -> Progress:
-    """End the contests of all blends, so that they begin anew with the next tick: after a decline, gains of before are no evidence."""
-    places = [place for place, arm in enumerate(progress.evolution.arms) if arm.kind == BLEND]
+    """End the contests of the blends without evidence in their favour, so that they begin anew with the next tick.
+
+    A contest judges the mean gain since it began, so what a blend lost before a decline would have to be made good first.
+    """
+    places = [place for place, arm in enumerate(progress.evolution.arms) if arm.kind == BLEND and not is_mounting(progress, place)]
     for place in places:
         row = arm_row(progress, place, catalog.names, "retired", RUNNING, inputs.tick)
         progress = progress.report(replace(row, detail="the contest begins anew after a performance decline"))

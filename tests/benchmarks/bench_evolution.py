@@ -146,6 +146,8 @@ def main() -> None:
         ("full, watched, challenger", "off", ""),
     ):
         print(f"  {above} / {below}: {p50[above] / p50[below]:.3f} times{about}")
+    for name in ("full, challenger", "full, watched, challenger"):
+        print(f"  evolution takes {1.0 - p50['off'] / p50[name]:.0%} of a tick of {name} (budget {SHADOW_SHARE:.0%})")
 
 
 if __name__ == "__main__":

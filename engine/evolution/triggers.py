@@ -87,9 +87,9 @@ def _refresh_trigger(progress: Progress, inputs: Inputs) -> str | None:
 
 
 def _fired(progress: Progress, market_state: MarketState, inputs: Inputs) -> Iterator[tuple[str, str]]:
-    """The triggers that fire at this tick, with their figures, the most urgent first."""
+    """The triggers that fire at this tick, with their figures, the most urgent first; those whose figures cost time only outside their pause."""
     evolution, horizons = progress.evolution, inputs.config.horizons
-    if decline.has_declined(evolution.decline):
+    if decline.has_declined(evolution.decline) and strategy_choice.may_start(evolution.triggers, "performance decline", inputs.tick):
         yield "performance decline", signals.describe_decline(decline.decline_figures(evolution.decline, horizons))
     yield from _drifted(inputs)
     harmed = expected_loss.expects_harm(evolution.expected_loss, horizons)
@@ -99,8 +99,9 @@ def _fired(progress: Progress, market_state: MarketState, inputs: Inputs) -> Ite
     changed = float(market_state.regime_change.mean())
     if changed > CHANGE_SHARE:
         yield "regime change", f"probability {units.format_percent(changed, 0)}, a mean over the symbols"
-    for finding in findings.standing_findings(evolution.findings, inputs.symbols, horizons)[:1]:
-        yield "finding", finding.text
+    if strategy_choice.may_start(evolution.triggers, "finding", inputs.tick):
+        for finding in findings.standing_findings(evolution.findings, inputs.symbols, horizons)[:1]:
+            yield "finding", finding.text
     yield from _scheduled(progress, inputs)
 
 

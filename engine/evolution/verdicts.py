@@ -30,8 +30,9 @@ def take_verdicts(progress: Progress, inputs: Inputs, catalog: Catalog) -> Progr
     for arm, result in ended:
         if arm.kind != WATCH:
             progress = progress.report(arm_row(progress, find_arm(progress, arm), catalog.names, "retired", result, inputs.tick))
-    progress = _rest_blends(progress, [arm for arm, _ in ended], inputs.tick)
-    progress = end_contests(progress, {(arm.number, arm.kind) for arm, _ in ended})
+    if ended:
+        progress = _rest_blends(progress, [arm for arm, _ in ended], inputs.tick)
+        progress = end_contests(progress, {(arm.number, arm.kind) for arm, _ in ended})
     better = next((arm for arm, result in results if result == BETTER), None)
     return progress if better is None else _accept(progress, find_arm(progress, better), inputs, catalog)
 

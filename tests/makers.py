@@ -34,7 +34,7 @@ MINUTE = 60 * 10**9
 DAY = 86_400 * 10**9
 START = 1_704_067_200 * 10**9  # 2024-01-01T00:00Z
 BARS = 840
-KNOBS = TradingConfig(first_training=400, retrain_every=150)
+KNOBS = TradingConfig(first_training=400, retrain_every=150, evolution="refresh")  # stacking serves throughout
 
 
 class Inline(Executor):

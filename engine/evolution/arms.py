@@ -1,9 +1,10 @@
 """The arms of contests: their forecasts, and the weights of an ensemble with other versions at some places.
 
-An arm's forecast is the serving ensemble's plus the difference that its versions make. A challenger has weights of its own, learned by stacking from
-its forecasts since its contest began. They start from the record of the versions in whose places it stands, shortened to as many rows as the prior of
-stacking has, so that a challenger begins with their weights and is not held to their whole past. The versions before a refresh are of the same
-recipes, so they are compared by the weights in force.
+An arm's forecast is the serving ensemble's plus the difference that its versions make, at the reliability of the versions in whose places they
+stand. A challenger has weights of its own, learned by stacking from its forecasts since its contest began. They start from the record of the versions
+in whose places it stands, shortened to as many rows as the prior of stacking has, so that a challenger begins with their weights and is not held to
+their whole past. The versions before a promotion keep their weights and learn on from their whole record, with which they return. The versions before
+a refresh are of the same recipes, so they are compared by the weights in force.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 
 from engine.domain.decision import Forecast, Predictions
-from engine.domain.evolution import Arm, ArmSums, DirectionSums
+from engine.domain.evolution import STRATEGIES, Arm, ArmSums, DirectionSums
 from engine.domain.record import Bools, Floats
 from engine.domain.state import State
 from engine.domain.trading_config import TradingConfig
@@ -21,6 +22,11 @@ from engine.evidence import stacking
 from engine.evidence.scoring import ScoredForecasts
 
 CHALLENGER, WATCH, BLEND = "challenger", "watch", "blend"  # kinds of arm
+
+
+def learns(arm: Arm) -> bool:
+    """Whether an arm has weights of its own: its versions are of another recipe than those in service."""
+    return arm.kind == CHALLENGER or (arm.kind == WATCH and arm.strategy != STRATEGIES[0])
 
 
 def empty_arm_sums(length: int, models: int, horizons: int, symbols: int) -> ArmSums:
@@ -44,8 +50,8 @@ def add_arm(sums: ArmSums, directions: DirectionSums, arm: Arm, state: State, co
     """Append an arm, with the record of the versions in whose places it stands as its own, shortened to the rows of the prior."""
     length, _, horizons, symbols = sums.pending.shape
     rows = state.weight_rows[:, list(arm.places)].max(axis=1) if arm.places else state.weight_rows.max(axis=1)
-    shorter = np.minimum(1.0, config.shrinkage_rows / np.maximum(rows, 1.0))
-    versions = len(arm.places) if arm.kind == CHALLENGER else 0
+    shorter = np.minimum(1.0, config.shrinkage_rows / np.maximum(rows, 1.0)) if arm.kind != WATCH else np.ones(len(rows))
+    versions = len(arm.places) if learns(arm) else 0
     none = np.full((length, 1, horizons, symbols), np.nan)
     grown = ArmSums(
         np.concatenate((sums.gram, (state.gram * shorter[:, None, None])[None])),
@@ -61,7 +67,7 @@ def add_arm(sums: ArmSums, directions: DirectionSums, arm: Arm, state: State, co
 
 def remove_arms(sums: ArmSums, directions: DirectionSums, arms: tuple[Arm, ...], stays: Bools) -> tuple[ArmSums, DirectionSums]:
     """The sums of the arms that stay; `stays` (A,)."""
-    votes = np.repeat(stays, [len(arm.places) if arm.kind == CHALLENGER else 0 for arm in arms])
+    votes = np.repeat(stays, [len(arm.places) if learns(arm) else 0 for arm in arms])
     left = ArmSums(
         sums.gram[stays], sums.moment[stays], sums.rows[stays], sums.weights[stays],
         np.ascontiguousarray(sums.pending_votes[:, votes]), np.ascontiguousarray(sums.pending[:, stays]),
@@ -107,15 +113,14 @@ def score_arms(
 
 
 def learn_weights(sums: ArmSums, arms: tuple[Arm, ...], scored: ScoredForecasts, learned: State, config: TradingConfig, *, reweigh: bool) -> ArmSums:
-    """Add the forecasts that come due to the sums of the challengers; with `reweigh`, solve their weights anew."""
+    """Add the forecasts that come due to the sums of the arms that learn; with `reweigh`, solve their weights anew."""
     discount = 0.5 ** (1.0 / config.weight_halflife)
-    gram, moment, rows, weights = (part.copy() for part in (sums.gram, sums.moment, sums.rows, sums.weights))
+    gram, moment, rows = (part.copy() for part in (sums.gram, sums.moment, sums.rows))
     lags, index = np.array(config.horizons) - 1, np.arange(len(config.horizons))
     due = sums.pending_votes[lags, :, index].transpose(1, 0, 2)  # (C, H, S)
     first = 0
     for place, arm in enumerate(arms):
-        if arm.kind != CHALLENGER:
-            weights[place] = learned.weights
+        if not learns(arm):
             continue
         versions = due[first : first + len(arm.places)]
         first += len(arm.places)
@@ -126,9 +131,18 @@ def learn_weights(sums: ArmSums, arms: tuple[Arm, ...], scored: ScoredForecasts,
         gram[place] = gram[place] * discount + votes @ votes.transpose(0, 2, 1)
         moment[place] = moment[place] * discount + (votes * (scored.target * known)[:, None, :]).sum(axis=2)
         rows[place] = rows[place] * discount + known.sum(axis=1)
-        if reweigh:
-            weights[place] = stacking.stacking_weights(*merge_sums(gram[place], moment[place], rows[place], arm, learned), config.shrinkage_rows)
-    return replace(sums, gram=gram, moment=moment, rows=rows, weights=weights)
+    after = replace(sums, gram=gram, moment=moment, rows=rows)
+    return solve_weights(after, arms, learned, config) if reweigh else after
+
+
+def solve_weights(sums: ArmSums, arms: tuple[Arm, ...], learned: State, config: TradingConfig) -> ArmSums:
+    """The sums with new weights of the arms that learn, beside the ensemble that serves in this state."""
+    weights = sums.weights.copy()
+    for place, arm in enumerate(arms):
+        if learns(arm):
+            merged = merge_sums(sums.gram[place], sums.moment[place], sums.rows[place], arm, learned)
+            weights[place] = stacking.stacking_weights(*merged, config.shrinkage_rows)
+    return replace(sums, weights=weights)
 
 
 def merge_sums(gram: Floats, moment: Floats, rows: Floats, arm: Arm, learned: State) -> tuple[Floats, Floats, Floats]:
@@ -153,24 +167,34 @@ def forecast_arms(
 ) -> ArmSums:
     """The sums with this tick's forecasts pending.
 
-    `shadow_forecasts` are (H, S) predictions by digest, NaN where one failed; `blend_forecasts` (H, S) by name, the serving one among them.
+    `shadow_forecasts` are (H, S) predictions by digest, NaN where one failed; `blend_forecasts` (H, S) by name, the serving one among them. A version
+    has the reliability of the one in whose place it stands; where that has no forecast, the largest of any.
     """
     weighted = np.where(np.isfinite(predictions.mean), predictions.mean, 0.0) * predictions.reliability
-    common = predictions.reliability.max(axis=0)  # (H, S)
+    reliability = np.where(np.isfinite(predictions.mean), predictions.reliability, predictions.reliability.max(axis=0))
     serving = np.where(np.isfinite(learned.pending.mean[0, -1]), forecast.mean, np.nan)
     stacked = (weighted * learned.weights[:, :, None]).sum(axis=0)
     new, votes, missing = [], [], np.full_like(serving, np.nan)
     for place, arm in enumerate(arms):
         if arm.kind == BLEND:
-            new.append(serving + blend_forecasts[arm.blend] - forecast.mean)
+            new.append(serving + blend_forecasts[arm.blend] - blend_forecasts[learned.evolution.blend])
             continue
         own = [shadow_forecasts.get(digest, missing) for digest in arm.digests]
-        weights = sums.weights[place] if arm.kind == CHALLENGER else forecast.weights
-        before = stacked if arm.kind == CHALLENGER else (weighted * weights[:, :, None]).sum(axis=0)
+        weights = sums.weights[place] if learns(arm) else forecast.weights
+        before = stacked if learns(arm) else (weighted * weights[:, :, None]).sum(axis=0)
         replaced = weighted.copy()
-        replaced[list(arm.places)] = np.array(own) * common
+        replaced[list(arm.places)] = np.array(own) * reliability[list(arm.places)]
         new.append(serving + (replaced * weights[:, :, None]).sum(axis=0) - before)
-        votes += own if arm.kind == CHALLENGER else []
+        votes += own if learns(arm) else []
     pending = np.concatenate((np.array([new]), sums.pending[:-1])) if new else sums.pending
     pending_votes = np.concatenate((np.array([votes]), sums.pending_votes[:-1])) if votes else sums.pending_votes
     return replace(sums, pending=pending, pending_votes=pending_votes)
+
+
+def leave_out_newest(sums: ArmSums, is_new: Bools) -> ArmSums:
+    """The sums without this tick's forecasts of the arms where `is_new` (A,): the versions that they compete with do not serve yet."""
+    if not is_new.any():
+        return sums
+    pending = sums.pending.copy()
+    pending[0, is_new] = np.nan
+    return replace(sums, pending=pending)

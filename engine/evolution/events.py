@@ -52,7 +52,8 @@ def _refreshed(progress: Progress, event: Event, inputs: Inputs, catalog: Catalo
     if search is None:
         return progress
     serving = ", ".join(served.version for served in catalog.serving if served is not None and served.trained_to == detail["until"])
-    progress = end_search(progress, search.number).report(search_row(search, "promoted", version=serving, tick=inputs.tick))
+    state, reason = ("promoted", "") if serving else ("retired", "versions by another recipe have come into service meanwhile")
+    progress = end_search(progress, search.number).report(search_row(search, state, version=serving, reason=reason, tick=inputs.tick))
     places, config = tuple(detail["places"]), inputs.config
     if not places or not config.watch_bars or config.evolution == "off":
         return progress
@@ -150,6 +151,11 @@ def list_shadows(evolution: EvolutionState, events: tuple[Event, ...], serving: 
     entering = [digest for event in events if event.kind in BRINGING for digest in json.loads(event.detail)["digests"]]
     digests = (*(digest for arm in evolution.arms for digest in arm.digests), *entering)
     return tuple(digest for digest in dict.fromkeys(digests) if digest not in serving)
+
+
+def unfollowed_events(events: tuple[Event, ...]) -> list[Event]:
+    """Those of a tick whose phase 10 has failed that must be followed at the next, so that no search or training waits for ever."""
+    return [event for event in events if event.kind in FOLLOWERS]
 
 
 def search_to_json(search: Search) -> str:

@@ -86,12 +86,15 @@ def find_search(progress: Progress, number: int) -> Search | None:
     return next((search for search in progress.evolution.searches if search.number == number), None)
 
 
-def begin_contest(progress: Progress, arm: Arm, config: TradingConfig) -> Progress:
-    """The progress with one more arm; its error is its share of that of all contests, but for a watch, which has its own."""
+def begin_contest(progress: Progress, arm: Arm, config: TradingConfig, record: State | None = None) -> Progress:
+    """The progress with one more arm; its error is its share of that of all contests, but for a watch, which has its own.
+
+    `record` is the state with the record of the versions in whose places it stands, the present one by default.
+    """
     evolution = progress.evolution
     begun = evolution.contests_begun + (arm.kind != WATCH)
     alpha = WATCH_ALPHA if arm.kind == WATCH else contest.contest_alpha_of(begun, config.contest_alpha)
-    sums, directions = arms.add_arm(evolution.sums, evolution.directions, arm, progress.state, config)
+    sums, directions = arms.add_arm(evolution.sums, evolution.directions, arm, record or progress.state, config)
     return progress.evolve(
         contests_begun=begun,
         arms=(*evolution.arms, replace(arm, alpha=alpha)),

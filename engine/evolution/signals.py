@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from engine import units
 from engine.domain.decision import Forecast, MarketState, Predictions
@@ -22,6 +26,7 @@ from engine.domain.market import Inputs
 from engine.domain.record import Floats
 from engine.evidence import decline, expected_loss, findings
 from engine.evidence.scoring import ScoredForecasts
+from engine.evolution.progress import Progress
 
 HOUR = 3_600 * 10**9  # ns
 SHOWN = 3  # columns in a sentence
@@ -58,6 +63,19 @@ def update_signals(
             horizons,
         ),
     )
+
+
+def age_signals(progress: Progress) -> Progress:
+    """The progress a tick later, at which no forecast was made: those that wait for their target move on."""
+    loss, found = progress.evolution.expected_loss, progress.evolution.findings
+    return progress.evolve(
+        expected_loss=replace(loss, waiting_conditions=_shift(loss.waiting_conditions, np.nan), waiting=_shift(loss.waiting, np.nan)),
+        findings=replace(found, waiting_code=_shift(found.waiting_code, -1), waiting_hour=_shift(found.waiting_hour, 0)),
+    )
+
+
+def _shift(part: NDArray[Any], none: float) -> NDArray[Any]:
+    return np.concatenate((np.full_like(part[:1], none), part[:-1]))
 
 
 def describe_decline(figures: tuple[DeclineFigures, ...]) -> str:

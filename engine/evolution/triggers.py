@@ -120,8 +120,9 @@ def _drifted(inputs: Inputs) -> Iterator[tuple[str, str]]:
 def _scheduled(progress: Progress, inputs: Inputs) -> Iterator[tuple[str, str]]:
     """A search for new data, when there are twice as many as at the one before, and one on schedule."""
     decided, first = progress.state.decided, inputs.config.first_training
-    since = int(progress.evolution.triggers.fired[strategy_choice.position("new data")])
+    fired = int(progress.evolution.triggers.fired[strategy_choice.position("new data")])
+    since = decided - (inputs.tick - fired) if fired >= 0 else 0  # bars decided by then: a session need not begin with tick 0
     if decided >= 2 * max(since, first):
         yield "new data", f"{units.format_count(decided, 'bar')} decided, twice as many as at the search before"
-    if inputs.tick - first >= SEARCH_AFTER:
+    if decided - first >= SEARCH_AFTER:
         yield "schedule", ""

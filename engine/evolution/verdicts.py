@@ -45,21 +45,16 @@ def find_arm(progress: Progress, arm: Arm) -> int:
 def promote(progress: Progress, place: int, inputs: Inputs, catalog: Catalog, *, by_hand: bool = False) -> Progress:
     """Put the challenger at a place among the arms into service with its record; the versions before it stay in shadow."""
     evolution, state = progress.evolution, progress.state
-    arm, sums = evolution.arms[place], evolution.sums
-    gram, moment, rows = arms.merge_sums(sums.gram[place], sums.moment[place], sums.rows[place], arm, state)
+    arm = evolution.arms[place]
     row = arm_row(progress, place, catalog.names, "promoted", BETTER if not by_hand else RUNNING, inputs.tick)
     progress = progress.report(replace(row, detail=f"{row.detail}; promoted by hand") if by_hand else row)
     if not by_hand:
         progress = progress.instruct("promote", ",".join(catalog.names[index] for index in arm.places), ",".join(arm.digests))
-    progress = replace(progress, state=replace(progress.state, gram=gram, moment=moment, weight_rows=rows, weights=sums.weights[place]))
-    blend_sums = evolution.blend_sums
-    for index in arm.places:
-        blend_sums = blends.replace_place(blend_sums, index)
-    record = strategy_choice.record_promotion(evolution.triggers, arm.trigger, arm.strategy)
-    progress = progress.evolve(triggers=record, blend_sums=blend_sums, decline=decline.restart_decline(evolution.decline))
+    progress = _take_record(progress, place)
+    progress = progress.evolve(triggers=strategy_choice.record_promotion(evolution.triggers, arm.trigger, arm.strategy))
     rivals = [index for index, other in enumerate(evolution.arms) if index != place and set(other.places) & set(arm.places)]
     progress = abandon(progress, rivals, inputs, catalog, "another challenger was promoted in its place")
-    progress = end_contests(progress, {(arm.number, arm.kind)})
+    progress = _solve_weights(end_contests(progress, {(arm.number, arm.kind)}), inputs)
     before = [catalog.serving[index] for index in arm.places]
     if by_hand or not inputs.config.watch_bars or any(served is None for served in before):
         return progress
@@ -67,7 +62,23 @@ def promote(progress: Progress, place: int, inputs: Inputs, catalog: Catalog, *,
     watch = replace(
         arm, kind=WATCH, versions=tuple(version for version, _ in versions), digests=tuple(digest for _, digest in versions), parent=row.version
     )
-    return begin_contest(progress, watch, inputs.config)
+    return begin_contest(progress, watch, inputs.config, state)
+
+
+def _take_record(progress: Progress, place: int) -> Progress:
+    """Let the arm at a place among the arms bring its record and weights into service."""
+    evolution = progress.evolution
+    arm, sums, blend_sums = evolution.arms[place], evolution.sums, evolution.blend_sums
+    gram, moment, rows = arms.merge_sums(sums.gram[place], sums.moment[place], sums.rows[place], arm, progress.state)
+    for index in arm.places:
+        blend_sums = blends.replace_place(blend_sums, index)
+    progress = replace(progress, state=replace(progress.state, gram=gram, moment=moment, weight_rows=rows, weights=sums.weights[place]))
+    return progress.evolve(blend_sums=blend_sums, decline=decline.restart_decline(evolution.decline))
+
+
+def _solve_weights(progress: Progress, inputs: Inputs) -> Progress:
+    """Compare the arms that are left with the ensemble as it is from now on."""
+    return progress.evolve(sums=arms.solve_weights(progress.evolution.sums, progress.evolution.arms, progress.state, inputs.config))
 
 
 def abandon(progress: Progress, places: list[int], inputs: Inputs, catalog: Catalog, reason: str) -> Progress:
@@ -121,9 +132,11 @@ def _accept(progress: Progress, place: int, inputs: Inputs, catalog: Catalog) ->
         row = arm_row(progress, place, catalog.names, "reverted", BETTER, inputs.tick)
         progress = progress.report(row)
         progress = progress.instruct("revert", ",".join(catalog.names[index] for index in arm.places), ",".join(arm.digests))
+        if arms.learns(arm):
+            progress = _take_record(progress, place)
         rivals = [index for index, other in enumerate(progress.evolution.arms) if index != place and set(other.places) & set(arm.places)]
         progress = abandon(progress, rivals, inputs, catalog, "the versions before a refresh have returned")
-        return end_contests(progress, {(arm.number, arm.kind)})
+        return _solve_weights(end_contests(progress, {(arm.number, arm.kind)}), inputs)
     progress = progress.report(arm_row(progress, place, catalog.names, "promoted", BETTER, inputs.tick))
     rest = tuple(entry for entry in progress.evolution.blend_rests if entry[0] != progress.evolution.blend)
     progress = progress.evolve(blend=arm.blend, blend_rests=rest)

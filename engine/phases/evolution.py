@@ -28,6 +28,7 @@ def propose_evolution(
     is_full = inputs.config.evolution == "full" and any(catalog.serving)
     if now.evolution.arms or is_full:
         scored = scoring.score_forecasts(state.pending, inputs.config.horizons, learned.pending.price[0])
+        now = now if is_full else signals.age_signals(now)
         if is_full:
             now = verdicts.begin_blends(now, blends.BLENDS, inputs)
         now = _score(now, scored, predictions, forecast, market_state, inputs, state, is_full=is_full)
@@ -53,7 +54,7 @@ def propose_nothing(
 ) -> EvolutionPlan:
     """Fall back to no request; pending forecasts of the arms move on, and nothing is scored."""
     del predictions, forecast, market_state, inputs, state, catalog
-    aged = Progress(learned).evolve(sums=arms.age_arms(learned.evolution.sums))
+    aged = signals.age_signals(Progress(learned).evolve(sums=arms.age_arms(learned.evolution.sums)))
     return EvolutionPlan(aged.state, (), EvolutionReport())
 
 
@@ -89,7 +90,8 @@ def _score(
         decline=declined,
         expected_loss=losses,
         findings=biases,
-        blend_sums=blends.update_blends(evolution.blend_sums, scored, inputs.tick, learned.gram, rows, learned.weights, config, on_record=on_record),
+        # the weights before this tick's targets were learned: the gains of the experts are out of sample
+        blend_sums=blends.update_blends(evolution.blend_sums, scored, inputs.tick, learned.gram, rows, state.weights, config, on_record=on_record),
         contests=contest.update_contests(
             evolution.contests, gain, power, known, inputs.tick, config.horizons, config.contest_clip, config.contest_margin
         ),
@@ -105,4 +107,5 @@ def _forecast(now: Progress, predictions: Predictions, forecast: Forecast, marke
     weighted = np.where(np.isfinite(predictions.mean), predictions.mean, 0.0) * predictions.reliability
     blended = blends.blend_forecasts(now.evolution.blend_sums, weighted, market_state.regime, now.state.weights)
     by_name = dict(zip(blends.BLENDS, blended, strict=True))
-    return now.evolve(sums=arms.forecast_arms(now.evolution.sums, now.evolution.arms, shadows, by_name, predictions, forecast, now.state))
+    sums = arms.forecast_arms(now.evolution.sums, now.evolution.arms, shadows, by_name, predictions, forecast, now.state)
+    return now.evolve(sums=arms.leave_out_newest(sums, now.evolution.contests.ticks == 0))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from engine import units
 from engine.domain.decision import Instruction
-from engine.domain.evolution import Arm, EvolutionState
+from engine.domain.evolution import Arm, EvolutionState, Search
 from engine.domain.model import PLUGIN_ERRORS, ServingModel
 from engine.domain.recipe import Recipe
 from engine.domain.tick import Artifact
@@ -54,6 +54,7 @@ class Challengers:
     seconds: float = 0.0  # CPU of all searches
     error: str | None = None  # why the last search failed
     spent: deque[tuple[float, float]] = field(default_factory=deque)  # time by the monotonic clock, and CPU seconds, of the last hour
+    _adopted: list[Event] = field(default_factory=list)  # events of what is in shadow already, where the store refused what followed
 
     def begin_search(
         self, instruction: Instruction, until: int, rows: TrainingRows, serving: Sequence[ServingModel | None], now: float
@@ -62,40 +63,35 @@ class Challengers:
         detail = json.loads(instruction.detail)
         return self._submit(detail["number"], instruction.subject, detail["strategy"], until, rows, serving, now)
 
-    def resume(
-        self, evolution: EvolutionState, rows: TrainingRows, serving: Sequence[ServingModel | None], find: Find, now: float
-    ) -> tuple[Event, ...]:
-        """Load the versions in shadow, and repeat the searches that were interrupted."""
-        for digest in list_shadows(evolution, (), ()):
-            version = find(digest)
-            if version is not None:
-                self.shadows[digest] = version
-        events: tuple[Event, ...] = ()
-        for pending in evolution.searches:
-            if pending.strategy != "refresh":
-                events += self._submit(pending.number, pending.place, pending.strategy, pending.began, rows, serving, now)
-        return events
+    def load(self, evolution: EvolutionState, find: Find) -> None:
+        """Load the versions in shadow."""
+        self.remember(find(digest) for digest in list_shadows(evolution, (), ()))
 
-    def refresh(self, arms: Iterable[Arm], until: int, rows: TrainingRows) -> None:
-        """Train every challenger again by its recipe. Raises OSError or ValueError where the rows cannot be written."""
-        for arm in arms:
+    def repeat_search(self, pending: Search, rows: TrainingRows, serving: Sequence[ServingModel | None], now: float) -> tuple[Event, ...]:
+        """Repeat a search that was interrupted, with the versions that served when it began."""
+        return self._submit(pending.number, pending.place, pending.strategy, pending.began, rows, serving, now)
+
+    def refresh(self, evolution: EvolutionState, until: int, tick: int, rows: TrainingRows) -> None:
+        """Train every challenger that raced at tick `until` again by its recipe; `tick` is now. Raises OSError or ValueError where the rows cannot be
+        written."""
+        for arm, ticks in zip(evolution.arms, evolution.contests.ticks.tolist(), strict=True):
             recipes = self._recipes(arm)
-            if arm.kind == CHALLENGER and recipes is not None and self.pool is not None:
+            if arm.kind == CHALLENGER and ticks > tick - until and recipes is not None and self.pool is not None:
                 training_set = rows.training_set(until, self.config.horizons, self.settings.train_rows)
                 due = until + self.config.deployment_lag_bars
                 job = training.submit_training(self.pool, training_set, recipes, self.settings.seed, due, self.settings.home)
                 self.refreshes.append(ChallengerTraining(arm.number, job))
 
     def adopt(self, tick: int, evolution: EvolutionState, save: SaveArtifact, now: float, *, waits: bool) -> tuple[Event, ...]:
-        """Put what is due into shadow, as events; with `waits`, wait for it. Raises StoreError before anything is adopted."""
-        events: list[Event] = []
+        """Put what is due into shadow, as events; with `waits`, wait for it. Where it raises StoreError, the next call goes on from there."""
         for job in [job for job in self.searches if job.serves_from <= tick]:
             if waits or job.is_done():
-                events += self._adopt_search(job, save, now)
+                self._adopted += self._adopt_search(job, save, now)
         for refresh in [refresh for refresh in self.refreshes if refresh.job.serves_from <= tick]:
             if waits or refresh.job.is_done():
-                events += self._adopt_refresh(refresh, evolution, save)
-        return tuple(events)
+                self._adopted += self._adopt_refresh(refresh, evolution, save)
+        events, self._adopted = tuple(self._adopted), []
+        return events
 
     def select(self, evolution: EvolutionState, events: tuple[Event, ...], serving: Sequence[ServingModel | None]) -> tuple[ServingModel, ...]:
         """The versions that predict in shadow at the tick of these events, in the order that a replay repeats; others are dropped."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 from typing import Protocol
@@ -25,6 +25,7 @@ from engine.domain.state import State
 from engine.domain.tick import Artifact, Tick, TrainingRow
 from engine.domain.trading_config import Command, Event, TradingConfig
 from engine.evidence import declined_trades, execution_quality, liquidity_forecast, skill
+from engine.evolution import events
 from engine.orchestrator import decide
 from engine.phases import learning, risk
 from engine.plugins import discover_plugins
@@ -32,7 +33,7 @@ from engine.run import FallbackFailed, PhaseRunner, axis_lengths
 from engine.service import clock_skew, feeds, model_registry, session_controls, training
 from engine.service.challengers import Challengers
 from engine.service.drift_check import DriftCheck
-from engine.service.version_controls import VersionControls
+from engine.service.version_controls import VersionControls, VersionMemory
 from engine.service.windows import MarketWindow, TrainingRows
 from engine.settings import Settings, build_trading_config
 
@@ -172,6 +173,10 @@ class Engine(VersionControls):
             self._store.remember(session_controls.peak_key(self._session), orjson.dumps((self.tick, before, after)).decode())
         self.restart_peak(before, after)
 
+    def repeat_events(self, events: Sequence[Event]) -> None:
+        """Let the next tick follow these events, which the last has not."""
+        self._events = [*events, *self._events]
+
     def restart_peak(self, before: float, after: float) -> None:
         """Measure drawdown from today's equity, from the next tick on."""
         self.account = broker.reset_peak(self.account)
@@ -223,16 +228,20 @@ class Engine(VersionControls):
             self.feed.forget(self.last_bar_at)
 
     def restore(
-        self, state: State, account: Account, orders: tuple[Order, ...], config: TradingConfig, serving: tuple[ServingModel | None, ...]
+        self,
+        state: State,
+        account: Account,
+        orders: tuple[Order, ...],
+        config: TradingConfig,
+        serving: tuple[ServingModel | None, ...],
+        memory: VersionMemory | None = None,
     ) -> None:
-        """Restore the state after a stored tick; the caller fills windows and rows."""
+        """Restore the state after a stored tick and what was under way then; the caller fills windows and rows."""
         self.state, self.account, self._orders = state, account, orders
         self.config = replace(build_trading_config(self.settings, self.feed.info), paused=config.paused, flatten=config.flatten)
         self.tick = state.tick + 1
         self._put_in_service(serving)
-        late = [model is None or model.trained_to < state.last_training for model in serving]
-        if any(late) and state.last_training >= 0:  # an interrupted training is repeated; an adopted version never changes
-            self._train(state.last_training if all(late) else state.tick)
+        self.resume_versions(memory or VersionMemory(), self.clock.tick())
 
     def _decide(self, bar: MarketSnapshot) -> Tick:
         begun = self.clock.tick()
@@ -257,8 +266,8 @@ class Engine(VersionControls):
             raise
         ms = (self.clock.tick() - begun) * 1e3
         tick = self._record(bar, inputs, outcome, run, fills, ms)
-        self.account, self._orders, self.state, self._events = account, outcome.orders, outcome.state, []
-        self.tick += 1
+        left = events.unfollowed_events(inputs.events) if Phase.EVOLUTION in outcome.degraded else []
+        self.account, self._orders, self.state, self._events, self.tick = account, outcome.orders, outcome.state, left, self.tick + 1
         self._unsaved = tick  # decided: whatever fails from here on, the next step stores it
         self.rows.append(tick.training_row)
         self.newest_features, self.registry.newest_features = outcome.features.values, outcome.features.values[outcome.features.usable]
@@ -272,7 +281,7 @@ class Engine(VersionControls):
         """Carry out the instructions of a tick, which took `ms`."""
         for instruction in instructions:
             if instruction.kind == "retrain":
-                self._train(tick)
+                self.train(tick, self.fitted_models)
             elif instruction.kind in {"promote", "revert"}:
                 self.replace_versions(tuple(instruction.detail.split(",")))
             elif instruction.kind == "search":
@@ -322,15 +331,16 @@ class Engine(VersionControls):
         self._unsaved = None
         return tick
 
-    def _train(self, until: int) -> None:
+    def train(self, until: int, fitted: tuple[ServingModel | None, ...]) -> None:
+        """Submit a training on data up to a tick, by the recipes of these versions and of the challengers that raced then."""
         if self._training_pool is None:
             return
         try:
             rows = self.rows.training_set(until, self.config.horizons, self.settings.train_rows)
             due = until + self.config.deployment_lag_bars
-            recipes = training.recipes_in_service(self._model_names, self.fitted_models)
+            recipes = training.recipes_in_service(self._model_names, fitted)
             self.training_jobs.append(training.submit_training(self._training_pool, rows, recipes, self.settings.seed, due, self.settings.home))
-            self.challengers.refresh(self.state.evolution.arms, until, self.rows)
+            self.challengers.refresh(self.state.evolution, until, self.state.tick, self.rows)
         except PLUGIN_ERRORS as error:  # no memory, no room for a file, no process: the current tick is not affected
             self.training_error = f"{type(error).__name__}: {' '.join(str(error).split())}"
             self._events.append(Event("training_failed", str(until), self.training_error))
@@ -353,7 +363,7 @@ class Engine(VersionControls):
                 self._events.append(Event("training_failed", str(job.until), adopted.error))
             self._events += [Event("model_adopted", artifact.model, artifact.data_digest) for artifact in adopted.artifacts]
             self.trained_artifacts.extend(replace(artifact, data=b"") for artifact in adopted.artifacts)
-            if adopted.artifacts:
+            if adopted.artifacts or adopted.error is None:  # none where other recipes have come into service since
                 self._events.append(self.challengers.describe_refresh(job.until, self.fitted_models, adopted.serving))
             self.serve(adopted.serving)
 

@@ -9,18 +9,21 @@ from itertools import pairwise
 
 import orjson
 
+from engine.domain.decision import Instruction, Phase
 from engine.domain.market import Account, MarketSnapshot
 from engine.domain.model import ServingModel
 from engine.domain.ports import Clock, Feed
 from engine.domain.state import State
 from engine.domain.tick import Artifact, TrainingRow
 from engine.domain.trading_config import TradingConfig
+from engine.evolution.events import unfollowed_events
 from engine.plugins import discover_plugins
 from engine.replay import RollForward, roll_forward
 from engine.service import drift_check, fingerprint, session_controls, training
 from engine.service.engine import Engine
 from engine.service.logging import LOG
 from engine.service.model_registry import ModelReplacement
+from engine.service.version_controls import VersionMemory
 from engine.settings import Settings, identify_session, serialize_settings
 from engine.store import codec
 from engine.store.errors import NotStored, StoreError
@@ -102,12 +105,19 @@ def _resume(engine: Engine, writer: Writer, history: TickHistory, session: int, 
     engine.last_bar_at = stored.at
     if damaged:
         writer.save_checkpoint(last, session, rolled.state)  # without the memories of those models: later ticks are replayed from it
-    engine.restore(rolled.state, stored.account, () if damaged else outcome.orders, stored.config, rolled.serving)
-    engine.resume_challengers(lambda digest: _read_version(history, digest, last), outcome.instructions, engine.clock.tick())
-    _repeat_drift_check(engine, history, session, last)
     engine.registry.remember(_of_record(rolled.state, rolled.serving, history, session))
+    memory = _remember_versions(history, last, outcome.instructions, report)
+    engine.restore(rolled.state, stored.account, () if damaged else outcome.orders, stored.config, rolled.serving, memory)
+    _repeat_drift_check(engine, history, session, last)
+    if Phase.EVOLUTION.value in stored.degraded:
+        engine.repeat_events(unfollowed_events(stored.events))
     if damaged:
         engine.serve(_without(damaged, engine, history, session, rolled.serving, stored))
+    _restore_commands(engine, history, session)
+
+
+def _restore_commands(engine: Engine, history: TickHistory, session: int) -> None:
+    """Restore what people have done since the last tick."""
     halted = history.fact(session_controls.halt_key(session))
     if halted is not None:
         engine.restore_halt(*orjson.loads(halted))
@@ -116,6 +126,22 @@ def _resume(engine: Engine, writer: Writer, history: TickHistory, session: int, 
         tick, before, after = orjson.loads(restarted)
         if tick == engine.tick:  # no tick has seen it yet
             engine.restart_peak(before, after)
+
+
+def _remember_versions(history: TickHistory, last: int, instructions: tuple[Instruction, ...], report: Report) -> VersionMemory:
+    def find(digest: str) -> ServingModel | None:
+        return _read_version(history, digest, last, report)
+
+    def serving_after(tick: int) -> tuple[ServingModel | None, ...] | None:
+        if tick >= last:
+            return None  # those that serve now
+        try:
+            digests = history.tick(tick + 1).serving
+        except NotStored:
+            return None
+        return tuple(None if digest is None else find(digest) for digest in digests)
+
+    return VersionMemory(instructions, find, serving_after)
 
 
 def _rolled(history: TickHistory, session: int, last: int, damaged: dict[str, str]) -> RollForward:
@@ -169,10 +195,12 @@ def _load(artifact: Artifact | None) -> ServingModel | None:
         return None
 
 
-def _read_version(history: TickHistory, digest: str, tick: int) -> ServingModel | None:
+def _read_version(history: TickHistory, digest: str, tick: int, report: Report) -> ServingModel | None:
+    """A version in shadow; None where it cannot be read, which is reported."""
     try:
-        return _load(history.artifact(digest, tick))
-    except NotStored:
+        return training.load_model(history.artifact(digest, tick))
+    except (ValueError, NotStored) as error:
+        report(" ".join(str(error).split()), "it is in shadow no longer, and the present version serves on")
         return None
 
 

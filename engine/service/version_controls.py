@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 from engine.domain.decision import Instruction
@@ -28,6 +29,23 @@ class VersionSource(Protocol):
         """The versions at a place on the model axis, newest first."""
 
     def find_version(self, model: str, version: str, /) -> Artifact | None: ...
+
+
+def _find_nothing(digest: str) -> None:
+    del digest
+
+
+def _recall_nothing(tick: int) -> None:
+    del tick
+
+
+@dataclass(frozen=True, slots=True)
+class VersionMemory:
+    """What a store remembers of versions, for an engine that resumes after its last tick."""
+
+    instructions: tuple[Instruction, ...] = ()  # of the last tick
+    find: Callable[[str], ServingModel | None] = _find_nothing  # a version by digest; None where it cannot be read
+    serving_after: Callable[[int], tuple[ServingModel | None, ...] | None] = _recall_nothing  # the versions put into service up to after a tick
 
 
 class VersionControls:
@@ -57,19 +75,30 @@ class VersionControls:
         """Let these models serve from the next tick on."""
         raise NotImplementedError
 
+    def train(self, until: int, fitted: tuple[ServingModel | None, ...]) -> None:
+        """Submit a training on data up to a tick, by the recipes of these versions."""
+        raise NotImplementedError
+
     def promote_version(self, model: str, version: str, reason: str) -> str:
-        """Let a challenger serve from the next tick on, whatever its contest says so far. Raises ValueError for a version in no contest."""
-        place = self.model_names.index(model)
+        """Let a challenger serve from the next tick on, whatever its contest says so far.
+
+        Raises ValueError for a version in no contest, for one that cannot be read, and for a second change before the next tick.
+        """
+        place = self._choose_place(model)
         for arm in self.state.evolution.arms:
             if arm.kind == CHALLENGER and version in arm.versions and place in arm.places:
-                self.replace_versions(arm.digests)
+                if not self.replace_versions(arm.digests):
+                    raise ValueError(f"{', '.join(arm.versions)} cannot be read: the present version serves on")
                 self._events.append(build_event("promoted", model, number=arm.number, digests=arm.digests, reason=reason))
                 return f"{', '.join(arm.versions)} serves from the next tick"
         raise ValueError(f"{version} is in no contest: to let a stored version serve again, use revert")
 
     def revert_version(self, model: str, version: str, reason: str) -> str:
-        """Let a stored version serve from the next tick on. Raises ValueError for the one that serves, and for one that cannot be read."""
-        place = self.model_names.index(model)
+        """Let a stored version serve from the next tick on.
+
+        Raises ValueError for the one that serves, for one that cannot be read, and for a second change before the next tick.
+        """
+        place = self._choose_place(model)
         now = self.fitted_models[place]
         if now is not None and now.version == version:
             raise ValueError(f"{version} serves already")
@@ -90,33 +119,51 @@ class VersionControls:
         if all(version is None for version in self.fitted_models):
             raise ValueError("no model is trained yet")
         busy = [arm for arm in evolution.arms if arm.kind == CHALLENGER]
-        searches = [search for search in evolution.searches if search.strategy != REFRESH]
-        if len(busy) + len(searches) >= self.config.max_challengers:
-            raise ValueError(f"{len(busy)} challengers race and {len(searches)} are searched, as many as max_challengers allows: wait for a verdict")
+        searches = [search.number for search in evolution.searches if search.strategy != REFRESH]
+        count = len(searches) + sum(event.kind == "search_requested" for event in self._events)
+        if len(busy) + count >= self.config.max_challengers:
+            raise ValueError(f"{len(busy)} challengers race and {count} are searched, as many as max_challengers allows: wait for a verdict")
         place = ALL if strategy in WINDOWS else model
         self._events.append(build_event("search_requested", place, strategy=strategy, reason=reason))
         return f"the search for {'another training window of all models' if place == ALL else f'a challenger of {model}'} begins with the next tick"
 
-    def replace_versions(self, digests: tuple[str, ...]) -> None:
-        """Put versions in shadow into service; those that they replace go into shadow."""
+    def replace_versions(self, digests: tuple[str, ...]) -> bool:
+        """Put versions in shadow into service, and those that they replace into shadow; where any cannot be read, none. Whether it was done."""
+        if any(digest not in self.challengers.shadows for digest in digests):
+            return False
         fitted = list(self.fitted_models)
-        for version in [self.challengers.shadows[digest] for digest in digests if digest in self.challengers.shadows]:
+        for version in [self.challengers.shadows[digest] for digest in digests]:
             fitted[self.model_names.index(version.place)] = version
         self.challengers.remember(self.fitted_models)
         self.serve(tuple(fitted))
+        return True
 
-    def resume_challengers(self, find: Callable[[str], ServingModel | None], instructions: tuple[Instruction, ...], now: float) -> None:
-        """Load the versions in shadow, repeat the searches under way, and put into service what the last tick has promoted.
+    def resume_versions(self, memory: VersionMemory, now: float) -> None:
+        """Load the versions in shadow, put into service what the last tick has promoted, and repeat the trainings and searches under way.
 
         `now` in s by the monotonic clock.
         """
-        self.challengers.config = self.config
-        self._events += self.challengers.resume(self.state.evolution, self.rows, self.fitted_models, find, now)
-        for instruction in instructions:
+        evolution, self.challengers.config = self.state.evolution, self.config
+        self.challengers.load(evolution, memory.find)
+        for instruction in memory.instructions:
             if instruction.kind in {"promote", "revert"}:
                 digests = tuple(instruction.detail.split(","))
-                self.challengers.remember(find(digest) for digest in digests)
+                self.challengers.remember(memory.find(digest) for digest in digests)
                 self.replace_versions(digests)
+        refreshes = [search.began for search in evolution.searches if search.strategy == REFRESH]
+        for began in refreshes:
+            self.train(began, memory.serving_after(began) or self.fitted_models)
+        if not refreshes and self.state.last_training >= 0 and None in self.fitted_models:
+            self.train(self.state.tick, self.fitted_models)
+        for search in evolution.searches:
+            if search.strategy != REFRESH:
+                self._events += self.challengers.repeat_search(search, self.rows, memory.serving_after(search.began) or self.fitted_models, now)
+
+    def _choose_place(self, model: str) -> int:
+        """The place of a model on the model axis. Raises ValueError where versions have been replaced by hand since the last tick."""
+        if any(event.kind in {"promoted", "reverted"} for event in self._events):
+            raise ValueError("a version was replaced a moment ago: wait for the next tick")
+        return self.model_names.index(model)
 
     def begin_searches(self, ms: float, now: float) -> None:
         """Submit the searches that wait, unless the tick before took `ms`, more than half of its interval. `now` in s by the monotonic clock."""

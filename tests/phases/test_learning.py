@@ -117,4 +117,8 @@ def test_when_evolution_fails_nothing_is_asked() -> None:
     outcome = decided(at)
     plan = evolution.propose_nothing(at.state, outcome.predictions, outcome.forecast, outcome.market_state, at.inputs, at.state, at.catalog)
     assert plan.instructions == ()
-    assert plan.state.digest() == at.state.digest()
+    assert replace(plan.state, evolution=at.state.evolution).digest() == at.state.digest()
+    before, after = at.state.evolution.sums.pending, plan.state.evolution.sums.pending
+    assert before.shape[1] > 0  # the versions before the refresh are in shadow: their forecasts grow a tick older
+    np.testing.assert_array_equal(after[1:], before[:-1])
+    assert np.isnan(after[0]).all()

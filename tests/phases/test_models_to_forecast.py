@@ -193,7 +193,7 @@ def test_confidence_comes_true(worth: float) -> None:
     votes = draw.normal(0, 0.4, (many, 3, 20_000))
     realised = worth * votes[:1] + draw.normal(size=(1, 3, 20_000))
     gram, target = np.einsum("mhs,nhs->hmn", votes, votes), np.einsum("mhs,hs->hm", votes, realised[0])
-    state = replace(at.state, gram=gram, moment=target, weight_rows=np.full(3, 1e9))
+    state = replace(at.state, gram=gram, moment=target, weight_rows=np.full((3, many), 1e9))
     result = validation.vote_confidence(votes, state)[0]
     right = np.sign(votes[0]) == np.sign(realised[0])
     assert result.mean() == pytest.approx(right.mean(), abs=0.01)

@@ -29,7 +29,7 @@ FLIPPED = (FIRST - 1 + 4 * EVERY, FIRST - 1 + 5 * EVERY)  # the last ticks that 
 TURNED, TURNED_AGAIN, SOUND = (tick + LATER for tick in (*FLIPPED, FLIPPED[1] + EVERY))  # from which their models serve
 ORDINARY = TURNED - EVERY
 STOPPED, END = TURNED + 60, SOUND + 25
-HERE = replace(KNOBS, first_training=FIRST, retrain_every=EVERY)
+HERE = replace(KNOBS, first_training=FIRST, retrain_every=EVERY, watch_bars=0)  # the versions before do not return
 
 
 def here(**changed: Any) -> Settings:

@@ -1,0 +1,149 @@
+"""When models are trained again and when others are searched for."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from engine.domain.evolution import SEARCHES, STRATEGIES, TRIGGERS, TriggerSums
+from engine.domain.trading_config import Event
+from engine.evidence import drift
+from engine.evolution import events, strategy_choice, triggers
+from engine.evolution.events import build_event
+from engine.evolution.progress import Progress, begin_search
+from tests.evolution.making import catalog, make_arm, racing, situation, state, tick, version
+
+CALM = tick().outcome.market_state
+CHANGED = replace(CALM, regime_change=np.full(4, 0.6))
+RETRAIN = Event("command", "retrain", "{}")
+
+
+def pull(progress: Progress | None = None, at: int = 600, *events: Event, market: object = CALM, **changed: object) -> Progress:
+    settings = {"max_challengers": 2, **changed}
+    return triggers.pull_triggers(progress or Progress(state()), market, situation(at, *events, **settings), catalog())  # type: ignore[arg-type]
+
+
+def kinds(progress: Progress) -> list[tuple[str, str]]:
+    return [(instruction.kind, progress.rows[-1].trigger) for instruction in progress.instructions]
+
+
+@pytest.mark.parametrize("evolution", ["off", "refresh", "full"])
+def test_the_first_training_is_always_and_by_hand_too_and_the_schedule_is_unless_off(evolution: str) -> None:
+    new = Progress(replace(state(), last_training=-1, decided=599))
+    assert pull(new, evolution=evolution, first_training=600).instructions == ()
+    first = pull(replace(new, state=replace(new.state, decided=600)), evolution=evolution, first_training=600)
+    assert kinds(first) == [("retrain", "first training")]
+    assert (first.state.last_training, first.state.training_requests) == (600, 1)
+    assert kinds(pull(None, 600, RETRAIN, evolution=evolution)) == [("retrain", "by hand")]
+    assert pull(None, 400 + 287, evolution=evolution, first_training=600).instructions == ()
+    assert kinds(pull(None, 400 + 288, evolution=evolution, first_training=600)) == ([] if evolution == "off" else [("retrain", "schedule")])
+
+
+def test_a_change_of_regime_starts_a_search_only_where_evolution_is_full() -> None:
+    for evolution in ("off", "refresh"):
+        assert pull(market=CHANGED, evolution=evolution, first_training=600).instructions == ()
+    found = pull(market=CHANGED, first_training=600)
+    assert kinds(found) == [("search", "regime change")]
+    (search,) = found.evolution.searches
+    assert (search.trigger, search.began, search.number) == ("regime change", 600, 1)
+    assert "60 %" in search.detail or "60%" in search.detail
+    assert pull(market=replace(CALM, regime_change=np.full(4, 0.5)), first_training=600).instructions == ()
+
+
+def test_a_drift_of_the_target_starts_a_search_with_its_figures() -> None:
+    row = drift.ColumnDrift("target.3", 0.31, 1e-6, 1e-5, True, 90.0, 40.0, 5, 0.1)
+    report = drift.DriftReport((0, 300), (301, 600), (), (row,), ())
+    found = pull(None, 600, Event("drift", "target", drift.drift_to_json(report)), first_training=600)
+    assert kinds(found) == [("search", "target drift")]
+    assert found.evolution.searches[0].detail == "target.3 (KS 0.31, q 1e-05)"
+
+
+def test_new_data_and_the_schedule_count_bars_decided_and_not_ticks() -> None:
+    """A session need not begin with tick 0."""
+    early = Progress(replace(state(), decided=700, last_training=9_900))
+    assert pull(early, 10_000, first_training=600).instructions == ()
+    later = Progress(replace(state(), decided=888, last_training=9_900))
+    assert kinds(pull(later, 10_000, first_training=600)) == [("search", "schedule")]
+    twice = Progress(replace(state(), decided=1_200, last_training=9_900))
+    assert "new data" in [search.trigger for search in pull(twice, 10_000, first_training=600).evolution.searches]
+    fired = strategy_choice.record_start(twice.evolution.triggers, "new data", "tuning", 9_700)  # 900 bars had been decided
+    fired = strategy_choice.record_promotion(strategy_choice.record_start(fired, "schedule", "tuning", 9_990), "new data", "tuning")
+    before = Progress(replace(twice.state, decided=1_799)).evolve(triggers=fired)
+    assert pull(before, 10_599, first_training=600, retrain_every=10_000).instructions == ()
+    after = Progress(replace(twice.state, decided=1_800)).evolve(triggers=fired)
+    assert [search.trigger for search in pull(after, 10_600, first_training=600, retrain_every=10_000).evolution.searches] == ["new data"]
+
+
+def test_no_search_begins_beyond_the_limit() -> None:
+    quick = {"market": CHANGED, "first_training": 100}
+    assert len(pull(**quick).evolution.searches) == 2  # type: ignore[arg-type]
+    assert len(pull(max_challengers=1, **quick).evolution.searches) == 1  # type: ignore[arg-type]
+    assert pull(racing(make_arm(7), make_arm(8, places=(1,))), **quick).instructions == ()  # type: ignore[arg-type]
+    one_races = pull(racing(make_arm(7)), **quick)  # type: ignore[arg-type]
+    assert [search.place for search in one_races.evolution.searches] == ["lightgbm"]
+
+
+def test_a_pause_doubles_with_each_search_without_success() -> None:
+    sums = strategy_choice.empty_trigger_sums()
+    assert strategy_choice.may_start(sums, "target drift", 0)
+    for fruitless in range(1, 9):
+        sums = strategy_choice.record_start(sums, "target drift", "tuning", 1_000)
+        pause = 288 * 2 ** min(fruitless, 6)
+        assert not strategy_choice.may_start(sums, "target drift", 1_000 + pause - 1)
+        assert strategy_choice.may_start(sums, "target drift", 1_000 + pause)
+    assert strategy_choice.may_start(sums, "input drift", 1_000)
+    sums = strategy_choice.record_promotion(sums, "target drift", "tuning")
+    assert strategy_choice.may_start(sums, "target drift", 1_000 + 288)
+    assert not strategy_choice.may_start(sums, "target drift", 1_000 + 287)
+
+
+def test_the_choice_depends_on_the_number_only() -> None:
+    sums = strategy_choice.empty_trigger_sums()
+    for number in range(30):
+        chosen = strategy_choice.choose_strategy(sums, "schedule", number)
+        assert chosen == strategy_choice.choose_strategy(sums, "schedule", number)
+        assert chosen != strategy_choice.choose_strategy(sums, "schedule", number, {str(chosen)})
+    assert strategy_choice.choose_strategy(sums, "schedule", 1, SEARCHES) is None
+    assert {strategy_choice.choose_strategy(sums, "schedule", number) for number in range(200)} == set(SEARCHES)
+
+
+def test_what_succeeds_is_chosen_most_of_the_time_and_what_fails_seldom() -> None:
+    sums: TriggerSums = strategy_choice.empty_trigger_sums()
+    chosen: list[str] = []
+    for number in range(150):
+        strategy = strategy_choice.choose_strategy(sums, "regime change", number)
+        assert strategy is not None
+        chosen.append(strategy)
+        sums = strategy_choice.record_start(sums, "regime change", strategy, number)
+        if strategy == "column selection":  # which is not its usual cure
+            sums = strategy_choice.record_promotion(sums, "regime change", strategy)
+    assert Counter(chosen[75:])["column selection"] > 60
+    place = TRIGGERS.index("regime change"), STRATEGIES.index("column selection")
+    assert sums.promoted[place] == sums.tried[place] == Counter(chosen)["column selection"]
+
+
+def test_places_are_chosen_by_use() -> None:
+    now = Progress(state())  # ridge is of more use
+    assert triggers.choose_place(now, "tuning", catalog()) == "ridge"
+    assert triggers.choose_place(now, "structure search", catalog()) == "lightgbm"
+    assert triggers.choose_place(now, "longer window", catalog()) == "all"
+    assert triggers.choose_place(racing(make_arm(7)), "tuning", catalog()) == "lightgbm"
+    assert triggers.choose_place(racing(make_arm(7)), "longer window", catalog()) is None
+    searched = begin_search(now, "ridge", "tuning", "schedule", "", 600)
+    assert triggers.choose_place(searched, "tuning", catalog()) == "lightgbm"
+    assert triggers.choose_place(begin_search(now, "all", "shorter window", "schedule", "", 600), "tuning", catalog()) is None
+    assert triggers.choose_place(begin_search(now, "all", "refresh", "schedule", "", 600), "tuning", catalog()) == "ridge"
+
+
+def test_events_that_a_tick_with_a_failed_phase_did_not_follow_are_followed_later() -> None:
+    entered = build_event("challenger_entered", "ridge", number=1, places=[0], versions=["ridge-x"], digests=["d"], recipes=["r"])
+    kept = events.unfollowed_events((Event("version_agreement", "ensemble", ""), entered, Event("training_late", "5", "")))
+    assert kept == [entered]
+    searching = begin_search(Progress(state()), "ridge", "tuning", "schedule", "", 590)
+    now = events.follow_events(searching, situation(600, *kept), catalog(version("ridge", "d")))
+    assert [(arm.number, arm.digests) for arm in now.evolution.arms] == [(1, ("d",))]
+    assert now.evolution.searches == ()
+    assert events.follow_events(now, situation(601, *kept), catalog()).evolution.arms == now.evolution.arms

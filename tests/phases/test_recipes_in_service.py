@@ -74,8 +74,10 @@ def test_a_shadow_changes_no_prediction_and_its_online_learner_gets_its_own_inpu
     at = moment()
     shadow = version("online", HALFLIFE)
     plain, outcome = decided(at), decided(with_shadows(shadow, version("ridge", Recipe("ridge", window_bars=100))))
-    own = {"online_inputs": (), "shadow_digests": (), "shadows": plain.predictions.shadows}
-    assert replace(outcome.predictions, **own).digest() == replace(plain.predictions, **own).digest()
+    before, after = (
+        replace(result.predictions, online_inputs=(), shadow_digests=(), shadows=plain.predictions.shadows).digest() for result in (plain, outcome)
+    )
+    assert before == after
     assert outcome.decisions.digest() == plain.decisions.digest()
     served, seen = outcome.predictions.online_inputs
     assert served.digest() == plain.predictions.online_inputs[0].digest()

@@ -12,6 +12,7 @@ from dataclasses import asdict, astuple
 import numpy as np
 
 from engine.domain.decision import ACTIONS, REGIMES, Phase
+from engine.domain.evolution import EvolutionRow
 from engine.domain.ports import Clock, CountsData, ExplainsMoves, Feed
 from engine.domain.record import Floats
 from engine.domain.tick import SkillRow, Tick
@@ -49,6 +50,8 @@ class BacktestTally:
         self.binding_counts = np.zeros(len(GATE_NAMES) + 1, dtype=np.int64)  # none, then by gate
         self.traded = self.costs = 0.0  # money
         self.trades = 0
+        self.evolutions: dict[int, EvolutionRow] = {}  # the newest row of each, by number
+        self.reached: set[tuple[int, str]] = set()  # numbers of evolutions with the states that they have had
         self.agreements: list[BacktestReport] = []  # of newly adopted model versions with those of record
         self.equity: dict[int, float] = {}  # the last of each day with trades
         self.curve: list[EquityPoint] = []  # at most CURVE_POINTS, evenly spaced from the first tick on
@@ -75,6 +78,8 @@ class BacktestTally:
             self.phase_ms[span.phase].append(span.ms)
         self.actions += np.bincount(decisions.action, minlength=len(ACTIONS))
         self.binding_counts += np.bincount(decisions.binding_gate + 1, minlength=len(GATE_NAMES) + 1)
+        self.evolutions |= {row.number: row for row in tick.outcome.evolution.rows}
+        self.reached |= {(row.number, row.state) for row in tick.outcome.evolution.rows}
         self.agreements += [_agreement(tick.inputs.tick, event) for event in tick.inputs.events if event.kind == succession.EVENT_KIND]
         for fill in tick.fills:
             if fill.units:
@@ -159,6 +164,7 @@ def _report(settings: Settings, engine: Engine, tally: BacktestTally, wall: floa
         "equity": _equity(tally),
         "execution": _execution(engine),
         "declined": _regret(engine, tally),
+        "evolution": _evolution(engine, tally),
         "training": {
             "fits": len(engine.trained_artifacts),
             "seconds": sum(artifact.seconds for artifact in engine.trained_artifacts),
@@ -183,6 +189,21 @@ def report_data(feed: Feed) -> BacktestReport:
         },
         "left_out": dict(left_out),
     }  # fmt: skip
+
+
+def _evolution(engine: Engine, tally: BacktestTally) -> BacktestReport:
+    """Return the changes of models: what started them, and how many challengers there were, with the CPU time of the searches.
+
+    A challenger is a version by another recipe, or another blend, that has raced with the serving ensemble.
+    """
+    raced = {number for number, state in tally.reached if state == "racing"}
+    return {
+        "triggers": dict(Counter(row.trigger for row in tally.evolutions.values()).most_common()),
+        "challengers": len(raced),
+        "promoted": len({number for number, state in tally.reached if state == "promoted"} & raced),
+        "reverted": sum(state == "reverted" for _, state in tally.reached),
+        "seconds": engine.challengers.seconds,
+    }
 
 
 def _explained(engine: Engine, tally: BacktestTally) -> tuple[float | None, ...] | None:

@@ -103,7 +103,7 @@ class TradingParameters(Struct, frozen=True, kw_only=True):
     contest_alpha: Annotated[float, limits(1e-6, 0.5, help="error of all contests of a session together")] = _DEFAULT.contest_alpha
     contest_margin: Annotated[float, limits(0.0, 1.0, "R2", "gain within which a challenger is equivalent")] = _DEFAULT.contest_margin
     contest_clip: Annotated[
-        float, limits(0.5, 100.0, "root mean squares", "multiple of the earlier blocks' gains at which the gain of a block is clipped")
+        float, limits(2.0, 100.0, "root mean squares", "multiple of the earlier blocks' gains at which the gain of a block is clipped")
     ] = _DEFAULT.contest_clip
     contest_budget: Annotated[int, limits(1, MAX_INTEGER, "ticks", "time after which a contest without a verdict is inconclusive")] = (
         _DEFAULT.contest_budget

@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.backtest import run_backtest
+from engine.backtest import BacktestTally, _evolution, run_backtest
+from engine.cli import _backtest_text
 from engine.domain.decision import ACTIONS, Phase
+from engine.domain.evolution import EvolutionReport, EvolutionRow
 from engine.domain.market import MarketSnapshot
 from engine.domain.tick import Tick
 from engine.feeds.simulated import SimulatedFeed
@@ -26,7 +28,7 @@ BARS = 640
 CONTRACT = {
     "recording", "symbols", "ticks", "decisions", "wall_seconds", "decisions_per_second", "digest", "phase_ms", "tick_ms", "actions", "fallbacks",
     "clean_rate", "binding_gates", "skill", "selection", "calibration", "volatility", "micro", "portfolio", "equity", "execution", "declined",
-    "training", "peak_rss_mb", "data", "left_out",
+    "training", "peak_rss_mb", "data", "left_out", "evolution",
 }  # fmt: skip
 HERE = replace(KNOBS, first_training=250, retrain_every=1_000)
 
@@ -62,6 +64,27 @@ def test_the_report_is_the_contracts_and_is_json() -> None:
     for figure in figures["skill"].values():
         assert {"r2", "low", "high", "n", "n_effective", "by_horizon"} == set(figure)
         assert set(figure["by_horizon"]) == {"1", "3", "12"}
+
+
+def row(number: int, state: str, trigger: str = "schedule", strategy: str = "tuning") -> EvolutionRow:
+    return EvolutionRow(number, 5, trigger, "", strategy, "ridge", "", "", state, None, None, None)
+
+
+def test_changes_of_models_are_counted_by_what_they_came_to() -> None:
+    tally, tick = BacktestTally(("A",) * 8, MINUTE), ticks()[0]
+    watched = [row(1, state, "first training", "refresh") for state in ("training", "promoted", "promoted", "reverted")]
+    states = ((2, "training"), (2, "racing"), (2, "racing"), (2, "promoted"), (2, "reverted"), (3, "training"), (3, "retired"), (4, "racing"))
+    for each in [*watched, *(row(number, state) for number, state in states)]:
+        tally.add(replace(tick, outcome=replace(tick.outcome, evolution=EvolutionReport((each,)))))
+    subject = engine(simulated(1))
+    subject.challengers.seconds = 12.5
+    expected = {"triggers": {"schedule": 3, "first training": 1}, "challengers": 2, "promoted": 1, "reverted": 2, "seconds": 12.5}
+    assert _evolution(subject, tally) == expected
+    assert _backtest_text._evolution(expected) == (
+        "evolution: 3 by schedule, 1 by first training; 2 challengers (recipes and blends) raced, 1 promoted, "
+        "2 changes reverted; searches took 12.5 s of processor time"
+    )
+    assert _backtest_text._evolution({}) == ""
 
 
 def test_what_is_counted_is_what_there_was() -> None:

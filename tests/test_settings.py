@@ -205,6 +205,8 @@ def test_no_trading_parameter_of_the_table_is_replaced_before_it_is_used(tmp_pat
             if parameter.bounds.kind == "truth"
             else 0.5
             if parameter.bounds.high in {0.5, 1.0}
+            else 1 + int(parameter.bounds.low or 0)
+            if (parameter.bounds.low or 0) > 1
             else 1
         )
         text = str(changed).lower()

@@ -23,11 +23,12 @@ RULES: tuple[AlertRule, ...] = (
     AlertRule("no decision", "critical", "engine", "Look at Components: the feed, the store and the log show the reason.", inhibits=True),
     AlertRule("engine failing", "critical", "engine", "Look at Components and at the log.", 10.0, inhibits=True),
     AlertRule("feed failing", "warning", "engine", "It is reopened automatically; look at the source of the data.", 10.0),
-    AlertRule("trainer failing", "warning", "engine", "The previous models go on serving; the log has the reason why a training failed.", 10.0),
+    AlertRule("trainer failing", "warning", "engine", "The previous models go on serving; the log has the reason of the failure.", 10.0),
     AlertRule("data stale", "warning", "engine", "No position is opened without fresh data: look at the source of the data.", 10.0),
     AlertRule("incident open", "info", "data", "A fault of the data: no position is opened in a symbol it affects.", 30.0, 60.0),
     AlertRule("clean rate low", "warning", "engine", "Phases fall back too often: Components names them.", 30.0, 120.0),
     AlertRule("training overdue", "warning", "engine", "The models are growing old: look at Training on Components.", 30.0, 60.0),
+    AlertRule("change reverted", "info", "engine", "The versions before serve again; Models shows the contest that decided it.", 0.0, 60.0),
     AlertRule("store failing", "critical", "store", "Ticks wait until it can be written: look at the disk.", 5.0, inhibits=True),
     AlertRule("store file lost", "critical", "store", "Stop the engine before its file is moved or deleted; Alerts shows where its contents are."),
     AlertRule("store over its limit", "warning", "store", "Pruning does not keep up: raise PODIUM_RETENTION or free space.", 900.0, 60.0),
@@ -117,6 +118,11 @@ def check_training(facts: AlertInputs, is_open: bool) -> RuleObservation:
     return RuleObservation(name, ticks > due, f"no training for more than {due} ticks", float(ticks))
 
 
+def check_reverts(facts: AlertInputs, is_open: bool) -> RuleObservation:
+    del is_open
+    return RuleObservation("change reverted", bool(facts.reverted), "; ".join(facts.reverted[:4]), float(len(facts.reverted)))
+
+
 def check_store_size(facts: AlertInputs, is_open: bool) -> RuleObservation:
     name = "store over its limit"
     if facts.store_bytes is None or not facts.store_limit:
@@ -181,11 +187,12 @@ def _gate(name: str, facts: AlertInputs, gate: str, message: str) -> RuleObserva
 
 
 TICK_RULES = frozenset({  # decisions over history during the warm-up raise no alert
-    "clean rate low", "data stale", "incident open", "training overdue", "drawdown limit hit", "daily loss limit hit",
+    "clean rate low", "data stale", "incident open", "training overdue", "change reverted", "drawdown limit hit", "daily loss limit hit",
 })  # fmt: skip
 CHECKS: dict[str, Callable[[AlertInputs, bool], RuleObservation]] = {  # by rule; "COMPONENT failing" is raised by the component status
     "no decision": check_decisions, "clean rate low": check_clean_rate, "data stale": check_data_freshness, "incident open": check_incidents,
-    "training overdue": check_training, "store file lost": check_store_file, "store over its limit": check_store_size, "disk nearly full": check_disk,
+    "training overdue": check_training, "change reverted": check_reverts,
+    "store file lost": check_store_file, "store over its limit": check_store_size, "disk nearly full": check_disk,
     "disk full": check_disk_full, "drawdown limit hit": check_drawdown, "daily loss limit hit": check_daily_loss,
     "optimizer harmed": check_optimizer_harm, "drill failed": check_drill,
 }  # fmt: skip

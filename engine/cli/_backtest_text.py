@@ -21,6 +21,7 @@ def format_backtest(report: Report) -> str:
         _portfolio(report.get("portfolio") or {}),
         _execution(report.get("execution") or {}),
         _gates(report),
+        _evolution(report.get("evolution") or {}),
         _cost(report),
     ]
     return "\n\n".join(part for part in parts if part)
@@ -101,6 +102,16 @@ def _gates(report: Report) -> str:
         )
         lines.append(f"  {phrase_gate(gate):<24} {count:>12,}{mean}")
     return "\n".join(lines) if gates else ""
+
+
+def _evolution(row: Report) -> str:
+    if not row:
+        return ""
+    triggers = ", ".join(f"{_number(count)} by {trigger}" for trigger, count in row["triggers"].items()) or "none"
+    return (
+        f"evolution: {triggers}; {_number(row['challengers'])} challengers (recipes and blends) raced, {_number(row['promoted'])} promoted, "
+        f"{_number(row['reverted'])} changes reverted; searches took {_duration(row['seconds'])} of processor time"
+    )
 
 
 def _cost(report: Report) -> str:

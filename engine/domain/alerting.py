@@ -163,6 +163,7 @@ class AlertInputs(Record):
     disk_used: float | None = None  # share of the file system of PODIUM_HOME, 0..1
     ticks_since_training: int | None = None  # since the end of the newest training's data, or since the session began
     training_due: int | None = None  # number of those after which a training is due
+    reverted: tuple[str, ...] = ()  # changes of models that were found worse in the last hour, so that the versions before serve again, with figures
     harmed: tuple[str, ...] = ()  # actions that harmed in the last hour, or are quarantined
     store_moved: str | None = None  # the file of the store was deleted or replaced in the last hour: what happened, and the response
     failed_drill: str | None = None  # the checks that failed in the newest drill

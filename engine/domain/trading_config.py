@@ -34,7 +34,7 @@ class Event(Record):
     refreshed (subject: all, detail: JSON of the versions replaced, which stay in shadow, see phases.evolution),
     challenger_entered (subject: model, detail: JSON of its number, version, digest and recipe), challenger_refreshed (the same, of the next version),
     search_failed (subject: model, detail: JSON of its number and the reason), promoted, reverted (subject: model, detail: version),
-    drift (subject: inputs or target, detail: JSON of the columns that drifted with their figures, see evidence.drift).
+    drift (subject: all, detail: JSON of the report on inputs and target, see evidence.drift), drift_failed (subject: all, detail: the reason).
     """
 
     kind: str
@@ -108,7 +108,7 @@ class TradingConfig(Record):
     first_training: int = 600  # bars decided before the first training
     evolution: str = "full"  # off (nothing is trained after the first training), refresh (the same recipes on newer data) or full
     search_lag_bars: int = 96  # a challenger searched on data up to bar t enters its contest at bar t plus this lag
-    max_challengers: int = 2  # that race or are searched at once
+    max_challengers: int = 3  # that race or are searched at once; one is held free for a decline
     contest_alpha: float = 0.05  # error of all contests of a session together
     contest_margin: float = 0.0005  # R2 within which an arm is equivalent to the serving ensemble
     contest_clip: float = 4.0  # root mean squares of the blocks before at which the gain of a block is clipped

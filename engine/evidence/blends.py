@@ -8,6 +8,7 @@ those in force, by coordinate descent for all horizons, regimes and blends toget
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 
@@ -129,15 +130,18 @@ def update_share(share: Floats, gain: Floats, rows: Ints, horizons: tuple[int, .
 
     Gains are clipped at +-GAIN_CLIP. A horizon without `rows` (H,) is left as it is.
     """
-    tilted = share * np.exp(np.clip(gain, -GAIN_CLIP, GAIN_CLIP) * learning_rates(horizons))
+    tilted = share * np.exp(np.minimum(np.maximum(gain, -GAIN_CLIP), GAIN_CLIP) * learning_rates(horizons))
     fixed = (1.0 - 1.0 / SEGMENT) * tilted / tilted.sum(axis=0) + 1.0 / SEGMENT / len(share)
     return np.where(rows > 0, fixed, share)
 
 
+@cache
 def learning_rates(horizons: tuple[int, ...]) -> Floats:
     """Return (H,) the learning rates of exponential weights: sqrt(8 log E / T) / L, for gains within a range of L and segments of T ticks
     (Cesa-Bianchi and Lugosi 2006, theorem 2.2), over the square root of the horizon, after which gains are known (Weinberger and Ordentlich 2002)."""
-    return np.asarray(np.sqrt(8.0 * np.log(EXPERTS) / SEGMENT) / (2.0 * GAIN_CLIP) / np.sqrt(np.array(horizons, dtype=float)))
+    rates: Floats = np.sqrt(8.0 * np.log(EXPERTS) / SEGMENT) / (2.0 * GAIN_CLIP) / np.sqrt(np.array(horizons, dtype=float))
+    rates.setflags(write=False)
+    return rates
 
 
 def _expert_gains(sums: BlendSums, votes: Floats, target: Floats, weights: Floats, rows: Ints) -> Floats:

@@ -85,35 +85,34 @@ def update_contests(
     places = [place_in_cycle(tick - horizon, horizon) for horizon in horizons]
     inside = np.array([place < length for place, length in zip(places, lengths, strict=True)])
     known = (scored & inside) & np.isfinite(gain)
-    after = replace(
-        contests,
-        open_gain=contests.open_gain + np.where(known, gain, 0.0),
-        open_power=contests.open_power + np.where(known, power, 0.0),
-        open_ticks=contests.open_ticks + known,
-        ticks=contests.ticks + 1,
-    )
-    ends = np.array([place >= length - 1 for place, length in zip(places, lengths, strict=True)])
-    return _close_blocks(after, ends & (after.open_ticks > 0.0), clip, margin) if ends.any() else after
+    open_gain = contests.open_gain + np.where(known, gain, 0.0)
+    open_power = contests.open_power + np.where(known, power, 0.0)
+    open_ticks, ticks = contests.open_ticks + known, contests.ticks + 1
+    ends = [place >= length - 1 for place, length in zip(places, lengths, strict=True)]
+    if not any(ends):
+        return replace(contests, open_gain=open_gain, open_power=open_power, open_ticks=open_ticks, ticks=ticks)
+    return _close_blocks(contests, open_gain, open_power, open_ticks, ticks, np.array(ends) & (open_ticks > 0.0), clip, margin)
 
 
-def _close_blocks(contests: Contests, closes: Bools, clip: float, margin: float) -> Contests:
+def _close_blocks(
+    contests: Contests, open_gain: Floats, open_power: Floats, open_ticks: Floats, since: Ints, closes: Bools, clip: float, margin: float
+) -> Contests:
     """Bet on the blocks that end now, where `closes` (A, H), and add them to the sums; the scale is that of the blocks before them."""
-    ticks = np.maximum(contests.open_ticks, 1.0)
-    gain, power = np.where(closes, contests.open_gain / ticks, 0.0), np.where(closes, contests.open_power / ticks, 0.0)
+    ticks = np.maximum(open_ticks, 1.0)
+    gain, power = np.where(closes, open_gain / ticks, 0.0), np.where(closes, open_power / ticks, 0.0)
     bets = closes & (contests.blocks >= BURN_IN)
     before = np.maximum(contests.blocks, 1.0)
     largest = np.maximum(np.sqrt(contests.squared / before), margin / clip * contests.power / before)
     scale = np.where(bets, np.maximum(contests.scale, largest), contests.scale)
     unit = np.where(bets & (scale > 0.0), clip * scale, np.inf)
     excess = np.minimum(SIGNS * (gain[:, None] - MARGINS * (margin * power)[:, None]) / unit[:, None], 1.0)
-    beyond = gain - np.clip(gain, -unit, unit)
+    beyond = gain - np.minimum(np.maximum(gain, -unit), unit)
     still_open = ~closes
-    return replace(
-        contests,
+    return Contests(
         log_wealth=contests.log_wealth + np.log1p(np.maximum(excess[..., None] * FRACTIONS, -LARGEST_LOSS)),
-        open_gain=contests.open_gain * still_open,
-        open_power=contests.open_power * still_open,
-        open_ticks=contests.open_ticks * still_open,
+        open_gain=open_gain * still_open,
+        open_power=open_power * still_open,
+        open_ticks=open_ticks * still_open,
         blocks=contests.blocks + closes,
         gain=contests.gain + gain,
         power=contests.power + power,
@@ -121,13 +120,15 @@ def _close_blocks(contests: Contests, closes: Bools, clip: float, margin: float)
         scale=scale,
         clipped=contests.clipped + (beyond != 0.0),
         clipped_gain=contests.clipped_gain + beyond,
+        ticks=since,
     )
 
 
 def e_values(contests: Contests) -> Floats:
     """(A, 4, H) log of the e-value against each of HYPOTHESES: of the mean capital over the wagers."""
     highest = contests.log_wealth.max(axis=3)
-    return np.asarray(highest + np.log(np.exp(contests.log_wealth - highest[..., None]).mean(axis=3)))
+    capital = np.exp(contests.log_wealth - highest[..., None])
+    return np.asarray(highest + np.log(np.add.reduce(capital, axis=3) / capital.shape[3]))
 
 
 def judge_contests(contests: Contests, alpha: Floats, budget: int) -> Ints:
@@ -143,6 +144,8 @@ def judge_contests(contests: Contests, alpha: Floats, budget: int) -> Ints:
     better, worse = reached[:, NOT_BETTER].any(axis=1), reached[:, NOT_WORSE].any(axis=1)
     equivalent = (evidence[:, WORSE_THAN_MARGIN:] >= -np.log(alpha)[:, None, None]).all(axis=(1, 2))
     late = contests.ticks >= budget
+    if not (better.any() or worse.any() or equivalent.any() or late.any()):
+        return np.full(len(late), RUNNING, dtype=np.int64)
     conditions = [better & ~worse, worse & ~better, equivalent & ~better & ~worse, late]
     return np.select(conditions, [BETTER, WORSE, EQUIVALENT, INCONCLUSIVE], RUNNING).astype(np.int64)
 

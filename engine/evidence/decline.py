@@ -10,6 +10,7 @@ targets would reach into the next block are left out.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -51,8 +52,8 @@ def update_decline(state: DeclineState, gain: Floats, power: Floats, scored: Boo
     """Add the gain and power (H,), means over symbols, of the forecasts that come due with this tick where they are `scored` (H,)."""
     opens, inside, closes = find_gapped_blocks(tick, horizons)
     counted = inside & scored
-    sums = np.stack((state.open_gain, state.open_power, state.open_ticks)) * ~opens
-    sums += np.where(counted, np.stack((gain, power, np.ones(len(gain)))), 0.0)
+    sums = np.array((state.open_gain, state.open_power, state.open_ticks)) * ~opens
+    sums += np.where(counted, np.array((gain, power, counted)), 0.0)
     after = replace(state, open_gain=sums[0], open_power=sums[1], open_ticks=sums[2])
     complete = closes & (sums[2] > 0.0)
     return _close_blocks(after, complete) if complete.any() else after
@@ -86,7 +87,8 @@ def declined_horizons(state: DeclineState) -> Bools:
 
 def has_declined(state: DeclineState) -> bool:
     """Whether a decline is signalled at any horizon."""
-    return bool(declined_horizons(state).any())
+    highest = float(state.log_detector.max(initial=-np.inf))  # not below the log of the mean over the wagers
+    return highest >= math.log(len(state.open_gain) / ALPHA) - 1.0 and bool(declined_horizons(state).any())
 
 
 def restart_decline(state: DeclineState, horizons: Bools | None = None) -> DeclineState:

@@ -111,6 +111,8 @@ def supremum_tail(distance: float, variance: Floats, covariance: Floats, freedom
     """
     deviation = np.sqrt(variance)
     top = int(variance.argmax())
+    if distance <= 0.0 or deviation[top] == 0.0:  # without any variance, as of a column that is constant for each symbol, every distance is a change
+        return 1.0 if distance <= 0.0 else 0.0
     ratio = distance / np.maximum(deviation, 1e-12 * deviation[top])
     z = np.sqrt(freedom * np.log1p(ratio * ratio / freedom)) * ((8.0 * freedom + 1.0) / (8.0 * freedom + 3.0))
     outer = np.delete(z, top)  # the end of each step that lies farther from the largest variance
@@ -122,7 +124,7 @@ def supremum_tail(distance: float, variance: Floats, covariance: Floats, freedom
         for bar, arc in zip(outer.tolist(), angle.tolist(), strict=True)
         if bar > 0.0
     ]
-    return min(1.0, math.erfc(float(z[top]) / math.sqrt(2.0)) + 2.0 * sum(crossings)) if distance > 0.0 else 1.0
+    return float(min(1.0, math.erfc(float(z[top]) / math.sqrt(2.0)) + 2.0 * sum(crossings)))
 
 
 Figures = tuple[float, float, float, float, int, float]  # distance, p, effective rows of reference and recent, quintile, change of its share

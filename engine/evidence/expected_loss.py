@@ -47,10 +47,15 @@ def update_expected_loss(
     tick's forecasts, made under `conditions` (C,); a tick with a NaN among them has no expectation."""
     ahead = np.asarray(horizons) - 1
     before, stated = state.waiting_conditions[ahead], state.waiting[ahead, :, np.arange(len(ahead))]
-    totals = state.power * MEMORY + np.where(scored[:, None], np.stack((power, np.ones(len(ahead))), axis=1), 0.0)
-    loss = 1.0 - np.clip(np.where(scored, gain, 0.0) * totals[:, 1] / np.where(totals[:, 0] > 0.0, totals[:, 0], np.inf), -MAX_LOSS, MAX_LOSS)
+    totals = state.power * MEMORY
+    totals[:, 0] += np.where(scored, power, 0.0)
+    totals[:, 1] += scored
+    excess = np.where(scored, gain, 0.0) * totals[:, 1] / np.where(totals[:, 0] > 0.0, totals[:, 0], np.inf)
+    loss = 1.0 - np.minimum(np.maximum(excess, -MAX_LOSS), MAX_LOSS)
     learned = scored & np.isfinite(before).all(axis=1)
-    row = np.where(learned[:, None], np.concatenate((np.ones((len(ahead), 1)), before, loss[:, None]), axis=1), 0.0)
+    row = np.empty(state.moments.shape[:2])
+    row[:, 0], row[:, 1:-1], row[:, -1] = 1.0, before, loss
+    row[~learned] = 0.0
     moments = state.moments * MEMORY + row[:, :, None] * row[:, None, :]
     slopes = _fit(moments) if tick % FIT_EVERY == FIT_EVERY - 1 else state.slopes
     return ExpectedLossState(
@@ -92,6 +97,9 @@ def is_proved(state: ExpectedLossState) -> bool:
 
 def expects_harm(state: ExpectedLossState, horizons: Sequence[int]) -> Bools:
     """(H,) whether the pending forecasts are expected to do worse than none, by an expectation that is proved."""
+    gain, squared = state.skill.gain, state.skill.block_squared
+    if not ((gain > 0.0) & (gain * gain > squared)).any() or not is_proved(state):  # the sequence is wider than the root of the blocks' squares
+        return np.zeros(len(horizons), dtype=np.bool_)
     figures = expected_loss_figures(state, horizons)
     return np.array([row.proved and row.expected is not None and row.expected > 1.0 for row in figures])
 
@@ -119,15 +127,15 @@ def _predict(moments: Floats, slopes: Floats, conditions: Floats) -> Floats:
         return np.full((2, len(slopes)), np.nan)
     deviation = _deviation(moments)
     distance = conditions - moments[:, 0, 1:-1] / np.maximum(moments[:, 0, :1], 1.0)
-    z = np.clip(distance / np.where(deviation > 0.0, deviation, np.inf), -WIDEST, WIDEST)
+    z = np.minimum(np.maximum(distance / np.where(deviation > 0.0, deviation, np.inf), -WIDEST), WIDEST)
     usual = slopes[:, 0]
-    return np.stack((usual + np.vecdot(z, slopes[:, 1:]), usual))
+    return np.array((usual + np.vecdot(z, slopes[:, 1:]), usual))
 
 
 def _deviation(moments: Floats) -> Floats:
     """(H, C) standard deviations of the conditions; 0 where they are constant."""
     ticks = np.maximum(moments[:, 0, 0], 1.0)[:, None]
-    mean, square = moments[:, 0, 1:-1] / ticks, np.diagonal(moments, axis1=1, axis2=2)[:, 1:-1] / ticks
+    mean, square = moments[:, 0, 1:-1] / ticks, moments.diagonal(axis1=1, axis2=2)[:, 1:-1] / ticks
     variance = square - mean * mean
     return np.sqrt(np.where(variance > 1e-9 * square, variance, 0.0))
 
@@ -138,4 +146,4 @@ def _score(skill: SkillSums, loss: Floats, stated: Floats, learned: Bools, close
     expected, usual = np.where(known[:, None], stated, 0.0).T
     missed = np.where(known, loss - usual, 0.0)
     better = missed * missed - np.where(known, loss - expected, 0.0) ** 2
-    return add_scores(skill, np.stack((better, better * better, missed * missed, known * 1.0))[:, None, :, None], closes)
+    return add_scores(skill, np.array((better, better * better, missed * missed, known))[:, None, :, None], closes)

@@ -25,7 +25,7 @@ from engine.units import format_count, format_interval, format_number, format_pe
 ALPHA = 0.05  # false-discovery rate
 HOUR_BANDS, CONFIDENCE_BANDS, VOLATILITY_BANDS = 8, 5, ("low", "usual", "high")
 MAX_SYMBOLS = 24  # that have a cell of their own
-VOLATILITY_EDGES = (0.8, 1.25)  # of a symbol's volatility over its usual one
+VOLATILITY_EDGES = np.array([0.8, 1.25])  # of a symbol's volatility over its usual one
 CLIP = 3.0  # root mean squares of the cell's blocks before at which the sum of a block is clipped
 BETS = np.array([0.05, 0.1, 0.2, 0.4, 0.7, 0.95]) / CLIP
 MIN_BLOCKS = 10  # of a cell before the first bet
@@ -58,7 +58,7 @@ def empty_findings(symbols: int, horizons: Sequence[int]) -> FindingsState:
 
 def volatility_bands(ratio: Floats) -> Ints:
     """(S,) the band of each symbol's volatility over its usual one: 0 low, 1 usual, 2 high; usual where it is not known."""
-    return np.searchsorted(VOLATILITY_EDGES, np.where(np.isfinite(ratio), ratio, 1.0), side="right").astype(np.int64)
+    return VOLATILITY_EDGES.searchsorted(np.where(np.isfinite(ratio), ratio, 1.0), side="right").astype(np.int64)
 
 
 def update_findings(
@@ -128,15 +128,21 @@ def _sum_by_cell(state: FindingsState, mean: Floats, target: Floats, known: Bool
     index = np.empty((count, symbols, 5), dtype=np.int64)
     index[:, :, :3] = _cells_by_code(cells)[np.where(known, state.waiting_code[ahead, np.arange(count)], -1)]
     index[:, :, 3] = (HOURS_AT + state.waiting_hour[ahead])[:, None]
-    index[:, :, 4] = np.minimum(np.arange(SYMBOLS_AT, SYMBOLS_AT + symbols), cells)
+    symbol_cells, offsets = _places(cells, count, symbols)
+    index[:, :, 4] = symbol_cells
     index[:, :, 3:][index[:, :, 0] == cells] = cells
     values = np.empty((6, count, symbols, 5))
     residual, gain = target - mean, mean * (2.0 * target - mean)
-    for place, value in enumerate((gain, residual, gain * gain, residual * residual, target * target, known)):
-        values[place] = value[:, :, None]
-    place = index + (np.arange(6 * count) * (cells + 1)).reshape(6, count, 1, 1)
-    sums = np.bincount(place.ravel(), values.ravel(), minlength=6 * count * (cells + 1))
+    for row, value in enumerate((gain, residual, gain * gain, residual * residual, target * target, known)):
+        values[row] = value[:, :, None]
+    sums = np.bincount((index + offsets).ravel(), values.ravel(), minlength=6 * count * (cells + 1))
     return np.asarray(sums.reshape(6, count, cells + 1)[:, :, :-1], dtype=np.float64)
+
+
+@cache
+def _places(cells: int, count: int, symbols: int) -> tuple[Ints, Ints]:
+    """(S,) the cell of each symbol, and (6, H, 1, 1) where the cells of each sum and horizon begin."""
+    return np.minimum(np.arange(SYMBOLS_AT, SYMBOLS_AT + symbols), cells), (np.arange(6 * count) * (cells + 1)).reshape(6, count, 1, 1)
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -34,9 +35,9 @@ def forecast_target(later: Floats, earlier: Floats, sigma: Floats, horizon: int)
 
 def score_forecasts(pending: PendingForecasts, horizons: tuple[int, ...], price: Floats) -> ScoredForecasts:
     """Score the forecasts of each horizon that end now; `price` (S,) is the log price now, NaN where the bar is not fresh."""
-    rows, index = np.array(horizons) - 1, np.arange(len(horizons))
-    scale = pending.sigma[rows] * np.sqrt(horizons)[:, None]
-    realised = np.clip((price - pending.price[rows]) / scale, -CLIP, CLIP)
+    rows, index, roots = _due_places(horizons)
+    scale = pending.sigma[rows] * roots
+    realised = np.minimum(np.maximum((price - pending.price[rows]) / scale, -CLIP), CLIP)
     known_target = np.isfinite(realised)
     mean = pending.mean[rows, :, index].transpose(1, 0, 2)
     known = np.isfinite(mean) & known_target
@@ -51,6 +52,12 @@ def score_forecasts(pending: PendingForecasts, horizons: tuple[int, ...], price:
         regime=pending.regime[rows],
         constant_half_width=pending.constant_half_width[rows, index],
     )
+
+
+@cache
+def _due_places(horizons: tuple[int, ...]) -> tuple[Ints, Ints, Floats]:
+    """(H,) places of the forecasts that come due among the pending ones, (H,) of their horizons, and (H, 1) square roots of the horizons."""
+    return np.array(horizons) - 1, np.arange(len(horizons)), np.sqrt(horizons)[:, None]
 
 
 def sum_by_regime(scored: ScoredForecasts, regimes: int) -> Floats:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from operator import mul
+
 import numpy as np
 
 from engine.domain.record import Floats
@@ -51,7 +53,7 @@ def _descend(gram: list[list[float]], moment: list[float], penalty_factor: float
         before = weights.copy()
         for model in active:
             row = gram[model]
-            others = sum(product * weight for product, weight in zip(row, weights, strict=True)) - row[model] * weights[model]
+            others = sum(map(mul, row, weights)) - row[model] * weights[model]
             weights[model] = max(0.0, (moment[model] - others) / (row[model] * penalty_factor))
         if weights == before:
             break

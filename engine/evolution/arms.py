@@ -101,8 +101,9 @@ def score_arms(
     share = 1.0 / np.maximum(count, 1)
     gain = np.where(known, (arm - serving) * (2.0 * target - serving - arm), 0.0).sum(axis=2) * share
     power = np.where(known, target * target, 0.0).sum(axis=2) * share
-    differs = known & (np.sign(arm) != np.sign(serving)) & (arm != 0.0)
-    moved = (np.sign(arm) * target * scored.scale * 1e4 * differs).sum(axis=2)
+    side = np.sign(arm)
+    differs = known & (side != np.sign(serving)) & (arm != 0.0)
+    moved = (side * target * scored.scale * 1e4 * differs).sum(axis=2)
     return (
         np.where(count > 0, gain, np.nan),
         power,
@@ -173,20 +174,20 @@ def forecast_arms(
     reliability = np.where(np.isfinite(predictions.mean), predictions.reliability, predictions.reliability.max(axis=0))
     serving = np.where(np.isfinite(learned.pending.mean[0, -1]), forecast.mean, np.nan)
     stacked = (weighted * learned.weights[:, :, None]).sum(axis=0)
-    new, votes = [], []
+    new, votes, missing = [], [], np.full_like(serving, np.nan)
     for place, arm in enumerate(arms):
         if arm.kind == BLEND:
             new.append(serving + blend_forecasts[arm.blend] - blend_forecasts[learned.evolution.blend])
             continue
-        own = [shadow_forecasts.get(digest, np.full_like(serving, np.nan)) for digest in arm.digests]
+        own = [shadow_forecasts.get(digest, missing) for digest in arm.digests]
         weights = sums.weights[place] if learns(arm) else forecast.weights
         before = stacked if learns(arm) else (weighted * weights[:, :, None]).sum(axis=0)
         replaced = weighted.copy()
-        replaced[list(arm.places)] = np.stack(own) * reliability[list(arm.places)]
+        replaced[list(arm.places)] = np.array(own) * reliability[list(arm.places)]
         new.append(serving + (replaced * weights[:, :, None]).sum(axis=0) - before)
         votes += own if learns(arm) else []
-    pending = np.concatenate((np.stack(new)[None], sums.pending[:-1])) if new else sums.pending
-    pending_votes = np.concatenate((np.stack(votes)[None], sums.pending_votes[:-1])) if votes else sums.pending_votes
+    pending = np.concatenate((np.array([new]), sums.pending[:-1])) if new else sums.pending
+    pending_votes = np.concatenate((np.array([votes]), sums.pending_votes[:-1])) if votes else sums.pending_votes
     return replace(sums, pending=pending, pending_votes=pending_votes)
 
 

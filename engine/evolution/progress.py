@@ -35,7 +35,7 @@ class Progress(Record):
 
     def evolve(self, **changes: object) -> Progress:
         """The progress with other fields of the evolution state."""
-        return replace(self, state=replace(self.state, evolution=replace(self.evolution, **changes)))  # type: ignore[arg-type]
+        return Progress(replace(self.state, evolution=replace(self.evolution, **changes)), self.instructions, self.rows)  # type: ignore[arg-type]
 
     def instruct(self, kind: str, subject: str, detail: str) -> Progress:
         """The progress with one more instruction."""

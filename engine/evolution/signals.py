@@ -10,7 +10,18 @@ from numpy.typing import NDArray
 
 from engine import units
 from engine.domain.decision import Forecast, MarketState, Predictions
-from engine.domain.evolution import ColumnDrift, DeclineFigures, DriftReport, DriftRow, Finding, FindingRow
+from engine.domain.evolution import (
+    ColumnDrift,
+    DeclineFigures,
+    DeclineState,
+    DriftReport,
+    DriftRow,
+    EvolutionState,
+    ExpectedLossState,
+    Finding,
+    FindingRow,
+    FindingsState,
+)
 from engine.domain.market import Inputs
 from engine.domain.record import Floats
 from engine.evidence import decline, expected_loss, findings
@@ -22,10 +33,10 @@ SHOWN = 3  # columns in a sentence
 
 
 def update_signals(
-    progress: Progress, scored: ScoredForecasts, predictions: Predictions, forecast: Forecast, market_state: MarketState, inputs: Inputs
-) -> Progress:
-    """The progress with the ensemble's forecasts that come due counted by every detector, and this tick's conditions stored for later."""
-    horizons, evolution = inputs.config.horizons, progress.evolution
+    evolution: EvolutionState, scored: ScoredForecasts, predictions: Predictions, forecast: Forecast, market_state: MarketState, inputs: Inputs
+) -> tuple[DeclineState, ExpectedLossState, FindingsState]:
+    """The detectors with the ensemble's forecasts that come due counted, and this tick's conditions stored for later."""
+    horizons = inputs.config.horizons
     mean, target, known = scored.mean[-1], scored.target, scored.known[-1]
     share = 1.0 / np.maximum(known.sum(axis=1), 1)
     gain = np.where(known, mean * (2.0 * target - mean), 0.0).sum(axis=1) * share
@@ -34,12 +45,12 @@ def update_signals(
     sigma = market_state.sigma
     with np.errstate(invalid="ignore", divide="ignore"):
         volatility = market_state.range_volatility / np.where(sigma > 0, sigma, np.nan)
-    return progress.evolve(
-        decline=decline.update_decline(evolution.decline, gain, power, is_scored, inputs.tick, horizons),
-        expected_loss=expected_loss.update_expected_loss(
+    return (
+        decline.update_decline(evolution.decline, gain, power, is_scored, inputs.tick, horizons),
+        expected_loss.update_expected_loss(
             evolution.expected_loss, _conditions(predictions, forecast, market_state, volatility), gain, power, is_scored, inputs.tick, horizons
         ),
-        findings=findings.update_findings(
+        findings.update_findings(
             evolution.findings,
             mean,
             target,
@@ -117,16 +128,21 @@ def finding_rows(found: tuple[Finding, ...]) -> tuple[FindingRow, ...]:
 def _conditions(predictions: Predictions, forecast: Forecast, market_state: MarketState, volatility: Floats) -> Floats:
     """(C,) the conditions of the market on which the loss of this tick's forecasts may depend; NaN where one is not known."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        level = float(np.log(np.where(volatility > 0, volatility, np.nan)).mean())
+        level = _mean(np.log(np.where(volatility > 0, volatility, np.nan)))
     return np.array(
         [
-            float(predictions.out_of_distribution.mean()),
-            float(predictions.dispersion.mean()),
-            float((forecast.mean * forecast.mean).mean()),
+            _mean(predictions.out_of_distribution),
+            _mean(predictions.dispersion),
+            _mean(forecast.mean * forecast.mean),
             market_state.stress,
             level,
         ]
     )
+
+
+def _mean(values: Floats) -> float:
+    """The mean of all values, as ndarray.mean computes it."""
+    return float(np.add.reduce(values, axis=None)) / values.size
 
 
 def _describe_place(row: ColumnDrift) -> str:

@@ -20,7 +20,7 @@ PAUSES: Mapping[str, int] = {  # ticks before a trigger may start another search
 }  # fmt: skip
 MAX_DOUBLINGS = 6  # of a pause, one for each search in a row without success
 SHARED = 0.5  # weight of what other triggers achieved with a strategy
-USUAL_CURES: Mapping[str, tuple[str, ...]] = {  # strategies that are tried first; each counts as two successes
+USUAL_CURES: Mapping[str, tuple[str, ...]] = {  # strategies that are tried first; the first counts as six successes, the next as two
     "performance decline": ("shorter window", "structure search"), "target drift": ("shorter window", "structure search"),
     "input drift": ("shorter window", "column selection"), "regime change": ("shorter window", "tuning"), "new data": ("longer window",),
     "finding": ("structure search", "column selection"), "expected loss": ("shorter window",),
@@ -58,7 +58,8 @@ def choose_strategy(triggers: TriggerSums, trigger: str, number: int, excluded: 
     promoted, tried = (
         part[place, columns] + SHARED * (part[:, columns].sum(axis=0) - part[place, columns]) for part in (triggers.promoted, triggers.tried)
     )
-    usual = np.array([2.0 * (strategy in USUAL_CURES.get(trigger, ())) for strategy in open_to])
+    cures = USUAL_CURES.get(trigger, ())
+    usual = np.array([(2.0 + 4.0 * (strategy == cures[0])) * (strategy in cures) if cures else 0.0 for strategy in open_to])
     draws = np.random.default_rng([SEED, number]).beta(1.0 + usual + promoted, FAILURES + np.maximum(tried - promoted, 0.0))
     return open_to[int(np.argmax(draws))]
 

@@ -12,12 +12,13 @@ from engine.domain.decision import MarketState
 from engine.domain.market import Inputs
 from engine.domain.model import Catalog
 from engine.evidence import decline, drift, expected_loss, findings
-from engine.evolution import signals, strategy_choice
+from engine.evolution import signals, strategy_choice, verdicts
 from engine.evolution.events import search_to_json
 from engine.evolution.progress import ALL, REFRESH, Progress, begin_search, racing_arms
 
 CHANGE_SHARE = 0.5  # mean probability over the symbols that the regime has changed with this bar
 SEARCH_AFTER = 288  # ticks of service before the first search
+URGENT = frozenset({"performance decline", "target drift", "expected loss", "by hand"})  # triggers for which one challenger is held free
 WINDOWS = ("longer window", "shorter window")  # strategies that concern every model at once
 
 
@@ -30,12 +31,11 @@ def pull_triggers(progress: Progress, market_state: MarketState, inputs: Inputs,
     for trigger, detail in _fired(progress, market_state, inputs):
         evolution = progress.evolution
         under_way = [search for search in evolution.searches if search.place != ALL or search.strategy != REFRESH]
-        if len(racing_arms(evolution)) + len(under_way) >= config.max_challengers:
-            break
-        if not strategy_choice.may_start(evolution.triggers, trigger, inputs.tick):
+        room = config.max_challengers - (trigger not in URGENT) - len(racing_arms(evolution)) - len(under_way)
+        if room <= 0 or not strategy_choice.may_start(evolution.triggers, trigger, inputs.tick):
             continue
         busy = {search.strategy for search in under_way}
-        if all(served is None or not served.recipe.window_bars for served in catalog.serving):
+        if all(served is None or not (served.recipe.window_bars or served.recipe.since) for served in catalog.serving):
             busy.add("longer window")  # every model is trained on all bars that there are
         strategy = strategy_choice.choose_strategy(evolution.triggers, trigger, evolution.begun + 1, busy)
         place = None if strategy is None else choose_place(progress, strategy, catalog)
@@ -43,6 +43,8 @@ def pull_triggers(progress: Progress, market_state: MarketState, inputs: Inputs,
             continue
         progress = begin_search(progress, place, strategy, trigger, detail, inputs.tick)
         progress = progress.instruct("search", place, search_to_json(progress.evolution.searches[-1]))
+        if trigger == "performance decline":
+            progress = verdicts.restart_blends(progress, inputs, catalog)
     return progress
 
 
@@ -54,10 +56,10 @@ def choose_place(progress: Progress, strategy: str, catalog: Catalog) -> str | N
     evolution = progress.evolution
     busy = {place for index in racing_arms(evolution) for place in evolution.arms[index].places}
     busy |= {catalog.names.index(search.place) for search in evolution.searches if search.place in catalog.names}
-    if strategy in WINDOWS:
-        return None if busy else ALL
+    if strategy in WINDOWS:  # its promotion ends contests about single places, whose recipes are of before the change
+        return ALL
     free = [place for place, served in enumerate(catalog.serving) if served is not None and place not in busy]
-    if not free or any(search.strategy in WINDOWS for search in evolution.searches):
+    if not free:
         return None
     use = (progress.state.weights * progress.state.moment.T).sum(axis=1)[free]
     return catalog.names[free[int(np.argmin(use) if strategy == "structure search" else np.argmax(use))]]
@@ -85,9 +87,9 @@ def _refresh_trigger(progress: Progress, inputs: Inputs) -> str | None:
 
 
 def _fired(progress: Progress, market_state: MarketState, inputs: Inputs) -> Iterator[tuple[str, str]]:
-    """The triggers that fire at this tick, with their figures, the most urgent first."""
+    """The triggers that fire at this tick, with their figures, the most urgent first; those whose figures cost time only outside their pause."""
     evolution, horizons = progress.evolution, inputs.config.horizons
-    if decline.has_declined(evolution.decline):
+    if decline.has_declined(evolution.decline) and strategy_choice.may_start(evolution.triggers, "performance decline", inputs.tick):
         yield "performance decline", signals.describe_decline(decline.decline_figures(evolution.decline, horizons))
     yield from _drifted(inputs)
     harmed = expected_loss.expects_harm(evolution.expected_loss, horizons)
@@ -97,8 +99,9 @@ def _fired(progress: Progress, market_state: MarketState, inputs: Inputs) -> Ite
     changed = float(market_state.regime_change.mean())
     if changed > CHANGE_SHARE:
         yield "regime change", f"probability {units.format_percent(changed, 0)}, a mean over the symbols"
-    for finding in findings.standing_findings(evolution.findings, inputs.symbols, horizons)[:1]:
-        yield "finding", finding.text
+    if strategy_choice.may_start(evolution.triggers, "finding", inputs.tick):
+        for finding in findings.standing_findings(evolution.findings, inputs.symbols, horizons)[:1]:
+            yield "finding", finding.text
     yield from _scheduled(progress, inputs)
 
 

@@ -30,8 +30,9 @@ def take_verdicts(progress: Progress, inputs: Inputs, catalog: Catalog) -> Progr
     for arm, result in ended:
         if arm.kind != WATCH:
             progress = progress.report(arm_row(progress, find_arm(progress, arm), catalog.names, "retired", result, inputs.tick))
-    progress = _rest_blends(progress, [arm for arm, _ in ended], inputs.tick)
-    progress = end_contests(progress, {(arm.number, arm.kind) for arm, _ in ended})
+    if ended:
+        progress = _rest_blends(progress, [arm for arm, _ in ended], inputs.tick)
+        progress = end_contests(progress, {(arm.number, arm.kind) for arm, _ in ended})
     better = next((arm for arm, result in results if result == BETTER), None)
     return progress if better is None else _accept(progress, find_arm(progress, better), inputs, catalog)
 
@@ -107,6 +108,19 @@ def begin_blends(progress: Progress, names: tuple[str, ...], inputs: Inputs) -> 
 def is_mounting(progress: Progress, place: int) -> bool:
     """Whether evidence in favour of the arm at this place among the arms is mounting."""
     return strongest_evidence(progress.evolution, place, BETTER) >= math.log(MOUNTING)
+
+
+def restart_blends(progress: Progress, inputs: Inputs, catalog: Catalog) -> Progress:
+    """End the contests of the blends without evidence in their favour, so that they begin anew with the next tick.
+
+    A contest judges the mean gain since it began, so what a blend lost before a decline would have to be made good first.
+    """
+    places = [place for place, arm in enumerate(progress.evolution.arms) if arm.kind == BLEND and not is_mounting(progress, place)]
+    for place in places:
+        row = arm_row(progress, place, catalog.names, "retired", RUNNING, inputs.tick)
+        progress = progress.report(replace(row, detail="the contest begins anew after a performance decline"))
+    ended = {(progress.evolution.arms[place].number, BLEND) for place in places}
+    return end_contests(progress.evolve(blend_rests=()), ended)
 
 
 def _accept(progress: Progress, place: int, inputs: Inputs, catalog: Catalog) -> Progress:

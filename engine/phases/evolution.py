@@ -31,9 +31,9 @@ def propose_evolution(
         now = now if is_full else signals.age_signals(now)
         if is_full:
             now = verdicts.begin_blends(now, blends.BLENDS, inputs)
-            now = signals.update_signals(now, scored, predictions, forecast, market_state, inputs)
-        now = _learn_blends(now, scored, inputs, state)
-        now = _race(now, scored, predictions, forecast, market_state, inputs, catalog)
+        now = _score(now, scored, predictions, forecast, market_state, inputs, state, is_full=is_full)
+        now = verdicts.take_verdicts(now, inputs, catalog)
+        now = _forecast(now, predictions, forecast, market_state, catalog)
     now = triggers.pull_triggers(now, market_state, inputs, catalog)
     evolution = now.evolution
     points: tuple[ContestPoint, ...] = ()
@@ -67,33 +67,41 @@ def _describe_signals(evolution: EvolutionState, inputs: Inputs) -> tuple[tuple[
     return found, signals.drift_rows(reports[-1]) if reports else None
 
 
-def _learn_blends(now: Progress, scored: ScoredForecasts, inputs: Inputs, state: State) -> Progress:
-    """Add the forecasts that come due to the sums of all blends."""
-    learned, config = now.state, inputs.config
-    on_record = np.asarray(~succession.find_probation(state.succession, config.horizons), dtype=np.float64)
-    rows = learned.weight_rows.max(axis=1)
-    # the weights before this tick's targets were learned: the gains of the experts are out of sample
-    sums = blends.update_blends(now.evolution.blend_sums, scored, inputs.tick, learned.gram, rows, state.weights, config, on_record=on_record)
-    return now.evolve(blend_sums=sums)
-
-
-def _race(
+def _score(
     now: Progress,
     scored: ScoredForecasts,
     predictions: Predictions,
     forecast: Forecast,
     market_state: MarketState,
     inputs: Inputs,
-    catalog: Catalog,
+    state: State,
+    *,
+    is_full: bool,
 ) -> Progress:
-    """Score the arms' forecasts that come due, learn their weights, follow the verdicts, and make this tick's forecasts."""
-    config, evolution = inputs.config, now.evolution
+    """Count the forecasts that come due in the contests, the weights of arms and blends, and with `is_full` in the detectors."""
+    config, evolution, learned = inputs.config, now.evolution, now.state
+    declined, losses, biases = evolution.decline, evolution.expected_loss, evolution.findings
+    if is_full:
+        declined, losses, biases = signals.update_signals(evolution, scored, predictions, forecast, market_state, inputs)
+    on_record = np.asarray(~succession.find_probation(state.succession, config.horizons), dtype=np.float64)
+    rows = learned.weight_rows.max(axis=1)
     gain, power, known, directions = arms.score_arms(evolution.sums, evolution.directions, scored, config.horizons)
-    contests = contest.update_contests(
-        evolution.contests, gain, power, known, inputs.tick, config.horizons, config.contest_clip, config.contest_margin
+    return now.evolve(
+        decline=declined,
+        expected_loss=losses,
+        findings=biases,
+        # the weights before this tick's targets were learned: the gains of the experts are out of sample
+        blend_sums=blends.update_blends(evolution.blend_sums, scored, inputs.tick, learned.gram, rows, state.weights, config, on_record=on_record),
+        contests=contest.update_contests(
+            evolution.contests, gain, power, known, inputs.tick, config.horizons, config.contest_clip, config.contest_margin
+        ),
+        sums=arms.learn_weights(evolution.sums, evolution.arms, scored, learned, config, reweigh=inputs.tick % REWEIGH_EVERY == 0),
+        directions=directions,
     )
-    sums = arms.learn_weights(evolution.sums, evolution.arms, scored, now.state, config, reweigh=inputs.tick % REWEIGH_EVERY == 0)
-    now = verdicts.take_verdicts(now.evolve(contests=contests, sums=sums, directions=directions), inputs, catalog)
+
+
+def _forecast(now: Progress, predictions: Predictions, forecast: Forecast, market_state: MarketState, catalog: Catalog) -> Progress:
+    """Make this tick's forecasts of the arms."""
     shadows = dict(zip(predictions.shadow_digests, predictions.shadows, strict=True))
     shadows |= {served.digest: predictions.mean[place] for place, served in enumerate(catalog.serving) if served is not None}
     weighted = np.where(np.isfinite(predictions.mean), predictions.mean, 0.0) * predictions.reliability

@@ -143,6 +143,21 @@ class AlertSummary(Record):
 
 
 @dataclass(frozen=True, slots=True)
+class EvolutionSummary(Record):
+    """A change of models that began or was decided on the day."""
+
+    began: int  # tick
+    trigger: str
+    detail: str  # the trigger's figures
+    strategy: str
+    model: str
+    version: str
+    state: str
+    evidence: float | None  # e-value
+    threshold: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class DayRecord(Record):
     """Everything known of the day. Times are ns UTC of the wall clock unless noted."""
 
@@ -177,6 +192,7 @@ class DayRecord(Record):
     engine_starts: int
     models_trained: int  # models
     commands: int
+    evolutions: tuple[EvolutionSummary, ...] = ()  # newest first, at most LISTED
     truncated_at: int | None = None  # time of the first stored tick, where earlier ones of the day were deleted
 
     @property

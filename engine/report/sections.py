@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from engine.domain.intents import phrase_gate
 from engine.report.day import LISTED, AlertSummary, DayRecord, RecoverySummary, SessionPart, TradingCosts
 from engine.report.document import Document, LineChart, Paragraph, Section, Table
+from engine.report.evolutions import list_evolutions
 from engine.report.optimizations import list_optimizations
 from engine.units import NOT_ENOUGH, format_count, format_duration, format_interval, format_number, format_percent, format_time
 
@@ -26,6 +27,7 @@ def build_document(day: DayRecord) -> Document:
         Section("Alerts", tuple(_alerts(day))),
         Section("Optimizations", tuple(list_optimizations(day))),
         Section("Skill", tuple(_skill(day))),
+        Section("Evolution", tuple(list_evolutions(day))),
     )
     return Document(f"Podium, {day.day}", _scope(day), " ".join(_summary(day)), sections)
 

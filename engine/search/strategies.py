@@ -18,7 +18,7 @@ from engine.search.evaluation import BlockSums, Evaluator, Forecast, Gain, Propo
 from engine.search.folds import BlockShares
 
 LONGER = (1.5, 2.0, 3.0)  # multiples of the present window
-SHORTER = (0.5, 0.25, 0.12)
+SHORTER = (0.5, 0.25, 0.12, 0.06, 0.03, 0.015)  # down to what has come since a change of late
 RECENT = (0.25, 0.1)  # of the present window, for other kinds of model
 FEWEST_WINDOW_ROWS = 800  # of a shorter window
 TUNING_TRIALS, STRUCTURE_TRIALS = 20, 8
@@ -172,7 +172,7 @@ def _propose_always(recipe: Recipe) -> Proposal:
 
 def _list_longer(training: TrainingSet, space: SearchSpace) -> list[Recipe]:
     """Longer windows, as far as there are rows."""
-    present, available = _present_window(space), _count_bars(training)
+    present, available = _present_window(training, space), _count_bars(training)
     bars = {_round_window(min(factor * present, available)) for factor in LONGER}
     return [_derive(space, window_bars=each) for each in sorted(bars) if each > present * 1.1]
 
@@ -180,13 +180,14 @@ def _list_longer(training: TrainingSet, space: SearchSpace) -> list[Recipe]:
 def _list_shorter(training: TrainingSet, space: SearchSpace) -> list[Recipe]:
     """Shorter windows, as long as enough rows are left."""
     available = _count_bars(training)
-    present, rows_per_bar = min(_present_window(space), available), len(training.tick) / available
+    present, rows_per_bar = min(_present_window(training, space), available), len(training.tick) / available
     bars = {_round_window(factor * present) for factor in SHORTER}
     return [_derive(space, window_bars=each) for each in sorted(bars, reverse=True) if each * rows_per_bar >= FEWEST_WINDOW_ROWS]
 
 
-def _present_window(space: SearchSpace) -> int:
-    return space.champion.window_bars or space.window_bars
+def _present_window(training: TrainingSet, space: SearchSpace) -> int:
+    champion = space.champion
+    return training.until + 1 - champion.since if champion.since else champion.window_bars or space.window_bars
 
 
 def _count_bars(training: TrainingSet) -> int:
@@ -203,7 +204,7 @@ def _list_kinds(training: TrainingSet, space: SearchSpace) -> list[Recipe]:
     What no kind in service sees has often begun of late, and a full window would dilute it.
     """
     available = _count_bars(training)
-    recent = [_round_window(share * min(_present_window(space), available)) for share in RECENT]
+    recent = [_round_window(share * min(_present_window(training, space), available)) for share in RECENT]
     windows = [space.champion.window_bars, *(bars for bars in recent if bars * len(training.tick) / available >= FEWEST_WINDOW_ROWS)]
     return [_derive(space, model=name, parameters=(), columns=(), window_bars=bars) for name in _other_kinds(space) for bars in windows]
 
@@ -214,7 +215,9 @@ def _other_kinds(space: SearchSpace) -> list[str]:
 
 
 def _derive(space: SearchSpace, **changes: Any) -> Recipe:
-    return replace(space.champion, parent=space.champion.id, **changes)
+    """The champion's recipe with changes; another window replaces its first row."""
+    since = 0 if changes.get("window_bars", space.champion.window_bars) != space.champion.window_bars else space.champion.since
+    return replace(space.champion, parent=space.champion.id, since=since, **changes)
 
 
 def _list_column_rules(space: SearchSpace) -> Iterator[Proposal]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
+from engine import units
 from engine.domain.decision import Instruction
 from engine.domain.evolution import Arm, EvolutionState, Search
 from engine.domain.model import PLUGIN_ERRORS, ServingModel
@@ -51,6 +52,7 @@ class Challengers:
     artifacts: list[Artifact] = field(default_factory=list)  # trained by searches, without their bytes
     is_limited: bool = False  # searches may use no more than the processor time of the settings
     seconds: float = 0.0  # CPU of all searches
+    error: str | None = None  # why the last search failed
     spent: deque[tuple[float, float]] = field(default_factory=deque)  # time by the monotonic clock, and CPU seconds, of the last hour
     _adopted: list[Event] = field(default_factory=list)  # events of what is in shadow already, where the store refused what followed
 
@@ -125,14 +127,15 @@ class Challengers:
             return (build_event("search_failed", place, number=number, reason="nothing is trained in this run"),)
         share = self.cpu_share(now)
         if self.is_limited and share > self.settings.search_cpu_share > 0.0:
-            reason = f"searches have used {share:.0%} of a core over the last hour, more than search_cpu_share = {self.settings.search_cpu_share:g}"
+            used, limit = (units.format_percent(part, 0) for part in (share, self.settings.search_cpu_share))
+            reason = f"searches have used {used} of a core over the last hour, more than search_cpu_share allows: {limit}"
             return (build_event("search_failed", place, number=number, reason=reason),)
         try:
             request = self._request(number, place, strategy, until, serving)
             training_set = rows.training_set(until, self.config.horizons, self.settings.train_rows)
             self.searches.append(search.submit_search(self.pool, training_set, request, self.settings.home))
         except PLUGIN_ERRORS as error:
-            return (build_event("search_failed", place, number=number, reason=f"{type(error).__name__}: {' '.join(str(error).split())}"),)
+            return (self._fail(number, place, f"{type(error).__name__}: {' '.join(str(error).split())}"),)
         return ()
 
     def _request(self, number: int, place: str, strategy: str, until: int, serving: Sequence[ServingModel | None]) -> SearchRequest:
@@ -158,7 +161,8 @@ class Challengers:
         result = job.wait_for_result()
         if isinstance(result, str):
             self.searches.remove(job)
-            return [build_event("search_failed", ALL, number=job.number, reason=result)]
+            return [self._fail(job.number, ALL, result)]
+        self.error = None
         if not result.artifacts:
             events = [build_event("search_empty", result.place, number=job.number, reason=result.report.reason)]
         else:
@@ -181,7 +185,7 @@ class Challengers:
         try:
             versions = [training.load_model(artifact) for artifact in artifacts]
         except ValueError as error:
-            return [build_event("search_failed", artifacts[0].model, number=number, reason=str(error))]
+            return [self._fail(number, artifacts[0].model, str(error))]
         for artifact in artifacts:
             save(artifact)
         self.remember(versions)
@@ -196,6 +200,11 @@ class Challengers:
                 recipes=[version.recipe.id for version in versions],
             )
         ]
+
+    def _fail(self, number: int, place: str, reason: str) -> Event:
+        """The event of a search that failed, which the component status reports until the next one ends well."""
+        self.error = f"the search of evolution {number} failed: {reason}"
+        return build_event("search_failed", place, number=number, reason=reason)
 
     def _recipes(self, arm: Arm) -> list[tuple[str, Recipe]] | None:
         """The recipes of an arm's versions with their places; None where a version cannot be read."""

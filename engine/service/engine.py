@@ -32,6 +32,7 @@ from engine.plugins import discover_plugins
 from engine.run import FallbackFailed, PhaseRunner, axis_lengths
 from engine.service import clock_skew, feeds, model_registry, session_controls, training
 from engine.service.challengers import Challengers
+from engine.service.drift_check import DriftCheck
 from engine.service.version_controls import VersionControls, VersionMemory
 from engine.service.windows import MarketWindow, TrainingRows
 from engine.settings import Settings, build_trading_config
@@ -94,6 +95,7 @@ class Engine(VersionControls):
         self.challengers = Challengers(
             settings, self.config, self._model_names, training_pool, training.count_training_bars(settings, feed), is_limited=not waits_for_training
         )
+        self.drift_check = DriftCheck(training_pool, settings.home, feed.info.interval)
         self._postponed: list[Instruction] = []
         self.training_jobs: list[training.TrainingJob] = []
         self.trained_artifacts: list[Artifact] = []
@@ -131,6 +133,7 @@ class Engine(VersionControls):
             return None
         self._adopt()  # before the bar is taken: where the store does not take the models, the next step begins again with this bar
         self._events += self.challengers.adopt(self.tick, self.state.evolution, self._save_artifact, self.clock.tick(), waits=self._waits_for_models)
+        self._events += self.drift_check.adopt(self.tick, waits=self._waits_for_models)
         self._slices = slices
         return self._decide(bar)
 
@@ -264,11 +267,11 @@ class Engine(VersionControls):
         ms = (self.clock.tick() - begun) * 1e3
         tick = self._record(bar, inputs, outcome, run, fills, ms)
         left = events.unfollowed_events(inputs.events) if Phase.EVOLUTION in outcome.degraded else []
-        self.account, self._orders, self.state, self._events = account, outcome.orders, outcome.state, left
-        self.tick += 1
+        self.account, self._orders, self.state, self._events, self.tick = account, outcome.orders, outcome.state, left, self.tick + 1
         self._unsaved = tick  # decided: whatever fails from here on, the next step stores it
         self.rows.append(tick.training_row)
         self.newest_features, self.registry.newest_features = outcome.features.values, outcome.features.values[outcome.features.usable]
+        self._events += self.drift_check.begin(inputs.tick, self.config, self.rows, self.catalog.serving)
         if Phase.VALIDATION in outcome.degraded:
             self.replace_failing_models()
         self._carry_out(outcome.instructions, inputs.tick, ms)

@@ -19,7 +19,7 @@ from engine.domain.trading_config import TradingConfig
 from engine.evolution.events import unfollowed_events
 from engine.plugins import discover_plugins
 from engine.replay import RollForward, roll_forward
-from engine.service import fingerprint, session_controls, training
+from engine.service import drift_check, fingerprint, session_controls, training
 from engine.service.engine import Engine
 from engine.service.logging import LOG
 from engine.service.model_registry import ModelReplacement
@@ -108,6 +108,7 @@ def _resume(engine: Engine, writer: Writer, history: TickHistory, session: int, 
     engine.registry.remember(_of_record(rolled.state, rolled.serving, history, session))
     memory = _remember_versions(history, last, outcome.instructions, report)
     engine.restore(rolled.state, stored.account, () if damaged else outcome.orders, stored.config, rolled.serving, memory)
+    _repeat_drift_check(engine, history, session, last)
     if Phase.EVOLUTION.value in stored.degraded:
         engine.repeat_events(unfollowed_events(stored.events))
     if damaged:
@@ -201,6 +202,15 @@ def _read_version(history: TickHistory, digest: str, tick: int, report: Report) 
     except (ValueError, NotStored) as error:
         report(" ".join(str(error).split()), "it is in shadow no longer, and the present version serves on")
         return None
+
+
+def _repeat_drift_check(engine: Engine, history: TickHistory, session: int, last: int) -> None:
+    """Submit the check for drift again whose report the next ticks adopt, with the versions that served at its tick."""
+    due, held = drift_check.find_lost_check(last, engine.config), history.tick_range(session)
+    if due is None or held is None or due < held[0]:
+        return
+    served = [_read_version(history, digest, due) for digest in history.tick(due).serving if digest is not None]
+    engine.drift_check.repeat(due, engine.config, engine.rows, max((version.trained_to for version in served if version is not None), default=-1))
 
 
 def _earlier(history: TickHistory, session: int, model: str, digest: str, tick: int) -> ServingModel | None:

@@ -110,10 +110,22 @@ def run_search(request: SearchRequest, training: TrainingSet, kinds: tuple[Model
                 raise
             raise LibraryError(line) from error
         if recipe is not None:
-            others = tuple((place, replace(other, window_bars=recipe.window_bars, parent=other.id)) for place, other in request.together)
+            recipe = anchor_window(recipe, champion, training.until)
+            bars, since = recipe.window_bars, recipe.since
+            others = tuple((place, replace(other, parent=other.id, window_bars=bars, since=since)) for place, other in request.together)
             artifacts = tuple(_fit(request, place, placed, training) for place, placed in ((request.place, recipe), *others))
     seconds = time.process_time() - begun
     return SearchResult(request.place, request.strategy, recipe, artifacts, replace(report, seconds=seconds, fits=report.fits + len(artifacts)))
+
+
+def anchor_window(recipe: Recipe, champion: Recipe, until: int) -> Recipe:
+    """The recipe with the first row of its window in place of its length, where it has another window than the champion.
+
+    A window that a search has chosen begins after a change of the market, so it grows from there as time goes on.
+    """
+    if not recipe.window_bars or recipe.window_bars == champion.window_bars:
+        return recipe
+    return replace(recipe, window_bars=0, since=max(1, until + 1 - recipe.window_bars))
 
 
 def _fit(request: SearchRequest, place: str, recipe: Recipe, training: TrainingSet) -> Artifact:

@@ -163,7 +163,8 @@ class EngineService:
         self.failures.on_success("engine", "ticks")
         if not tick.is_warmup:
             self.components.mark_started("engine")
-        error = self._engine.training_error or self.workers.last_error
+        engine = self._engine
+        error = engine.training_error or engine.challengers.error or engine.drift_check.error or self.workers.last_error
         self.components.set_state("trainer", "degraded" if error else "ok", error)
         if self._ticks is not None and self.ticks_decided >= self._ticks:
             self.ended.set()

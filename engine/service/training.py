@@ -162,8 +162,8 @@ def find_columns(recipe: Recipe, columns: tuple[str, ...]) -> Ints | None:
 
 
 def select_rows(recipe: Recipe, training: TrainingSet, places: Ints | None = None) -> TrainingSet:
-    """The rows of the recipe's last bars, as many as there are, with the columns at these places (None: all)."""
-    first = training.until + 1 - recipe.window_bars if recipe.window_bars else 0
+    """The rows of the recipe's window, as many as there are, with the columns at these places (None: all)."""
+    first = max(recipe.since, training.until + 1 - recipe.window_bars if recipe.window_bars else 0)
     start = int(np.searchsorted(training.tick, first))  # ticks ascend
     if start == 0 and places is None:
         return training

@@ -152,6 +152,20 @@ class TrainingRows:
         A target that needs a bar later than `until` is NaN: purged. Rows before a symbol has a volatility are omitted.
         """
         order = self._order(until)
+        return self._build_set(order, horizons, until, most)
+
+    def first_tick(self, until: int, spare: int) -> int | None:
+        """The oldest tick that is still among the rows `spare` ticks after `until`; None without any row."""
+        order = self._order(until)
+        return max(int(self._tick[order[0]]), until + spare + 1 - self._capacity) if len(order) else None
+
+    def sample(self, first: int, until: int, horizons: tuple[int, ...], most: int) -> TrainingSet:
+        """The same from tick `first` on; the same rows even where older ones have made room for newer."""
+        order = self._order(until)
+        order = order[self._tick[order] >= first]
+        return self._build_set(order, horizons, until, most)
+
+    def _build_set(self, order: Ints, horizons: tuple[int, ...], until: int, most: int) -> TrainingSet:
         ticks, price, sigma = self._tick[order], self._price[order], self._sigma[order]
         targets = np.stack([_target(ticks, price, sigma, horizon) for horizon in horizons], axis=-1)
         step = max(1, -(-price.size // most)) if most else 1

@@ -61,6 +61,7 @@ def collect_figures(metrics: MetricsSnapshot) -> Iterator[Metric]:
     yield from _decisions(metrics)
     yield from _money(metrics)
     yield from _skill(metrics)
+    yield from _evolution(metrics)
     yield from _optimizer(metrics)
     yield from _parts(metrics)
     yield from _readings(metrics)
@@ -207,6 +208,25 @@ def _skill(metrics: MetricsSnapshot) -> Iterator[Metric]:
         ("gate",),
         [((gate,), None if mean is None else mean / 1e4) for gate, mean in metrics.declined],
     )
+
+
+def _evolution(metrics: MetricsSnapshot) -> Iterator[Metric]:
+    yield _gauges("podium_evolutions", "Changes of models in this session, by the state that each has reached.", ("state",),
+                  [((state,), float(n)) for state, n in metrics.evolutions])  # fmt: skip
+    yield build_gauge(
+        "podium_evolution_contests", "Challengers whose contest with the serving ensemble goes on; absent where nothing has evolved in this session.",
+        float(len(metrics.contests)) if metrics.evolutions else None,
+    )  # fmt: skip
+    labels = ("number", "model", "strategy")
+    for name, about, place in (
+        ("podium_evolution_e_value", "Evidence that a challenger is better than the serving ensemble; promoted at the threshold.", 3),
+        ("podium_evolution_e_value_threshold", "Threshold of podium_evolution_e_value.", 4),
+    ):
+        yield _gauges(name, about, labels, [((str(row[0]), row[1], row[2]), _number(row[place])) for row in metrics.contests])
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) else None
 
 
 def _optimizer(metrics: MetricsSnapshot) -> Iterator[Metric]:

@@ -78,6 +78,8 @@ def describe_recipe(recipe: Recipe, parent: Recipe | None, columns: int) -> str:
             old = f" instead of {units.format_setting(before[name])}" if name in before else ""
             parts.append(f"{_readable(name)} {units.format_setting(value)}{old}")
     parts += [f"{_readable(name)} as by default" for name in before if name not in dict(recipe.parameters)]
+    if recipe.since != base.since:
+        parts.append(f"trained on data since tick {recipe.since:,}" if recipe.since else "training data from any tick")
     if recipe.window_bars != base.window_bars:
         parts.append(f"trained on {recipe.window_bars:,} bars" if recipe.window_bars else "training window as set")
     if recipe.columns != base.columns:
@@ -166,7 +168,9 @@ def _describe_last(evolutions: pd.DataFrame) -> str:
     row = decided.sort_values("decided_at").iloc[-1]
     name = name_versions(row["version"]) if row["version"] else f"{row['strategy']} of {row['model']}"
     verdict = _VERDICTS.get(str(row["state"]), str(row["state"]))
-    if row["state"] in {"promoted", "retired"}:
+    if row["state"] == "retired" and not row["version"]:
+        verdict = "ended: it gave no recipe worth a contest"
+    elif row["state"] in {"promoted", "retired"}:
         verdict += _REASONS.get(str(row["verdict"]), "")
     return f"The last, {name}, was {verdict} ({units.format_time(int(row['decided_at']), '%Y-%m-%d %H:%M')} UTC)."
 

@@ -20,6 +20,7 @@ WRONG = {
     "data stale": {"fresh_symbols": 0},
     "incident open": {"incidents": ("halt BTC",)},
     "training overdue": {"ticks_since_training": 1_001},
+    "change reverted": {"reverted": ("ridge-300 was worse than the versions before",)},
     "store over its limit": {"store_bytes": 2 * 10**9 + 1},
     "store file lost": {"store_moved": "the file of the store /x/podium.db was deleted; what it held was put back"},
     "disk nearly full": {"disk_used": 0.91},

@@ -72,7 +72,7 @@ def learn(rows: Rows, config: TradingConfig = CONFIG) -> Learned:
         added = scoring.sum_moments(scored)
         gram, moment, total = gram * discount + added[0], moment * discount + added[1], total * discount + added[2]
         if tick % 8 == 0:
-            weights = stacking.stacking_weights(gram, moment, total, config.shrinkage_rows)
+            weights = stacking.stacking_weights(gram, moment, np.repeat(total[:, None], models, axis=1), config.shrinkage_rows)
         sums = blends.update_blends(sums, scored, tick, gram, total, weights, config)
     return Learned(gram, moment, total, weights, sums)
 

@@ -165,6 +165,16 @@ def test_what_cannot_be_judged_is_named() -> None:
     assert compare(x[:REFERENCE]).unjudged == ("c.0", "c.1", "c.2")  # without recent rows
 
 
+def test_columns_that_are_constant_for_each_symbol_have_no_variance_and_only_drift_when_they_change() -> None:
+    tick = np.repeat(np.arange(720), 2)
+    x = np.tile((0.0, 1.0), 720)[:, None]
+    earlier, later = tick < 600, tick >= 600
+    for recent, drifted in ((x[later], ()), (x[later] + 1.0, ("family.constant",))):
+        report = drift.measure_drift(x[earlier], recent, x[earlier], x[later], tick[earlier], tick[later], ("family.constant",), (1,))
+        assert drift.drifted_columns(report) == (drifted, ())
+        assert [row.p for row in report.inputs] == [0.0 if drifted else 1.0]
+
+
 @given(st.lists(st.floats(0.0, 1.0), min_size=1, max_size=40))
 def test_q_values_are_those_of_statsmodels(p: list[float]) -> None:
     np.testing.assert_allclose(drift.adjust_p_values(np.array(p)), multipletests(p, method="fdr_bh")[1], atol=1e-12)

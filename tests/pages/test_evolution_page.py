@@ -16,7 +16,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from engine import units
-from engine.domain.recipe import Recipe
+from engine.domain.recipe import Recipe, recipe_to_json
 from engine.store.read import evolution
 from engine.store.read.reader import Reader
 from pages.models import evolution_charts, evolution_tables
@@ -64,6 +64,8 @@ def test_without_a_race_the_last_verdict_is_named(view: evolution.EvolutionView)
     shown = evolution_text.describe_evolution(decided, view.standings, CONFIG)
     at = units.format_time(int(decided["decided_at"].iloc[0]), "%Y-%m-%d %H:%M")
     assert shown == f"No challenger races. The last, {RETIRED.version}, was retired: proved worse ({at} UTC)."
+    fruitless = evolution_text.describe_evolution(decided.assign(version=""), view.standings, CONFIG)
+    assert fruitless == f"No challenger races. The last, structure search of lightgbm, was ended: it gave no recipe worth a contest ({at} UTC)."
     nothing = view.evolutions.iloc[:0]
     assert evolution_text.describe_evolution(nothing, view.standings, CONFIG) == "No challenger races. No contest has been decided yet."
     assert evolution_text.describe_evolution(nothing, view.standings, {"evolution": "off"}).endswith(
@@ -109,6 +111,8 @@ def test_several_races_and_trainings_are_listed(view: evolution.EvolutionView) -
         (DEEPER, RIDGE, "lightgbm, num leaves 31"),
         (Recipe("ridge", columns=("a", "votes.lightgbm_1")), None, "1 of 62 columns and 1 vote of other models"),
         (RIDGE, RIDGE, "default recipe"),
+        (Recipe("ridge", since=4_000), RIDGE, "trained on data since tick 4,000"),
+        (RIDGE, Recipe("ridge", since=4_000), "training data from any tick"),
     ],
 )
 def test_a_recipe_is_described_by_what_differs_from_its_parent(recipe: Recipe, parent: Recipe | None, words: str) -> None:
@@ -164,9 +168,19 @@ def test_recipes_that_are_each_others_parents_are_listed_all_the_same(changed: t
     url, connection = changed
     a, b = Recipe("ridge", (("alpha", 1.0),)), Recipe("ridge", (("alpha", 2.0),))
     for version, recipe, parent in ((CHALLENGER.version, a, b), ("ridge-0", b, a)):
-        stored = json.dumps({"model": "ridge", "parameters": dict(recipe.parameters), "columns": [], "window_bars": 0, "parent": parent.id})
+        stored = recipe_to_json(replace(recipe, parent=parent.id))
         connection.execute("UPDATE artifacts SET recipe = ? WHERE version = ?", (stored, version))
     assert {node.recipe.id for node in evolution.read_lineage(Reader(url))} >= {a.id, b.id}
+
+
+def test_the_cost_of_an_evolution_is_that_of_all_its_versions(changed: tuple[str, sqlite3.Connection]) -> None:
+    url, connection = changed
+    connection.execute("UPDATE evolutions SET version = ? WHERE number = 3", (f"{CHALLENGER.version}, {RETIRED.version}",))
+    connection.execute("UPDATE artifacts SET seconds = 4.0 WHERE version = ?", (RETIRED.version,))
+    seconds = evolution.read_evolutions(Reader(url), limit=9).set_index("number")["seconds"]
+    assert (seconds[1], seconds[2], seconds[3]) == (2.5, 4.0, 6.5)
+    connection.execute("UPDATE evolutions SET version = ? WHERE number = 3", (f"{CHALLENGER.version}, pruned-0",))
+    assert math.isnan(evolution.read_evolutions(Reader(url), limit=9).set_index("number")["seconds"][3]), "no sum of a part"
 
 
 def test_each_contest_shows_its_champion_and_its_figures(view: evolution.EvolutionView) -> None:
@@ -272,3 +286,11 @@ def test_a_decision_shows_what_the_challenger_would_have_forecast(full_store: st
         shown = text(run("03_decision.py", url, tick="40", symbol="ETH"))
     assert f"1: {CHALLENGER.version} for ridge" in shown
     assert "differs" in shown or "the same" in shown
+
+
+def test_a_recipe_that_cannot_be_read_is_said_to_be_damaged(changed: tuple[str, sqlite3.Connection]) -> None:
+    url, connection = changed
+    connection.execute("UPDATE artifacts SET recipe = '{' WHERE version = ?", (CHALLENGER.version,))
+    app = run("05_models.py", url)
+    assert not app.exception
+    assert f"the recipe of {CHALLENGER.version} cannot be read" in text(app)

@@ -297,3 +297,11 @@ def test_counts_of_several_runs_say_which_run_they_are_of() -> None:
     assert first.cells[1:7] == ("1,234", "1,200", "3", "7", "11", units.MISSING)
     assert [line.cells[0].text for line in (first, second)] == ["A BTC", "C BTC"]  # type: ignore[union-attr]
     assert [line.cells for line in tables.list_unread_files(runs)] == [("C x", "why")]
+
+
+def test_a_comparison_shows_the_evolution_of_each_run_and_a_dash_where_an_older_one_has_none() -> None:
+    counted = report() | {"evolution": {"triggers": {"schedule": 4}, "challengers": 3, "promoted": 1, "reverted": 0, "seconds": 8.8}}
+    older = {name: value for name, value in report().items() if name != "evolution"}
+    rows = {line.cells[0]: line.cells[1:] for line in tables.list_comparison([backtest(1, report=counted), backtest(2, report=older)])}
+    names = ("Challengers raced", "Challengers promoted", "Changes reverted", "Searches, processor time")
+    assert [rows[name] for name in names] == [(shown, units.MISSING) for shown in ("3", "1", "0", "8.8 s")]

@@ -127,7 +127,8 @@ def situation(symbols: int = 1, *, sigma: float = 0.002, cost_bps: float = 3.0) 
     shape, all_active = (len(models), len(HORIZONS), symbols), np.ones(len(models), dtype=bool)
     predictions = Predictions(
         models, models, np.full(shape, 0.5), np.ones(shape), np.ones(shape[1:]), zeros, ones * len(models), "reliable", np.full(shape, 0.5),
-        np.zeros(shape[1:]), (), ModelSelection(models, all_active, all_active, np.full(len(models), np.nan), np.zeros(4)), (), np.zeros((0, *shape[1:])),
+        np.zeros(shape[1:]), (), ModelSelection(models, all_active, all_active, np.full(len(models), np.nan), np.zeros(4)), (),
+        np.zeros((0, *shape[1:])),
     )  # fmt: skip
     scale: Floats = np.sqrt(np.array(HORIZONS, dtype=float))[:, None] * sigma * ones
     flat = np.zeros(shape[1:])

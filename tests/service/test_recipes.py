@@ -213,7 +213,7 @@ def test_a_training_follows_the_recipe_of_each_place(tmp_path: Path) -> None:
 
 def test_an_artifact_comes_back_from_the_store_with_its_recipe(tmp_path: Path) -> None:
     url = empty(tmp_path)
-    recipe = Recipe("interactions", (("columns", 3.0), ("products", 4.0)), ("family.c5", "family.c7", "family.c2"), 150, "0123456789ab")
+    recipe = Recipe("interactions", (("columns", 3.0), ("products", 4.0)), ("family.c5", "family.c7", "family.c2"), 150, 7, "0123456789ab")
     sent = [training.fit_model("neural", recipe, rows(), 7, 212), training.fit_model("ridge", Recipe("ridge"), rows(), 7, 212)]
     writer = Writer(url)
     session = begin(writer, Market())

@@ -15,6 +15,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from engine.domain.decision import Phase
+from engine.domain.evolution import EvolutionReport
 from engine.domain.optimization import Effect, Reading
 from engine.store.database import path_from_url
 from engine.store.retention import DAY, RetentionPolicy
@@ -23,6 +24,7 @@ from engine.store.write.optimizer_repository import OptimizerRepository
 from engine.store.write.writer import Writer
 from engine.web.families import name_reading
 from tests.store import made
+from tests.store.made_evolution import row
 from tests.web.asked import Asked, Clock
 
 ROOT = Path(__file__).parent.parent.parent
@@ -109,6 +111,26 @@ def test_the_figures_are_those_of_the_store(filled: str, scrape: bytes) -> None:
     assert value(scrape, "podium_skill_r2", scope="ensemble", model="ensemble", horizon_bars="1") == pytest.approx(0.004)
     assert value(scrape, "podium_commands_queued") == 1
     assert value(scrape, "podium_up") == 0  # no engine holds this store
+
+
+def test_contests_that_run_have_their_evidence_and_changes_are_counted_by_state(tmp_path: Path) -> None:
+    url = made.empty(tmp_path)
+    writer, market = Writer(url), made.Market(made.SYMBOLS)
+    made.begin(writer, market)
+    rows = (row(1, evidence=7.5, threshold=40.0), row(2, "promoted", decided=3), row(3, evidence=None, threshold=None, model="lightgbm"))
+    writer.save(replace(market.tick(), evolution=EvolutionReport(rows)))
+    writer.close()
+    samples = told(Asked(url, Clock(LAST)).get("/metrics").body)
+    found = {
+        (name, dict(labels).get("number") or dict(labels).get("state")): value for (name, labels), value in samples.items() if "evolution" in name
+    }
+    assert found == {
+        ("podium_evolutions", "racing"): 2.0,
+        ("podium_evolutions", "promoted"): 1.0,
+        ("podium_evolution_contests", None): 2.0,
+        ("podium_evolution_e_value", "1"): 7.5,
+        ("podium_evolution_e_value_threshold", "1"): 40.0,
+    }
 
 
 def test_savings_are_the_sums_of_measured_effects_with_their_interval_and_follow_new_trials(tmp_path: Path) -> None:

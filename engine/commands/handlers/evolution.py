@@ -37,7 +37,7 @@ class Revert(TradingArguments, frozen=True, kw_only=True):
         return controls.revert_version(self.model, self.version, reason)
 
 
-class Search(TradingArguments, frozen=True, kw_only=True):
+class RequestSearch(TradingArguments, frozen=True, kw_only=True):
     model: ModelName
     strategy: Annotated[Strategy, limits(help="how a challenger is searched", form="strategy", example="STRATEGY")]
 
@@ -85,5 +85,5 @@ def _command(name: str, summary: str, arguments: type[TradingArguments]) -> Comm
 COMMANDS = (
     _command("promote", "let a challenger serve in its champion's place before its contest is decided (needs a reason)", Promote),
     _command("revert", "let a stored version of a model serve again (needs a reason)", Revert),
-    _command("search", "search for a challenger of a model now, in another process (needs a reason)", Search),
+    _command("search", "search for a challenger of a model now, in another process (needs a reason)", RequestSearch),
 )

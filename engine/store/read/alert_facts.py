@@ -8,7 +8,8 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection
 
-from engine.domain.alerting import AlertInputs
+from engine import units
+from engine.domain.alerting import ALL, AlertInputs
 from engine.evidence.staleness import MIN_FROZEN_BARS
 from engine.explain import describe_fault
 from engine.store import database
@@ -18,6 +19,7 @@ from engine.store.read.reader import fetch_all, fetch_first, fetch_scalar
 from engine.store.write import alerts
 
 HOUR = 3_600 * 10**9  # ns
+MAX_VERSION_LENGTH = 80  # characters of the versions that a message names
 STORE_MOVED_KEY = "store moved"  # key of the fact that the file was deleted or replaced: time (ns UTC) and response
 
 
@@ -34,7 +36,7 @@ class FactsReader:
     def read(self, facts: AlertInputs) -> AlertInputs:
         """The inputs, completed with what the store knows."""
         with translate_errors(str(self._path)), self._engine.begin() as connection:
-            return _store_moved(connection, _drill(connection, _trials(connection, _ticks(connection, facts))))
+            return _store_moved(connection, _drill(connection, _trials(connection, _reverts(connection, _ticks(connection, facts)))))
 
 
 def _ticks(connection: Connection, facts: AlertInputs) -> AlertInputs:
@@ -102,6 +104,20 @@ def _trials(connection: Connection, facts: AlertInputs) -> AlertInputs:
     quarantined = fetch_all(connection, sql)
     harmed_actions = [*(f"{row['action']} harmed" for row in harmed), *(f"{row['action']} is quarantined" for row in quarantined)]
     return replace(facts, harmed=tuple(harmed_actions))
+
+
+def _reverts(connection: Connection, facts: AlertInputs) -> AlertInputs:
+    """Returns by hand have no figures, and deserve no alert."""
+    sql = """SELECT e.model, e.strategy, e.version, e.evidence, e.threshold
+             FROM (SELECT * FROM evolutions ORDER BY id DESC LIMIT 200) e JOIN ticks t ON t.tick = e.decided AND t.session = e.session
+             WHERE e.state = 'reverted' AND e.evidence IS NOT NULL AND t.wall >= :since ORDER BY e.id DESC LIMIT 20"""
+    return replace(facts, reverted=tuple(_describe_revert(**row) for row in fetch_all(connection, sql, since=facts.now - HOUR)))
+
+
+def _describe_revert(model: str, strategy: str, version: str, evidence: float, threshold: float) -> str:
+    changed = version if len(version) <= MAX_VERSION_LENGTH else f"{version[:MAX_VERSION_LENGTH]}..."
+    figures = f"e-value {units.format_number(evidence, 0)} of {units.format_number(threshold, 0)}"
+    return f"{changed} ({strategy} of {'all models' if model == ALL else model}) was worse than the versions before ({figures})"
 
 
 def _drill(connection: Connection, facts: AlertInputs) -> AlertInputs:

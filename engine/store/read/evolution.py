@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,7 @@ from sqlalchemy import Connection
 
 from engine.domain.recipe import Recipe, recipe_from_json
 from engine.store.read import models
-from engine.store.read.reader import Reader, fetch_all, fetch_first, fetch_frame
+from engine.store.read.reader import Reader, StoreUnreadable, fetch_all, fetch_first, fetch_frame
 from engine.store.write.evolution import DRIFT_AT, FINDINGS_AT
 
 OPEN_STATES = ("training", "racing")
@@ -21,9 +22,9 @@ RECENT_TICKS = 16  # within which a contest that runs has a point
 MAX_VERSIONS_OF_MODEL = 64  # newest versions of each model that a lineage is made of
 _EVOLUTIONS = """
     SELECT e.id, e.session, e.number, e.at, e.began, e."trigger" AS trigger, e.detail, e.strategy, e.model, e.version, e.parent, e.state, e.verdict,
-           e.evidence, e.threshold, e.decided_at, e.decided, e.session = (SELECT max(id) FROM sessions) AS is_current,
-           (SELECT a.seconds FROM artifacts a WHERE a.session = e.session AND a.version = e.version) AS seconds
+           e.evidence, e.threshold, e.decided_at, e.decided, e.session = (SELECT max(id) FROM sessions) AS is_current
     FROM evolutions e ORDER BY e.id DESC LIMIT :limit"""
+_TRAINED = "SELECT session, version, seconds FROM artifacts WHERE seconds IS NOT NULL ORDER BY id DESC LIMIT :limit"
 _NEWEST = "SELECT number FROM evolutions WHERE session = (SELECT max(id) FROM sessions) ORDER BY id DESC LIMIT :limit"
 _STANDINGS = f"""
     SELECT p.number, p.horizon, p.tick, p.r2_gain, p.not_better, p.not_worse, p.worse_than_margin, p.better_than_margin, p.threshold, p.blocks,
@@ -99,8 +100,13 @@ def read_evolution_view(reader: Reader, *, limit: int) -> EvolutionView:
 
 
 def read_evolutions(reader: Reader, *, limit: int) -> pd.DataFrame:
-    """The newest evolutions of all sessions, newest first, with the CPU time of the training of their version in seconds."""
-    return reader.frame(_EVOLUTIONS, {"limit": limit})
+    """The newest evolutions of all sessions, newest first; `seconds` is the CPU time of the training of their versions, NaN where not stored."""
+    with reader.reading() as connection:
+        frame = fetch_frame(connection, _EVOLUTIONS, {"limit": limit})
+        trained = {(row["session"], row["version"]): row["seconds"] for row in fetch_all(connection, _TRAINED, limit=models.MAX_VERSIONS)}
+    keys = [[(session, version) for version in text.split(", ")] for session, text in zip(frame["session"], frame["version"], strict=True)]
+    frame["seconds"] = [math.fsum(trained[key] for key in key_list) if trained.keys() >= set(key_list) else math.nan for key_list in keys]
+    return frame
 
 
 def read_standings(reader: Reader) -> pd.DataFrame:
@@ -178,7 +184,10 @@ def _stamp(connection: Connection, key: str) -> dict[str, Any] | None:
 
 
 def _recipe(version: dict[Any, Any]) -> Recipe:
-    return recipe_from_json(version["recipe"]) if version["recipe"] else Recipe(version["model"])
+    try:
+        return recipe_from_json(version["recipe"]) if version["recipe"] else Recipe(version["model"])
+    except ValueError as error:
+        raise StoreUnreadable(f"the recipe of {version['version']} cannot be read: {error}", "corrupt") from None
 
 
 def _node(versions: list[dict[Any, Any]], states: dict[str, str]) -> RecipeNode:

@@ -28,6 +28,11 @@ _JUDGEMENTS = "SELECT action, metric, unit, treated, placebos, effect, low, high
 _QUEUED = "SELECT count(*) FROM (SELECT 1 FROM commands WHERE status = 'queued' LIMIT :limit)"
 _ALERTS = "SELECT severity, count(*) AS n FROM (SELECT severity FROM alerts WHERE state = 'open' LIMIT :limit) GROUP BY severity ORDER BY severity"
 
+_EVOLUTIONS = "SELECT state, count(*) AS n FROM evolutions WHERE session = (SELECT max(id) FROM sessions) GROUP BY state ORDER BY state LIMIT :limit"
+_CONTESTS = """
+    SELECT number, model, strategy, evidence, threshold FROM evolutions
+    WHERE session = (SELECT max(id) FROM sessions) AND state = 'racing' ORDER BY number LIMIT :limit"""
+
 
 @dataclass(frozen=True, slots=True)
 class NewestTick:
@@ -90,6 +95,8 @@ class MetricsSnapshot:
     components: tuple[tuple[str, str], ...]  # component, state
     readings: tuple[tuple[int, str, str, float, str], ...]  # at, source, name, value, unit; of the last minute
     store_bytes: int
+    evolutions: tuple[tuple[str, int], ...] = ()  # of the newest session: state, count
+    contests: tuple[tuple[int, str, str, float | None, float | None], ...] = ()  # that run: number, model, strategy, e-value, threshold
 
 
 def read_metrics(reader: Reader, now: int) -> MetricsSnapshot:
@@ -114,6 +121,8 @@ def read_metrics(reader: Reader, now: int) -> MetricsSnapshot:
             components=_tuples(connection, "SELECT component, state FROM components ORDER BY component LIMIT :limit"),
             readings=_tuples(connection, NEWEST_READINGS, since=now - READING_MAX_AGE),
             store_bytes=sum(path.stat().st_size for path in (reader.path, reader.path.with_name(reader.path.name + "-wal")) if path.exists()),
+            evolutions=_tuples(connection, _EVOLUTIONS),
+            contests=_tuples(connection, _CONTESTS),
         )
 
 

@@ -14,6 +14,7 @@ from engine.report.day import (
     ActionCounts,
     AlertSummary,
     DayRecord,
+    EvolutionSummary,
     GateSummary,
     MetricSavings,
     RecoverySummary,
@@ -85,6 +86,7 @@ def _day(connection: Connection, name: str, begin: int, until: int, parts: tuple
         engine_starts=_count(connection, "runs WHERE started_at >= :begin AND started_at < :until", within),
         models_trained=_count(connection, "artifacts WHERE trained_at >= :begin AND trained_at < :until", within),
         commands=_count(connection, "commands WHERE at >= :begin AND at < :until", within),
+        evolutions=_evolutions(connection, ranges),
     )  # fmt: skip
 
 
@@ -262,6 +264,15 @@ def _rule_firings(connection: Connection, within: dict[str, Any]) -> tuple[tuple
     sql = """SELECT rule, count(*) AS n FROM
              (SELECT rule FROM triggers WHERE at >= :begin AND at < :until AND state = 'fired' LIMIT 100000) GROUP BY rule ORDER BY n DESC, rule"""
     return tuple((row["rule"], row["n"]) for row in fetch_all(connection, sql, **within))
+
+
+def _evolutions(connection: Connection, ranges: TickRanges) -> tuple[EvolutionSummary, ...]:
+    """The changes of models that began or were decided within these ticks."""
+    sql = f"""SELECT began, "trigger" AS "trigger", detail, strategy, model, version, state, evidence, threshold FROM
+              (SELECT * FROM evolutions ORDER BY id DESC LIMIT 5000)
+              WHERE (began BETWEEN :first AND :last) OR (decided BETWEEN :first AND :last) ORDER BY id DESC LIMIT {LISTED}"""
+    rows = [EvolutionSummary(**row) for first, last in reversed(ranges) for row in fetch_all(connection, sql, first=first, last=last)]
+    return tuple(dict.fromkeys(rows))[:LISTED]
 
 
 def _alerts(connection: Connection, within: dict[str, Any]) -> tuple[AlertSummary, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +28,7 @@ class Run:
     ticks: list[Tick]
 
 
-def make(folder: Path, workers: Workers, config: TradingConfig, actions: dict[int, tuple[str, ...]], until: int) -> Run:
+def make(folder: Path, workers: Workers, config: TradingConfig, actions: Mapping[int, tuple[str, ...]], until: int) -> Run:
     url = f"sqlite:///{folder / 'podium.db'}"
     database.prepare(url)
     engine, writer, history = stored(url, workers, config)
@@ -75,7 +75,9 @@ def test_a_challenger_that_is_better_is_promoted_and_serves_from_the_next_tick(p
     assert before != after
     arms = ticks[PROMOTED].outcome.state.evolution.arms
     assert [(arm.kind, arm.number, arm.digests) for arm in arms if arm.kind != "blend"] == [("watch", number, before)]
-    assert ticks[PROMOTED + 1].evolution.shadows == before
+    report = ticks[PROMOTED + 1].evolution
+    assert report is not None
+    assert report.shadows == before
     assert ticks[SEARCHED + CONFIG.search_lag_bars].inputs.events[0].kind == "challenger_entered"
 
 
@@ -133,7 +135,7 @@ def test_a_refresh_on_flipped_targets_is_reverted(returned: Run) -> None:
     assert ticks[RETURNED + 1].outcome.state.evolution.arms == ()
 
 
-def go_on(folder: Path, workers: Workers, config: TradingConfig, actions: dict[int, tuple[str, ...]], stops: tuple[int, ...]) -> list[Tick]:
+def go_on(folder: Path, workers: Workers, config: TradingConfig, actions: Mapping[int, tuple[str, ...]], stops: tuple[int, ...]) -> list[Tick]:
     """An engine that is stopped after each of these ticks and resumed on its store."""
     url = f"sqlite:///{folder / 'podium.db'}"
     database.prepare(url)

@@ -33,9 +33,7 @@ _MOST = 1 << 30  # bytes of a record: more than any has, less than a machine's m
 _PLAIN = (NoneType, bool, int, float, str)
 # Marks of 0.4 and those of the same layouts under their names of today (docs/decisions/0033): only names of classes and fields differ.
 _RENAMED = {
-    "State:6536a762": "State:d6db0c57",
     "Account:8df8f20c": "Account:28d881d5",
-    "Knobs:dde3b82c": "TradingConfig:e4e2b556",
     "Slice:64677d99": "MarketSnapshot:036479c4",
     "Row:85e5f7cf": "TrainingRow:3decb1a3",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
 from typing import Any
@@ -85,7 +86,7 @@ def stored(url: str, workers: Workers, config: TradingConfig = CONFIG, bars: int
     return engine, writer, history
 
 
-def act(engine: Engine, actions: dict[int, tuple[str, ...]], until: int) -> list[Tick]:
+def act(engine: Engine, actions: Mapping[int, tuple[str, ...]], until: int) -> list[Tick]:
     """Decides up to a tick, with searches and trainings by hand before some ticks."""
     played: list[Tick] = []
     while engine.tick < until:

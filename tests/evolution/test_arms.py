@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 
-from engine.domain.evolution import Arm
+from engine.domain.evolution import Arm, DirectionSums
 from engine.domain.record import Floats
 from engine.evidence import stacking
 from engine.evolution import arms
@@ -81,7 +81,7 @@ def test_gains_by_hand() -> None:
     pending[0, 0, 0] = [2.0, 2.0, np.nan, -1.0]  # horizon of 1 bar, made a tick ago
     pending[2, 0, 1] = 1.0  # of 3 bars, made three ticks ago
     none = np.zeros((2, 2))
-    gain, power, known, directions = arms.score_arms(replace(sums, pending=pending), arms.DirectionSums(none, none), scored, HORIZONS)
+    gain, power, known, directions = arms.score_arms(replace(sums, pending=pending), DirectionSums(none, none), scored, HORIZONS)
     np.testing.assert_allclose(gain[0], [(3.0 + 3.0 + (4.0 - 16.0)) / 3.0, 0.0])
     assert np.isnan(gain[1]).all()
     np.testing.assert_allclose(power, [[9.0, 9.0], [0.0, 0.0]])

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine.domain.evolution import SEARCHES, STRATEGIES, TRIGGERS, TriggerSums
+from engine.domain.evolution import SEARCHES, STRATEGIES, TRIGGERS, ColumnDrift, DriftReport, TriggerSums
 from engine.domain.trading_config import Event
 from engine.evidence import drift
 from engine.evolution import events, strategy_choice, triggers
@@ -54,8 +54,8 @@ def test_a_change_of_regime_starts_a_search_only_where_evolution_is_full() -> No
 
 
 def test_a_drift_of_the_target_starts_a_search_with_its_figures() -> None:
-    row = drift.ColumnDrift("target.3", 0.31, 1e-6, 1e-5, True, 90.0, 40.0, 5, 0.1)
-    report = drift.DriftReport((0, 300), (301, 600), (), (row,), ())
+    row = ColumnDrift("target.3", 0.31, 1e-6, 1e-5, True, 90.0, 40.0, 5, 0.1)
+    report = DriftReport((0, 300), (301, 600), (), (row,), ())
     found = pull(None, 600, Event("drift", "target", drift.drift_to_json(report)), first_training=600)
     assert kinds(found) == [("search", "target drift")]
     assert found.evolution.searches[0].detail == "target.3 (KS 0.31, q 1e-05)"

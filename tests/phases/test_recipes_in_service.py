@@ -74,8 +74,10 @@ def test_a_shadow_changes_no_prediction_and_its_online_learner_gets_its_own_inpu
     at = moment()
     shadow = version("online", HALFLIFE)
     plain, outcome = decided(at), decided(with_shadows(shadow, version("ridge", Recipe("ridge", window_bars=100))))
-    own = {"online_inputs": (), "shadow_digests": (), "shadows": plain.predictions.shadows}
-    assert replace(outcome.predictions, **own).digest() == replace(plain.predictions, **own).digest()
+    before, after = (
+        replace(result.predictions, online_inputs=(), shadow_digests=(), shadows=plain.predictions.shadows).digest() for result in (plain, outcome)
+    )
+    assert before == after
     assert outcome.decisions.digest() == plain.decisions.digest()
     served, seen = outcome.predictions.online_inputs
     assert served.digest() == plain.predictions.online_inputs[0].digest()
@@ -85,9 +87,9 @@ def test_a_shadow_changes_no_prediction_and_its_online_learner_gets_its_own_inpu
     assert [memory.version for memory in memories] == sorted((served.version, shadow.version))
     memory = recursive_least_squares.find_memory(memories, served.version)
     assert memory is not None
-    before = recursive_least_squares.find_memory(plain.state.online_memories, served.version)
-    assert before is not None
-    assert memory.digest() == before.digest()
+    earlier = recursive_least_squares.find_memory(plain.state.online_memories, served.version)
+    assert earlier is not None
+    assert memory.digest() == earlier.digest()
 
 
 def test_a_shadow_at_the_place_of_another_kind_learns_online() -> None:

@@ -14,6 +14,7 @@ PAGES = (
 LAYERS: tuple[tuple[frozenset[str], ...], ...] = (
     (frozenset({"engine.domain"}),),
     (frozenset(f"engine.{name}" for name in ("settings", "trading_parameters", "schema", "plugins", "libraries", "units", "evidence", "window")),),
+    (frozenset({"engine.evolution"}),),
     (
         *(frozenset({f"engine.{name}"}) for name in ("features", "models", "phases", "optimizer", "run", "search")),
         frozenset({"engine.broker", "engine.matching"}),
@@ -28,7 +29,7 @@ LAYERS: tuple[tuple[frozenset[str], ...], ...] = (
     (frozenset({"pages"}),),
     (frozenset({"app", "engine.__main__", "engine.cli", "engine.web"}),),
 )
-PURE_LAYERS = 4
+PURE_LAYERS = 5
 IMPURE = frozenset({
     "time", "datetime", "random", "os", "pathlib", "sqlite3", "sqlalchemy", "socket", "threading", "subprocess", "logging", "pandas", "streamlit",
     "psutil", "pynvml", "secrets", "tempfile", "shutil", "asyncio", "multiprocessing", "urllib", "http", "requests",

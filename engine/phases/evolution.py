@@ -60,11 +60,11 @@ def propose_nothing(
 
 def _describe_signals(evolution: EvolutionState, inputs: Inputs) -> tuple[tuple[FindingRow, ...] | None, tuple[DriftRow, ...] | None]:
     """The findings where they were looked for at this tick, and the drift where it was tested."""
-    found: tuple[FindingRow, ...] | None = None
+    biases: tuple[FindingRow, ...] | None = None
     if inputs.config.evolution == "full" and inputs.tick % FINDINGS_EVERY == 0:
-        found = signals.finding_rows(findings.list_findings(evolution.findings, inputs.symbols, inputs.config.horizons))
+        biases = signals.finding_rows(findings.list_findings(evolution.findings, inputs.symbols, inputs.config.horizons))
     reports = [drift.drift_from_json(event.detail) for event in inputs.events if event.kind == "drift"]
-    return found, signals.drift_rows(reports[-1]) if reports else None
+    return biases, signals.drift_rows(reports[-1]) if reports else None
 
 
 def _score(

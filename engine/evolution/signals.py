@@ -67,10 +67,10 @@ def update_signals(
 
 def age_signals(progress: Progress) -> Progress:
     """The progress a tick later, at which no forecast was made: those that wait for their target move on."""
-    loss, bias = progress.evolution.expected_loss, progress.evolution.findings
+    loss, biases = progress.evolution.expected_loss, progress.evolution.findings
     return progress.evolve(
         expected_loss=replace(loss, waiting_conditions=_shift(loss.waiting_conditions, np.nan), waiting=_shift(loss.waiting, np.nan)),
-        findings=replace(bias, waiting_code=_shift(bias.waiting_code, -1), waiting_hour=_shift(bias.waiting_hour, 0)),
+        findings=replace(biases, waiting_code=_shift(biases.waiting_code, -1), waiting_hour=_shift(biases.waiting_hour, 0)),
     )
 
 
@@ -106,7 +106,7 @@ def drift_rows(report: DriftReport) -> tuple[DriftRow, ...]:
     )
 
 
-def finding_rows(standing: tuple[Finding, ...]) -> tuple[FindingRow, ...]:
+def finding_rows(discoveries: tuple[Finding, ...]) -> tuple[FindingRow, ...]:
     """The findings for the store; q is the least false-discovery rate at which the e-BH procedure discovers each."""
     return tuple(
         FindingRow(
@@ -121,7 +121,7 @@ def finding_rows(standing: tuple[Finding, ...]) -> tuple[FindingRow, ...]:
             finding.n,
             findings.ALPHA * finding.threshold / finding.e_value,
         )
-        for finding in standing
+        for finding in discoveries
     )
 
 

@@ -24,7 +24,7 @@ from engine.service.windows import TrainingRows
 from engine.settings import Settings
 
 HOUR = 3_600.0  # s
-WINDOW_MODEL = "ridge"  # cheapest to fit: the place on which another training window is chosen for all
+WINDOW_MODEL = "ridge"  # cheapest to fit: on which another training window is chosen for all
 SaveArtifact = Callable[[Artifact], None]  # raises StoreError
 Find = Callable[[str], ServingModel | None]  # a stored version by digest; None where it cannot be read
 
@@ -142,7 +142,7 @@ class Challengers:
         recipes = dict(training.recipes_in_service(self.names, serving))
         together: tuple[tuple[str, Recipe], ...] = ()
         if place == ALL:  # another training window is chosen for one model and serves all
-            place = WINDOW_MODEL if WINDOW_MODEL in recipes else self.names[0]
+            place = _choose_lead(recipes)
             together = tuple((name, recipe) for name, recipe in recipes.items() if name != place)
         return SearchRequest(
             number=number,
@@ -211,3 +211,9 @@ class Challengers:
         versions = [self.shadows.get(digest) for digest in arm.digests]
         recipes = [(version.place, version.recipe) for version in versions if version is not None]
         return recipes if len(recipes) == len(arm.digests) else None
+
+
+def _choose_lead(recipes: dict[str, Recipe]) -> str:
+    """The place on which another training window is chosen for all: where another kind of model has won, for that is what works now; else ridge."""
+    evolved = [place for place, recipe in recipes.items() if recipe.model != place]
+    return (evolved or [place for place in recipes if place == WINDOW_MODEL] or list(recipes))[0]

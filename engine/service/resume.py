@@ -209,7 +209,7 @@ def _repeat_drift_check(engine: Engine, history: TickHistory, session: int, last
     due, held = drift_check.find_lost_check(last, engine.config), history.tick_range(session)
     if due is None or held is None or due < held[0]:
         return
-    served = [_read_version(history, digest, due) for digest in history.tick(due).serving if digest is not None]
+    served = [_read_version(history, digest, due, _log_only) for digest in history.tick(due).serving if digest is not None]
     engine.drift_check.repeat(due, engine.config, engine.rows, max((version.trained_to for version in served if version is not None), default=-1))
 
 

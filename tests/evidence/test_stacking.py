@@ -13,8 +13,8 @@ from engine.evidence import stacking
 
 
 def sums(forecasts: Floats, y: Floats) -> tuple[Floats, Floats, Floats]:
-    """gram (1, M, M), moment (1, M) and rows (1,) of (N, M) forecasts."""
-    return (forecasts.T @ forecasts)[None], (forecasts.T @ y)[None], np.array([float(len(y))])
+    """gram (1, M, M), moment (1, M) and rows (1, M) of (N, M) forecasts."""
+    return (forecasts.T @ forecasts)[None], (forecasts.T @ y)[None], np.full((1, forecasts.shape[1]), float(len(y)))
 
 
 def oracle(forecasts: Floats, y: Floats, prior_rows: float) -> Floats:
@@ -65,7 +65,7 @@ def test_a_model_without_forecasts_has_no_weight() -> None:
 
 
 def test_before_any_evidence_there_are_no_weights() -> None:
-    assert (stacking.stacking_weights(np.zeros((3, 4, 4)), np.zeros((3, 4)), np.zeros(3), 4_000.0) == 0).all()
+    assert (stacking.stacking_weights(np.zeros((3, 4, 4)), np.zeros((3, 4)), np.zeros((3, 4)), 4_000.0) == 0).all()
 
 
 def test_a_single_models_weight_is_the_slope_of_the_target_on_its_forecast() -> None:
@@ -73,7 +73,7 @@ def test_a_single_models_weight_is_the_slope_of_the_target_on_its_forecast() -> 
     gram, moment, rows = sums(np.concatenate((2.0 * f, -f), axis=1), f[:, 0])
     slopes = stacking.single_model_weights(gram, moment, rows, 4_000.0)[:, 0]
     np.testing.assert_allclose(slopes, [0.5 * 50_000 / 54_000, 0.0], rtol=1e-9)
-    assert (stacking.single_model_weights(np.zeros((3, 4, 4)), np.zeros((3, 4)), np.zeros(3), 4_000.0) == 0).all()
+    assert (stacking.single_model_weights(np.zeros((3, 4, 4)), np.zeros((3, 4)), np.zeros((3, 4)), 4_000.0) == 0).all()
 
 
 @pytest.mark.parametrize(("rows", "counted"), [(0.0, 1.0), (0.5, 1.0), (1.0, 1.0), (1.5, 1.5), (50.0, 50.0)])
@@ -81,6 +81,6 @@ def test_a_single_models_weight_by_hand(rows: float, counted: float) -> None:
     """Power 2 and product 1 give a slope of a half, shrunk by 100 prior rows to each that is known, at least one."""
     gram, moment = np.array([[[2.0]]]), np.array([[1.0]])
     shrunk = 0.5 / (1.0 + 100.0 / counted)
-    assert stacking.stacking_weights(gram, moment, np.array([rows]), 100.0)[0, 0] == pytest.approx(shrunk, rel=1e-12)
-    assert stacking.single_model_weights(gram, moment, np.array([rows]), 100.0)[0, 0] == pytest.approx(shrunk, rel=1e-12)
-    assert stacking.single_model_weights(gram, -moment, np.array([rows]), 100.0)[0, 0] == 0.0
+    assert stacking.stacking_weights(gram, moment, np.array([[rows]]), 100.0)[0, 0] == pytest.approx(shrunk, rel=1e-12)
+    assert stacking.single_model_weights(gram, moment, np.array([[rows]]), 100.0)[0, 0] == pytest.approx(shrunk, rel=1e-12)
+    assert stacking.single_model_weights(gram, -moment, np.array([[rows]]), 100.0)[0, 0] == 0.0

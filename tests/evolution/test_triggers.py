@@ -86,11 +86,11 @@ def test_no_search_begins_beyond_the_limit_and_the_last_one_is_for_what_is_urgen
     urgent = Event("drift", "target", drift.drift_to_json(DriftReport((0, 300), (301, 600), (), (row,), ())))
     assert "target drift" in triggers.URGENT
     for most in (1, 2, 3):
-        searches = pull(None, 600, urgent, max_challengers=most, **quick).evolution.searches  # type: ignore[arg-type]
+        searches = pull(None, 600, urgent, max_challengers=most, **quick).evolution.searches
         assert searches[0].trigger == "target drift"
         assert len(searches) <= most
     full = racing(make_arm(7), make_arm(8, places=(1,)))
-    assert pull(full, 600, urgent, **quick).instructions == ()  # type: ignore[arg-type]
+    assert pull(full, 600, urgent, **quick).instructions == ()
 
 
 def test_a_pause_doubles_with_each_search_without_success() -> None:

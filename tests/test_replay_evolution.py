@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from engine.domain.tick import Tick
@@ -75,6 +76,10 @@ def test_a_challenger_that_is_better_is_promoted_and_serves_from_the_next_tick(p
     assert before != after
     arms = ticks[PROMOTED].outcome.state.evolution.arms
     assert [(arm.kind, arm.number, arm.digests) for arm in arms if arm.kind != "blend"] == [("watch", number, before)]
+    place = [arm.kind for arm in arms].index("watch")
+    newest = [ticks[tick].outcome.state.evolution.sums.pending[0, place] for tick in (PROMOTED, PROMOTED + 1)]
+    assert np.isnan(newest[0]).all()  # the version that it competes with does not serve yet
+    assert np.isfinite(newest[1]).any()
     report = ticks[PROMOTED + 1].evolution
     assert report is not None
     assert report.shadows == before

@@ -26,9 +26,9 @@ def propose_evolution(
     """Score the arms of all contests, follow the verdicts, and request the trainings and searches for which a trigger fires."""
     now = events.follow_events(Progress(learned), inputs, catalog)
     is_full = inputs.config.evolution == "full" and any(catalog.serving)
+    now = now if is_full else signals.age_signals(now)
     if now.evolution.arms or is_full:
         scored = scoring.score_forecasts(state.pending, inputs.config.horizons, learned.pending.price[0])
-        now = now if is_full else signals.age_signals(now)
         if is_full:
             now = verdicts.begin_blends(now, blends.BLENDS, inputs)
         now = _score(now, scored, predictions, forecast, market_state, inputs, state, is_full=is_full)

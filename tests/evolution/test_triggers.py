@@ -77,13 +77,20 @@ def test_new_data_and_the_schedule_count_bars_decided_and_not_ticks() -> None:
     assert [search.trigger for search in pull(after, 10_600, first_training=600, retrain_every=10_000).evolution.searches] == ["new data"]
 
 
-def test_no_search_begins_beyond_the_limit() -> None:
+def test_no_search_begins_beyond_the_limit_and_the_last_one_is_for_what_is_urgent() -> None:
+    """The figures of a change of regime and the schedule are not urgent."""
     quick = {"market": CHANGED, "first_training": 100}
-    assert len(pull(**quick).evolution.searches) == 2  # type: ignore[arg-type]
-    assert len(pull(max_challengers=1, **quick).evolution.searches) == 1  # type: ignore[arg-type]
-    assert pull(racing(make_arm(7), make_arm(8, places=(1,))), **quick).instructions == ()  # type: ignore[arg-type]
-    one_races = pull(racing(make_arm(7)), **quick)  # type: ignore[arg-type]
-    assert [search.place for search in one_races.evolution.searches] == ["lightgbm"]
+    for most, begun in ((1, 0), (2, 1), (3, 2)):
+        assert len(pull(max_challengers=most, **quick).evolution.searches) == begun  # type: ignore[arg-type]
+    row = ColumnDrift("target.3", 0.31, 1e-6, 1e-5, True, 90.0, 40.0, 5, 0.1)
+    urgent = Event("drift", "target", drift.drift_to_json(DriftReport((0, 300), (301, 600), (), (row,), ())))
+    assert "target drift" in triggers.URGENT
+    for most in (1, 2, 3):
+        searches = pull(None, 600, urgent, max_challengers=most, **quick).evolution.searches
+        assert searches[0].trigger == "target drift"
+        assert len(searches) <= most
+    full = racing(make_arm(7), make_arm(8, places=(1,)))
+    assert pull(full, 600, urgent, **quick).instructions == ()
 
 
 def test_a_pause_doubles_with_each_search_without_success() -> None:
@@ -131,10 +138,10 @@ def test_places_are_chosen_by_use() -> None:
     assert triggers.choose_place(now, "structure search", catalog()) == "lightgbm"
     assert triggers.choose_place(now, "longer window", catalog()) == "all"
     assert triggers.choose_place(racing(make_arm(7)), "tuning", catalog()) == "lightgbm"
-    assert triggers.choose_place(racing(make_arm(7)), "longer window", catalog()) is None
+    assert triggers.choose_place(racing(make_arm(7), make_arm(8, places=(1,))), "tuning", catalog()) is None
+    assert triggers.choose_place(racing(make_arm(7)), "longer window", catalog()) == "all"
     searched = begin_search(now, "ridge", "tuning", "schedule", "", 600)
     assert triggers.choose_place(searched, "tuning", catalog()) == "lightgbm"
-    assert triggers.choose_place(begin_search(now, "all", "shorter window", "schedule", "", 600), "tuning", catalog()) is None
     assert triggers.choose_place(begin_search(now, "all", "refresh", "schedule", "", 600), "tuning", catalog()) == "ridge"
 
 

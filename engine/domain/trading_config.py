@@ -106,7 +106,7 @@ class TradingConfig(Record):
     retrain_every: int = 288  # ticks between scheduled trainings
     deployment_lag_bars: int = 12  # K: a model trained on data up to bar t serves from bar t + K
     first_training: int = 600  # bars decided before the first training
-    evolution: str = "full"  # off (nothing is trained after the first training), refresh (the same recipes on newer data) or full
+    evolution: str = "refresh"  # off (nothing is trained after the first training), refresh (the same recipes on newer data) or full
     search_lag_bars: int = 96  # a challenger searched on data up to bar t enters its contest at bar t plus this lag
     max_challengers: int = 3  # that race or are searched at once; one is held free for a decline
     contest_alpha: float = 0.05  # error of all contests of a session together

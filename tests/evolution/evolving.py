@@ -25,6 +25,7 @@ from tests.makers import StoppedClock, command, settings, simulated
 FIRST = 200  # bars decided before the first training
 SEARCHED, PROMOTED = 212, 272  # ticks: of a search by hand, and of the promotion that follows where the first training was flipped
 CONFIG = TradingConfig(
+    evolution="full",
     first_training=FIRST, retrain_every=10_000, horizons=(1,), shrinkage_rows=10.0, search_lag_bars=6, contest_alpha=0.5, contest_clip=2.0,
     max_challengers=1,
 )  # fmt: skip

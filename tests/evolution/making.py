@@ -26,7 +26,7 @@ from tests.evolution.evolving import Workers, unstored
 NAMES = ("ridge", "lightgbm")
 HORIZONS = (1, 3)
 SYMBOLS = 4
-CONFIG = TradingConfig(horizons=HORIZONS, shrinkage_rows=20.0, weight_halflife=50.0)
+CONFIG = TradingConfig(evolution="full", horizons=HORIZONS, shrinkage_rows=20.0, weight_halflife=50.0)
 
 
 @cache

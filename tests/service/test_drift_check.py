@@ -31,7 +31,7 @@ from engine.store.read.history import TickHistory
 from engine.store.write.writer import Writer
 from tests.makers import KNOBS, START, Inline, Played, StoppedClock, command, play, settings, simulated
 
-CONFIG = TradingConfig(first_training=600)
+CONFIG = TradingConfig(first_training=600, evolution="full")
 INTERVAL = 300 * 10**9  # ns: 288 bars a day
 DUE = 600 + 2 * DRIFT_EVERY + DRIFT_EVERY // 2 - 1
 COLUMNS = ("calendar.hour", "returns.steady", "returns.moved")
@@ -164,7 +164,7 @@ def test_nothing_is_checked_where_nothing_would_be_searched(tmp_path: Path, evol
 
 def test_an_engine_that_was_killed_between_a_check_and_its_report_decides_the_same_ticks(tmp_path: Path) -> None:
     """A training in between replaces the versions, so that those which serve on resuming are not those of the check."""
-    trading = replace(KNOBS, first_training=120, retrain_every=420, deployment_lag_bars=1, max_challengers=0)
+    trading = replace(KNOBS, first_training=120, retrain_every=420, deployment_lag_bars=1, max_challengers=0, evolution="full")
     due = 120 + 2 * DRIFT_EVERY + DRIFT_EVERY // 2 - 1
     assert is_due(due, trading)
     bars = [replace(bar, at=START + number * INTERVAL) for number, bar in enumerate(simulated(due + DRIFT_LAG + 2, symbols=2).slices(None))]

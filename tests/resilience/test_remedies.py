@@ -124,7 +124,7 @@ def test_a_store_that_does_not_take_the_models_loses_neither_them_nor_the_bar(ta
     holder.close()
     made = scene.play(40)
     assert made[0].inputs.tick == DUE
-    assert [event.kind for event in made[0].inputs.events] == ["model_adopted"]
+    assert [event.kind for event in made[0].inputs.events] == ["model_adopted", "refreshed"]
     assert stored_digests(scene)[:TAUGHT] == stored_digests(scene_at(taught[TAUGHT]))
 
 

@@ -100,7 +100,7 @@ def test_models_tell_what_each_says_and_are_trained_again_for_a_reason(server: S
     visitor.sees("Session skill (R², 3 bars)")
     skill = visitor.chart("Skill of every model")
     mark = visitor.keep(skill)
-    visitor.page.get_by_label("Reason").fill("see what it learns")
+    visitor.page.get_by_placeholder("why now").fill("see what it learns")
     visitor.press("Retrain")
     visitor.sees("see what it learns. Result: training begins with the next tick")
     visitor.await_figures("Weights of the models", 3)

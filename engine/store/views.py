@@ -85,7 +85,8 @@ WITH last AS (SELECT coalesce(max(tick), -1) AS tick, coalesce(max(session), -1)
                  WHERE b.model = a.model AND b.session = a.session AND b.serves_from <= last.tick AND b.digest = coalesce(p.digest, b.digest)
                  ORDER BY b.serves_from DESC, b.id DESC LIMIT 1) THEN 'champion'
              WHEN a.serves_from > last.tick OR EXISTS (SELECT 1 FROM evolutions e
-                 WHERE e.session = a.session AND e.version = a.version AND e.state IN ('training', 'racing')) THEN 'challenger'
+                 WHERE e.session = a.session AND e.state IN ('training', 'racing') AND instr(', ' || e.version || ',', ', ' || a.version || ',') > 0)
+                 THEN 'challenger'
              WHEN a.digest IN (SELECT digest FROM shadows) THEN 'shadow'
              ELSE 'retired' END AS role
          FROM artifacts a, last, now)

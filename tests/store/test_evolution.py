@@ -21,6 +21,7 @@ from engine.domain.evolution import EvolutionReport
 from engine.domain.tick import Tick
 from engine.store import database, maintenance, retention
 from engine.store.read.history import TickHistory
+from engine.store.read.models import read_versions
 from engine.store.read.reader import Reader
 from engine.store.views import list_views
 from engine.store.write import evolution
@@ -201,6 +202,20 @@ def test_the_role_of_a_version_follows_what_serves_and_what_races(writer: Writer
     expected = {"ridge-0": "retired", "ridge-1": "champion", CHALLENGER.version: "retired"}  # reverted, and the contest is over
     assert save(before.data_digest, rows=(row(1, "retired", decided=1),)) == expected
     assert save(None)[CHALLENGER.version] == "champion", "a model that rests has the version that serves next"
+
+
+def test_every_version_of_a_contest_about_several_models_is_a_challenger(writer: Writer, session: Iterator[Tick], reader: Reader) -> None:
+    other = replace(made.artifact("lightgbm", 10), data_digest="c" * 32)
+    champions = {name: replace(made.artifact(name, 3), data_digest=letter * 32) for name, letter in (("ridge", "d"), ("lightgbm", "e"))}
+    for artifact in (CHALLENGER, other, *champions.values()):
+        writer.save_artifact(replace(artifact, serves_from=0), 1, made.WALL)
+    serving = tuple(champions[name].data_digest if name in champions else None for name in made.MODELS)
+    both, shadows = f"{CHALLENGER.version}, {other.version}", (CHALLENGER.data_digest, other.data_digest)
+    writer.save(with_report(replace(next(session), serving=serving), rows=(row(1, version=both),), shadows=shadows))
+    expected = {CHALLENGER.version: "challenger", other.version: "challenger", "ridge-3": "champion", "lightgbm-3": "champion"}
+    assert roles(reader) == expected
+    listed = read_versions(reader, limit=9)
+    assert dict(zip(listed["version"], listed["role"], strict=True)) == expected
 
 
 def test_an_export_has_the_evolutions(writer: Writer, session: Iterator[Tick], reader: Reader) -> None:

@@ -121,7 +121,8 @@ def read_versions(reader: Reader, *, limit: int) -> pd.DataFrame:
     with reader.reading() as connection:
         last = fetch_first(connection, "SELECT tick, serving, shadows, session FROM ticks ORDER BY tick DESC LIMIT 1")
         frame = fetch_frame(connection, sql, {"limit": MAX_VERSIONS})
-        contestants = {(int(row["session"]), str(row["version"])) for row in fetch_all(connection, racing, limit=MAX_VERSIONS)}
+        contests = fetch_all(connection, racing, limit=MAX_VERSIONS)  # a contest about several models names a version of each
+        contestants = {(int(row["session"]), version) for row in contests for version in str(row["version"]).split(", ")}
     frame["role"] = _roles(frame, last, contestants)
     newest: pd.DataFrame = frame.groupby("model", sort=False).head(limit)
     return newest.reset_index(drop=True)

@@ -97,7 +97,7 @@ class ContestPoint(Record):
 class ArmSums(Record):
     """The pending forecasts of the arms, and the sums behind the weights of challengers (see evidence.arms); A arms, C versions of challengers.
 
-    The sums are those of stacking, with the arm's versions at their places, over the forecasts that came due since its contest began.
+    The sums are those of stacking, with the arm's versions at their places, over the forecasts that have come due since its contest began.
     """
 
     gram: Floats  # (A, H, M, M) discounted

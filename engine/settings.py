@@ -16,7 +16,7 @@ from engine.domain.texts import shorten
 from engine.domain.trading_config import TradingConfig
 from engine.schema import MAX_INTEGER, limits
 
-FEED_NAMES = ("simulated", "recorded")
+FEED_NAMES = ("simulated", "recorded", "live")
 SECOND = 1_000_000_000  # ns
 DAY = 86_400 * SECOND
 MAX_DURATION = 2**62  # ns: a sum with a time still fits in 64 bits
@@ -69,6 +69,17 @@ class Settings:
             "`3000:flip,6000:none`, with rising bars",
         ),
     ] = ""
+    # a live market
+    exchange: Annotated[str, _written("text", "exchange of the live market, by its name in ccxt", "a name such as kraken")] | None = None
+    exchange_options: Annotated[
+        str, _written("json", "options of ccxt's constructor as JSON, such as urls and proxies; the table [exchange] of podium.toml is the same", "JSON")
+    ] = field(default="", repr=False)
+    book_levels: Annotated[int, limits(1, 50, "levels", "levels of the order books of a live market")] = 5
+    settle_ms: Annotated[
+        float, limits(0.0, 60_000.0, "ms", "time that a tick waits after the close of a live bar for the last messages of that bar")
+    ] = 500.0
+    record: Annotated[str, _written("path", "folder that a running engine records its feed in", "the path of a folder")] | None = None
+    record_retention: Annotated[str, _written("retention", "age or size at which the oldest parts of a recording are deleted", "30d or 20GB")] = "30d,20GB"
     # the engine
     models: Annotated[tuple[str, ...], _names("models to train; all unless set")] = ()
     evolution: (

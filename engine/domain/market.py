@@ -43,6 +43,14 @@ class OrderFlow(Record):
 
 
 @dataclass(frozen=True, slots=True)
+class BackfilledBars(Record):
+    """Past bars that the venue gave only after their ticks: they enter the window before the newest bar, and nothing is decided on them again."""
+
+    at: Ints  # (K,) ns UTC, their closes, increasing and before the snapshot's
+    values: Floats  # (5, K, S) open, high, low, close, volume; NaN where a symbol has nothing to fill
+
+
+@dataclass(frozen=True, slots=True)
 class MarketSnapshot(Record):
     """One closed bar of every symbol, as a feed delivers it; the service keeps the windows."""
 
@@ -60,6 +68,7 @@ class MarketSnapshot(Record):
     trades_after_arrival: Floats | None = (
         None  # (S, 4) trades after fill_books: lowest and highest price, units sold at its best bid, units bought at its best ask
     )
+    backfilled: BackfilledBars | None = None
 
 
 @dataclass(frozen=True, slots=True)

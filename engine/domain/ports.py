@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
+from engine.domain.live import BarTiming, StreamStatus
 from engine.domain.market import MarketSnapshot
 from engine.domain.record import Floats, Record
 from engine.domain.trading_config import TradingRules
@@ -85,6 +86,37 @@ class Clocked(Protocol):
 
     def clock_lags(self, at: int) -> Floats | None:
         """Return (S,) seconds from the venue's clock to the receiver's for the bar closing at `at` ns; NaN where unknown, None where never known."""
+        ...
+
+
+@runtime_checkable
+class LiveSource(Protocol):
+    """A feed whose bars come as time passes: `slices` gives the history at once, then one bar whenever `wait` was true."""
+
+    def wait(self, seconds: float) -> bool:
+        """Wait at most so long for the next bar; whether there is one. Does not hold a lock of the engine."""
+        ...
+
+    @property
+    def history_end(self) -> int | None:
+        """The close (ns UTC) of the last bar that was history when the feed began; None until that is known."""
+        ...
+
+    @property
+    def progress(self) -> str | None:
+        """What the start is waiting for, in a few words; None once bars are live."""
+        ...
+
+    def read_timing(self, at: int) -> BarTiming | None:
+        """When the inputs of the bar that closed at `at` were there; None for history and for bars long past."""
+        ...
+
+    def read_streams(self) -> tuple[StreamStatus, ...]:
+        """Every stream of every symbol."""
+        ...
+
+    def close(self) -> None:
+        """End connections and threads."""
         ...
 
 

@@ -1,0 +1,1 @@
+"""Live markets: access to an exchange, its streams, the bars built from them, and their recording."""

@@ -72,14 +72,17 @@ class Settings:
     # a live market
     exchange: Annotated[str, _written("text", "exchange of the live market, by its name in ccxt", "a name such as kraken")] | None = None
     exchange_options: Annotated[
-        str, _written("json", "options of ccxt's constructor as JSON, such as urls and proxies; the table [exchange] of podium.toml is the same", "JSON")
+        str,
+        _written("json", "options of ccxt's constructor as JSON, such as urls and proxies; the table [exchange] of podium.toml is the same", "JSON"),
     ] = field(default="", repr=False)
     book_levels: Annotated[int, limits(1, 50, "levels", "levels of the order books of a live market")] = 5
     settle_ms: Annotated[
         float, limits(0.0, 60_000.0, "ms", "time that a tick waits after the close of a live bar for the last messages of that bar")
     ] = 500.0
     record: Annotated[str, _written("path", "folder that a running engine records its feed in", "the path of a folder")] | None = None
-    record_retention: Annotated[str, _written("retention", "age or size at which the oldest parts of a recording are deleted", "30d or 20GB")] = "30d,20GB"
+    record_retention: Annotated[str, _written("retention", "age or size at which the oldest parts of a recording are deleted", "30d or 20GB")] = (
+        "30d,20GB"
+    )
     # the engine
     models: Annotated[tuple[str, ...], _names("models to train; all unless set")] = ()
     evolution: (

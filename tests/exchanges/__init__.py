@@ -1,0 +1,5 @@
+"""Fake exchanges on loopback, for tests: Binance spot and Kraken as their public documentation describes them, with faults at will."""
+
+from tests.exchanges.binance import FakeBinance
+
+__all__ = ["FakeBinance"]

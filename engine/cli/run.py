@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import signal
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from engine import libraries
 from engine.cli._arguments import (
@@ -15,7 +16,11 @@ from engine.cli._arguments import (
     print_notice,
     resolve_settings,
 )
+from engine.live.exchange import ExchangeUnreachable
 from engine.settings import Settings
+
+if TYPE_CHECKING:
+    from engine.service.supervisor import Supervisor
 
 POLL_SECONDS = 0.25  # between two looks for a signal
 STOP_SECONDS = 30.0
@@ -67,7 +72,7 @@ def run_engine(settings: Settings, ticks: int | None) -> int:
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     host = Supervisor(settings, ticks=ticks)
     try:
-        host.open()
+        _open(host)
         opened = True
         host.start()
         for note in host.data_notes:
@@ -85,6 +90,14 @@ def run_engine(settings: Settings, ticks: int | None) -> int:
             signal.signal(number, handler)
     print_notice(f"podium: stopped after {host.ticks_decided} ticks" + (f": {host.error}" if host.error else ""))
     return 0 if clean and host.error is None else 1
+
+
+def _open(host: Supervisor) -> None:
+    """Open the engine; where the exchange does not answer, the host tries again once it is started."""
+    try:
+        host.open()
+    except ExchangeUnreachable as error:
+        print_notice(f"podium: {error}; it is tried again until it answers")
 
 
 COMMAND = Subcommand("run", "run the engine without a dashboard", _add, _run)

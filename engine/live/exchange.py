@@ -23,6 +23,7 @@ KEEP_ALIVE_MS = 5_000  # between pings: a dead socket is known sooner than with 
 SHOWN_NAMES = 12
 LONGEST_REASON = 300  # letters
 ATTEMPTS = 5
+START_ATTEMPTS = 2  # to read the markets: whoever opens the feed tries again
 FIRST_PAUSE_SECONDS = 1.0  # doubled after each attempt
 T = TypeVar("T")
 
@@ -79,8 +80,7 @@ def read_markets(settings: Settings) -> ExchangeMarkets:
     """
     key = (require_exchange(settings), settings.exchange_options, settings.symbols)
     if key not in _MARKETS:
-        with ThreadPoolExecutor(1, thread_name_prefix="markets") as pool:  # this thread may have a running loop
-            _MARKETS[key] = pool.submit(asyncio.run, _read_markets(settings)).result()
+        _MARKETS[key] = _run(_read_markets(settings))
     return _MARKETS[key]
 
 
@@ -172,10 +172,20 @@ def _require_name(settings: Settings) -> str:
     raise ExchangeRefused(f"ccxt has no exchange {shorten(name)}: {suggest(name.lower(), streaming, 'there are', cutoff=0.6)}")
 
 
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    """Run in an event loop of this thread, or of another where this thread's is running; a signal ends the former at once."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work)
+    with ThreadPoolExecutor(1, thread_name_prefix="markets") as pool:
+        return pool.submit(asyncio.run, work).result()
+
+
 async def _read_markets(settings: Settings) -> ExchangeMarkets:
     exchange = open_exchange(settings)
     try:
-        await call_exchange(exchange.load_markets, settings, f"the markets of {exchange.id}")
+        await call_exchange(exchange.load_markets, settings, f"the markets of {exchange.id}", attempts=START_ATTEMPTS)
         funding = await _read_funding(exchange, settings)
         markets = {symbol: dict(market) for symbol, market in exchange.markets.items()}
         return ExchangeMarkets(
@@ -193,7 +203,9 @@ async def _read_funding(exchange: Any, settings: Settings) -> dict[str, Mapping[
     for symbol in settings.symbols:
         if symbol in exchange.markets and exchange.markets[symbol].get("swap"):
             try:
-                rates[symbol] = await call_exchange(partial(exchange.fetch_funding_rate, symbol), settings, f"the funding of {symbol}")
+                rates[symbol] = await call_exchange(
+                    partial(exchange.fetch_funding_rate, symbol), settings, f"the funding of {symbol}", attempts=START_ATTEMPTS
+                )
             except ExchangeRefused:
                 continue
     return rates

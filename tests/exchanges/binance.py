@@ -57,10 +57,8 @@ class FakeBinance(FakeExchange):
         return web.json_response(body, status=429, headers={"Retry-After": "1"})
 
     def refuse_in_maintenance(self) -> web.Response:
-        """Return 503."""
-        return web.json_response(
-            {"code": -1008, "msg": "Server is currently overloaded with other requests. Please try again in a few minutes."}, status=503
-        )
+        """Return 503 without JSON: a balancer answers in the exchange's place."""
+        return web.Response(status=503, text="<html><body><h1>503 Service Unavailable</h1></body></html>", content_type="text/html")
 
     def handle(self, client: FakeSocket, message: dict[str, object]) -> None:
         """Answer SUBSCRIBE, UNSUBSCRIBE and LIST_SUBSCRIPTIONS."""

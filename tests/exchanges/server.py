@@ -123,6 +123,10 @@ class FakeExchange(FaultSwitches):
         return self.call(lambda: sum(not client.dead for client in self._sockets))
 
     # what an exchange defines
+    def ccxt_options(self) -> dict[str, object]:
+        """Return the options of ccxt's constructor that lead to this server; they can be written as JSON."""
+        raise NotImplementedError
+
     def add_routes(self, app: web.Application) -> None:
         """Add the REST paths and the WebSocket's."""
         raise NotImplementedError

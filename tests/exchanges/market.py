@@ -120,7 +120,7 @@ class SymbolMarket:
         self.asks: dict[int, int] = {}
         self.crossed, self.without = False, ""  # standing faults of the book: crossed, and the sides that are empty
         self.trades: list[MarketTrade] = []
-        self.books: deque[tuple[int, int, tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]]] = deque(maxlen=20_000)
+        self.books: deque[tuple[int, int, tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]]] = deque(maxlen=5_000)
         self.seconds: dict[int, Bar] = {}
         self._next_trade = 10_000 * (place + 1)
         self._build_history(np.random.default_rng([seed, place, 1]), started, history)

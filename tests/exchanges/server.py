@@ -83,7 +83,7 @@ class FakeExchange(FaultSwitches):
             symbol: SymbolMarket(symbol, place, seed=seed, rate=rates.get(symbol, 0.0), levels=levels, started=started, history=history_seconds)
             for place, symbol in enumerate(symbols)
         }
-        self.sent: deque[SentMessage] = deque(maxlen=200_000)
+        self.sent: deque[SentMessage] = deque(maxlen=50_000)
         self.requests: Counter[str] = Counter()  # REST requests by path
         self.dials = 0  # WebSockets opened so far
         self._sockets: set[FakeSocket] = set()
@@ -102,11 +102,11 @@ class FakeExchange(FaultSwitches):
         return self.call(lambda: self.markets[symbol].true_candles(INTERVALS[interval]))
 
     def books(self, symbol: str) -> list[BookTruth]:
-        """Return the ten best levels of each side after each update (the newest 20,000)."""
+        """Return the ten best levels of each side after each update (the newest 5,000)."""
         return self.call(self.markets[symbol].true_books)
 
     def messages(self) -> list[SentMessage]:
-        """Return the messages that were sent to subscribers (the newest 200,000)."""
+        """Return the messages that were sent to subscribers (the newest 50,000)."""
         return self.call(lambda: list(self.sent))
 
     def now(self) -> int:

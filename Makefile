@@ -8,12 +8,12 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 .DELETE_ON_ERROR:
-.PHONY: help run unit test check lint types fix bench proof soak mutants shots test-stability chromium promtool stress-ng
+.PHONY: help run unit test check lint types fix bench proof soak soak-live mutants shots test-stability chromium promtool stress-ng
 
 help:
 	@echo "make run     the dashboard with the engine inside, on http://127.0.0.1:8501 (PODIUM_PORT=8600 make run; make run ARGS=\"--feed recorded --path DIR\")"
 	@echo "make unit    the fast tests, under a minute    make test    all tests    make check  format, lint, types, tests    make fix  format and mend    make bench  the figures    make proof  the long statistical proofs"
-	@echo "make soak    half an hour under load (PODIUM_SOAK_MINUTES=5 make soak)    make mutants  200 small faults in the core, and whether the tests see them    make shots  the pictures in docs"
+	@echo "make soak    half an hour under load (PODIUM_SOAK_MINUTES=5 make soak)    make soak-live  half an hour on a fake exchange with every fault in turn    make mutants  200 small faults in the core, and whether the tests see them    make shots  the pictures in docs"
 	@echo "make test-stability    all tests 20 times beside a load on every core (RUNS=3 make test-stability)"
 
 run: .venv/run.stamp
@@ -59,6 +59,9 @@ proof: .venv/dev.stamp
 
 soak: .venv/dev.stamp stress-ng
 	$(BIN)/python -m tests.soak.soak
+
+soak-live: .venv/dev.stamp
+	$(BIN)/python -m tests.soak.live
 
 # The pictures in docs, taken from the running app.
 shots: .venv/dev.stamp chromium

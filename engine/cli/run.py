@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import signal
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from engine import libraries
 from engine.cli._arguments import (
@@ -13,18 +14,22 @@ from engine.cli._arguments import (
     add_evolution_option,
     integer_in_range,
     print_notice,
-    reserve_option,
     resolve_settings,
 )
+from engine.live.exchange import ExchangeUnreachable
 from engine.settings import Settings
+
+if TYPE_CHECKING:
+    from engine.service.supervisor import Supervisor
 
 POLL_SECONDS = 0.25  # between two looks for a signal
 STOP_SECONDS = 30.0
 
 
 def _add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--feed", metavar="FEED", help="simulated or recorded")
+    parser.add_argument("--feed", metavar="FEED", help="simulated, recorded or live")
     parser.add_argument("--path", metavar="DIR", help="the folder of a recording")
+    parser.add_argument("--exchange", metavar="NAME", help="the exchange of the live market, by its name in ccxt")
     parser.add_argument("--symbols", metavar="A,B", help="some of the feed's symbols")
     parser.add_argument("--interval", metavar="5m", help="bars of another length")
     parser.add_argument("--seed", metavar="N")
@@ -32,17 +37,17 @@ def _add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pace", metavar="S", help=argparse.SUPPRESS)  # its name until version 0.4
     add_changes_option(parser)
     add_evolution_option(parser)
-    reserve_option(parser, "--exchange")
     parser.add_argument("--ticks", type=integer_in_range(1), metavar="N", help="stop after N ticks")
 
 
 def _run(options: argparse.Namespace) -> int:
-    feed = options.feed or ("recorded" if options.path else None)
+    feed = options.feed or ("recorded" if options.path else "live" if options.exchange else None)
     return run_engine(
         resolve_settings(
             options,
             feed=feed,
             feed_path=options.path,
+            exchange=options.exchange,
             sim_changes=options.changes,
             tick_interval_seconds=options.tick_interval,
             pace_seconds=options.pace,
@@ -67,7 +72,7 @@ def run_engine(settings: Settings, ticks: int | None) -> int:
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     host = Supervisor(settings, ticks=ticks)
     try:
-        host.open()
+        _open(host)
         opened = True
         host.start()
         for note in host.data_notes:
@@ -85,6 +90,14 @@ def run_engine(settings: Settings, ticks: int | None) -> int:
             signal.signal(number, handler)
     print_notice(f"podium: stopped after {host.ticks_decided} ticks" + (f": {host.error}" if host.error else ""))
     return 0 if clean and host.error is None else 1
+
+
+def _open(host: Supervisor) -> None:
+    """Open the engine; where the exchange does not answer, the host tries again once it is started."""
+    try:
+        host.open()
+    except ExchangeUnreachable as error:
+        print_notice(f"podium: {error}; it is tried again until it answers")
 
 
 COMMAND = Subcommand("run", "run the engine without a dashboard", _add, _run)

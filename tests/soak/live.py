@@ -1,0 +1,286 @@
+"""make soak-live: the engine on a fake Binance whose faults take turns; ends with 1 and names what failed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from threading import Event
+
+import psutil
+
+from engine.service.clock import WallClock
+from tests.exchanges import FakeBinance
+from tests.soak import findings
+
+ROOT = Path(__file__).parent.parent.parent
+SYMBOLS = ("BTC/USDT", "ETH/USDT", "SOL/USDT")
+INTERVAL, SECOND = "1s", 1_000_000_000  # ns
+FAULT_SECONDS, QUIET_SECONDS = 10.0, 20.0
+UP_SECONDS, STOP_SECONDS, PRINT_SECONDS = 240.0, 60.0, 60.0
+RECOVERED_SECONDS = 5  # at the end of a turn, in which every symbol must be fresh again
+LONGEST_GAP_SECONDS = 10.0  # between two ticks
+CLEAN = 0.999
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A fault by name, as its turn begins it; `resume` ends it."""
+
+    name: str
+    begin: Callable[[FakeBinance], object]
+
+
+def _revise_newest(fake: FakeBinance) -> None:
+    fake.revise_candle(SYMBOLS[0], fake.candles(SYMBOLS[0], INTERVAL)[-3].opened)
+
+
+def _limit_requests(fake: FakeBinance) -> None:
+    fake.rate_limit(20)
+    fake.drop_sockets()
+
+
+FAULTS = (
+    Fault("sockets closed", FakeBinance.drop_sockets),
+    Fault("connections reset", FakeBinance.abort_tcp),
+    Fault("a symbol silent", lambda fake: fake.silence(SYMBOLS[0])),
+    Fault("all symbols silent", FakeBinance.silence),
+    Fault("sockets half-open", FakeBinance.half_open),
+    Fault("book update lost", lambda fake: fake.skip_sequence(SYMBOLS[0])),
+    Fault("ghost level", lambda fake: fake.ghost_level(SYMBOLS[0])),
+    Fault("requests limited", _limit_requests),
+    Fault("maintenance", FakeBinance.maintenance),
+    Fault("network away", FakeBinance.refuse_connections),
+    Fault("clock 300 ms ahead", lambda fake: fake.set_clock_offset(0.3)),
+    Fault("candles late", lambda fake: fake.late_candles(5.0)),
+    Fault("candle revised", _revise_newest),
+    Fault("trades twice", lambda fake: fake.duplicate_trades(50)),
+    Fault("trade late", lambda fake: fake.late_trade(SYMBOLS[0], 2.0)),
+    Fault("book crossed", lambda fake: fake.cross_book(SYMBOLS[0])),
+    Fault("book empty", lambda fake: fake.empty_book(SYMBOLS[0])),
+    Fault("symbol halted", lambda fake: fake.halt(SYMBOLS[0])),
+    Fault("symbol delisted", lambda fake: fake.delist(SYMBOLS[2])),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """The time of a fault and of the quiet after it."""
+
+    name: str
+    begin: int  # ns UTC
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class TurnResult:
+    """What the engine decided in a turn, or in all turns of a fault."""
+
+    name: str
+    ticks: int
+    clean: int
+    phases: tuple[str, ...]  # that fell back
+    decisions: int
+    stale: int  # decisions on a symbol without a fresh bar
+    lost: int  # closes of bars without a tick
+    gap: float  # s, the longest between two ticks
+    recovered: bool  # every symbol fresh at the end
+
+
+def read_turns(store: Path, turns: Sequence[Turn], interval: int) -> list[TurnResult]:
+    """Return the results of each turn, from ticks that are not warm-up; `interval` in ns."""
+    with closing(sqlite3.connect(store)) as connection:
+        return [_read_turn(connection, turn, interval) for turn in turns]
+
+
+def _read_turn(connection: sqlite3.Connection, turn: Turn, interval: int) -> TurnResult:
+    span = (turn.begin, turn.end)
+    rows = connection.execute("SELECT wall, at, degraded FROM ticks WHERE warm = 0 AND wall >= ? AND wall < ? ORDER BY wall", span).fetchall()
+    decisions = connection.execute(
+        "SELECT t.wall, d.fresh FROM decisions d JOIN ticks t ON t.tick = d.tick WHERE t.warm = 0 AND t.wall >= ? AND t.wall < ?", span
+    ).fetchall()
+    last = [fresh for wall, fresh in decisions if wall >= turn.end - RECOVERED_SECONDS * SECOND]
+    closes = {at for _, at, _ in rows}
+    expected = (max(closes) - min(closes)) // interval + 1 if closes else 0
+    walls = [turn.begin, *(wall for wall, _, _ in rows), turn.end]
+    gap = max(later - earlier for earlier, later in pairwise(walls)) / SECOND
+    phases = {str(phase) for _, _, degraded in rows for phase in json.loads(degraded)}
+    clean, stale = sum(row[2] == "[]" for row in rows), sum(not fresh for _, fresh in decisions)
+    recovered = bool(last) and all(last)
+    return TurnResult(turn.name, len(rows), clean, tuple(sorted(phases)), len(decisions), stale, expected - len(closes), gap, recovered)
+
+
+def join_results(results: Sequence[TurnResult]) -> list[TurnResult]:
+    """Return one result per fault."""
+    return [_join(name, [result for result in results if result.name == name]) for name in dict.fromkeys(result.name for result in results)]
+
+
+def _join(name: str, results: Sequence[TurnResult]) -> TurnResult:
+    phases = tuple(sorted({phase for result in results for phase in result.phases}))
+    ticks, clean, decisions, stale, lost = (
+        sum(getattr(result, field) for result in results) for field in ("ticks", "clean", "decisions", "stale", "lost")
+    )
+    return TurnResult(name, ticks, clean, phases, decisions, stale, lost, max(r.gap for r in results), all(r.recovered for r in results))
+
+
+def find_failures(results: Sequence[TurnResult]) -> list[str]:
+    """Return what is not as it should be, a line each."""
+    ticks, clean = sum(result.ticks for result in results), sum(result.clean for result in results)
+    wrong = []
+    if not ticks or clean / ticks < CLEAN:
+        wrong.append(f"clean decisions are below {CLEAN:.1%}: {clean} of {ticks}")
+    wrong += [f"{result.name}: {result.gap:.0f} s without a tick" for result in results if result.gap > LONGEST_GAP_SECONDS]
+    wrong += [f"{result.name}: a symbol without fresh data {QUIET_SECONDS:.0f} s after its end" for result in results if not result.recovered]
+    return wrong
+
+
+def summarize(results: Sequence[TurnResult]) -> list[str]:
+    """Return a table, a line per fault."""
+    lines = [f"{'fault':<22}{'ticks':>7}{'clean':>9}{'no data':>10}{'bars lost':>11}{'longest gap':>13}"]
+    for result in results:
+        share = f"{result.clean / result.ticks:.2%}" if result.ticks else "-"
+        stale = f"{result.stale / result.decisions:.1%}" if result.decisions else "-"
+        phases = f"  fell back: {', '.join(result.phases)}" if result.phases else ""
+        lines.append(f"{result.name:<22}{result.ticks:>7,}{share:>9}{stale:>10}{result.lost:>11}{result.gap:>11.1f} s{phases}")
+    return lines
+
+
+class LiveSoak:
+    """One run of the engine on the fake exchange."""
+
+    def __init__(self, fake: FakeBinance, folder: Path, seconds: float) -> None:
+        self.seconds, self.store, self._fake = seconds, folder / "home" / "podium.db", fake
+        settings = {
+            "HOME": str(folder / "home"),
+            "FEED": "live",
+            "EXCHANGE": "binance",
+            "EXCHANGE_OPTIONS": json.dumps(fake.ccxt_options()),
+            "SYMBOLS": ",".join(SYMBOLS),
+            "INTERVAL": INTERVAL,
+        }
+        plain = {name: value for name, value in os.environ.items() if not name.startswith("PODIUM_")}
+        env = plain | {"PYTHONPATH": str(ROOT)} | {f"PODIUM_{name}": value for name, value in settings.items()}
+        self.log = folder / "engine.out"
+        with self.log.open("w", encoding="utf-8") as out:
+            self.process = psutil.Popen([sys.executable, "-m", "engine", "run"], cwd=folder, env=env, stdout=out, stderr=subprocess.STDOUT)
+        self.turns: list[Turn] = []
+        self.at: list[float] = []
+        self.series: dict[str, list[float]] = {name: [] for name in ("memory, this process", "threads", "open files")}
+        self.sockets: list[int] = []
+        self._clock, self._pause = WallClock(), Event()
+
+    def wait_until_live(self) -> None:
+        """Wait until ticks are live; raises RuntimeError where they never are."""
+        begun = self._clock.tick()
+        while not self._count_live_ticks():
+            if self.process.poll() is not None or self._clock.tick() - begun > UP_SECONDS:
+                raise RuntimeError(f"the engine is not live: {self.log.read_text(encoding='utf-8')[-600:]}")
+            self._pause.wait(0.5)
+
+    def run(self) -> None:
+        """Let every fault take its turn until the time is over."""
+        scale = min(1.0, self.seconds / (len(FAULTS) * (FAULT_SECONDS + QUIET_SECONDS)))
+        begun, place = self._clock.tick(), 0
+        while self._clock.tick() - begun < self.seconds:
+            fault, at = FAULTS[place % len(FAULTS)], self._clock.now()
+            fault.begin(self._fake)
+            self._sample_for(FAULT_SECONDS * scale, begun)
+            self._fake.resume()
+            self._fake.set_clock_offset(0.0)
+            self._sample_for(QUIET_SECONDS * scale, begun)
+            self.turns.append(Turn(fault.name, at, self._clock.now()))
+            place += 1
+
+    def stop(self) -> int:
+        """End the engine; return its exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            return int(self.process.wait(STOP_SECONDS))
+        except psutil.TimeoutExpired:
+            self.process.kill()
+            return -9
+
+    def _count_live_ticks(self) -> int:
+        if not self.store.exists():
+            return 0
+        with closing(sqlite3.connect(self.store)) as connection:
+            try:
+                return int(connection.execute("SELECT count(*) FROM ticks WHERE warm = 0").fetchone()[0])
+            except sqlite3.OperationalError:  # the tables are being made
+                return 0
+
+    def _sample_for(self, seconds: float, begun: float) -> None:
+        until = self._clock.tick() + seconds
+        while (left := until - self._clock.tick()) > 0:
+            if self.process.poll() is not None:
+                raise RuntimeError(f"the engine ended by itself: {self.log.read_text(encoding='utf-8')[-600:]}")
+            with self.process.oneshot():
+                values = (self.process.memory_info().rss, self.process.num_threads(), self.process.num_fds())
+            self.at.append(self._clock.tick() - begun)
+            for series, value in zip(self.series.values(), values, strict=True):
+                series.append(float(value))
+            self.sockets.append(self._fake.sockets)
+            self._pause.wait(min(1.0, left))
+
+
+def main() -> int:
+    """Run the soak for PODIUM_SOAK_MINUTES and print what it shows; return the exit status."""
+    minutes = float(os.environ.get("PODIUM_SOAK_MINUTES", "30"))
+    folder = Path(tempfile.mkdtemp(prefix="podium-soak-live-"))
+    print(f"{minutes:g} minutes on a fake exchange, in {folder}", flush=True)
+    wrong: list[str] = []
+    with FakeBinance(SYMBOLS, trades_per_second=5.0, history_seconds=3_600) as fake:
+        soak = LiveSoak(fake, folder, minutes * 60.0)
+        try:
+            soak.wait_until_live()
+            soak.run()
+        except (RuntimeError, psutil.Error) as error:
+            wrong.append(str(error))
+        finally:
+            code = soak.stop()
+    wrong += _report(soak, minutes, code)
+    if wrong:
+        print("FAILED: " + "; ".join(wrong) + f" (everything is left in {folder})")
+        return 1
+    print("passed")
+    shutil.rmtree(folder, ignore_errors=True)
+    return 0
+
+
+def _report(soak: LiveSoak, minutes: float, code: int) -> list[str]:
+    """Print the results; return what is wrong."""
+    print(f"the engine ended with {code}")
+    if not soak.turns or not soak.store.exists():
+        return ["there is nothing to judge"]
+    results = read_turns(soak.store, soak.turns, SECOND)
+    print("\n".join(summarize([*join_results(results), _join("all", results)])))
+    for name, series in soak.series.items():
+        scale, unit = findings.UNITS[name]
+        print(
+            f"{name}: {series[0] / scale:,.0f} {unit} at first, {series[-1] / scale:,.0f} at the end, {max(series) / scale:,.0f} at most".replace(
+                "  ", " "
+            )
+        )
+    print(f"sockets: {soak.sockets[0]} at first, {soak.sockets[-1]} at the end, {max(soak.sockets)} at most")
+    wrong = find_failures(results)
+    if code not in {0, -signal.SIGTERM, 128 + signal.SIGTERM}:
+        wrong.append(f"the engine ended with {code}")
+    if minutes >= findings.FULL_MINUTES:
+        grown = findings.slopes(soak.at, soak.series)
+        wrong += [f"{name} grows" for name, line in grown.items() if line is not None and line.grows]
+    return wrong
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from engine.domain.exchange_options import hide_option_secrets, parse_exchange_options
+from engine.domain.model import PLUGIN_ERRORS
 from engine.domain.texts import on_one_line, shorten
 from engine.live.installation import require_live_packages
 from engine.schema import find_near, join_names, suggest
@@ -50,6 +51,9 @@ class ExchangeMarkets:
         exchange.set_markets(dict(self.markets), dict(self.currencies))
 
 
+_MARKETS: dict[tuple[str, str, tuple[str, ...]], ExchangeMarkets] = {}  # by exchange, options and symbols, as read in this process
+
+
 def require_exchange(settings: Settings) -> str:
     """Return the name of the exchange, installing ccxt where it is missing; raises ExchangeRefused or LibraryError in one line.
 
@@ -70,11 +74,19 @@ def open_exchange(settings: Settings) -> Any:
 def read_markets(settings: Settings) -> ExchangeMarkets:
     """Read the exchange's markets and the funding rates of the settings' symbols, in an event loop of its own.
 
-    Raises ExchangeUnreachable where the exchange does not answer, and ExchangeRefused; one line each.
+    They are read once per process, so that a feed that is opened again describes the same market. Raises ExchangeUnreachable where the exchange
+    does not answer, and ExchangeRefused; one line each.
     """
-    require_exchange(settings)
-    with ThreadPoolExecutor(1, thread_name_prefix="markets") as pool:  # this thread may have a running loop
-        return pool.submit(asyncio.run, _read_markets(settings)).result()
+    key = (require_exchange(settings), settings.exchange_options, settings.symbols)
+    if key not in _MARKETS:
+        with ThreadPoolExecutor(1, thread_name_prefix="markets") as pool:  # this thread may have a running loop
+            _MARKETS[key] = pool.submit(asyncio.run, _read_markets(settings)).result()
+    return _MARKETS[key]
+
+
+def forget_markets() -> None:
+    """Read the markets again when they are next wanted."""
+    _MARKETS.clear()
 
 
 async def call_exchange(
@@ -88,15 +100,25 @@ async def call_exchange(
     for attempt in range(1, attempts + 1):
         try:
             return await request()
-        except errors.OperationFailed as error:
-            if attempt == attempts:
-                raise ExchangeUnreachable(
-                    f"{what}: {describe_exchange_error(error, settings)}: check the network and the exchange's status"
-                ) from None
-            await asyncio.sleep(pause * 2 ** (attempt - 1))
         except errors.BaseError as error:
-            raise ExchangeRefused(f"{what}: {describe_exchange_error(error, settings)}") from None
+            line = f"{what}: {describe_exchange_error(error, settings)}"
+            if not is_temporary(error):
+                raise ExchangeRefused(line) from None
+            if attempt == attempts:
+                raise ExchangeUnreachable(f"{line}: check the network and the exchange's status") from None
+            await asyncio.sleep(pause * 2 ** (attempt - 1))
+        except PLUGIN_ERRORS as error:  # of ccxt's own reading
+            raise ExchangeRefused(f"{what}: the answer cannot be read, {describe_exchange_error(error, settings)}") from None
     raise ValueError(f"{attempts} attempts: give at least 1")
+
+
+def is_temporary(error: BaseException) -> bool:
+    """Whether a later request may succeed: ccxt has classes for the network, limits and maintenance, and a plain ExchangeError for unknown answers.
+
+    Some exchanges' answers in maintenance or under load are of the latter kind.
+    """
+    errors = load_ccxt_errors()
+    return isinstance(error, errors.OperationFailed) or type(error) is errors.ExchangeError
 
 
 def load_ccxt_errors() -> Any:
@@ -117,15 +139,20 @@ def require_symbols(symbols: Sequence[str], markets: ExchangeMarkets) -> None:
             continue
         folded = {name.upper(): name for name in markets.markets}
         near = folded.get(symbol.upper()) or find_near(symbol.upper(), folded, cutoff=0.6)
-        remedy = f"did you mean {folded.get(near, near)}?" if near else f"there are {', '.join(sorted(markets.markets)[:SHOWN_NAMES])} and more"
+        known = sorted(markets.markets)
+        remedy = f"there are {', '.join(known[:SHOWN_NAMES])}{' and more' if len(known) > SHOWN_NAMES else ''}"
+        remedy = f"did you mean {folded.get(near, near)}?" if near else remedy
         raise ExchangeRefused(f"{markets.exchange} has no symbol {shorten(symbol)}: {remedy}")
 
 
 def _create(settings: Settings) -> Any:
     name = _require_name(settings)
     options: dict[str, Any] = json.loads(parse_exchange_options("exchange_options", settings.exchange_options or "{}") or "{}")
-    streaming = {"keepAlive": KEEP_ALIVE_MS} | (options.get("streaming") or {})
-    exchange = getattr(importlib.import_module("ccxt.pro"), name)({"enableRateLimit": True} | options | {"streaming": streaming})
+    try:
+        streaming = {"keepAlive": KEEP_ALIVE_MS} | options.get("streaming", {})
+        exchange = getattr(importlib.import_module("ccxt.pro"), name)({"enableRateLimit": True} | options | {"streaming": streaming})
+    except (load_ccxt_errors().BaseError, *PLUGIN_ERRORS) as error:
+        raise ExchangeRefused(f"exchange_options do not suit {name}: {describe_exchange_error(error, settings)}: correct them") from None
     missing = [capability for capability in NEEDED if not exchange.has.get(capability)]
     if missing:
         raise ExchangeRefused(f"{name} has no {join_names(missing)} in ccxt: give an exchange that streams trades and books and has candles")

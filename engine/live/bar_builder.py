@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engine.domain.live import BAR_SOURCES, BarTiming, BookUpdate, Candle, ClosedBar, StreamEvent, StreamFault, Trade
+from engine.domain.live import BAR_SOURCES, FAULTS, BarTiming, BookUpdate, Candle, ClosedBar, StreamEvent, StreamFault, Trade
 from engine.domain.market import BackfilledBars, Books, MarketSnapshot
 from engine.domain.record import Bools, Floats, Ints
 from engine.feeds._bar_grid import STALE
@@ -20,7 +20,7 @@ MAX_MISSING = 5_000  # bars that wait for a candle; the oldest are given up
 COMPARED = 5  # closed bars that a later candle is compared with
 PRICE_TOLERANCE, VOLUME_TOLERANCE = 1e-9, 1e-6  # relative
 NS_PER_MS = 1e6
-RESUMING, INTERRUPTING = frozenset({"reconnected", "resynced"}), frozenset({"disconnected", "gap", "checksum", "silent", "halted"})
+RESUMING, INTERRUPTING = frozenset({"reconnected", "resynced"}), frozenset(FAULTS) - {"reconnected", "resynced", "crossed", "clock"}
 
 
 class BarCounts(NamedTuple):

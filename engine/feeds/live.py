@@ -19,7 +19,7 @@ from engine.live.bar_builder import LiveBarBuilder
 from engine.live.candle_checker import CandleChecker
 from engine.live.exchange import open_exchange, read_markets
 from engine.live.instruments import LiveMarket, describe_live_market
-from engine.live.streams import LiveStreams, StreamTimes
+from engine.live.streams import DEFAULT_TIMES, LiveStreams, StreamTimes
 
 if TYPE_CHECKING:
     from engine.settings import Settings
@@ -39,7 +39,7 @@ class LiveFeed:
 
     def __init__(
         self, market: LiveMarket, connect: Callable[[], Any], settings: Settings, *, history_bars: int | None = None,
-        times: StreamTimes = StreamTimes(),
+        times: StreamTimes = DEFAULT_TIMES,
     ) -> None:  # fmt: skip
         """Prepare without a connection; `connect` makes an object of ccxt.pro in the thread that uses it."""
         self._info, interval, symbols = market.info, market.info.interval, market.info.symbols
@@ -48,7 +48,7 @@ class LiveFeed:
         self._lock = threading.Lock()
         self._builder = LiveBarBuilder(len(symbols), interval, settings.book_levels, round(settings.latency_ms * NS_PER_MS))
         self._streams = LiveStreams(connect, symbols, market.contracts, settings, interval, self._take, times=times)
-        self._candles = CandleChecker(self._streams, self._builder, symbols, settings, interval, self._take)
+        self._candles = CandleChecker(self._streams, self._builder, symbols, settings, interval, self._take, self._lock)
         self._streams.jobs += [self._load_history, self._candles.run]
         self._recorder: FeedRecorder | None = None
         self._history: list[MarketSnapshot] = []
@@ -199,13 +199,13 @@ def build_history(candles: list[tuple[Candle, ...]], interval: int, levels: int)
             values[(candle.opened - first) // interval, :, column] = candle.values
     books, flow = Books(*np.full((4, symbols, levels), np.nan)), np.full((symbols, len(FLOW)), np.nan)
     ofi, later = np.full((symbols, levels), np.nan), np.full((symbols, 4), np.nan)
-    return [
-        MarketSnapshot(
-            first + (row + 1) * interval, *values[row].copy(), fresh=np.isfinite(values[row, 3]) & (values[row, 4] != 0.0), books=books,
-            fill_books=books, ofi=ofi, flow=flow, trades_after_arrival=later,
-        )
-        for row in range(count)
-    ]  # fmt: skip
+    snapshots = []
+    for row in range(count):
+        first_price, high, low, last_price, volume = values[row].copy()
+        fresh = np.isfinite(last_price) & (volume != 0.0)
+        at = first + (row + 1) * interval
+        snapshots.append(MarketSnapshot(at, first_price, high, low, last_price, volume, fresh, books, books, ofi, flow, later))
+    return snapshots
 
 
 def open_feed(settings: Settings) -> LiveFeed:

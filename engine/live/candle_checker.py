@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -20,6 +21,7 @@ AGAIN = 0.25  # s to the next request where the candle was not there
 URGENT_ATTEMPTS = 3
 CHECK_SECONDS = 5.0  # s from a bar's close to the check of complete bars, or half a bar where that is shorter
 HISTORY_PAUSE = 3.0  # s between attempts while the exchange is away
+PATIENCE_BARS = 5  # that a missing candle is fetched again
 REFUSALS = 3  # of a symbol's history before the start goes on without it
 SOURCE = "trades"  # the connection whose REST is used
 
@@ -29,10 +31,11 @@ class CandleChecker:
 
     def __init__(
         self, streams: LiveStreams, builder: LiveBarBuilder, symbols: Sequence[str], settings: Settings, interval: int,
-        take: Callable[[Candle], None],
+        take: Callable[[Candle], None], lock: threading.Lock,
     ) -> None:  # fmt: skip
         self._streams, self._builder, self._symbols, self._settings, self._interval = streams, builder, tuple(symbols), settings, interval
-        self._take = take
+        self._take, self._lock = take, lock  # the builder is read under the lock
+        self._given_up: dict[int, int] = {}  # by symbol, the close up to which missing bars are not fetched again
         self.statistics = [StreamStatistics(symbol, "candles") for symbol in self._symbols]
         self.progress = ""
 
@@ -65,7 +68,8 @@ class CandleChecker:
         while True:
             at = (self.exchange_time() // self._interval + 1) * self._interval
             await self._sleep_until(at + round(AFTER_CLOSE * SECOND))
-            incomplete = [column for column in range(len(self._symbols)) if not self._builder.is_complete(column, at)]
+            with self._lock:
+                incomplete = [column for column in range(len(self._symbols)) if not self._builder.is_complete(column, at)]
             await self._fetch_urgent(incomplete, at)
             await self._fill_missing(at)
             await self._sleep_until(at + min(round(CHECK_SECONDS * SECOND), self._interval // 2))
@@ -91,14 +95,20 @@ class CandleChecker:
         return {column for column, candles in zip(chosen, results, strict=True) if candles}
 
     async def _fill_missing(self, at: int) -> None:
+        """Fetch what is missing; what the exchange has not after several bars, it will not have."""
+        with self._lock:
+            missing = self._builder.missing
         spans: dict[int, tuple[int, int]] = {}
-        for close, columns in self._builder.missing.items():
+        for close, columns in missing.items():
             for column in columns:
-                first, _ = spans.get(column, (close, close))
-                spans[column] = (first, close)
+                if self._given_up.get(column, 0) < close < at:
+                    first, _ = spans.get(column, (close, close))
+                    spans[column] = (first, close)
         for column, (first, last) in spans.items():
-            if first < at:
-                self._take_all(await self._fetch(column, first - self._interval, last) or ())
+            candles = await self._fetch(column, first - self._interval, last)
+            if candles is not None:
+                self._given_up[column] = at - PATIENCE_BARS * self._interval
+            self._take_all(candles or ())
 
     def _take_all(self, candles: Iterable[Candle]) -> None:
         for candle in candles:

@@ -24,6 +24,7 @@ class StreamStatistics:
         self.state, self.problem, self.problem_since = "starting", None, None  # type: tuple[str, str | None, int | None]
         self.last_at: int | None = None
         self.messages = self.reconnects = self.gaps = 0
+        self._first_second = 0
         self._seconds: deque[list[int]] = deque(maxlen=RATE_SECONDS + 1)  # second, messages
         self._latencies: deque[float] = deque(maxlen=LATENCIES)
         self._intervals: deque[int] = deque(maxlen=GAPS)
@@ -32,9 +33,10 @@ class StreamStatistics:
         """Take a message received at `received` (ns UTC); `at` is the exchange's time, None where it gave none."""
         if self.last_at is not None and self.state == "ok" and received >= self.last_at:
             self._intervals.append(received - self.last_at)
+        second = received // SECOND
+        self._first_second = self._first_second or second
         self.messages += 1
         self.last_at = received
-        second = received // SECOND
         if self._seconds and self._seconds[-1][0] == second:
             self._seconds[-1][1] += 1
         else:
@@ -67,4 +69,5 @@ class StreamStatistics:
         if not self.messages:
             return None
         this = now // SECOND
-        return sum(count for second, count in self._seconds if this - RATE_SECONDS <= second < this) / RATE_SECONDS
+        covered = min(RATE_SECONDS, this - self._first_second)
+        return sum(count for second, count in self._seconds if this - covered <= second < this) / covered if covered > 0 else None

@@ -41,6 +41,9 @@ class StreamTimes:
     watchdog: float = 1.0  # between checks
 
 
+DEFAULT_TIMES = StreamTimes()
+
+
 @dataclass(slots=True)
 class _Stream:
     column: int
@@ -62,7 +65,7 @@ class LiveStreams:
 
     def __init__(
         self, connect: Callable[[], Any], symbols: Sequence[str], contracts: Sequence[Contract], settings: Settings, interval: int,
-        take: Callable[[StreamEvent], None], *, times: StreamTimes = StreamTimes(),
+        take: Callable[[StreamEvent], None], *, times: StreamTimes = DEFAULT_TIMES,
     ) -> None:  # fmt: skip
         """Prepare without a connection; `connect` makes an object of ccxt.pro and is called in the thread's loop."""
         self._connect, self._symbols, self._contracts, self._settings = connect, tuple(symbols), tuple(contracts), settings

@@ -10,7 +10,7 @@ from typing import cast
 
 from aiohttp import web
 
-from tests.exchanges.market import SECOND, Bar, BookChange, MarketTrade, SymbolMarket
+from tests.exchanges.market import Bar, BookChange, MarketTrade, SymbolMarket
 from tests.exchanges.server import INTERVALS, FakeExchange, FakeSocket
 
 STREAM_NAMES = {"trade": "trades", "aggTrade": "trades", "depth": "book", "kline": "candles"}
@@ -28,7 +28,7 @@ class FakeBinance(FakeExchange):
     def ccxt_options(self) -> dict[str, object]:
         """Return the options of ccxt's constructor that lead to this server, for ccxt.pro.binance; they can be written as JSON."""
         rest, ws = f"http://{self.address}", f"ws://{self.address}"
-        api = {name: f"{rest}/api/v3" for name in ("public", "private")}
+        api = dict.fromkeys(("public", "private"), f"{rest}/api/v3")
         api |= {
             name: f"{rest}/{name}" for name in ("v1", "sapi", "sapiV2", "sapiV3", "sapiV4", "fapiPublic", "fapiPublicV2", "dapiPublic", "eapiPublic")
         }

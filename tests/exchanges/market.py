@@ -110,7 +110,7 @@ class SymbolMarket:
         self.symbol, self.levels, self.rate = symbol, levels, rate
         self.base, self.quote = symbol.split("/")
         self.price_decimals, self.size_decimals = (2, 5) if place % 2 == 0 else (4, 4)
-        self.price_scale, self.size_scale = 10**self.price_decimals, 10**self.size_decimals
+        self.price_scale, self.size_scale = int(10**self.price_decimals), int(10**self.size_decimals)
         self._rng = np.random.default_rng([seed, place])
         start = (60_000, 3_000, 150, 40, 12, 5)[place % 6] * self.price_scale
         self.gap = max(1, round(start * 0.5e-4))  # ticks between levels
@@ -218,8 +218,8 @@ class SymbolMarket:
         for place in range(history):
             opened, closed = int(closes[place]), int(closes[place + 1])
             high, low = max(opened, closed) + int(extra[0, place]), min(opened, closed) - int(extra[1, place])
-            prices = [value * self.gap for value in (opened, high, low, closed)]
-            self.seconds[started - history + place] = Bar(*prices, int(volumes[place]), int(counts[place]), int(volumes[place]) // 2)
+            first, top, bottom, last = (value * self.gap for value in (opened, high, low, closed))
+            self.seconds[started - history + place] = Bar(first, top, bottom, last, int(volumes[place]), int(counts[place]), int(volumes[place]) // 2)
         self.last = int(closes[-1]) * self.gap
 
     def _open_seconds(self, second: int) -> None:
@@ -258,5 +258,5 @@ def _differ(before: dict[int, int], after: dict[int, int]) -> dict[int, int]:
 
 
 def _decimal(value: int, decimals: int) -> str:
-    scale = 10**decimals
+    scale = int(10**decimals)
     return f"{value // scale}.{value % scale:0{decimals}d}"

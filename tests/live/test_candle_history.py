@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.domain.live import Candle
@@ -24,14 +24,14 @@ FIRST = 28_000_000  # minutes since 1970
 
 
 class PagedExchange:
-    """Candles of one symbol in pages of at most `page`, from `since` on or, as on some exchanges, the newest."""
+    """Candles of one symbol in pages of at most `page` from `since` on, however far away; or within `page` minutes of it; or the newest."""
 
     id = "paged"
     timeframes = {"1m": "1m", "5m": "5m"}
     markets: dict[str, dict[str, Any]] = {"A/B": {}}
 
-    def __init__(self, minutes: Sequence[int], page: int, *, now: int, newest_only: bool = False) -> None:
-        self.minutes, self.page, self.now, self.newest_only = sorted(minutes), page, now, newest_only
+    def __init__(self, minutes: Sequence[int], page: int, *, now: int, newest_only: bool = False, windowed: bool = False) -> None:
+        self.minutes, self.page, self.now, self.newest_only, self.windowed = sorted(minutes), page, now, newest_only, windowed
         self.requests = 0
 
     def milliseconds(self) -> int:
@@ -45,34 +45,42 @@ class PagedExchange:
         rows = [[minute * 60_000, 2.0, 3.0, 1.0, 2.0, float(minute)] for minute in self.minutes if minute <= self.now]
         if self.newest_only:
             return rows[-self.page :]
-        return [row for row in rows if row[0] >= since][: min(limit, self.page)]
+        end = since + self.page * 60_000 if self.windowed else 10**15
+        return [row for row in rows if since <= row[0] < end][: min(limit, self.page)]
 
 
-def settings(exchange: FakeBinance | None = None) -> Settings:
+def choose(exchange: FakeBinance | None = None) -> Settings:
     options = json.dumps(exchange.ccxt_options()) if exchange else ""
     symbols = ("BTC/USDT", "ETH/USDT")
     return Settings("/h", "sqlite:////h/p.db", feed="live", exchange="binance", symbols=symbols, exchange_options=options)
 
 
 def fetch(exchange: Any, since: int, until: int, **more: Any) -> tuple[Candle, ...]:
-    return asyncio.run(fetch_candles(exchange, "A/B", MINUTE, since, until, settings=settings(), **more))
+    return asyncio.run(fetch_candles(exchange, "A/B", MINUTE, since, until, settings=choose(), **more))
 
 
+@settings(deadline=None)  # no test depends on speed
 @given(
-    minutes=st.sets(st.integers(FIRST, FIRST + 60)),
-    page=st.integers(1, 70),
-    since=st.integers(FIRST * MINUTE - 90, (FIRST + 61) * MINUTE),
-    length=st.integers(0, 70 * MINUTE),
-    now=st.integers(FIRST, FIRST + 70),
+    traded=st.lists(st.booleans(), min_size=30, max_size=30),
+    page=st.integers(1, 8),
+    windowed=st.booleans(),
+    first=st.integers(0, 10),
+    late=st.sampled_from((0, 1, MINUTE - 1)),
+    length=st.integers(0, 35),
+    now=st.integers(15, 35),
 )
-def test_every_closed_candle_is_fetched_whatever_the_page_and_the_gaps(minutes: set[int], page: int, since: int, length: int, now: int) -> None:
-    exchange = PagedExchange(sorted(minutes), page, now=now)
-    closed_by = min(since + length, now * MINUTE)
-    wanted = [minute * MINUTE for minute in sorted(minutes) if minute * MINUTE >= since and (minute + 1) * MINUTE <= closed_by]
-    candles = fetch(exchange, since, since + length)
-    assert [candle.opened for candle in candles] == wanted
+def test_every_closed_candle_is_fetched_whatever_the_page_and_the_gaps(
+    traded: list[bool], page: int, windowed: bool, first: int, late: int, length: int, now: int
+) -> None:
+    minutes = [FIRST + place for place, value in enumerate(traded) if value]
+    exchange = PagedExchange(minutes, page, now=FIRST + now, windowed=windowed)
+    since = (FIRST + first) * MINUTE + late
+    until = since + length * MINUTE
+    closed_by = min(until, (FIRST + now) * MINUTE)
+    candles = fetch(exchange, since, until)
+    assert [candle.opened for candle in candles] == [m * MINUTE for m in minutes if m * MINUTE >= since and (m + 1) * MINUTE <= closed_by]
     assert all(candle.values == (2.0, 3.0, 1.0, 2.0, float(candle.opened // MINUTE)) for candle in candles)
-    assert exchange.requests <= length / MINUTE / page + len(wanted) + 1
+    assert exchange.requests <= length / page + len(candles) + 1
 
 
 def test_an_exchange_with_only_its_newest_candles_gives_those_in_a_single_request() -> None:
@@ -107,7 +115,7 @@ def test_an_unknown_volume_stays_unknown() -> None:
 
 
 def read_from(exchange: FakeBinance, minutes: int, symbol: str = "BTC/USDT", **more: Any) -> tuple[Candle, ...]:
-    chosen = settings(exchange)
+    chosen = choose(exchange)
     markets = read_markets(chosen)
 
     async def read() -> tuple[Candle, ...]:
@@ -129,7 +137,7 @@ def binance() -> Any:
 
 
 def test_binances_candles_are_those_of_its_trades_over_pages_and_refused_requests(binance: FakeBinance) -> None:
-    assert read_markets(settings(binance)).exchange == "binance"
+    assert read_markets(choose(binance)).exchange == "binance"
     binance.rate_limit(2)
     candles = read_from(binance, 1_200)
     truth = {candle.opened: candle for candle in binance.candles("BTC/USDT", "1m")}
@@ -143,14 +151,14 @@ def test_binances_candles_are_those_of_its_trades_over_pages_and_refused_request
 
 
 def test_an_exchange_in_maintenance_is_unreachable_in_a_single_line(binance: FakeBinance) -> None:
-    read_markets(settings(binance))
+    read_markets(choose(binance))
     binance.maintenance()
     with pytest.raises(ExchangeUnreachable, match=r"^the candles of BTC/USDT on binance: ExchangeError \(.+\): check the network"):
         read_from(binance, 5, attempts=2)
 
 
 def test_a_delisted_symbol_is_refused(binance: FakeBinance) -> None:
-    read_markets(settings(binance))
+    read_markets(choose(binance))
     binance.delist("ETH/USDT")
     with pytest.raises(ExchangeRefused, match=r"^the candles of ETH/USDT on binance: BadSymbol \(.*Invalid symbol"):
         read_from(binance, 5, "ETH/USDT")

@@ -83,6 +83,6 @@ def without_data(bar: MarketSnapshot) -> MarketSnapshot:
     """The bar of an outage: nothing was received."""
     blank = np.full_like(bar.close, np.nan)
     return replace(
-        bar, open=blank, high=blank, low=blank, close=blank, volume=blank, fresh=np.zeros(len(blank), dtype=bool), flow=np.full_like(bar.flow, np.nan),
-        ofi=np.full_like(bar.ofi, np.nan),
+        bar, open=blank, high=blank, low=blank, close=blank, volume=blank, fresh=np.zeros(len(blank), dtype=bool),
+        flow=np.full_like(bar.flow, np.nan), ofi=np.full_like(bar.ofi, np.nan),
     )  # fmt: skip

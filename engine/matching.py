@@ -167,7 +167,10 @@ def _rest(order: Order, progress: OrderProgress, bar: MarketSnapshot, config: Tr
 
 
 def _traded_through(order: Order, progress: OrderProgress, bar: MarketSnapshot) -> bool:
-    """Return whether a trade beyond the limit occurred while it rested. In its first bar only trades known to be after its arrival count."""
+    """Return whether a trade beyond the limit occurred while it rested. In its first bar only trades known to be after its arrival count.
+
+    A bar that was not delivered in time and has no book is no evidence.
+    """
     index = order.symbol
     if progress.bars_worked == 0:
         low, high = (
@@ -176,7 +179,8 @@ def _traded_through(order: Order, progress: OrderProgress, bar: MarketSnapshot) 
             else (nan, nan)
         )
     else:
-        low, high = (float(bar.low[index]), float(bar.high[index])) if bar.volume[index] > 0 else (nan, nan)
+        is_known = bar.volume[index] > 0 and (bool(bar.fresh[index]) or isfinite(mid_price(bar.fill_books, index)))
+        low, high = (float(bar.low[index]), float(bar.high[index])) if is_known else (nan, nan)
     return low < progress.limit_price if order.units > 0 else high > progress.limit_price
 
 

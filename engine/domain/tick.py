@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from engine.domain.decision import Fill, Outcome, Span
 from engine.domain.evidence import LiquidityForecastRow
 from engine.domain.evolution import EvolutionReport
+from engine.domain.live import BarTiming
 from engine.domain.market import Inputs, MarketSnapshot
 from engine.domain.orders import ExecutionRow
 from engine.domain.recipe import DEFAULT_RECIPE, Recipe
@@ -77,6 +78,8 @@ class Tick(Record):
     execution: tuple[ExecutionRow, ...] = ()  # likewise
     machine: str | None = None  # JSON: readings of the machine at the decision; None where nothing was measured
     evolution: EvolutionReport | None = None  # None where nothing evolves
+    no_data: bool = False  # a live tick for which no symbol had a bar in time: nothing was decided on new data
+    timing: BarTiming | None = None  # of the inputs of a live tick; None for history and for other feeds
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,8 +99,8 @@ def build_service(
             recover=failures.recover, failing=failures.failing_components, caches=caches,
         )
     )  # fmt: skip
-    if settings.tick_interval_seconds:
-        tracker.read_interval = lambda: actuators.polling.current().ticks
+    if engine.tick_interval_seconds:  # the optimizer changes only an interval that is set, not that of live bars
+        tracker.read_interval = lambda: actuators.polling.current().ticks or engine.tick_interval_seconds
     parts = ServiceParts(
         settings, clock, stop, ended, lock, engine, session, writer, inbox, results, components, failures, remedies, probe, probes, monitor, workers,
         tracker, alerting, actuators, BacktestRunner(Path(settings.home), clock, inbox.report_progress, results.submit),

@@ -69,6 +69,8 @@ class ComponentStatus:
         """
         with self._lock:
             before = self._states[component]
+            if before[0] == "starting" and before[1] is not None and state == "ok":
+                error = error or ""  # what the start waited for was no error
             if before == (state, error):
                 return
             self._states[component] = (state, error)

@@ -30,7 +30,7 @@ from engine.orchestrator import decide
 from engine.phases import learning, risk
 from engine.plugins import discover_plugins
 from engine.run import FallbackFailed, PhaseRunner, axis_lengths
-from engine.service import clock_skew, feeds, model_registry, session_controls, training
+from engine.service import clock_skew, feeds, live_feed, model_registry, session_controls, training
 from engine.service.challengers import Challengers
 from engine.service.drift_check import DriftCheck
 from engine.service.version_controls import VersionControls, VersionMemory
@@ -76,7 +76,8 @@ class Engine(VersionControls):
         `waits_for_training` waits for a training that is due; else the old models serve on, and the delay is an event.
         """
         threadpool_limits(1)  # permanently: x @ w differs in bits with the number of threads
-        self.settings, self.feed, self.clock = settings, feed, clock
+        self.settings, self.clock = settings, clock
+        self._connect(feed)
         self.waits_for_training = waits_for_training
         self.config: TradingConfig = build_trading_config(settings, feed.info)
         self._training_pool, self.phase_pool, self._store, self._session = training_pool, phase_pool, store, session
@@ -90,7 +91,6 @@ class Engine(VersionControls):
         self.state: State = learning.blank_state(symbols, self._model_names, self.config.horizons)
         self.account: Account = broker.open_account(settings.capital, symbols)
         self.window = MarketWindow(feed.info)
-        self._clock_lags = clock_skew.find_clock_lags(feed)
         self.rows = TrainingRows(symbols, self.catalog.columns, training.count_training_bars(settings, feed))
         self.challengers = Challengers(
             settings, self.config, self._model_names, training_pool, training.count_training_bars(settings, feed), is_limited=not waits_for_training
@@ -104,12 +104,24 @@ class Engine(VersionControls):
         self._unsaved: Tick | None = None
         self._slices: Iterator[MarketSnapshot] | None = None
         self.last_bar_at: int | None = None  # ns UTC, the last bar taken
-        self.read_machine: Callable[[], str | None] = _read_nothing  # the machine as it is now, as JSON: stored with a tick, never decided on
+        self.read_machine: Callable[[], str | None] = lambda: None  # the machine as it is now, as JSON: stored with a tick, never decided on
         self.save_ms: float | None = None  # to store the last tick
+
+    def _connect(self, feed: Feed) -> None:
+        self.feed, self.live = feed, live_feed.find_live_source(feed)
+        self.tick_interval_seconds = live_feed.choose_tick_interval(self.settings, feed)
+        self._clock_lags = clock_skew.find_clock_lags(feed)
+
+    @property
+    def has_unsaved_tick(self) -> bool:
+        """Whether the next step first stores a tick that the store refused."""
+        return self._unsaved is not None
 
     @property
     def progress(self) -> tuple[int, int]:
-        """Bars of the warm-up that are decided, and all of them."""
+        """Bars of the warm-up that are decided, and all of them; of a live market's history one more than are decided, until its end."""
+        if self.live is not None:
+            return self.state.decided, self.state.decided + live_feed.expects_history(self.live, self.last_bar_at)
         return min(self.state.decided, self.settings.warmup_bars), self.settings.warmup_bars
 
     @property
@@ -120,6 +132,8 @@ class Engine(VersionControls):
 
     @property
     def _waits_for_models(self) -> bool:
+        if self.live is not None:
+            return live_feed.expects_history(self.live, self.last_bar_at)
         return self.waits_for_training or self.state.decided < self.settings.warmup_bars
 
     def step(self) -> Tick | None:
@@ -139,8 +153,10 @@ class Engine(VersionControls):
 
     def reopen(self, feed: Feed) -> None:
         """Take further bars from a reopened feed of the same market; raises ValueError where the market differs."""
-        self.feed, self._slices = feeds.prepare_reopened_feed(feed, self.feed, self._switches), None
-        self._clock_lags = clock_skew.find_clock_lags(self.feed)
+        before, self._slices = self.live, None
+        self._connect(feeds.prepare_reopened_feed(feed, self.feed, self._switches))
+        if before is not None and before is not self.live:
+            before.close()
 
     def handle_command(self, command: Command) -> str:
         """Carry out a command from the next tick on; a line on its effect. Raises ValueError in one line."""
@@ -297,6 +313,7 @@ class Engine(VersionControls):
         stored = self._store is not None
         decided = outcome.decisions.digest()
         refresh = stored and inputs.tick % SKILL_EVERY == SKILL_EVERY - 1
+        is_warmup = outcome.state.decided <= self.settings.warmup_bars if self.live is None else live_feed.is_history(self.live, bar.at)
         return Tick(
             session=self._session,
             decided_at=self.clock.now(),
@@ -312,7 +329,7 @@ class Engine(VersionControls):
             if stored
             else (),
             serving=tuple(None if model is None else model.digest for model in self.catalog.serving),
-            is_warmup=outcome.state.decided <= self.settings.warmup_bars,
+            is_warmup=is_warmup,
             checkpoint=stored and (inputs.tick % CHECKPOINT_EVERY == 0 or outcome.state.decided == 1),
             skill=(*skill.skill_table(outcome.state, self.config.horizons), *skill.recent_skill_table(outcome.state, self.config)) if refresh else (),
             declined=declined_trades.declined_table(outcome.state.declined_trades, outcome.decisions.gates.names) if refresh else (),
@@ -320,6 +337,8 @@ class Engine(VersionControls):
             execution=execution_quality.execution_table(outcome.state.execution) if refresh else (),
             machine=self.read_machine(),
             evolution=replace(outcome.evolution, shadows=tuple(shadow.digest for shadow in self.catalog.shadows)),
+            no_data=self.live is not None and not is_warmup and not bar.fresh.any(),
+            timing=None if self.live is None else self.live.read_timing(bar.at),
         )
 
     def _save(self, tick: Tick) -> Tick:
@@ -374,10 +393,6 @@ class Engine(VersionControls):
             self._events += [Event("model_replaced", replacement.model, replacement.how) for replacement in replacements]
             self.serve(fitted)
         return replacements
-
-
-def _read_nothing() -> None:
-    """No monitor, as in a backtest."""
 
 
 def build_row(tick: int, outcome: Outcome) -> TrainingRow:

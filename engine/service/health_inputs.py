@@ -7,8 +7,9 @@ import os
 import sqlite3
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
 from sqlalchemy.exc import DBAPIError
 
 from engine.health import CLOCK_STEP_KEY, ComponentState, Health, HealthInputs, is_in_future, parse_clock_step
@@ -43,13 +44,13 @@ def _read_inputs(connection: Connection, now: int) -> HealthInputs:
     lease = connection.execute(text("SELECT beat, started_at FROM lease WHERE id = 1")).first()
     last = connection.execute(text("SELECT tick, wall, warm FROM ticks ORDER BY tick DESC LIMIT 1")).first()
     clean = count_recent_clean_ticks(connection)
-    settings = connection.execute(text("SELECT settings FROM sessions ORDER BY id DESC LIMIT 1")).scalar()
+    session = connection.execute(text("SELECT settings, feed, interval_ns FROM sessions ORDER BY id DESC LIMIT 1")).first()
     rows = connection.execute(text("SELECT component, state, since, last_error FROM components ORDER BY component")).all()
     alerts = connection.execute(text("SELECT count(*) FROM alerts WHERE state = 'open'")).scalar_one()
     step = connection.execute(text("SELECT value FROM meta WHERE key = :key"), {"key": CLOCK_STEP_KEY}).scalar()
     return HealthInputs(
         now=now, heartbeat_at=lease.beat if lease else None, started_at=lease.started_at if lease else None,
-        tick_interval_seconds=_read_tick_interval(settings),
+        tick_interval_seconds=_read_tick_interval(session),
         tick=last.tick if last else None, decided_at=last.wall if last else None,
         components=tuple(ComponentState(row.component, row.state, row.since, row.last_error) for row in rows),
         ticks_counted=clean.ticks, ticks_clean=clean.clean, open_alerts=int(alerts),
@@ -57,8 +58,10 @@ def _read_inputs(connection: Connection, now: int) -> HealthInputs:
     )  # fmt: skip
 
 
-def _read_tick_interval(settings: str | None) -> float:
-    values = json.loads(settings or "{}")
+def _read_tick_interval(session: Row[Any] | None) -> float:
+    if session is not None and session.feed == "live":
+        return float(session.interval_ns) / 1e9
+    values = json.loads(session.settings or "{}") if session is not None else {}
     if not isinstance(values, dict):
         return 0.0
     seconds = values.get("tick_interval_seconds", values.get("pace_seconds"))  # the second name until version 0.4

@@ -21,6 +21,7 @@ from engine.plugins import discover_plugins
 from engine.replay import RollForward, roll_forward
 from engine.service import drift_check, fingerprint, session_controls, training
 from engine.service.engine import Engine
+from engine.service.live_feed import choose_tick_interval
 from engine.service.logging import LOG
 from engine.service.model_registry import ModelReplacement
 from engine.service.version_controls import VersionMemory
@@ -73,7 +74,7 @@ def resume_engine(
     )
     last = writer.last_tick()
     first_tick = 0 if last is None else last + 1
-    patient = settings.tick_interval_seconds == 0
+    patient = choose_tick_interval(settings, feed) == 0
     engine = Engine(
         settings,
         feed,

@@ -31,6 +31,7 @@ from engine.service.component_status import ComponentStatus
 from engine.service.decision_tracker import DecisionTracker
 from engine.service.engine import Engine
 from engine.service.feeds import FeedFailed
+from engine.service.live_feed import report_streams, wait_for_bar
 from engine.service.logging import LOG
 from engine.service.monitor import Monitor
 from engine.service.priority_lock import PriorityLock
@@ -45,10 +46,23 @@ from engine.store.retention import RetentionPolicy
 from engine.store.write.writer import Writer
 
 COMMANDS_SECONDS, PROBES_SECONDS, HEARTBEAT_SECONDS, PRUNE_SECONDS = 0.5, 1.0, 10.0, 600.0
-ALERTS_SECONDS, DELIVERIES_SECONDS, DRILLS_SECONDS = 5.0, 2.0, 60.0
+ALERTS_SECONDS, DELIVERIES_SECONDS, DRILLS_SECONDS, STREAMS_SECONDS = 5.0, 2.0, 60.0, 2.0
 YIELD_SECONDS = 0.1  # that a command without the lock waits for a tick, at most
 IDLE_SECONDS = 1.0  # between two reads of a feed that has no bar
-JOB_NAMES = ("ticks", "commands", "probes", "heartbeats", "overrides", "rules", "alerts", "deliveries", "drills", "backtest files", "prune")
+JOB_NAMES = (
+    "ticks",
+    "commands",
+    "probes",
+    "heartbeats",
+    "overrides",
+    "rules",
+    "alerts",
+    "deliveries",
+    "drills",
+    "backtest files",
+    "streams",
+    "prune",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,14 +136,36 @@ class EngineService:
         run_every(PRUNE_SECONDS, "optimizer", "backtest files", self._parts.backtest_repair.run)
         jobs.run_every(DRILLS_SECONDS, "alerts", "drills", self._alerting.run_scheduled_drill, self.failures)
         run_every(PRUNE_SECONDS, "store", "prune", self.prune)
+        if self._engine.live is not None:
+            jobs.run_every(STREAMS_SECONDS, "feed", "streams", self.report_streams, self.failures)
 
     def run_ticks(self) -> None:
-        """Run one tick; during the warm-up, or without a tick interval, all of them."""
+        """Run one tick; during the warm-up, or without a tick interval, all of them. Waits for a live bar without the lock."""
         while not (self._stop.is_set() or self.ended.is_set()):
+            if not self._wait_for_bar():
+                return
             with self._lock.tick():
                 tick = self._step()
             if tick is None or not (self._settings.tick_interval_seconds == 0 or tick.is_warmup):
                 return
+
+    def _wait_for_bar(self) -> bool:
+        """Wait for the next bar of a live market; False where the engine stops or the feed fails first."""
+        live = self._engine.live
+        if live is None or self._engine.has_unsaved_tick or self._parts.remedies.is_backing_off:
+            return True
+        try:
+            return wait_for_bar(live, self._stop, self.ended)
+        except PLUGIN_ERRORS as error:
+            with self._lock.tick():
+                self._parts.remedies.on_feed_failure(error)
+            return False
+
+    def report_streams(self) -> None:
+        """Report the start and the streams of a live market."""
+        live = self._engine.live
+        if live is not None:
+            report_streams(live, self.components, self._writer)
 
     def _step(self) -> Tick | None:
         remedies = self._parts.remedies
@@ -158,8 +194,9 @@ class EngineService:
         self._parts.probe.record_tick(tick.ms, symbols, degraded, self._clock.tick(), save_ms=self._engine.save_ms, phases=phases)
         self.ticks_decided += 1
         self._optimizer.note_tick(tick)
-        self._engine.waits_for_training = tick.is_warmup or self._settings.tick_interval_seconds == 0  # evidence counts there, not time
-        self.components.mark_started("feed")
+        self._engine.waits_for_training = tick.is_warmup or self._engine.tick_interval_seconds == 0  # evidence counts there, not time
+        if self._engine.live is None or self._engine.live.progress is None:
+            self.components.mark_started("feed")
         self.failures.on_success("engine", "ticks")
         if not tick.is_warmup:
             self.components.mark_started("engine")
@@ -269,6 +306,8 @@ class EngineService:
         """End the workers and close the store, after the current tick; writes that the store refuses are lost."""
         self.stop()
         self._monitor.close()
+        if self._engine.live is not None:
+            self._engine.live.close()
         self.workers.close()
         if self._engine.phase_pool is not None:
             self._engine.phase_pool.shutdown(wait=False)

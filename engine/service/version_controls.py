@@ -58,6 +58,7 @@ class VersionControls:
     fitted_models: tuple[ServingModel | None, ...]
     challengers: Challengers
     waits_for_training: bool
+    tick_interval_seconds: float
     stored_versions: VersionSource | None = None
     _events: list[Event]
     _postponed: list[Instruction]  # searches that wait until a tick is not late
@@ -167,7 +168,7 @@ class VersionControls:
 
     def begin_searches(self, ms: float, now: float) -> None:
         """Submit the searches that wait, unless the tick before took `ms`, more than half of its interval. `now` in s by the monotonic clock."""
-        if not self.waits_for_training and ms > 500.0 * self.settings.tick_interval_seconds > 0.0:
+        if not self.waits_for_training and ms > 500.0 * self.tick_interval_seconds > 0.0:
             return
         self.challengers.config = self.config
         for instruction in self._postponed:

@@ -7,7 +7,7 @@ from copy import deepcopy
 import numpy as np
 
 from engine import window
-from engine.domain.market import Account, Bars, Inputs, MarketSnapshot, OrderFlow
+from engine.domain.market import Account, BackfilledBars, Bars, Inputs, MarketSnapshot, OrderFlow
 from engine.domain.model import TrainingSet
 from engine.domain.optimization import MemoryBlock
 from engine.domain.ports import FeedInfo
@@ -32,26 +32,46 @@ class MarketWindow:
         self._bars = np.full((5, symbols, length), np.nan)
         self._flow = np.full((5, symbols, length if info.has_flow else 0), np.nan)
         self._ofi = np.full((symbols, length if info.has_flow else 0, info.levels), np.nan)
+        self._at = np.zeros(length, dtype=np.int64)  # ns UTC, the close of each column; 0 where there is none
         self._end = window.WINDOW_BARS
         self._last: MarketSnapshot | None = None
+        self._overwritten: list[tuple[int, Floats]] = []  # by the last bar: columns and the (5, S) values that they had
 
     def append(self, bar: MarketSnapshot) -> None:
-        """Append the newest bar. Raises ValueError where it is not newer than the last."""
+        """Append the newest bar, after filling in the past bars that it brings. Raises ValueError where it is not newer than the last."""
         if self._last is not None and bar.at <= self._last.at:
             raise ValueError(f"bars go back in time: {bar.at} after {self._last.at}")
         if self._end == self._bars.shape[2]:
             self._move_to_front()
+        self._overwritten = [] if bar.backfilled is None else self._fill_in(bar.backfilled)
         for row, part in enumerate((bar.open, bar.high, bar.low, bar.close, bar.volume)):
             self._bars[row, :, self._end] = part
         if self._info.has_flow:
             self._flow[:, :, self._end] = bar.flow.T
             self._ofi[:, self._end] = bar.ofi
+        self._at[self._end] = bar.at
         self._end += 1
         self._last = bar
 
+    def _fill_in(self, past: BackfilledBars) -> list[tuple[int, Floats]]:
+        """Overwrite the bars of these closes where they are in the window, symbol by symbol; their order flow stays unknown."""
+        first, overwritten = self._end - window.WINDOW_BARS, list[tuple[int, Floats]]()
+        closes = self._at[first : self._end]
+        for row, at in enumerate(past.at.tolist()):
+            places = np.flatnonzero(closes == at)
+            if at > 0 and len(places):
+                column, values = first + int(places[0]), past.values[:, row]
+                overwritten.append((column, self._bars[:, :, column].copy()))
+                given = np.isfinite(values).any(axis=0)
+                self._bars[:, given, column] = values[:, given]
+        return overwritten
+
     def drop_last(self) -> None:
-        """Remove the newest bar, as when its tick was lost."""
+        """Remove the newest bar and the past bars that it brought, as when its tick was lost."""
         self._end -= 1
+        for column, values in self._overwritten:
+            self._bars[:, :, column] = values
+        self._overwritten = []
 
     def build_inputs(self, tick: int, account: Account, config: TradingConfig, events: tuple[Event, ...]) -> Inputs:
         """The inputs of a decision at the newest bar, with its view of the window."""
@@ -73,12 +93,12 @@ class MarketWindow:
         return OrderFlow(ofi, *self._cut(self._flow, FLOW_LENGTH))
 
     def _cut(self, buffer: Floats, length: int) -> list[Floats]:
-        return [np.ascontiguousarray(part[:, self._end - length : self._end]) for part in buffer]
+        return [part[:, self._end - length : self._end].copy() for part in buffer]  # never a view: past columns may be filled in later
 
     def memory_block(self) -> MemoryBlock:
         """The bytes that the buffers hold and that they need."""
         length, symbols = self._bars.shape[2], len(self._info.symbols)
-        held = self._bars.nbytes + self._flow.nbytes + self._ofi.nbytes
+        held = self._bars.nbytes + self._flow.nbytes + self._ofi.nbytes + self._at.nbytes
         return MemoryBlock("window", symbols * max(0, length - COMPACT_BARS), held, held * min(length, COMPACT_BARS) // length)
 
     def compact(self) -> None:
@@ -87,7 +107,7 @@ class MarketWindow:
         if self._bars.shape[2] <= COMPACT_BARS:
             return
         self._move_to_front()
-        self._bars = self._bars[:, :, :COMPACT_BARS].copy()
+        self._bars, self._at = self._bars[:, :, :COMPACT_BARS].copy(), self._at[:COMPACT_BARS].copy()
         self._flow, self._ofi = self._flow[:, :, :COMPACT_BARS].copy(), self._ofi[:, :COMPACT_BARS].copy()
 
     def _move_to_front(self) -> None:
@@ -96,6 +116,9 @@ class MarketWindow:
                 buffer[:, :, : window.WINDOW_BARS] = buffer[:, :, self._end - window.WINDOW_BARS : self._end].copy()
         if self._ofi.shape[1]:
             self._ofi[:, : window.WINDOW_BARS] = self._ofi[:, self._end - window.WINDOW_BARS : self._end].copy()
+        shift = self._end - window.WINDOW_BARS
+        self._at[: window.WINDOW_BARS] = self._at[shift : self._end].copy()
+        self._overwritten = [(column - shift, values) for column, values in self._overwritten if column >= shift]
         self._end = window.WINDOW_BARS
 
 

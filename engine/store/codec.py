@@ -7,7 +7,7 @@ import math
 import struct
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from enum import Enum
 from functools import partial
 from types import NoneType, UnionType
@@ -31,10 +31,12 @@ _REPEATED = 4  # an array of so many equal items or more is stored as one item
 _BITS = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
 _MOST = 1 << 30  # bytes of a record: more than any has, less than a machine's memory
 _PLAIN = (NoneType, bool, int, float, str)
-# Marks of 0.4 and those of the same layouts under their names of today (docs/decisions/0033): only names of classes and fields differ.
+# Marks of earlier versions and those of the layouts of today (docs/decisions/0033): only names of classes and fields differ, and fields at the end
+# that have a default (`MarketSnapshot.backfilled`).
 _RENAMED = {
     "Account:8df8f20c": "Account:28d881d5",
-    "Slice:64677d99": "MarketSnapshot:036479c4",
+    "Slice:64677d99": "MarketSnapshot:cbb4e7bd",
+    "MarketSnapshot:036479c4": "MarketSnapshot:cbb4e7bd",
     "Row:85e5f7cf": "TrainingRow:3decb1a3",
 }
 
@@ -150,6 +152,7 @@ def _build(kind: type[Record]) -> _CodecEntry:
     mark = f"{kind.__name__}({','.join(f'{name}:{entry.mark}' for name, entry in zip(names, entries, strict=True))})"
     writes = tuple((name, entry.write) for name, entry in zip(names, entries, strict=True))
     reads = tuple(entry.read for entry in entries)
+    fewest = sum(field.default is MISSING for field in fields(kind))
 
     def write(record: Any, parts: list[bytes]) -> list[Any]:
         if type(record) is not kind:
@@ -157,7 +160,9 @@ def _build(kind: type[Record]) -> _CodecEntry:
         return [put(getattr(record, name), parts) for name, put in writes]
 
     def read(head: Any, body: _Body) -> Record:
-        made: Record = kind(*[get(item, body) for get, item in zip(reads, head, strict=True)])
+        if not fewest <= len(head) <= len(reads):
+            raise ValueError(f"it has {len(head)} fields instead of {len(reads)}")
+        made: Record = kind(*[get(item, body) for get, item in zip(reads, head, strict=False)])
         return made
 
     return _CodecEntry(mark, write, read)

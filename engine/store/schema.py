@@ -70,9 +70,14 @@ TICKS = Table(
     _text("machine", null=True),  # {reading: value} of the machine at the decision
     _text("shadows", null=True),  # [digest] of the versions that predict without a vote; NULL for none
     _text("arms", null=True),  # {number of the evolution: [H][S] forecast of the ensemble with that arm}; NULL for none
+    Column("no_data", BigInteger, nullable=False, server_default=text("0")),  # 1 for a live tick without a bar of any symbol in time
+    _whole("read_at", null=True),  # ns UTC by this machine's clock, when the inputs of a live tick were read; NULL for history and other feeds
+    _whole("clock_offset", null=True),  # ns, the exchange's clock less this machine's
+    _text("input_ages", null=True),  # [[S], [S]] ms, the age of the newest trade and of the newest book when they were read
     Index("ix_ticks_at", "at"), Index("ix_ticks_wall", "wall"),
     Index("ix_ticks_warm", "tick", sqlite_where=text("warm = 1"), postgresql_where=text("warm = 1")),
     Index("ix_ticks_session_drawdown", "session", "drawdown"),
+    Index("ix_ticks_no_data", "tick", sqlite_where=text("no_data = 1"), postgresql_where=text("no_data = 1")),
     Index("ix_ticks_degraded", "tick", sqlite_where=text("degraded <> '[]'"), postgresql_where=text("degraded <> '[]'")),
 )  # fmt: skip
 
@@ -193,6 +198,15 @@ def _rolled_up(name: str) -> Table:
 READINGS_TEN, READINGS_MINUTE, READINGS_HOUR = (_rolled_up(name) for name in ("readings_ten", "readings_minute", "readings_hour"))
 
 COMPONENTS = Table("components", METADATA, _key("component", Text), _text("state"), _whole("since"), _text("last_error", null=True), _whole("beat"))
+
+# The streams of a live market as they are now; every report replaces all rows.
+STREAM_STATUS = Table(
+    "stream_status", METADATA,
+    _key("symbol", Text), _key("stream", Text), _text("state"), _whole("last_at", null=True), _whole("messages"), _real("messages_per_second"),
+    _whole("reconnects"), _whole("gaps"), _whole("late_trades"), _whole("revised_candles"), _whole("filled_bars"),
+    _real("latency_p50_ms"), _real("latency_p99_ms"), _text("problem", null=True), _whole("problem_since", null=True),
+    sqlite_with_rowid=False,
+)  # fmt: skip
 
 COMMANDS = Table(
     "commands", METADATA,

@@ -146,12 +146,19 @@ _DECLINED = "SELECT gate, n, mean_bps, low, high, n_effective FROM declined"
 
 _COMMANDS = 'SELECT id, at, name, args, "by", reason, status, result FROM commands'
 
+_STREAMS = """
+SELECT symbol, stream, state, last_at, messages, messages_per_second, reconnects, gaps, late_trades, revised_candles, filled_bars,
+       latency_p50_ms, latency_p99_ms, problem, problem_since
+FROM stream_status
+"""
+
 VIEWS: dict[str, dict[str, str]] = {  # by dialect
     "sqlite": {
         "v_decisions": _DECISIONS, "v_gates": _GATES, "v_votes": _VOTES, "v_spans": _SPANS, "v_fills": _FILLS, "v_positions": _POSITIONS,
         "v_equity": _EQUITY, "v_regimes": _REGIMES, "v_skill": _SKILL, "v_models": _MODELS, "v_evolutions": _EVOLUTIONS, "v_readings": _READINGS,
         "v_components": _COMPONENTS, "v_trials": _TRIALS, "v_actions": _ACTIONS, "v_alerts": _ALERTS, "v_commands": _COMMANDS,
         "v_incidents": _INCIDENTS, "v_liquidity_forecast": _LIQUIDITY_FORECAST, "v_declined": _DECLINED, "v_triggers": _TRIGGERS,
+        "v_streams": _STREAMS,
     },
 }  # fmt: skip
 

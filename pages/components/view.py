@@ -8,6 +8,7 @@ from engine import units
 from engine.store.read.components import LatencyStats, Liveness
 from engine.store.read.status import EngineStatus
 from pages.components import charts, tables
+from pages.components.streams import show_streams
 from pages.ui import cache, live, widgets
 from pages.ui.tables import PAIR_COLUMNS, render_table
 
@@ -35,6 +36,7 @@ def show_components() -> None:
             widgets.show_table(tables.STATES, rows, label="Components of the engine and their state", cards=False)
         with right:
             _show_latency(latency)
+        show_streams(status, now)
         _show_phase_times(latency)
         _show_recoveries()
         left, right = st.columns(2, gap="medium")

@@ -63,7 +63,9 @@ def health_word(verdict: Health) -> str:
 
 
 def tick_interval(status: EngineStatus) -> float:
-    """Return the configured seconds between ticks; 0 for as fast as possible."""
+    """Return the seconds between ticks: of a live market those of its bars, else as configured; 0 for as fast as possible."""
+    if status.session is not None and status.session.feed == "live":
+        return status.session.interval / units.SECOND
     return 0.0 if status.session is None else float(status.session.settings.get("tick_interval_seconds") or 0.0)
 
 

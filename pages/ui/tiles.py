@@ -19,6 +19,8 @@ DRILLED = "kill switch, stop and alert path"
 def build_clean_rate_tile(rate: CleanRate) -> Tile:
     """Build the tile of the clean rate, the same on every page."""
     label, degraded = "Clean decisions, 30 d", f"{rate.degraded:,} of {units.format_count(rate.ticks, 'live tick')} with a fallback"
+    if rate.no_data:
+        degraded += f"; {rate.no_data:,} without data"
     if not rate.ticks:
         return Tile(label, units.NOT_MEASURED, "no live tick yet; the warm-up does not count")
     if rate.low is None or rate.high is None:

@@ -76,6 +76,18 @@ def test_trades_and_books_equal_the_truth(fake: FakeBinance) -> None:
     drive(fake, scenario)
 
 
+async def check_traded_second(exchange: Any, fake: FakeBinance) -> None:
+    """Compare the candle of a whole second with its trades."""
+    second = fake.now_ms() // 1_000 + 1
+    while fake.now_ms() // 1_000 <= second:
+        await exchange.watch_trades(SYMBOL)
+    candle = (await exchange.fetch_ohlcv(SYMBOL, "1s", 1_000 * second, 1))[0]
+    trades = [trade for trade in fake.trades(SYMBOL) if trade.at // 1_000_000_000 == second]
+    prices = [trade.price for trade in trades]
+    assert candle[:5] == [1_000 * second, prices[0], max(prices), min(prices), prices[-1]]
+    assert candle[5] == pytest.approx(sum(trade.size for trade in trades))
+
+
 def test_candles_equal_the_truth_and_the_trades(fake: FakeBinance) -> None:
     async def scenario(exchange: Any) -> None:
         candles = {row[0]: row for row in await exchange.fetch_ohlcv(SYMBOL, "1s", None, 1_000)}
@@ -85,11 +97,7 @@ def test_candles_equal_the_truth_and_the_trades(fake: FakeBinance) -> None:
         for opened in closed:
             true = truth[opened]
             assert candles[opened][1:] == [true.open, true.high, true.low, true.close, true.volume]
-        trades = [trade for trade in fake.trades(SYMBOL) if trade.at // 1_000_000_000 * 1_000 == closed[-1]]
-        if trades:
-            prices = [trade.price for trade in trades]
-            assert candles[closed[-1]][1:5] == [prices[0], max(prices), min(prices), prices[-1]]
-            assert candles[closed[-1]][5] == pytest.approx(sum(trade.size for trade in trades))
+        await check_traded_second(exchange, fake)
         minutes = await exchange.fetch_ohlcv(SYMBOL, "1m", None, 1_000)
         seconds = [candles[minutes[3][0] + 1_000 * place] for place in range(60)]
         assert minutes[3][1:5] == [seconds[0][1], max(row[2] for row in seconds), min(row[3] for row in seconds), seconds[-1][4]]

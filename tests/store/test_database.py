@@ -44,6 +44,8 @@ CONTRACT = {
     "v_incidents": "id, kind, symbol, since, until, detail",
     "v_liquidity_forecast": "measure, r2, low, high, n, n_effective",
     "v_declined": "gate, n, mean_bps, low, high, n_effective",
+    "v_streams": "symbol, stream, state, last_at, messages, messages_per_second, reconnects, gaps, late_trades, revised_candles, filled_bars, "
+    "latency_p50_ms, latency_p99_ms, problem, problem_since",
 }
 
 

@@ -10,8 +10,8 @@ from engine.evidence.proportions import wilson_interval
 
 RECENT_TICKS = 500  # the newest ticks, whose live ones give the current rate
 _RECENT = """
-    SELECT count(*) AS ticks, coalesce(sum(degraded <> '[]'), 0) AS degraded
-    FROM (SELECT degraded, warm FROM ticks ORDER BY tick DESC LIMIT :newest) WHERE warm = 0"""
+    SELECT count(*) AS ticks, coalesce(sum(degraded <> '[]'), 0) AS degraded, coalesce(sum(no_data), 0) AS no_data
+    FROM (SELECT degraded, no_data, warm FROM ticks ORDER BY tick DESC LIMIT :newest) WHERE warm = 0"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,7 @@ class CleanTicks:
 
     ticks: int
     degraded: int  # in which a phase fell back
+    no_data: int = 0  # for which a live market had no bar in time; a fault of the data, so not of the rate
 
     @property
     def clean(self) -> int:
@@ -39,4 +40,4 @@ class CleanTicks:
 def count_recent_clean_ticks(connection: Connection) -> CleanTicks:
     """Count the live ticks among the newest 500, and the degraded ones among them."""
     row = connection.execute(text(_RECENT), {"newest": RECENT_TICKS}).mappings().one()
-    return CleanTicks(int(row["ticks"]), int(row["degraded"]))
+    return CleanTicks(int(row["ticks"]), int(row["degraded"]), int(row["no_data"]))

@@ -70,6 +70,7 @@ class CleanRate:
     high: float | None
     decisions: int  # newest decisions, at most 2,000
     stale: int  # of these, decisions whose bar was missing or stale
+    no_data: int = 0  # of the ticks, those for which a live market had no bar in time
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +156,7 @@ def read_clean_rate(reader: Reader, now: int) -> CleanRate:
         )
     assert bars is not None  # an aggregate always gives a row
     low, high = clean.band or (None, None)
-    return CleanRate(clean.ticks, clean.degraded, low, high, int(bars["n"]), int(bars["stale"]))
+    return CleanRate(clean.ticks, clean.degraded, low, high, int(bars["n"]), int(bars["stale"]), clean.no_data)
 
 
 def read_liveness(reader: Reader) -> Liveness:

@@ -56,6 +56,12 @@ def count_degraded(connection: Connection, spans: TickRanges) -> int:
     return sum(int(fetch_scalar(connection, sql, first=first, last=last)) for first, last in spans)
 
 
+def count_without_data(connection: Connection, spans: TickRanges) -> int:
+    """How many of these ticks of a live market had no bar in time."""
+    sql = "SELECT count(*) FROM ticks WHERE no_data = 1 AND tick >= :first AND tick <= :last"
+    return sum(int(fetch_scalar(connection, sql, first=first, last=last)) for first, last in spans)
+
+
 def find_ticks_since(connection: Connection, wall: int) -> tuple[int, int] | None:
     """The first tick decided at or after this wall time (ns UTC), and the newest tick; None without one."""
     first = fetch_scalar(connection, "SELECT tick FROM ticks WHERE wall >= :wall ORDER BY wall LIMIT 1", wall=wall)
@@ -66,7 +72,7 @@ def count_clean_ticks(connection: Connection, now: int) -> CleanTicks:
     """Count the live ticks of the last 30 days and the degraded ones among them."""
     ends = find_ticks_since(connection, now - 30 * DAY)
     spans = () if ends is None else find_live_ranges(connection, *ends)
-    return CleanTicks(count_ticks(spans), count_degraded(connection, spans))
+    return CleanTicks(count_ticks(spans), count_degraded(connection, spans), count_without_data(connection, spans))
 
 
 def count_session_ticks(connection: Connection) -> TickCounts:

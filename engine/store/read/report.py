@@ -73,7 +73,9 @@ def _day(connection: Connection, name: str, begin: int, until: int, parts: tuple
     market, simulated, gates = _market(connection, parts)
     newest = fetch_scalar(connection, "SELECT max(tick) FROM ticks")
     runs = _runs(connection, within)
-    clean = CleanTicks(live_ticks.count_ticks(ranges), live_ticks.count_degraded(connection, ranges))
+    clean = CleanTicks(
+        live_ticks.count_ticks(ranges), live_ticks.count_degraded(connection, ranges), live_ticks.count_without_data(connection, ranges)
+    )
     return DayRecord(
         day=name, since=begin, until=until, is_over=True, market=market, simulated=simulated, spans=parts, warmup_ticks=0,
         equity_points=_equity_points(connection, parts), actions=_actions(connection, parts), gates=_gates(connection, ranges, gates),

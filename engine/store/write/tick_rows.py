@@ -14,6 +14,7 @@ from engine.domain.decision import ACTIONS, REGIMES, SPREAD_SOURCES, Fill, Outco
 from engine.domain.evolution import EvolutionReport
 from engine.domain.gates import GateResults
 from engine.domain.incidents import INCIDENT_KINDS, NO_FAULT, DataFaults
+from engine.domain.live import BarTiming
 from engine.domain.market import Inputs
 from engine.domain.orders import EXECUTIONS
 from engine.domain.record import Floats
@@ -45,7 +46,7 @@ def build_tick_row(tick: Tick, config_digest: str) -> Row:
         outcome.predictions.verdict, to_json(outcome.forecast.weights), to_json({"low": sizes.skill_bound, "estimate": sizes.skill_estimate}),
         _spread_source(outcome), config_digest, to_json([[event.kind, event.subject, event.detail] for event in inputs.events]),
         to_json(tick.serving), to_json([[instruction.kind, instruction.subject, instruction.detail] for instruction in outcome.instructions]),
-        codec.pack(account), tick.machine, _shadows(tick.evolution), _arms(tick.evolution),
+        codec.pack(account), tick.machine, _shadows(tick.evolution), _arms(tick.evolution), int(tick.no_data), *_timing(tick.timing),
     )  # fmt: skip
 
 
@@ -113,6 +114,11 @@ def _arms(report: EvolutionReport | None) -> str | None:
     if report is None or not report.forecasts:
         return None
     return to_json({str(forecast.number): forecast.mean.astype(np.float32) for forecast in report.forecasts})
+
+
+def _timing(timing: BarTiming | None) -> tuple[int | None, int | None, str | None]:
+    """The columns read_at, clock_offset and input_ages, the ages rounded to a hundredth of a ms."""
+    return (None, None, None) if timing is None else (timing.read_at, timing.clock_offset, to_json(np.round(timing.ages, 2)))
 
 
 def _spread_source(outcome: Outcome) -> str:

@@ -9,6 +9,7 @@ import orjson
 from sqlalchemy import Connection, Table
 
 from engine.domain.decision import REGIMES
+from engine.domain.live import StreamStatus
 from engine.domain.optimization import Action, ActionResult, Firing, Reading, Trial
 from engine.domain.ports import FeedInfo
 from engine.domain.recipe import recipe_to_json
@@ -19,7 +20,7 @@ from engine.store import codec, maintenance, retention, schema
 from engine.store.connection import Store, build_insert, driver_connection, fetch_value
 from engine.store.errors import StoreError
 from engine.store.retention import PruneResult, RetentionPolicy
-from engine.store.write import alerts, components, counters, evolution, incidents, optimizer, readings, tick_rows
+from engine.store.write import alerts, components, counters, evolution, incidents, optimizer, readings, streams, tick_rows
 from engine.store.write.tick_rows import to_json
 
 _TICK, _DECISION, _FILL, _SNAPSHOT, _CHECKPOINT, _SESSION, _RUN = (
@@ -167,6 +168,11 @@ class Writer:
         """Set a component's state: ok, degraded, down or starting. The last error stays until there is another."""
         with self._store.write() as connection:
             components.set_component(connection, name, state, error, now)
+
+    def save_streams(self, status: Sequence[StreamStatus]) -> None:
+        """Replace the state of a live market's streams."""
+        with self._store.write() as connection:
+            streams.replace_streams(connection, status)
 
     def raise_alert(self, rule: str, severity: str, message: str, now: int) -> None:
         """Open the rule's alert, or update the one that is open."""

@@ -1,0 +1,70 @@
+"""A live market as the service runs it: waiting for bars, the end of the history, and the state of the streams."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from threading import Event
+from typing import Protocol
+
+from engine.domain.live import StreamStatus
+from engine.domain.ports import Feed, LiveSource
+from engine.service.component_status import ComponentStatus
+from engine.settings import Settings
+
+SLICE_SECONDS = 0.5  # of a wait for a bar, after which a stop takes effect at the latest
+
+
+class StreamStore(Protocol):
+    """The part of the store's writer that stores the state of streams."""
+
+    def save_streams(self, status: Sequence[StreamStatus]) -> None: ...
+
+
+def find_live_source(feed: Feed) -> LiveSource | None:
+    """The feed, where its bars come as time passes; else None."""
+    return feed if isinstance(feed, LiveSource) else None
+
+
+def choose_tick_interval(settings: Settings, feed: Feed) -> float:
+    """Seconds between two ticks: those of the settings, 0 for as fast as possible; of a live market, those of its bars."""
+    return feed.info.interval / 1e9 if isinstance(feed, LiveSource) else settings.tick_interval_seconds
+
+
+def is_history(source: LiveSource, at: int) -> bool:
+    """Whether the bar that closed at `at` ns is from before the connection: every bar, until the end of the history is known."""
+    end = source.history_end
+    return end is None or at <= end
+
+
+def expects_history(source: LiveSource, last_bar_at: int | None) -> bool:
+    """Whether the bar after the last one is from before the connection."""
+    end = source.history_end
+    return end is None or last_bar_at is None or last_bar_at < end
+
+
+def wait_for_bar(source: LiveSource, *ends: Event) -> bool:
+    """Wait until there is a bar; False where one of the events is set first. Raises what the feed raises."""
+    while not any(end.is_set() for end in ends):
+        if source.wait(SLICE_SECONDS):
+            return True
+    return False
+
+
+def describe_problems(streams: Sequence[StreamStatus]) -> str | None:
+    """The oldest standing problem of the streams in one line, with the number of the others; None without any."""
+    standing = sorted((stream for stream in streams if stream.problem is not None), key=lambda stream: stream.problem_since or 0)
+    if not standing:
+        return None
+    oldest, more = standing[0], len(standing) - 1
+    return f"{oldest.symbol} {oldest.stream}: {' '.join(str(oldest.problem).split())}{f'; and {more} more' if more else ''}"
+
+
+def report_streams(source: LiveSource, components: ComponentStatus, store: StreamStore) -> None:
+    """Store the state of every stream; the component "feed" shows what its start waits for, then a standing problem."""
+    progress, streams = source.progress, source.read_streams()
+    if progress is not None and components.state("feed") == "starting":
+        components.set_state("feed", "starting", progress)
+    if progress is None:
+        components.mark_started("feed")
+    components.report_part("feed", "streams", describe_problems(streams))
+    store.save_streams(streams)

@@ -269,6 +269,8 @@ class EngineService:
         """End the workers and close the store, after the current tick; writes that the store refuses are lost."""
         self.stop()
         self._monitor.close()
+        if self._engine.recorder is not None:
+            self._engine.recorder.close()
         self.workers.close()
         if self._engine.phase_pool is not None:
             self._engine.phase_pool.shutdown(wait=False)

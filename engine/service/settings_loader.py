@@ -28,7 +28,6 @@ RESERVED_SETTINGS = {
     "exchange": "it is for the live feed, which is not there yet",
     "exchange_options": "it is for the live feed, which is not there yet",
     "settle_ms": "it is for the live feed, which is not there yet",
-    "record": "recording a live feed is not there yet",
     "cluster": "running on a cluster is not there yet",
 }
 RENAMED = {  # names of version 0.4, accepted for one version

@@ -22,9 +22,7 @@ from engine.settings import Settings, SettingsError, parse_duration
 from engine.store.database import path_from_url
 
 RESERVED = {  # subcommands of later versions
-    "record": "write the configured feed as a recording",
     "import": "read other people's files into a recording",
-    "parity": "decide a recorded live session again",
     "certify": "prove that no decision looks ahead",
     "copy-store": "move a store between SQLite and PostgreSQL",
     "user": "manage local accounts",

@@ -12,6 +12,7 @@ import pyarrow.parquet
 from engine.domain.record import Floats, Ints
 from engine.feeds._recording_files import file_of
 from engine.feeds._recording_folder import BadRecording
+from engine.feeds._recording_parts import list_parts
 
 COLUMNS = ["ts", "ts_recv"]
 
@@ -44,10 +45,11 @@ def _measure_symbol(folder: Path, closes: Ints, interval: int) -> Floats:
 
 
 def _read_both_times(file: Path) -> tuple[Ints, Ints] | None:
-    schema = pyarrow.parquet.read_schema(file)
+    parts = list_parts(file) or [file]
+    schema = pyarrow.parquet.read_schema(parts[0])
     if any(name not in schema.names or not pa.types.is_timestamp(schema.field(name).type) for name in COLUMNS):
         return None
-    table = pyarrow.parquet.ParquetFile(file).read(columns=COLUMNS).drop_null()
+    table = pa.concat_tables([pyarrow.parquet.ParquetFile(part).read(columns=COLUMNS) for part in parts]).drop_null()
     try:
         sent, received = (np.asarray(pc.cast(pc.cast(table[name], pa.timestamp("ns")), pa.int64()).to_numpy(), dtype=np.int64) for name in COLUMNS)
     except pa.ArrowException as error:  # of ts_recv: ts has been read

@@ -21,6 +21,7 @@ from engine.feeds._recording_folder import LARGEST_PRICE, LARGEST_SIZE, SETTINGS
 
 KEYS = (
     "multiplier", "inverse", "tick", "lot", "min_notional", "fee_bps", "maker_fee_bps", "spot", "borrow_rate", "funding_rate", "session",
+    "name", "exchange",
 )  # fmt: skip
 _UNLIMITED = 10_000.0  # an upper bound as large as this is no limit in practice
 _BOUNDS: dict[str, tuple[float, float, str]] = {  # smallest, largest, and the meaning where it is easily mistaken
@@ -169,6 +170,9 @@ def _parse_contract(file: Path, where: str, entries: dict[str, object], common: 
             remedy = f"it is {near[0]}" if near else f"there are {', '.join(KEYS)}"
             raise BadRecording(f"{file}: {where}there is no {key!r}: {remedy}")
     contract = replace(common, declared=True, **_parse_numbers(file, where, entries), **_parse_flags(file, where, entries))
+    for key in ("name", "exchange"):
+        if not isinstance(entries.get(key, ""), str):
+            raise BadRecording(f"{file}: {where}{key} is {repr(entries[key])[:40]}: make it a text")
     if "session" in entries:
         contract = replace(contract, session=_parse_session(file, where, entries["session"]))
     if contract.spot and contract.funding_rate:

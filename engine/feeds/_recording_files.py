@@ -15,6 +15,7 @@ from engine.domain.record import Bools, Floats, Ints, Record
 from engine.feeds._bar_spacing import align_days, find_spacing
 from engine.feeds._recording_folder import BadRecording as BadRecording  # noqa: PLC0414 - callers that read a recording catch it from here
 from engine.feeds._recording_folder import clip_extremes, find_left_out, require_inside
+from engine.feeds._recording_parts import list_parts
 from engine.feeds._tables import describe_bad_number, describe_missing, explain_columns, explain_levels, explain_missing_volume, load_table
 from engine.feeds._timestamps import describe_repeat, format_time, read_times
 
@@ -88,8 +89,9 @@ def symbol_folders(path: Path, wanted: tuple[str, ...]) -> tuple[Path, ...]:
 
 
 def file_of(folder: Path, kind: str) -> Path | None:
-    """The file of a kind (bars, books or trades) in a symbol's folder, None where there is none."""
-    return next((folder / (kind + suffix) for suffix in SUFFIXES if (folder / (kind + suffix)).is_file()), None)
+    """The file of a kind (bars, books or trades) in a symbol's folder, or its folder of parts; None where there is neither."""
+    files = (folder / (kind + suffix) for suffix in SUFFIXES)
+    return next((file for file in files if file.is_file() or (file.suffix == ".parquet" and list_parts(file))), None)
 
 
 def read_files(folders: tuple[Path, ...]) -> tuple[Path, ...]:

@@ -12,6 +12,7 @@ import pyarrow.parquet
 
 from engine import units
 from engine.domain.record import Floats
+from engine.feeds._recording_parts import RECORDER_TABLES, list_parts, read_parts_metadata
 
 SETTINGS_FILE = "recording.toml"
 MAX_EXTREME_SHARE = 0.01  # share of rows with extreme numbers that counts as faulty rows; more of them refuse the file
@@ -106,7 +107,12 @@ def find_left_out(path: Path, read: Sequence[Path]) -> dict[str, str]:
             if entry.name != SETTINGS_FILE:
                 reasons[entry.name] = _explain_outside(entry)
             continue
+        if entry.name in RECORDER_TABLES and list_parts(entry):
+            reasons |= _explain_foreign_parts(entry, entry.name)
+            continue
         rest = {child.name: _explain_entry(child, known) for child in _list_entries(entry) if child not in known}
+        for table in (child for child in _list_entries(entry) if child in known and child.is_dir()):
+            reasons |= _explain_foreign_parts(table, f"{entry.name}/{table.name}")
         if any(child in known for child in _list_entries(entry)):
             reasons |= {f"{entry.name}/{name}": reason for name, reason in rest.items()}
         else:
@@ -116,6 +122,13 @@ def find_left_out(path: Path, read: Sequence[Path]) -> dict[str, str]:
 
 def _list_entries(folder: Path) -> list[Path]:
     return [entry for entry in sorted(folder.iterdir()) if not entry.name.startswith(".") and entry.stem.lower() not in _NOTES]
+
+
+def _explain_foreign_parts(table: Path, name: str) -> dict[str, str]:
+    """Why entries of a folder of parts are not read, by their path."""
+    parts = set(list_parts(table))
+    others = [entry.name for entry in _list_entries(table) if entry not in parts]
+    return {f"{name}/{other}": "it is no part of this table: only part-000001.parquet and so on are read" for other in others}
 
 
 def _explain_folder(rest: dict[str, str]) -> str:
@@ -160,6 +173,12 @@ def _explain_outside(entry: Path) -> str:
 
 def _estimate_size(file: Path) -> tuple[float, int]:
     """Bytes needed to read the file, and its rows (0 where unknown). A file that cannot be opened is refused later, when it is read."""
+    if file.is_dir():
+        try:
+            rows, columns = read_parts_metadata(file)
+        except (pa.ArrowException, OSError):
+            return 0.0, 0
+        return float(rows * columns * BYTES_PER_CELL), rows
     if file.suffix == ".csv":
         return float(file.stat().st_size * BYTES_PER_CSV_BYTE), 0
     try:

@@ -1,4 +1,4 @@
-"""Loads one file of a recording as a table with standard column names, and explains columns that cannot be used.
+"""Loads one file of a recording, or one folder of parts, as a table with standard column names, and explains columns that cannot be used.
 
 A CSV may have comma, semicolon, tab or | as its separator, a byte-order mark, spaces around names, names in capitals, and a first line `sep=;` or
 a title.
@@ -18,6 +18,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from engine.feeds._recording_folder import BadRecording
+from engine.feeds._recording_parts import load_parts
 
 _HEAD = 1 << 16  # bytes examined
 _SEPARATORS = (",", ";", "\t", "|")
@@ -43,7 +44,7 @@ _MAX_SYMBOLS = 3  # in a message
 def load_table(file: Path) -> pa.Table:
     """Every column of a file, known names in lower case. Raises BadRecording."""
     try:
-        table = _load_csv(file) if file.suffix == ".csv" else pyarrow.parquet.ParquetFile(file).read()
+        table = load_parts(file) if file.is_dir() else _load_csv(file) if file.suffix == ".csv" else pyarrow.parquet.ParquetFile(file).read()
         column_names = table.column_names
     except MemoryError as error:
         raise BadRecording(f"{file} does not fit into memory: split it by time") from error

@@ -16,6 +16,7 @@ from engine.domain.record import Floats
 from engine.feeds._bar_grid import Grid, Tape, align_tapes, read_tape
 from engine.feeds._clock_skew import measure_lags
 from engine.feeds._contracts import read_contracts, trading_rules_of
+from engine.feeds._decided_bars import load_decided_grid
 from engine.feeds._order_flow import explained_by_flow
 from engine.feeds._recording_files import BadRecording, read_files, symbol_folders
 from engine.feeds._recording_folder import find_left_out, require_memory
@@ -52,6 +53,8 @@ class RecordedFeed:
         has_fees, has_maker_fees = (any(getattr(terms, name) is not None for terms in contracts) for name in ("fee_bps", "maker_fee_bps"))
         taker_fees = tuple(fee_bps if terms.fee_bps is None else terms.fee_bps for terms in contracts)
         self._grid = align_tapes(tapes, interval, since, until, round(latency_ms * 1e6))
+        decided = load_decided_grid(Path(path), self._grid, tuple(folder.name for folder in folders), since, until, latency_ms)
+        self._grid, self._backfilled = (self._grid, {}) if decided is None else decided
         self._lags = measure_lags(folders, self._grid.at, self._grid.interval)
         self._length = len(self._grid.at)
         left_out = find_left_out(Path(path), read_files(folders))
@@ -116,7 +119,8 @@ class RecordedFeed:
         times = grid.at.tolist()
         no_books = None if grid.books.shape[3] else Books(*np.empty((4, len(grid.counts), 0)))
         for row in range(first, len(times)):
-            yield _slice(grid, row, times[row], no_books)
+            closed = _slice(grid, row, times[row], no_books)
+            yield replace(closed, backfilled=self._backfilled[closed.at]) if closed.at in self._backfilled else closed
 
     def switch_signal(self, signal: float, at: int) -> None:
         """Raise ValueError: a recording's signal cannot be changed."""

@@ -10,8 +10,9 @@ from threading import Event
 
 from engine.alerting.service import AlertingService
 from engine.domain.optimization import Action, PollingIntervals
-from engine.domain.ports import Clock, Feed, FeedKind
+from engine.domain.ports import Clock, Feed, FeedKind, LiveSource
 from engine.files import temporary_files
+from engine.live.recorder import open_recorder
 from engine.optimizer.planner import default_mode
 from engine.optimizer.runtime.actuators import ActuatorParts, EngineActuators
 from engine.optimizer.runtime.experiment import load_actions
@@ -29,11 +30,13 @@ from engine.service.caches import ClearableCache
 from engine.service.command_results import CommandResults
 from engine.service.component_status import ComponentStatus
 from engine.service.decision_tracker import DecisionTracker
+from engine.service.engine import Engine
 from engine.service.logging import LOG
 from engine.service.monitor import Monitor
 from engine.service.priority_lock import PriorityLock
 from engine.service.resume import resume_engine
 from engine.service.service import COMMANDS_SECONDS, HEARTBEAT_SECONDS, PROBES_SECONDS, EngineService, ServiceParts
+from engine.service.session_controls import recording_key
 from engine.service.worker_pool import WorkerPool
 from engine.settings import Settings
 from engine.store import backtest_files
@@ -82,6 +85,7 @@ def build_service(
             report=lambda fault, how: failures.record_past_failure("store", "checkpoint", 0.0, fault, tries=1, how=how),
         )  # fmt: skip
         engine.read_machine = monitor.machine_json
+        _start_recorder(settings, engine, writer, session)
         remedies = ComponentRemedies(failures, engine, lock, workers, writer.store, TickHistory(url), session, reopen)
         tracker = DecisionTracker(clock, engine)
         alerting = AlertingService(
@@ -113,6 +117,15 @@ def build_service(
     for component in ("store", "trainer", "optimizer", "alerts"):
         components.set_state(component, "ok")
     return EngineService(parts, ticks=ticks)
+
+
+def _start_recorder(settings: Settings, engine: Engine, writer: Writer, session: int) -> None:
+    """Record the feed where the settings say so; a live market records its own messages. The store remembers the folder for parity."""
+    if settings.record is None:
+        return
+    if not isinstance(engine.feed, LiveSource):
+        engine.recorder = open_recorder(settings, engine.feed.info, LOG.warning)
+    writer.remember(recording_key(session), str(Path(settings.record).resolve()))
 
 
 def _open_phase_pool(settings: Settings) -> ThreadPoolExecutor | None:

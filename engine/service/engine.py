@@ -26,6 +26,7 @@ from engine.domain.tick import Artifact, Tick, TrainingRow
 from engine.domain.trading_config import Command, Event, TradingConfig
 from engine.evidence import declined_trades, execution_quality, liquidity_forecast, skill
 from engine.evolution import events
+from engine.live.recorder import ParquetRecorder
 from engine.orchestrator import decide
 from engine.phases import learning, risk
 from engine.plugins import discover_plugins
@@ -57,6 +58,7 @@ class Engine(VersionControls):
 
     training_error: str | None = None  # models that the last training did not give, with the reasons
     newest_features: Floats | None = None  # (S, F) of the newest tick
+    recorder: ParquetRecorder | None = None  # of a feed that does not record its own messages
 
     def __init__(
         self,
@@ -149,6 +151,8 @@ class Engine(VersionControls):
         self._events += self.challengers.adopt(self.tick, self.state.evolution, self._save_artifact, self.clock.tick(), waits=self._waits_for_models)
         self._events += self.drift_check.adopt(self.tick, waits=self._waits_for_models)
         self._slices = slices
+        if self.recorder is not None:
+            self.recorder.add_snapshot(bar, self.clock.now())
         return self._decide(bar)
 
     def reopen(self, feed: Feed) -> None:

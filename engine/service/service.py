@@ -308,6 +308,8 @@ class EngineService:
         self._monitor.close()
         if self._engine.live is not None:
             self._engine.live.close()
+        if self._engine.recorder is not None:
+            self._engine.recorder.close()
         self.workers.close()
         if self._engine.phase_pool is not None:
             self._engine.phase_pool.shutdown(wait=False)

@@ -35,3 +35,8 @@ def peak_key(session: int) -> str:
 def halt_key(session: int) -> str:
     """Key of the switches paused and flatten."""
     return f"halt of session {session}"
+
+
+def recording_key(session: int) -> str:
+    """Key of the folder that the session was last recorded in."""
+    return f"recording of session {session}"

@@ -66,7 +66,6 @@ def test_every_command_of_the_contract_is_there(capsys: pytest.CaptureFixture[st
         ("", "give a command"),
         ("bactest x", "did you mean backtest?"),
         ("--nope", "unrecognized arguments: --nope"),
-        ("record out", "record is not there yet"),
         ("copy-store sqlite:///a sqlite:///b", "copy-store is not there yet: the name is reserved for a later version"),
         ("user add ann --role viewer", "user is not there yet"),
         ("run --exchange kraken", "the live feed needs symbols: give --symbols"),

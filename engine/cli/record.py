@@ -1,0 +1,103 @@
+"""record: write the configured feed as a recording, without deciding anything."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+from collections.abc import Iterator
+from threading import Event
+from types import FrameType
+
+from engine import libraries
+from engine.cli._arguments import Subcommand, add_changes_option, integer_in_range, print_notice, resolve_settings
+from engine.domain.market import MarketSnapshot
+from engine.domain.ports import Feed, LiveSource
+from engine.live.recorder import ParquetRecorder, open_recorder
+from engine.service.clock import WallClock
+from engine.settings import Settings
+
+WAIT_SECONDS = 0.25  # between two looks for a signal
+FLUSH_BARS = 1_000  # bars of a feed without a pace that are held at most
+
+
+class RecordingStopped(KeyboardInterrupt):
+    """The person or the system has ended the recording."""
+
+
+def _add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", metavar="DIR", help="a new folder, or one that the same market was recorded in before")
+    parser.add_argument("--feed", metavar="FEED", help="simulated, recorded or live")
+    parser.add_argument("--path", metavar="DIR", help="the folder of a recording that is recorded again")
+    parser.add_argument("--symbols", metavar="A,B", help="some of the feed's symbols")
+    parser.add_argument("--interval", metavar="5m", help="bars of another length")
+    parser.add_argument("--seed", metavar="N")
+    parser.add_argument("--tick-interval", metavar="S", help="seconds between bars, 0 for as fast as possible")
+    add_changes_option(parser)
+    parser.add_argument("--ticks", type=integer_in_range(1), metavar="N", help="stop after N bars")
+
+
+def _run(options: argparse.Namespace) -> int:
+    libraries.require_libraries(dashboard=False)
+    from engine.service.bootstrap import open_configured_feed
+
+    settings = resolve_settings(
+        options, feed=options.feed or ("recorded" if options.path else None), feed_path=options.path, sim_changes=options.changes,
+        tick_interval_seconds=options.tick_interval, record=options.folder,
+    )  # fmt: skip
+    feed = open_configured_feed(settings)
+    before = {number: signal.signal(number, _stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        bars, problem = record_feed(settings, feed, options.ticks)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    print(f"recorded {bars:,} bars of {len(feed.info.symbols)} symbols in {options.folder}" + (f"; {problem}" if problem else ""))
+    return 1 if problem else 0
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    raise RecordingStopped
+
+
+def record_feed(settings: Settings, feed: Feed, ticks: int | None) -> tuple[int, str | None]:
+    """Record bars until their number is reached, the feed ends or RecordingStopped is raised. Returns their number and what was not written."""
+    recorder = None if isinstance(feed, LiveSource) else open_recorder(settings, feed.info, print_notice)
+    bars, clock = 0, WallClock()
+    try:
+        for bar in _follow(settings, feed):
+            bars += 1
+            if recorder is not None:
+                recorder.add_snapshot(bar, clock.now())
+                if bars % FLUSH_BARS == 0:
+                    recorder.flush()
+            if bars == ticks:
+                break
+    except RecordingStopped:
+        pass
+    finally:
+        if isinstance(feed, LiveSource):
+            feed.close()
+        if recorder is not None:
+            recorder.close()
+    return bars, None if recorder is None else _explain_losses(recorder)
+
+
+def _follow(settings: Settings, feed: Feed) -> Iterator[MarketSnapshot]:
+    """The feed's bars at the pace of the settings, or as they come where the market is live."""
+    slices, pause = feed.slices(None), Event()
+    while (bar := next(slices, None)) is not None:
+        yield bar
+        if isinstance(feed, LiveSource):
+            while not feed.wait(WAIT_SECONDS):
+                pass
+        elif settings.tick_interval_seconds:
+            pause.wait(settings.tick_interval_seconds)
+
+
+def _explain_losses(recorder: ParquetRecorder) -> str | None:
+    if recorder.problem is not None:
+        return recorder.problem
+    return f"{recorder.lost_rows:,} rows in {recorder.gaps:,} gaps were not written" if recorder.gaps else None
+
+
+COMMAND = Subcommand("record", "write the configured feed as a recording, until Ctrl-C, --ticks or its end", _add, _run)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from engine import units
 from engine.domain.live import StreamEvent, StreamFault
 from engine.domain.model import PLUGIN_ERRORS
 from engine.domain.ports import Clock
@@ -240,7 +241,7 @@ class LiveStreams:
     async def _redial(self, stream: _Stream, now: float) -> None:
         """Mark a silent stream stale and subscribe again; the connection is closed where no other stream of the kind is alive."""
         exchange, symbol = self.exchanges[stream.kind], self._symbols[stream.column]
-        self._interrupt(stream, "silent", "stale", f"no message for {now - stream.since:.0f} s")
+        self._interrupt(stream, "silent", "stale", f"no message for {units.format_age(now - stream.since)}")
         stream.redials += 1
         others = [other for other in self.streams if other.kind == stream.kind and other is not stream]
         alive = any(other.is_up and now - other.since < self._limit_of(other) for other in others)

@@ -184,7 +184,8 @@ def test_a_silence_that_is_noticed_late_has_the_bar_replaced_by_the_candle() -> 
     assert built.missing == {START + MINUTE: (0,)}
     built.add(Candle(0, START, START + 76 * SECOND, (100.0, 104.0, 100.0, 103.0, 9.0)))
     second = close(built, 2)
-    assert second.backfilled is not None and second.backfilled.values[3, 0, 0] == 103.0
+    assert second.backfilled is not None
+    assert second.backfilled.values[3, 0, 0] == 103.0
 
 
 def test_late_trades_and_candles_that_differ_are_counted() -> None:

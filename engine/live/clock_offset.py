@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 
+from engine import units
+
 REPORTED = 1_000_000_000  # ns: an offset beyond is a fault
 SAMPLES = 8
 
@@ -37,4 +39,4 @@ class ClockOffset:
         if abs(self.offset) <= REPORTED:
             return None
         side = "behind" if self.offset > 0 else "ahead of"
-        return f"this machine's clock is {abs(self.offset) / 1e9:.1f} s {side} the exchange's: set it by NTP"
+        return f"this machine's clock is {units.format_number(abs(self.offset) / 1e9, 1, 's')} {side} the exchange's: set it by NTP"

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from engine import units
 from engine.domain.live import StreamEvent, StreamFault
 from engine.domain.model import PLUGIN_ERRORS
 from engine.domain.ports import Clock
@@ -23,6 +24,7 @@ from engine.settings import Settings
 KINDS = ("trades", "book")
 FEW_LEVELS = 10  # that every exchange's default depth has
 REFUSALS_OF_A_HALT = 3  # in a row
+CCXT_LONGEST_PAUSE_MS = 30_000  # between dials without a request of the exchange for more
 CLOCK_SECONDS = 60.0  # between measurements
 
 
@@ -35,7 +37,7 @@ class StreamTimes:
     usual_gaps: float = 3.0  # times the longest of the last gaps
     settled: float = 5.0  # after which a subscription without messages and errors counts as connected
     first_pause: float = 0.5  # after a failure, doubled by each further one
-    longest_pause: float = 30.0
+    longest_pause: float = 10.0  # also between the dials of ccxt to a connection
     halt_pause: float = 60.0
     longest_silence: float = 600.0
     watchdog: float = 1.0  # between checks
@@ -199,11 +201,19 @@ class LiveStreams:
         stream.statistics.gaps += kind in ("gap", "checksum")
         if not (kind == "disconnected" and stream.fault == "silent"):
             self._interrupt(stream, kind, "halted" if kind == "halted" else "reconnecting", detail)
+        self._shorten_dial_pause(self.exchanges[stream.kind])
         if kind == "halted":
             return self._times.halt_pause
         if kind in ("gap", "checksum") and stream.failures == 1:
             return 0.0
         return float(min(self._times.first_pause * 2.0 ** min(stream.failures - 1, 16), self._times.longest_pause))
+
+    def _shorten_dial_pause(self, exchange: Any) -> None:
+        """Limit the pause of ccxt before its next dial, unless the exchange asked for a longer one."""
+        for state in (getattr(exchange, "ws_dial_backoff", None) or {}).values():
+            left = state["until"] - exchange.milliseconds()
+            if self._times.longest_pause * 1_000 < left <= CCXT_LONGEST_PAUSE_MS:
+                state["until"] -= left - round(self._times.longest_pause * 1_000)
 
     def _limit_of(self, stream: _Stream) -> float:
         """Seconds without a message after which a stream is silent."""
@@ -231,7 +241,7 @@ class LiveStreams:
     async def _redial(self, stream: _Stream, now: float) -> None:
         """Mark a silent stream stale and subscribe again; the connection is closed where no other stream of the kind is alive."""
         exchange, symbol = self.exchanges[stream.kind], self._symbols[stream.column]
-        self._interrupt(stream, "silent", "stale", f"no message for {now - stream.since:.0f} s")
+        self._interrupt(stream, "silent", "stale", f"no message for {units.format_age(now - stream.since)}")
         stream.redials += 1
         others = [other for other in self.streams if other.kind == stream.kind and other is not stream]
         alive = any(other.is_up and now - other.since < self._limit_of(other) for other in others)
@@ -258,7 +268,7 @@ class LiveStreams:
 
     async def _keep_clock(self) -> None:
         while True:
-            await asyncio.sleep(CLOCK_SECONDS)
+            await asyncio.sleep(CLOCK_SECONDS if self.clock.is_known else self._times.longest_pause)
             await self._measure_clock()
 
     async def _measure_clock(self) -> None:

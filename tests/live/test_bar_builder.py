@@ -124,8 +124,12 @@ def test_the_first_bar_is_incomplete_and_taken_from_the_candle_without_flow() ->
     assert (closed.snapshot.open[0], closed.snapshot.volume[0], bool(closed.snapshot.fresh[0])) == (99.0, 7.0, True)
     assert np.isnan(closed.snapshot.flow).all()
     assert np.isnan(closed.snapshot.ofi).all()
+    built.add(Candle(0, START, START + 65 * SECOND, (99.0, 101.0, 98.0, 100.5, 7.5)))
     built.add(trade(START + 80 * SECOND, 105.0))
-    assert built.close_bar(START + 2 * MINUTE, START + 2 * MINUTE + 1, 0).sources.tolist() == [TRADES]
+    second = built.close_bar(START + 2 * MINUTE, START + 2 * MINUTE + 1, 0)
+    assert second.sources.tolist() == [TRADES]
+    assert second.snapshot.backfilled is not None
+    assert second.snapshot.backfilled.values[:, 0, 0].tolist() == [99.0, 101.0, 98.0, 100.5, 7.5]
 
 
 def test_an_interrupted_bar_without_a_candle_is_missing_and_filled_later() -> None:
@@ -169,6 +173,19 @@ def test_a_book_after_an_outage_is_no_event_of_the_flow() -> None:
     built.add(book(START + 130 * SECOND, size=10.0))
     built.add(trade(START + 131 * SECOND))
     assert close(built, 3).ofi[0, 0] == 0.0  # both sides grew by 1
+
+
+def test_a_silence_that_is_noticed_late_has_the_bar_replaced_by_the_candle() -> None:
+    built = builder()
+    for event in (trade(START + SECOND), book(START + SECOND)):
+        built.add(event)
+    assert close(built, 1).close[0] == 100.0
+    built.add(StreamFault(0, "trades", "silent", START + 75 * SECOND, ""))
+    assert built.missing == {START + MINUTE: (0,)}
+    built.add(Candle(0, START, START + 76 * SECOND, (100.0, 104.0, 100.0, 103.0, 9.0)))
+    second = close(built, 2)
+    assert second.backfilled is not None
+    assert second.backfilled.values[3, 0, 0] == 103.0
 
 
 def test_late_trades_and_candles_that_differ_are_counted() -> None:

@@ -198,3 +198,24 @@ def test_accounts_reconcile_and_no_order_fills_more_than_it_asks_whatever_comes(
         assert account.positions[0] == pytest.approx(units, abs=1e-6)
         assert account.equity == pytest.approx(cash + units * account.mark_price[0], abs=1e-6)
         assert len(account.working_orders) <= 1
+
+
+@pytest.mark.parametrize("kind", [PASSIVE, AGGRESSIVE, SLICE])
+@pytest.mark.parametrize("has_price", [True, False])
+def test_nothing_is_filled_in_a_bar_that_was_not_there_in_time_and_has_no_book(kind: int, has_price: bool) -> None:
+    """Such as a bar of an outage that the exchange gave later: it trades far through the limit, but nobody could see it."""
+    blank = np.full((1, 2), np.nan)
+    nothing = replace(traded(Books(blank, blank, blank, blank), low=1.0, high=1_000.0, later=(np.nan,) * 4), fresh=np.array([False]))
+    if not has_price:
+        nothing = replace(nothing, **{name: np.array([np.nan]) for name in ("open", "high", "low", "close", "volume")})
+    for first in (nothing, traded(book(), later=UNKNOWN)):
+        _, before, _ = work(order(8.0, kind), first)
+        _, fills, _ = work(order(8.0, kind), first, replace(nothing, at=START + 2 * MINUTE), replace(nothing, at=START + 3 * MINUTE))
+        assert sum(fill.units for fill in fills) == sum(fill.units for fill in before)
+
+
+def test_a_bar_without_a_book_that_was_there_in_time_still_trades_through_a_limit() -> None:
+    blank = np.full((1, 2), np.nan)
+    later = traded(Books(blank, blank, blank, blank), low=99.0, number=2)
+    _, fills, _ = work(order(8.0, PASSIVE), traded(book(), later=UNKNOWN), later)
+    assert [fill.units for fill in fills] == [8.0]

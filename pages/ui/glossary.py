@@ -125,6 +125,7 @@ TERMS = {
     "recovery": "The return of a failed component to service without human help.",
     "checkpoint": "The stored state of the engine from which later ticks can be decided again.",
     "stale bar": "A symbol without a fresh bar at a decision.",
+    "stream": "A connection on which an exchange sends one kind of message for one symbol: trades, book or candles.",
     # optimizer
     "control window": "A window in which an action was due and was withheld by chance, for comparison.",
     "direct effect": "What an action did by its own account, such as bytes freed, before any comparison.",

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from engine.domain.addresses import label_addresses
+from engine.domain.exchange_options import mask_exchange_options
 from engine.domain.ports import FeedInfo
 from engine.domain.rules import Rule
 from engine.domain.texts import shorten
@@ -17,6 +18,7 @@ from engine.domain.trading_config import TradingConfig
 from engine.schema import MAX_INTEGER, limits
 
 FEED_NAMES = ("simulated", "recorded", "live")
+FEED_CHOICE = f"{', '.join(FEED_NAMES[:-1])} or {FEED_NAMES[-1]}"
 SECOND = 1_000_000_000  # ns
 DAY = 86_400 * SECOND
 MAX_DURATION = 2**62  # ns: a sum with a time still fits in 64 bits
@@ -42,7 +44,7 @@ class Settings:
 
     home: Annotated[str, _written("text", "folder of the store, models, logs, backtests and temporary files", "the path of a folder")]
     database_url: Annotated[str, _written("database", "address of the store; HOME/podium.db unless set", "sqlite:///FILE")]
-    feed: Annotated[str, _written("feed", "market to decide on", " or ".join(FEED_NAMES))] = "simulated"
+    feed: Annotated[str, _written("feed", "market to decide on", FEED_CHOICE)] = "simulated"
     feed_path: Annotated[str, _written("path", "folder of a recording", "the path of a folder")] | None = None
     symbols: Annotated[tuple[str, ...], _names("some of the feed's symbols; all unless set")] = ()
     interval: Annotated[int, _written("duration", "length of a bar; the feed's own unless set", "a length such as 5m")] | None = None
@@ -72,14 +74,17 @@ class Settings:
     # a live market
     exchange: Annotated[str, _written("text", "exchange of the live market, by its name in ccxt", "a name such as kraken")] | None = None
     exchange_options: Annotated[
-        str, _written("json", "options of ccxt's constructor as JSON, such as urls and proxies; the table [exchange] of podium.toml is the same", "JSON")
+        str,
+        _written("json", "options of ccxt's constructor as JSON, such as urls and proxies; the table [exchange] of podium.toml is the same", "JSON"),
     ] = field(default="", repr=False)
     book_levels: Annotated[int, limits(1, 50, "levels", "levels of the order books of a live market")] = 5
     settle_ms: Annotated[
         float, limits(0.0, 60_000.0, "ms", "time that a tick waits after the close of a live bar for the last messages of that bar")
     ] = 500.0
     record: Annotated[str, _written("path", "folder that a running engine records its feed in", "the path of a folder")] | None = None
-    record_retention: Annotated[str, _written("retention", "age or size at which the oldest parts of a recording are deleted", "30d or 20GB")] = "30d,20GB"
+    record_retention: Annotated[str, _written("retention", "age or size at which the oldest parts of a recording are deleted", "30d or 20GB")] = (
+        "30d,20GB"
+    )
     # the engine
     models: Annotated[tuple[str, ...], _names("models to train; all unless set")] = ()
     evolution: (
@@ -141,7 +146,8 @@ def build_trading_config(settings: Settings, info: FeedInfo) -> TradingConfig:
 def identify_session(settings: Settings, info: FeedInfo, models: tuple[str, ...], columns: tuple[str, ...], layout: str) -> str:
     """Identify a session by its market, models, horizons and columns and by the layout of its records (store.codec.layout), as JSON.
 
-    Scheduled changes of the simulated market make another market of it; without them the identity is that of earlier versions.
+    Scheduled changes of the simulated market make another market of it; without them the identity is that of earlier versions. A live market
+    is that of its exchange.
     """
     identity = {
         "feed": info.name, "path": settings.feed_path, "symbols": info.symbols, "interval": info.interval,
@@ -149,12 +155,18 @@ def identify_session(settings: Settings, info: FeedInfo, models: tuple[str, ...]
     }  # fmt: skip
     if info.simulated and settings.sim_changes:
         identity["changes"] = settings.sim_changes
+    if info.name == "live":
+        identity["exchange"] = settings.exchange
     return json.dumps(identity, sort_keys=True)
 
 
 def serialize_settings(settings: Settings) -> str:
-    """Serialize the settings for the session's row in the store, with the addresses masked."""
-    masked = {"alert_urls": label_addresses(settings.alert_urls), "escalate_urls": label_addresses(settings.escalate_urls)}
+    """Serialize the settings for the session's row in the store, with the addresses and the texts of the exchange's options masked."""
+    masked = {
+        "alert_urls": label_addresses(settings.alert_urls),
+        "escalate_urls": label_addresses(settings.escalate_urls),
+        "exchange_options": mask_exchange_options(settings.exchange_options),
+    }
     return json.dumps(asdict(settings) | masked, sort_keys=True)
 
 

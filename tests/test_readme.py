@@ -179,8 +179,7 @@ def test_the_pages_named_are_the_pages_there_are() -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("FEED", "live"),
-        ("EXCHANGE", "binance"),
+        ("FEED", "push"),
         ("ADDRESS", "0.0.0.0"),
         ("CLUSTER", "tcp://there"),
         ("DATABASE_URL", "postgresql://there/podium"),

@@ -62,15 +62,6 @@ def _reserve(name: str, summary: str) -> Subcommand:
     return Subcommand(name, f"{summary} (not there yet)", lambda parser: None, refuse, is_reserved=True)
 
 
-def reserve_option(parser: argparse.ArgumentParser, flag: str) -> None:
-    """Reserve the name of a flag that is not there yet."""
-
-    def refuse(text: str) -> NoReturn:
-        raise argparse.ArgumentTypeError(f"{flag} is not there yet: the name is reserved for a later version")
-
-    parser.add_argument(flag, type=refuse, help=argparse.SUPPRESS)
-
-
 class OneLineParser(argparse.ArgumentParser):
     """argparse with errors in one line."""
 

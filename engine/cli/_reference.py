@@ -24,9 +24,9 @@ from engine.web import families
 _DEFAULTS = {  # of settings whose default is not a constant
     "home": "`~/.local/share/podium`",
     "database_url": "`podium.db` in `home`",
-    "warmup_bars": f"{loader.DEFAULT_WARMUP_BARS['simulated']}; {loader.DEFAULT_WARMUP_BARS['recorded']} for recordings",
+    "warmup_bars": "{simulated}; {recorded} for recordings, {live} on a live market".format(**loader.DEFAULT_WARMUP_BARS),
     "evolution": f"`{loader.DEFAULT_EVOLUTION['simulated']}`; `{loader.BACKTEST_EVOLUTION}` on recordings and in backtests",
-    "tick_interval_seconds": f"{loader.DEFAULT_TICK_INTERVAL_SECONDS:g}; 0 for recordings without a dashboard",
+    "tick_interval_seconds": f"{loader.DEFAULT_TICK_INTERVAL_SECONDS:g}; 0 on a live market and for recordings without a dashboard",
 }
 
 

@@ -17,6 +17,7 @@ from engine.cli._arguments import Subcommand, UsageError, resolve_settings
 from engine.files import owned_folders
 from engine.files.owned_folders import LOGS, FolderTaken
 from engine.libraries import find_broken_libraries
+from engine.live.installation import INSTALL_LIVE, find_missing_package
 from engine.settings import Settings, SettingsError
 from engine.store.errors import StoreError
 
@@ -45,6 +46,7 @@ def _run(options: argparse.Namespace) -> int:
 def _look(options: argparse.Namespace) -> Iterator[Finding]:
     yield _python(sys.version_info[:3])
     yield from check_packages(ROOT / "requirements.txt")
+    yield _live_packages()
     yield from _libraries()
     yield _chart_library()
     yield _browser()
@@ -93,6 +95,13 @@ def check_packages(requirements: Path) -> Iterator[Finding]:
             yield "wrong", trouble
     if not wrong:
         yield "ok", f"all {names} packages of {requirements.name} are there in their ranges"
+
+
+def _live_packages() -> Finding:
+    missing = find_missing_package()
+    if missing is None:
+        return "ok", "live markets: ccxt is installed"
+    return "note", f"live markets: {missing} is not installed; only --feed live needs it and installs it ({INSTALL_LIVE})"
 
 
 def _libraries() -> Iterator[Finding]:

@@ -11,7 +11,8 @@ from types import FrameType
 from engine import libraries
 from engine.cli._arguments import Subcommand, add_changes_option, integer_in_range, print_notice, resolve_settings
 from engine.domain.market import MarketSnapshot
-from engine.domain.ports import Feed, LiveSource
+from engine.domain.ports import Feed
+from engine.feeds.live import LiveFeed
 from engine.live.recorder import ParquetRecorder, open_recorder
 from engine.service.clock import WallClock
 from engine.settings import Settings
@@ -61,12 +62,14 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 def record_feed(settings: Settings, feed: Feed, ticks: int | None) -> tuple[int, str | None]:
     """Record bars until their number is reached, the feed ends or RecordingStopped is raised. Returns their number and what was not written."""
-    recorder = None if isinstance(feed, LiveSource) else open_recorder(settings, feed.info, print_notice)
+    recorder = open_recorder(settings, feed.info, print_notice)
+    if isinstance(feed, LiveFeed):
+        feed.set_recorder(recorder)
     bars, clock = 0, WallClock()
     try:
         for bar in _follow(settings, feed):
             bars += 1
-            if recorder is not None:
+            if recorder is not None and not isinstance(feed, LiveFeed):
                 recorder.add_snapshot(bar, clock.now())
                 if bars % FLUSH_BARS == 0:
                     recorder.flush()
@@ -75,7 +78,7 @@ def record_feed(settings: Settings, feed: Feed, ticks: int | None) -> tuple[int,
     except RecordingStopped:
         pass
     finally:
-        if isinstance(feed, LiveSource):
+        if isinstance(feed, LiveFeed):
             feed.close()
         if recorder is not None:
             recorder.close()
@@ -87,7 +90,7 @@ def _follow(settings: Settings, feed: Feed) -> Iterator[MarketSnapshot]:
     slices, pause = feed.slices(None), Event()
     while (bar := next(slices, None)) is not None:
         yield bar
-        if isinstance(feed, LiveSource):
+        if isinstance(feed, LiveFeed):
             while not feed.wait(WAIT_SECONDS):
                 pass
         elif settings.tick_interval_seconds:

@@ -13,7 +13,6 @@ from engine.cli._arguments import (
     add_evolution_option,
     integer_in_range,
     print_notice,
-    reserve_option,
     resolve_settings,
 )
 from engine.settings import Settings
@@ -23,8 +22,9 @@ STOP_SECONDS = 30.0
 
 
 def _add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--feed", metavar="FEED", help="simulated or recorded")
+    parser.add_argument("--feed", metavar="FEED", help="simulated, recorded or live")
     parser.add_argument("--path", metavar="DIR", help="the folder of a recording")
+    parser.add_argument("--exchange", metavar="NAME", help="the exchange of the live market, by its name in ccxt")
     parser.add_argument("--symbols", metavar="A,B", help="some of the feed's symbols")
     parser.add_argument("--interval", metavar="5m", help="bars of another length")
     parser.add_argument("--seed", metavar="N")
@@ -32,17 +32,17 @@ def _add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pace", metavar="S", help=argparse.SUPPRESS)  # its name until version 0.4
     add_changes_option(parser)
     add_evolution_option(parser)
-    reserve_option(parser, "--exchange")
     parser.add_argument("--ticks", type=integer_in_range(1), metavar="N", help="stop after N ticks")
 
 
 def _run(options: argparse.Namespace) -> int:
-    feed = options.feed or ("recorded" if options.path else None)
+    feed = options.feed or ("recorded" if options.path else "live" if options.exchange else None)
     return run_engine(
         resolve_settings(
             options,
             feed=feed,
             feed_path=options.path,
+            exchange=options.exchange,
             sim_changes=options.changes,
             tick_interval_seconds=options.tick_interval,
             pace_seconds=options.pace,

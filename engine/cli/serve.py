@@ -11,19 +11,21 @@ import sys
 from pathlib import Path
 
 from engine.cli._arguments import Subcommand, UsageError, add_changes_option, add_evolution_option, print_notice, resolve_settings
+from engine.live.exchange import require_exchange
 from engine.service.logging import open_log
 from engine.service.process_memory import ONE_ARENA
 from engine.settings import Settings
 
 ROOT = Path(__file__).parent.parent.parent
-FLAGS = {"feed": "PODIUM_FEED", "path": "PODIUM_FEED_PATH", "symbols": "PODIUM_SYMBOLS", "interval": "PODIUM_INTERVAL", "seed": "PODIUM_SEED",
-         "signal": "PODIUM_SIM_SIGNAL", "changes": "PODIUM_SIM_CHANGES", "evolution": "PODIUM_EVOLUTION", "port": "PODIUM_PORT",
-         "address": "PODIUM_ADDRESS"}  # fmt: skip
+FLAGS = {"feed": "PODIUM_FEED", "path": "PODIUM_FEED_PATH", "exchange": "PODIUM_EXCHANGE", "symbols": "PODIUM_SYMBOLS",
+         "interval": "PODIUM_INTERVAL", "seed": "PODIUM_SEED", "signal": "PODIUM_SIM_SIGNAL", "changes": "PODIUM_SIM_CHANGES",
+         "evolution": "PODIUM_EVOLUTION", "port": "PODIUM_PORT", "address": "PODIUM_ADDRESS"}  # fmt: skip
 
 
 def _add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--feed", metavar="FEED", help="simulated or recorded")
+    parser.add_argument("--feed", metavar="FEED", help="simulated, recorded or live")
     parser.add_argument("--path", metavar="DIR", help="the folder of a recording")
+    parser.add_argument("--exchange", metavar="NAME", help="the exchange of the live market, by its name in ccxt")
     parser.add_argument("--symbols", metavar="A,B")
     parser.add_argument("--interval", metavar="5m")
     parser.add_argument("--seed", metavar="N")
@@ -40,11 +42,14 @@ def _run(options: argparse.Namespace) -> int:
             options,
             headless=False,
             feed_path=options.path,
+            exchange=options.exchange,
             sim_signal=options.signal,
             sim_changes=options.changes,
             port=options.port,
             address=options.address,
         )
+    if settings.feed == "live":
+        require_exchange(settings)  # a wrong name is refused, and ccxt installed, before the server starts
     _demand_free(settings)
     open_log(Path(settings.home))
     os.environ.update({FLAGS[flag]: str(getattr(options, flag)) for flag in FLAGS if getattr(options, flag) is not None})

@@ -60,7 +60,7 @@ def _secrets(url: str) -> set[str]:
     if scheme.lower() not in _PLAIN:
         pieces += [host, *re.split(r"[:@]", host)]
     parts |= {piece for piece in pieces if piece}
-    parts |= {_decoded(piece) for piece in parts}
+    parts |= {decode_percent(piece) for piece in parts}
     least = SHORTEST if scheme.lower() in _PLAIN else HIDDEN_SHORTEST
     return {piece for piece in parts if len(piece) >= least}
 
@@ -69,5 +69,6 @@ def _without_password(url: str) -> str:
     return re.sub(r"(://[^/@:]*:)[^/@]*@", r"\1@", url, count=1)
 
 
-def _decoded(text: str) -> str:
+def decode_percent(text: str) -> str:
+    """Return a text with its percent-encoded ASCII characters decoded."""
     return re.sub(r"%([0-9a-fA-F]{2})", lambda match: chr(int(match[1], 16)), text)

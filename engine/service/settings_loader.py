@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import os
 import sys
 import tomllib
 from collections.abc import Callable, Mapping
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from engine.domain import addresses
+from engine.domain.exchange_options import parse_exchange_options
 from engine.domain.signal_changes import format_changes, parse_changes
 from engine.domain.texts import SHOWN, find_control_character, on_one_line, shorten
 from engine.domain.trading_config import TradingConfig
@@ -19,15 +19,13 @@ from engine.optimizer.default_rules import DEFAULT_RULES
 from engine.optimizer.rule_schema import parse_mode, parse_rule
 from engine.plugins import discover_plugins
 from engine.schema import Reader, SchemaError, find_near, parameters_of, read_value, suggest
-from engine.settings import FEED_NAMES, Settings, SettingsError, parse_duration, parse_retention
+from engine.service.setting_paths import MAX_NAME_BYTES, expand_path, require_path
+from engine.settings import FEED_CHOICE, FEED_NAMES, Settings, SettingsError, parse_duration, parse_retention
 from engine.store.database import path_from_url, url_from_path
 from engine.store.errors import StoreError
 from engine.trading_parameters import MAX_HORIZON, SET_ELSEWHERE, TradingParameters
 
 RESERVED_SETTINGS = {
-    "exchange": "it is for the live feed, which is not there yet",
-    "exchange_options": "it is for the live feed, which is not there yet",
-    "settle_ms": "it is for the live feed, which is not there yet",
     "cluster": "running on a cluster is not there yet",
 }
 RENAMED = {  # names of version 0.4, accepted for one version
@@ -53,11 +51,10 @@ FLAGS = {  # where a flag is not named after its setting
     "tick_interval_seconds": "--tick-interval",
     "pace_seconds": "--pace",
 }
-FEEDS_LATER = ("live", "push")
-DEFAULT_WARMUP_BARS = {"simulated": 3000, "recorded": 0}
-DEFAULT_EVOLUTION = {"simulated": "full", "recorded": "refresh"}
+FEEDS_LATER = ("push",)
+DEFAULT_WARMUP_BARS = {"simulated": 3000, "recorded": 0, "live": 1000}
+DEFAULT_EVOLUTION = {"simulated": "full", "recorded": "refresh", "live": "full"}
 BACKTEST_EVOLUTION = "refresh"
-MAX_PATH_BYTES, MAX_NAME_BYTES = 4_000, 255  # bytes, the limits of Linux and macOS
 DEFAULT_TICK_INTERVAL_SECONDS = 2.0  # between ticks on the dashboard
 
 
@@ -92,19 +89,24 @@ def load_settings(
     except SchemaError as error:
         raise SettingsError(str(error)) from None
     if "sim_changes" in flags and values.get("feed", "simulated") != "simulated":
-        raise SettingsError(f"{flags['sim_changes'].name} is for the simulated market: a recording stays as it is")
+        raise SettingsError(f"{flags['sim_changes'].name} is for the simulated market: any other stays as it is")
     return _complete(values, environ, headless=headless, is_backtest=is_backtest)
 
 
 def _complete(values: dict[str, Any], environ: Mapping[str, str], *, headless: bool, is_backtest: bool) -> Settings:
-    home = str(_expand("home", values.pop("home", None) or _default_home(environ)))
+    home = str(expand_path("home", values.pop("home", None) or _default_home(environ)))
     feed = values.get("feed", "simulated")
     if feed == "recorded":
         _require_recording(values)
+    if feed == "live":
+        _require_live(values)
+    if "record" in values:
+        values["record"] = str(expand_path("record", values["record"]))
     values.setdefault("database_url", url_from_path(Path(home) / "podium.db"))
     values.setdefault("evolution", BACKTEST_EVOLUTION if is_backtest else DEFAULT_EVOLUTION.get(feed, "full"))
     values.setdefault("warmup_bars", DEFAULT_WARMUP_BARS.get(feed, 0))
-    values.setdefault("tick_interval_seconds", 0.0 if headless and feed == "recorded" else DEFAULT_TICK_INTERVAL_SECONDS)
+    unpaced = feed == "live" or (headless and feed == "recorded")  # live bars come at their own pace
+    values.setdefault("tick_interval_seconds", 0.0 if unpaced else DEFAULT_TICK_INTERVAL_SECONDS)
     return Settings(home=home, **values)
 
 
@@ -112,28 +114,17 @@ def _require_recording(values: dict[str, Any]) -> None:
     path = values.get("feed_path")
     if path is None:
         raise SettingsError("the recorded feed needs a folder: give --path DIR or set PODIUM_FEED_PATH")
-    folder = _expand("feed_path", path)
+    folder = expand_path("feed_path", path)
     if not folder.is_dir():
         raise SettingsError(f"feed_path {shorten(path)} is not a folder: give the folder that holds SYMBOL/bars.parquet, books or trades")
     values["feed_path"] = str(folder)
 
 
-def _expand(name: str, value: str | Path) -> Path:
-    """The absolute path; raises SettingsError for one that no file system takes."""
-    try:
-        path = Path(value).expanduser().absolute()
-    except RuntimeError:  # ~user without such a user
-        raise SettingsError(f"{name} is {shorten(str(value))}: there is no such user on this machine; give the whole path") from None
-    _require_path(name, path)
-    return path
-
-
-def _require_path(name: str, path: Path) -> None:
-    fault = find_control_character(str(path))
-    if fault is not None:
-        raise SettingsError(f"{name} is {shorten(str(path))}, which has {fault}: give another path")
-    if len(os.fsencode(path)) > MAX_PATH_BYTES or any(len(os.fsencode(part)) > MAX_NAME_BYTES for part in path.parts):
-        raise SettingsError(f"{name} is {shorten(str(path))}: give a path of at most {MAX_PATH_BYTES:,} letters, {MAX_NAME_BYTES} in one name")
+def _require_live(values: Mapping[str, Any]) -> None:
+    if not values.get("exchange"):
+        raise SettingsError("the live feed needs an exchange: give --exchange NAME, such as kraken, or set PODIUM_EXCHANGE")
+    if not values.get("symbols"):
+        raise SettingsError("the live feed needs symbols: give --symbols BTC/USD,ETH/USD or set PODIUM_SYMBOLS")
 
 
 def _require_plain_text(name: str, value: object) -> None:
@@ -163,7 +154,22 @@ def _read_file(path: Path) -> dict[str, Given]:
     for key in table:
         if key not in SETTING_NAMES and key not in RENAMED:
             raise SettingsError(f"{path} has an unknown key {shorten(key)}: {suggest(key, sorted(SETTING_NAMES), 'the settings are')}")
-    return _rename({key: Given(f"{key} in podium.toml", value) for key, value in table.items()}, RENAMED)
+    given = {key: Given(f"{key} in podium.toml", value) for key, value in table.items()}
+    return _rename(_split_exchange(given), RENAMED)
+
+
+def _split_exchange(given: dict[str, Given]) -> dict[str, Given]:
+    """The values with the table [exchange] as the exchange's name and its options, so that the environment replaces each on its own."""
+    table = given["exchange"].value if "exchange" in given else None
+    if not isinstance(table, dict):
+        return given
+    if "exchange_options" in given:
+        raise SettingsError("[exchange] and exchange_options in podium.toml are the same setting: give the table alone")
+    options = {key: value for key, value in table.items() if key != "name"}
+    rest = {key: value for key, value in given.items() if key != "exchange"}
+    if "name" in table:
+        rest["exchange"] = Given("exchange.name in podium.toml", table["name"])
+    return rest | ({"exchange_options": Given("[exchange] in podium.toml", options)} if options else {})
 
 
 def _read_environment(environ: Mapping[str, str]) -> dict[str, Given]:
@@ -296,7 +302,7 @@ def _read_text(name: str, value: object) -> str:
 
 def _read_path(name: str, value: object) -> str:
     text = _read_text(name, value)
-    _expand(name, text)
+    expand_path(name, text)
     return text
 
 
@@ -315,7 +321,7 @@ def _read_names(name: str, value: object) -> tuple[str, ...]:
 def _read_feed(name: str, value: object) -> str:
     text = _read_text(name, value)
     if text in FEEDS_LATER:
-        raise SettingsError(f"{name}={text}: the {text} feed is not there yet; use {' or '.join(FEED_NAMES)}")
+        raise SettingsError(f"{name}={text}: the {text} feed is not there yet; use {FEED_CHOICE}")
     if text not in FEED_NAMES:
         raise SettingsError(f"{name} is {shorten(text)}: {suggest(text, FEED_NAMES, 'the feeds are')}")
     return text
@@ -336,6 +342,19 @@ def _parse(parse: Callable[[str], Any], name: str, value: object) -> Any:
         raise SettingsError(str(error) if str(error).startswith(name) else f"{name}: {error}") from None
 
 
+def _read_retention(name: str, value: object) -> str:
+    _parse(parse_retention, name, value)
+    return _read_text(name, value)
+
+
+def _read_options(name: str, value: object) -> str:
+    """Options of an exchange as JSON. They may be secret, so no refusal shows them."""
+    try:
+        return parse_exchange_options(name, value)
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
+
+
 def _read_database(name: str, value: object) -> str:
     url = _read_text(name, value)
     if url.startswith("postgres"):
@@ -343,7 +362,7 @@ def _read_database(name: str, value: object) -> str:
     if not url.startswith("sqlite:///") or url == "sqlite:///" or ":memory:" in url:
         raise SettingsError(f"{name} is {shorten(url)}: give sqlite:///FILE")
     try:
-        _require_path(name, path_from_url(url))
+        require_path(name, path_from_url(url))
     except StoreError as error:
         raise SettingsError(f"{name}: {error}") from None
     return url
@@ -364,7 +383,7 @@ def require_loopback(name: str, value: object) -> str:
 _FORMS: dict[str, Reader] = {
     "text": _read_text, "path": _read_path, "names": _read_names, "feed": _read_feed, "database": _read_database, "address": require_loopback,
     "addresses": _read_addresses, "horizons": _read_horizons, "duration": lambda name, value: _parse(parse_duration, name, value),
-    "changes": _read_changes,
+    "changes": _read_changes, "json": _read_options, "retention": _read_retention,
 }  # fmt: skip
 _SCHEMA = parameters_of(Settings)
 _KNOBS = parameters_of(TradingParameters)

@@ -1,0 +1,223 @@
+"""The feed of a live market: its history by REST, then a bar at every close from the exchange's streams."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from engine.domain.live import BarTiming, Candle, ClosedBar, FeedRecorder, StreamEvent, StreamStatus
+from engine.domain.market import Books, MarketSnapshot
+from engine.domain.ports import FeedInfo, FeedKind
+from engine.feeds._bar_grid import LONGEST_SILENCE
+from engine.feeds._order_flow import FLOW
+from engine.live.bar_builder import LiveBarBuilder
+from engine.live.candle_checker import CandleChecker
+from engine.live.exchange import open_exchange, read_markets
+from engine.live.instruments import LiveMarket, describe_live_market
+from engine.live.streams import DEFAULT_TIMES, LiveStreams, StreamTimes
+
+if TYPE_CHECKING:
+    from engine.settings import Settings
+
+HISTORY_BARS = 1_500  # that are fetched at the start, or the warm-up where that is longer
+CLOSED_BARS = 200  # that can be delivered and looked up again
+NS_PER_MS = 1e6
+POLL_SECONDS = 0.1
+
+
+class LiveFeed:
+    """Implements Feed and LiveSource; connections begin with the first call of `wait` or `slices`.
+
+    History comes first, without books and flow; where the caller continues a session (`after` is given), its bars are not fresh, because
+    nothing may be decided on what was missed. Then a bar closes at each multiple of the interval by the exchange's clock, `settle_ms` later.
+    """
+
+    def __init__(
+        self, market: LiveMarket, connect: Callable[[], Any], settings: Settings, *, history_bars: int | None = None,
+        times: StreamTimes = DEFAULT_TIMES,
+    ) -> None:  # fmt: skip
+        """Prepare without a connection; `connect` makes an object of ccxt.pro in the thread that uses it."""
+        self._info, interval, symbols = market.info, market.info.interval, market.info.symbols
+        self._interval, self._settle = interval, round(settings.settle_ms * NS_PER_MS)
+        self._history_bars = max(HISTORY_BARS, settings.warmup_bars) if history_bars is None else history_bars
+        self._lock = threading.Lock()
+        self._builder = LiveBarBuilder(len(symbols), interval, settings.book_levels, round(settings.latency_ms * NS_PER_MS))
+        self._streams = LiveStreams(connect, symbols, market.contracts, settings, interval, self._take, times=times)
+        self._candles = CandleChecker(self._streams, self._builder, symbols, settings, interval, self._take, self._lock)
+        self._streams.jobs += [self._load_history, self._candles.run]
+        self._recorder: FeedRecorder | None = None
+        self._history: list[MarketSnapshot] = []
+        self._history_end: int | None = None
+        self._loaded, self._closing, self._is_started = threading.Event(), threading.Event(), False
+        self._next_close = 0
+        self._delivered: int | None = None  # the newest bar that was given out
+        self._continues: bool | None = None  # whether the first caller continued a session
+        self._closed: deque[ClosedBar] = deque(maxlen=CLOSED_BARS)
+
+    @property
+    def info(self) -> FeedInfo:
+        return self._info
+
+    @property
+    def history_end(self) -> int | None:
+        return self._history_end
+
+    @property
+    def progress(self) -> str | None:
+        if self._loaded.is_set():
+            return None
+        return self._candles.progress or "connecting to the exchange"
+
+    def set_recorder(self, recorder: FeedRecorder | None) -> None:
+        """Record every message from now on, before the bar builder takes it, and every bar; None ends that."""
+        with self._lock:
+            self._recorder = recorder
+
+    def wait(self, seconds: float) -> bool:
+        """Wait at most so long for the next bar; whether there is one."""
+        self._start()
+        deadline = self._streams.timer.tick() + seconds
+        while not self._has_bar():
+            left = deadline - self._streams.timer.tick()
+            if left <= 0.0 or self._closing.wait(min(left, POLL_SECONDS)):
+                return False
+        return True
+
+    def slices(self, after: int | None) -> Iterator[MarketSnapshot]:
+        """Yield the history after `after` (ns UTC), then closed bars; waits for each unless `wait` was true. Ends when the feed is closed."""
+        self._start()
+        if self._continues is None:
+            self._continues = after is not None
+        while not self._loaded.wait(POLL_SECONDS):
+            if self._closing.is_set():
+                return
+        last = after
+        for snapshot in self._history:
+            if last is None or snapshot.at > last:
+                last = self._delivered = snapshot.at
+                yield replace(snapshot, fresh=np.zeros_like(snapshot.fresh)) if self._continues else snapshot
+        while not self._closing.is_set():
+            closed = self._next_bar(last)
+            if closed is None:
+                self._closing.wait(min(POLL_SECONDS, self._seconds_left()))
+                continue
+            last = self._delivered = closed.snapshot.at
+            yield closed.snapshot
+
+    def switch_signal(self, signal: float, at: int) -> None:
+        """Raise ValueError: a market has no switch."""
+        raise ValueError(f"the signal cannot be set to {signal} from {at} on: only the simulated market has a switch, and this market is live")
+
+    def read_timing(self, at: int) -> BarTiming | None:
+        """When the inputs of the bar that closed at `at` were there; None for history and for bars long past."""
+        with self._lock:
+            return next((closed.timing for closed in self._closed if closed.timing.at == at), None)
+
+    def read_streams(self) -> tuple[StreamStatus, ...]:
+        """Every stream of every symbol, in the order of the symbols."""
+        now = self._streams.timer.now()
+        with self._lock:
+            counts, statuses = self._builder.counts, []
+            for column, candles in enumerate(self._candles.statistics):
+                trades, book = (stream.statistics for stream in self._streams.streams[2 * column : 2 * column + 2])
+                statuses += [trades.describe(now, late_trades=int(counts.late_trades[column])), book.describe(now)]
+                revised, filled = int(counts.revised_candles[column]), int(counts.filled_bars[column])
+                statuses.append(candles.describe(now, revised_candles=revised, filled_bars=filled))
+        return tuple(statuses)
+
+    @property
+    def clock_problem(self) -> str | None:
+        """A line about an exchange's clock that differs by more than 1 s from this machine's."""
+        return self._streams.clock.problem
+
+    def close(self) -> None:
+        """End connections and threads."""
+        self._closing.set()
+        self._streams.close()
+
+    def _start(self) -> None:
+        with self._lock:
+            starting, self._is_started = not self._is_started, True
+        if starting and not self._closing.is_set():
+            self._streams.start()
+
+    def _take(self, event: StreamEvent) -> None:
+        with self._lock:
+            if self._recorder is not None:
+                self._recorder.add_event(event)
+            self._builder.add(event)
+
+    async def _load_history(self) -> None:
+        end = self._candles.exchange_time() // self._interval * self._interval
+        candles = await self._candles.fetch_history(end - self._history_bars * self._interval, end)
+        self._history = build_history(candles, self._interval, self._info.levels)
+        self._history_end, self._next_close = end, end + self._interval
+        self._loaded.set()
+
+    def _seconds_left(self) -> float:
+        return max(0.001, (self._next_close + self._settle - self._candles.exchange_time()) / 1e9)
+
+    def _is_due(self) -> bool:
+        return self._candles.exchange_time() >= self._next_close + self._settle
+
+    def _has_bar(self) -> bool:
+        if not self._loaded.is_set():
+            return False
+        newest = self._closed[-1].snapshot.at if self._closed else (self._history[-1].at if self._history else None)
+        return self._is_due() or (newest is not None and (self._delivered is None or newest > self._delivered))
+
+    def _next_bar(self, last: int | None) -> ClosedBar | None:
+        """The oldest closed bar after `last`, closing a bar that is due; None where none is. Cuts what was missed by a stop of the machine."""
+        with self._lock:
+            closed = next((bar for bar in self._closed if last is None or bar.snapshot.at > last), None)
+            if closed is not None or not self._is_due():
+                return closed
+            behind = (self._candles.exchange_time() - self._settle - self._next_close) // self._interval
+            self._next_close += max(0, behind - LONGEST_SILENCE) * self._interval
+            closed = self._builder.close_bar(self._next_close, self._streams.timer.now(), self._streams.clock.offset)
+            self._next_close += self._interval
+            self._closed.append(closed)
+            if self._recorder is not None:
+                self._recorder.add_bar(closed)
+            return closed
+
+
+def build_history(candles: list[tuple[Candle, ...]], interval: int, levels: int) -> list[MarketSnapshot]:
+    """Build a snapshot without books and flow for every close from the first candle to the last; a bar that a symbol lacks is NaN."""
+    opened = [candle.opened for rows in candles for candle in rows]
+    if not opened:
+        return []
+    first, count, symbols = min(opened), (max(opened) - min(opened)) // interval + 1, len(candles)
+    values = np.full((count, 5, symbols), np.nan)
+    for column, rows in enumerate(candles):
+        for candle in rows:
+            values[(candle.opened - first) // interval, :, column] = candle.values
+    books, flow = Books(*np.full((4, symbols, levels), np.nan)), np.full((symbols, len(FLOW)), np.nan)
+    ofi, later = np.full((symbols, levels), np.nan), np.full((symbols, 4), np.nan)
+    snapshots = []
+    for row in range(count):
+        first_price, high, low, last_price, volume = values[row].copy()
+        fresh = np.isfinite(last_price) & (volume != 0.0)
+        at = first + (row + 1) * interval
+        snapshots.append(MarketSnapshot(at, first_price, high, low, last_price, volume, fresh, books, books, ofi, flow, later))
+    return snapshots
+
+
+def open_feed(settings: Settings) -> LiveFeed:
+    """Open the live market of the settings. Raises ExchangeRefused and LibraryError in one line."""
+    markets = read_markets(settings)
+
+    def connect() -> Any:
+        exchange = open_exchange(settings)
+        markets.install(exchange)
+        return exchange
+
+    return LiveFeed(describe_live_market(settings, markets), connect, settings)
+
+
+FEED = FeedKind("live", "a live market of an exchange, through ccxt", open_feed)

@@ -1,0 +1,229 @@
+"""Builds the bars of a live market from its messages by the rules of recordings, without a clock or a connection."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import NamedTuple
+
+import numpy as np
+
+from engine.domain.live import BAR_SOURCES, FAULTS, BarTiming, BookUpdate, Candle, ClosedBar, StreamEvent, StreamFault, Trade
+from engine.domain.market import BackfilledBars, Books, MarketSnapshot
+from engine.domain.record import Bools, Floats, Ints
+from engine.feeds._bar_grid import STALE
+from engine.feeds._order_flow import FLOW, books_at, books_from, sum_imbalance, sum_trades, time_weighted_book, trades_after
+from engine.feeds._recording_files import BookRows, TradeRows
+from engine.live.event_buffer import EventBuffer
+
+MISSING, TRADES, MIDS, CANDLE = (BAR_SOURCES.index(name) for name in ("missing", "trades", "mids", "candle"))
+MAX_MISSING = 5_000  # bars that wait for a candle; the oldest are given up
+COMPARED = 5  # closed bars that a later candle is compared with
+PRICE_TOLERANCE, VOLUME_TOLERANCE = 1e-9, 1e-6  # relative
+NS_PER_MS = 1e6
+RESUMING, INTERRUPTING = frozenset({"reconnected", "resynced"}), frozenset(FAULTS) - {"reconnected", "resynced", "crossed", "clock"}
+
+
+class BarCounts(NamedTuple):
+    """The counts of each symbol since the start."""
+
+    late_trades: Ints  # (S,) received after their bar was decided on
+    revised_candles: Ints  # (S,) candles that differ from the bar that was decided on
+    filled_bars: Ints  # (S,) missing bars that a candle filled later
+
+
+class LiveBarBuilder:
+    """Takes messages in the order of arrival and closes bars; the same calls in the same order give the same bits.
+
+    A bar [open, close) is built from trades, or from mids with volume 0 where nothing traded on a valid book. A symbol whose trades were
+    interrupted within the bar gets the exchange's candle where that is here, without flow, else no bar. A symbol whose book is not in force
+    because its stream is interrupted, and any bar that is closed more than one bar late, is not fresh. Books and flow follow
+    engine.feeds._order_flow; flow is NaN for a bar in which the stream of its inputs was interrupted. Memory is bounded: at most
+    event_buffer.MAX_ROWS messages per symbol and stream are held. A fault of the kind "clock" states the exchange's clock less this machine's
+    in ns as the first word of its detail; it dates the end of an outage until the first bar is closed.
+    """
+
+    def __init__(self, symbols: int, interval: int, levels: int, latency: int) -> None:
+        """Begin without any message; `interval` and `latency` (decision to venue) are in ns."""
+        self._interval, self._levels, self._latency = interval, levels, latency
+        self._stale = max(STALE, interval)
+        self._buffers = [EventBuffer(levels) for _ in range(symbols)]
+        self._candles: dict[int, dict[int, tuple[float, ...]]] = {}  # by close and symbol, of bars that are not closed yet
+        self._closed: deque[tuple[int, Floats, Ints]] = deque(maxlen=COMPARED)  # close, (5, S) values, sources
+        self._missing: dict[int, Bools] = {}  # (S,) by close, of closed bars
+        self._filled: dict[int, Floats] = {}  # (5, S) by close, for the next snapshot
+        self._newest = np.full((2, symbols), np.nan)  # ns UTC of the newest trade and book
+        self._last_close, self._clock_offset = 0, 0
+        self._counts = BarCounts(*(np.zeros(symbols, dtype=np.int64) for _ in range(3)))
+
+    @property
+    def counts(self) -> BarCounts:
+        """The counts so far."""
+        return BarCounts(*(values.copy() for values in self._counts))
+
+    @property
+    def missing(self) -> dict[int, tuple[int, ...]]:
+        """The symbols without a bar, by the close (ns UTC) of each closed bar, oldest first."""
+        return {at: tuple(np.flatnonzero(lacking).tolist()) for at, lacking in self._missing.items()}
+
+    def is_complete(self, symbol: int, at: int) -> bool:
+        """Whether the trades of the bar that closes at `at` are all here."""
+        return self._buffers[symbol].trades.covers(at - self._interval, at)
+
+    def add(self, event: StreamEvent) -> None:
+        """Take a message; in the order of arrival."""
+        match event:
+            case Trade():
+                self._add_trade(event)
+            case BookUpdate():
+                self._buffers[event.symbol].add_book(event)
+                self._newest[1, event.symbol] = np.fmax(self._newest[1, event.symbol], event.at)
+            case Candle():
+                self._add_candle(event)
+            case StreamFault():
+                self._add_fault(event)
+
+    def close_bar(self, at: int, read_at: int, clock_offset: int) -> ClosedBar:
+        """Build the bar that closes at `at` from the messages taken so far; `at` is later than that of the last call."""
+        count, self._clock_offset = len(self._buffers), clock_offset
+        values, sources, fresh = np.full((5, count), np.nan), np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.bool_)
+        books, fills = np.full((4, count, self._levels), np.nan), np.full((4, count, self._levels), np.nan)
+        ofi, flow, later = np.full((count, self._levels), np.nan), np.full((count, len(FLOW)), np.nan), np.full((count, 4), np.nan)
+        candles = self._candles.get(at, {})
+        in_time = read_at + clock_offset - at < self._interval
+        for column, buffer in enumerate(self._buffers):
+            trades, rows = buffer.select_trades(at - self._interval, at), buffer.select_books(at)
+            books[:, column], fills[:, column] = books_at(rows, _times(at), self._stale)[:, 0], self._fill_book(rows, at)
+            later[column] = self._trades_after(trades, at, fills[:, column])
+            values[:, column], sources[column] = self._build_bar(buffer, trades, rows, at, candles.get(column))
+            ofi[column], flow[column] = self._measure_flow(buffer, trades, rows, at, sources[column])
+            usable = sources[column] in (TRADES, MIDS) or (values[4, column] != 0.0 and sources[column] == CANDLE)
+            fresh[column] = usable and in_time and buffer.books.down_since is None
+            buffer.drop_before(at)
+        backfilled = self._remember(at, values, sources)
+        snapshot = MarketSnapshot(
+            at, values[0], values[1], values[2], values[3], values[4], fresh, Books(*books), Books(*fills), ofi, flow, later, backfilled
+        )
+        ages = (read_at + clock_offset - self._newest) / NS_PER_MS
+        return ClosedBar(snapshot, BarTiming(at, read_at, clock_offset, ages), sources)
+
+    def _add_trade(self, trade: Trade) -> None:
+        buffer = self._buffers[trade.symbol]
+        self._newest[0, trade.symbol] = np.fmax(self._newest[0, trade.symbol], trade.at)
+        if trade.at >= self._last_close:
+            buffer.add_trade(trade)
+        elif self._was_built_of(trade.symbol, trade.at, (TRADES, MIDS)):
+            self._counts.late_trades[trade.symbol] += 1
+
+    def _was_built_of(self, symbol: int, at: int, sources: tuple[int, ...]) -> bool:
+        return any(close - self._interval <= at < close and int(kinds[symbol]) in sources for close, _, kinds in self._closed)
+
+    def _add_fault(self, fault: StreamFault) -> None:
+        if fault.kind == "clock":
+            self._clock_offset = int(fault.detail.split()[0])
+        for column in range(len(self._buffers)) if fault.symbol < 0 else (fault.symbol,):
+            buffer = self._buffers[column]
+            if fault.kind in RESUMING:
+                (buffer.trades if fault.stream == "trades" else buffer.books).end_outage(fault.received + self._clock_offset)
+            elif fault.kind in INTERRUPTING and fault.stream == "trades":
+                buffer.trades.interrupt()
+            elif fault.kind in INTERRUPTING and fault.stream == "book":
+                buffer.interrupt_books()
+
+    def _add_candle(self, candle: Candle) -> None:
+        at = candle.opened + self._interval
+        if at > self._last_close:
+            if at <= self._last_close + 2 * self._interval or not self._last_close:
+                self._candles.setdefault(at, {})[candle.symbol] = candle.values
+        elif at in self._missing and self._missing[at][candle.symbol]:
+            filled = self._filled.setdefault(at, np.full((5, len(self._buffers)), np.nan))
+            filled[:, candle.symbol] = candle.values
+            self._missing[at][candle.symbol] = False
+            self._counts.filled_bars[candle.symbol] += 1
+            if not self._missing[at].any():
+                del self._missing[at]
+        else:
+            self._compare(candle, at)
+
+    def _compare(self, candle: Candle, at: int) -> None:
+        """Count a candle that differs from the bar that was decided on; the next candle is compared with this one."""
+        for close, values, sources in self._closed:
+            own = values[:, candle.symbol]
+            quiet = sources[candle.symbol] == MIDS and not candle.values[4] > 0.0
+            if close != at or sources[candle.symbol] == MISSING or quiet:
+                continue
+            theirs = np.asarray(candle.values)
+            same = np.allclose(own[:4], theirs[:4], rtol=PRICE_TOLERANCE, atol=0.0)
+            if not (same and (not np.isfinite(theirs[4] + own[4]) or np.isclose(own[4], theirs[4], rtol=VOLUME_TOLERANCE, atol=0.0))):
+                self._counts.revised_candles[candle.symbol] += 1
+                values[:, candle.symbol] = theirs
+
+    def _build_bar(
+        self, buffer: EventBuffer, trades: TradeRows, rows: BookRows, at: int, candle: tuple[float, ...] | None
+    ) -> tuple[Floats, int]:  # fmt: skip
+        opened = at - self._interval
+        if not buffer.trades.covers(opened, at):
+            return (np.full(5, np.nan), MISSING) if candle is None else (np.asarray(candle, dtype=np.float64), CANDLE)
+        if len(trades.at):
+            price = trades.price
+            return np.array([price[0], price.max(), price.min(), price[-1], np.add.reduceat(trades.size, [0])[0]]), TRADES
+        mids = _build_of_mids(rows, opened, at, self._stale) if buffer.books.covers(opened, at) else None
+        if mids is not None:
+            return mids, MIDS
+        return (np.full(5, np.nan), MISSING) if candle is None else (np.asarray(candle, dtype=np.float64), CANDLE)
+
+    def _measure_flow(self, buffer: EventBuffer, trades: TradeRows, rows: BookRows, at: int, source: int) -> tuple[Floats, Floats]:
+        opened, ofi, flow = at - self._interval, np.full(self._levels, np.nan), np.full(len(FLOW), np.nan)
+        if source not in (TRADES, MIDS):
+            return ofi, flow
+        flow[:3] = sum_trades(trades, np.zeros(len(trades.at), dtype=np.int64), 1)[:, 0]
+        if buffer.books.covers(opened, at):
+            times = rows.at[rows.valid]
+            row_of = np.where((times >= opened) & (times < at), 0, -1)
+            ofi = sum_imbalance(rows, row_of, 1, self._stale)[0]
+            flow[3:] = time_weighted_book(rows, _times(opened), _times(at), self._stale)[:, 0]
+        return ofi, flow
+
+    def _fill_book(self, rows: BookRows, at: int) -> Floats:
+        if self._latency >= self._interval:
+            return np.full((4, self._levels), np.nan)
+        return np.asarray(books_from(rows, _times(at - self._interval + self._latency), _times(at), self._stale)[:, 0])
+
+    def _trades_after(self, trades: TradeRows, at: int, fill: Floats) -> Floats:
+        if self._latency >= self._interval:
+            return np.full(4, np.nan)
+        since = _times(at - self._interval + self._latency)
+        return np.asarray(trades_after(trades, since, _times(at), fill[0, :1], fill[2, :1])[:, 0])
+
+    def _remember(self, at: int, values: Floats, sources: Ints) -> BackfilledBars | None:
+        """Note a closed bar, and return what was filled since the last."""
+        self._last_close = at
+        self._candles = {close: candles for close, candles in self._candles.items() if close > at}
+        self._closed.append((at, values.copy(), sources.copy()))
+        if (sources == MISSING).any():
+            self._missing[at] = sources == MISSING
+            while len(self._missing) > MAX_MISSING:
+                del self._missing[next(iter(self._missing))]
+        if not self._filled:
+            return None
+        times = sorted(self._filled)
+        backfilled = BackfilledBars(np.array(times, dtype=np.int64), np.stack([self._filled[time] for time in times], axis=1))
+        self._filled = {}
+        return backfilled
+
+
+def _build_of_mids(rows: BookRows, opened: int, at: int, stale: int) -> Floats | None:
+    """(5,) the bar of mids with volume 0, None where no valid book is in force at the close; the same rule as for recordings."""
+    times = rows.at[rows.valid]
+    mid = 0.5 * (rows.bid_price[rows.valid, 0] + rows.ask_price[rows.valid, 0])
+    last = int(np.searchsorted(times, at, side="left")) - 1
+    if last < 0 or at - times[last] > stale:
+        return None
+    before = int(np.searchsorted(times, opened, side="right")) - 1
+    opening = mid[before] if before >= 0 and opened - times[before] <= stale else mid[before + 1]
+    inside = mid[(times >= opened) & (times < at)]
+    extremes = np.concatenate([[opening, mid[last]], inside])
+    return np.array([opening, extremes.max(), extremes.min(), mid[last], 0.0])
+
+
+def _times(at: int) -> Ints:
+    return np.array([at], dtype=np.int64)

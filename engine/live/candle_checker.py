@@ -1,0 +1,135 @@
+"""Fetches the exchange's candles beside the streams: the history at the start, incomplete and missing bars, and a check of every bar."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from engine.domain.live import Candle
+from engine.domain.model import PLUGIN_ERRORS
+from engine.live.bar_builder import LiveBarBuilder
+from engine.live.candle_history import fetch_candles
+from engine.live.exchange import ExchangeRefused
+from engine.live.stream_statistics import SECOND, StreamStatistics
+from engine.live.streams import LiveStreams
+from engine.settings import Settings
+
+AFTER_CLOSE = 0.05  # s from a bar's close to the first request for its candle
+AGAIN = 0.25  # s to the next request where the candle was not there
+URGENT_ATTEMPTS = 3
+CHECK_SECONDS = 5.0  # s from a bar's close to the check of complete bars, or half a bar where that is shorter
+HISTORY_PAUSE = 3.0  # s between attempts while the exchange is away
+PATIENCE_BARS = 5  # that a missing candle is fetched again
+REFUSALS = 3  # of a symbol's history before the start goes on without it
+SOURCE = "trades"  # the connection whose REST is used
+
+
+class CandleChecker:
+    """Its two coroutines run in the streams' loop; every candle goes to `take`."""
+
+    def __init__(
+        self, streams: LiveStreams, builder: LiveBarBuilder, symbols: Sequence[str], settings: Settings, interval: int,
+        take: Callable[[Candle], None], lock: threading.Lock,
+    ) -> None:  # fmt: skip
+        self._streams, self._builder, self._symbols, self._settings, self._interval = streams, builder, tuple(symbols), settings, interval
+        self._take, self._lock = take, lock  # the builder is read under the lock
+        self._given_up: dict[int, int] = {}  # by symbol, the close up to which missing bars are not fetched again
+        self.statistics = [StreamStatistics(symbol, "candles") for symbol in self._symbols]
+        self.progress = ""
+
+    def exchange_time(self) -> int:
+        """Return ns UTC by the exchange's clock."""
+        return self._streams.timer.now() + self._streams.clock.offset
+
+    async def fetch_history(self, since: int, until: int) -> list[tuple[Candle, ...]]:
+        """Fetch the candles of each symbol between two times (ns UTC), trying again until the exchange answers; a symbol refused has none."""
+        history: list[tuple[Candle, ...]] = []
+        for column, symbol in enumerate(self._symbols):
+            self.progress = f"history of {symbol}, {column + 1} of {len(self._symbols)}"
+            history.append(await self._fetch_patiently(column, since, until))
+        return history
+
+    async def _fetch_patiently(self, column: int, since: int, until: int) -> tuple[Candle, ...]:
+        refusals = 0
+        while refusals < REFUSALS:
+            candles = await self._fetch(column, since, until)
+            if candles is not None:
+                return candles
+            problem = self.statistics[column].problem or ""
+            self.progress = f"{self._symbols[column]}: {problem}"
+            refusals += self.statistics[column].state == "halted"
+            await asyncio.sleep(HISTORY_PAUSE)
+        return ()
+
+    async def run(self) -> None:
+        """Fetch candles after each close, for as long as the loop runs."""
+        while True:
+            at = (self.exchange_time() // self._interval + 1) * self._interval
+            await self._sleep_until(at + round(AFTER_CLOSE * SECOND))
+            with self._lock:
+                incomplete = [column for column in range(len(self._symbols)) if not self._builder.is_complete(column, at)]
+            await self._fetch_urgent(incomplete, at)
+            await self._fill_missing(at)
+            await self._sleep_until(at + min(round(CHECK_SECONDS * SECOND), self._interval // 2))
+            await self._fetch_bars([column for column in range(len(self._symbols)) if column not in incomplete], at)
+
+    async def _sleep_until(self, at: int) -> None:
+        await asyncio.sleep(max(0.0, (at - self.exchange_time()) / SECOND))
+
+    async def _fetch_urgent(self, columns: list[int], at: int) -> None:
+        for _ in range(URGENT_ATTEMPTS):
+            if columns:
+                fetched = await self._fetch_bars(columns, at)
+                columns = [column for column in columns if column not in fetched]
+            if columns:
+                await asyncio.sleep(AGAIN)
+
+    async def _fetch_bars(self, columns: Iterable[int], at: int) -> set[int]:
+        """Fetch the bar that closes at `at`; returns the symbols whose candle is there."""
+        chosen = list(columns)
+        results = await asyncio.gather(*(self._fetch(column, at - self._interval, at) for column in chosen))
+        for candles in results:
+            self._take_all(candles or ())
+        return {column for column, candles in zip(chosen, results, strict=True) if candles}
+
+    async def _fill_missing(self, at: int) -> None:
+        """Fetch what is missing; what the exchange has not after several bars, it will not have."""
+        with self._lock:
+            missing = self._builder.missing
+        spans: dict[int, tuple[int, int]] = {}
+        for close, columns in missing.items():
+            for column in columns:
+                if self._given_up.get(column, 0) < close < at:
+                    first, _ = spans.get(column, (close, close))
+                    spans[column] = (first, close)
+        for column, (first, last) in spans.items():
+            candles = await self._fetch(column, first - self._interval, last)
+            if candles is not None:
+                self._given_up[column] = at - PATIENCE_BARS * self._interval
+            self._take_all(candles or ())
+
+    def _take_all(self, candles: Iterable[Candle]) -> None:
+        for candle in candles:
+            self._take(candle)
+
+    async def _fetch(self, column: int, since: int, until: int) -> tuple[Candle, ...] | None:
+        """Fetch candles once; None where that fails, with the reason in the statistics."""
+        statistics, exchange = self.statistics[column], self._exchange()
+        try:
+            candles = await fetch_candles(
+                exchange, self._symbols[column], self._interval, since, until, settings=self._settings, column=column,
+                clock_offset=self._streams.clock.offset, attempts=1,
+            )  # fmt: skip
+        except (ExchangeRefused, *PLUGIN_ERRORS) as error:
+            refused = type(error) is ExchangeRefused
+            statistics.set_state("halted" if refused else "reconnecting", str(error), self._streams.timer.now())
+            return None
+        for candle in candles[-1:]:
+            statistics.add_message(candle.received, None, 0)
+        statistics.set_state("ok", None, self._streams.timer.now())
+        return candles
+
+    def _exchange(self) -> Any:
+        return self._streams.exchanges[SOURCE]

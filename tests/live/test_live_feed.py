@@ -1,0 +1,231 @@
+"""A live feed against a fake exchange on loopback, with each fault: nothing invented, nothing lost that the exchange has, automatic recovery."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import monotonic
+
+import numpy as np
+import pytest
+
+from engine.domain.live import StreamStatus
+from engine.domain.market import MarketSnapshot
+from engine.domain.ports import LiveSource
+from engine.feeds.live import LiveFeed, build_history
+from engine.live.exchange import open_exchange, read_markets
+from engine.live.instruments import describe_live_market
+from engine.live.streams import StreamTimes
+from engine.settings import Settings
+from tests.exchanges import FakeBinance
+
+SYMBOLS = ("BTC/USDT", "ETH/USDT")
+SECOND = 10**9
+TIMES = StreamTimes(silence=0.6, trades_silence=0.6, settled=0.3, first_pause=0.05, longest_pause=0.3, halt_pause=0.3, watchdog=0.05)
+LONGEST = 25.0  # s that a test waits for something
+
+
+class Session:
+    """A feed on a fake exchange, and the bars that it gave."""
+
+    def __init__(self, fake: FakeBinance, after: int | None = None) -> None:
+        self.fake = fake
+        settings = Settings(
+            home="unused", database_url="sqlite:///unused", feed="live", exchange="binance", exchange_options=json.dumps(fake.ccxt_options()),
+            symbols=SYMBOLS, interval=SECOND, settle_ms=250.0, latency_ms=50.0,
+        )  # fmt: skip
+        markets = read_markets(settings)
+
+        def connect() -> object:
+            exchange = open_exchange(settings)
+            markets.install(exchange)
+            return exchange
+
+        self.feed = LiveFeed(describe_live_market(settings, markets), connect, settings, history_bars=30, times=TIMES)
+        self.history: list[MarketSnapshot] = []
+        self.live: list[MarketSnapshot] = []
+        self._slices = self.feed.slices(after)
+
+    def play(self, bars: int = 1) -> list[MarketSnapshot]:
+        """Take so many live bars, after the history."""
+        begun = len(self.live)
+        while len(self.live) < begun + bars:
+            snapshot = next(self._slices)
+            assert self.feed.history_end is not None
+            (self.history if snapshot.at <= self.feed.history_end else self.live).append(snapshot)
+        return self.live[begun:]
+
+    def play_until(self, done: Callable[[MarketSnapshot], bool]) -> MarketSnapshot:
+        """Take live bars until one is as wanted."""
+        deadline = monotonic() + LONGEST
+        while not done(snapshot := self.play()[0]):
+            assert monotonic() < deadline, self.feed.read_streams()
+        return snapshot
+
+    def recover(self) -> None:
+        """Take live bars until two in a row are fresh with a book and flow."""
+        self.play_until(is_whole)
+        self.play_until(is_whole)
+
+    def stream(self, symbol: str, kind: str) -> StreamStatus:
+        return next(status for status in self.feed.read_streams() if (status.symbol, status.stream) == (symbol, kind))
+
+    def require_truth(self, *, complete: bool = True) -> None:
+        """Every bar is the exchange's or missing; each bar of `complete` is there, at once or filled later."""
+        known: dict[tuple[int, int], list[float]] = {}
+        for snapshot in self.live:
+            values = np.stack([snapshot.open, snapshot.high, snapshot.low, snapshot.close, snapshot.volume])
+            if snapshot.backfilled is not None:
+                known |= {
+                    (int(at), column): snapshot.backfilled.values[:, row, column].tolist()
+                    for row, at in enumerate(snapshot.backfilled.at)
+                    for column in range(len(SYMBOLS))
+                    if np.isfinite(snapshot.backfilled.values[3, row, column])
+                }
+            known |= {(snapshot.at, column): values[:, column].tolist() for column in range(len(SYMBOLS)) if np.isfinite(values[3, column])}
+        truth = {
+            (candle.opened + SECOND, column): [candle.open, candle.high, candle.low, candle.close, candle.volume]
+            for column, symbol in enumerate(SYMBOLS)
+            for candle in self.fake.candles(symbol, "1s")
+        }
+        for key, values in known.items():
+            if values[4] > 0.0 or key not in truth:  # a bar of mids has no trade to compare
+                assert values == pytest.approx(truth[key]), key
+        if complete:
+            assert {(snapshot.at, column) for snapshot in self.live[:-3] for column in range(len(SYMBOLS))} <= set(known)
+
+
+def is_whole(snapshot: MarketSnapshot) -> bool:
+    return bool(snapshot.fresh.all() and np.isfinite(snapshot.books.bid_price[:, 0]).all() and np.isfinite(snapshot.ofi[:, 0]).all())
+
+
+@contextmanager
+def playing(offset: float = 0.0, after: int | None = None) -> Iterator[Session]:
+    with FakeBinance(SYMBOLS, step_ms=50, trades_per_second=20.0, history_seconds=120, clock_offset=offset) as fake:
+        session = Session(fake, after)
+        try:
+            yield session
+        finally:
+            session.feed.close()
+
+
+def test_history_and_bars_are_those_of_the_exchange_without_a_gap_between() -> None:
+    with playing() as session:
+        assert isinstance(session.feed, LiveSource) and session.feed.progress is not None
+        assert session.feed.wait(LONGEST) and session.feed.progress is None
+        session.play(4)
+        assert len(session.history) == 30 and all(snapshot.fresh.all() for snapshot in session.history)
+        assert np.isnan(session.history[0].books.bid_price).all()
+        times = [snapshot.at for snapshot in session.history + session.live]
+        assert set(np.diff(times)) == {SECOND}
+        assert all(is_whole(snapshot) for snapshot in session.live[1:])
+        session.require_truth()
+        timing = session.feed.read_timing(session.live[-1].at)
+        assert timing is not None and timing.read_at >= session.live[-1].at + SECOND // 4
+        assert session.feed.read_timing(session.history[-1].at) is None
+        assert [status.state for status in session.feed.read_streams()] == ["ok"] * 6
+        session.feed.close()
+        assert list(session._slices) == [] and session.fake.sockets == 0
+
+
+def test_a_session_that_continues_gets_the_missed_bars_but_decides_on_none() -> None:
+    with playing() as session:
+        session.feed.wait(LONGEST)
+        assert session.feed.history_end is not None
+        after = session.feed.history_end - 5 * SECOND
+        session._slices = session.feed.slices(after)
+        session.play(2)
+        assert [snapshot.at - after for snapshot in session.history] == [number * SECOND for number in range(1, 6)]
+        assert all(np.isfinite(snapshot.close).all() and not snapshot.fresh.any() for snapshot in session.history)
+        assert session.live[-1].fresh.all()
+
+
+@pytest.mark.parametrize("fault", ["drop_sockets", "abort_tcp", "half_open"])
+def test_lost_connections_are_redialled_and_their_bars_are_the_exchanges(fault: str) -> None:
+    with playing() as session:
+        session.play(3)
+        getattr(session.fake, fault)()
+        session.play(2)
+        session.recover()
+        assert session.stream("BTC/USDT", "trades").reconnects >= 1 and session.stream("BTC/USDT", "book").reconnects >= 1
+        session.play(3)
+        session.require_truth()
+
+
+def test_a_silent_book_is_not_in_force_and_the_other_symbol_goes_on() -> None:
+    with playing() as session:
+        session.play(3)
+        session.fake.silence("ETH/USDT", "book")
+        stale = session.play_until(lambda snapshot: not snapshot.fresh[1])
+        assert np.isnan(stale.books.bid_price[1]).all() and np.isfinite(stale.close[1])
+        assert (session.stream("ETH/USDT", "book").state, session.stream("BTC/USDT", "book").state) == ("stale", "ok")
+        assert session.play()[0].fresh.tolist() == [True, False]
+        session.fake.resume()
+        session.recover()
+        assert session.stream("BTC/USDT", "book").reconnects == 0
+        session.require_truth()
+
+
+def test_a_lost_sequence_number_is_resynced_and_counted() -> None:
+    with playing() as session:
+        session.play(2)
+        session.fake.skip_sequence("BTC/USDT")
+        session.play_until(lambda _: session.stream("BTC/USDT", "book").gaps > 0)
+        session.recover()
+        assert session.stream("BTC/USDT", "book").state == "ok"
+        session.require_truth()
+
+
+def test_an_outage_leaves_bars_without_data_that_are_filled_afterwards() -> None:
+    with playing() as session:
+        session.play(3)
+        session.fake.refuse_connections()
+        session.fake.abort_tcp()
+        session.play_until(lambda snapshot: bool(np.isnan(snapshot.close).all()))
+        assert all(np.isnan(snapshot.close).all() and not snapshot.fresh.any() for snapshot in session.play(3))
+        session.fake.refuse_connections(on=False)
+        filled = session.play_until(lambda snapshot: snapshot.backfilled is not None)
+        assert not any(snapshot.fresh.any() and np.isnan(snapshot.close).any() for snapshot in session.live) and filled.backfilled is not None
+        session.recover()
+        session.play(3)
+        session.require_truth()
+        assert session.stream("BTC/USDT", "candles").filled_bars >= 4
+
+
+def test_a_wrong_clock_is_measured_and_bars_close_by_the_exchanges() -> None:
+    with playing(offset=-7.0) as session:
+        session.play(3)
+        timing = session.feed.read_timing(session.live[-1].at)
+        assert timing is not None and timing.clock_offset == pytest.approx(-7 * SECOND, abs=SECOND // 2)
+        assert session.feed.clock_problem is not None and "7.0 s ahead of" in session.feed.clock_problem
+        assert is_whole(session.live[-1])
+        session.require_truth()
+
+
+def test_late_and_repeated_trades_change_no_bar() -> None:
+    with playing() as session:
+        session.play(2)
+        session.fake.duplicate_trades(3)
+        session.fake.late_trade("BTC/USDT", 2.5)
+        session.play_until(lambda _: session.stream("BTC/USDT", "trades").late_trades > 0)
+        session.play(2)
+        assert session.stream("BTC/USDT", "trades").late_trades == 1
+        assert session.stream("BTC/USDT", "candles").revised_candles >= 1  # the candle has the trade that was late
+
+
+def test_maintenance_and_a_delisted_symbol_take_no_new_risk_and_recover() -> None:
+    with playing() as session:
+        session.play(2)
+        session.fake.maintenance()
+        session.play_until(lambda snapshot: not snapshot.fresh.any())
+        session.fake.maintenance(on=False)
+        session.recover()
+        session.fake.delist("ETH/USDT")
+        session.fake.drop_sockets()
+        session.play_until(lambda snapshot: not snapshot.fresh[1])
+        session.play_until(lambda snapshot: bool(snapshot.fresh[0]))
+
+
+def test_history_without_candles_is_empty_and_a_gap_stays_a_gap() -> None:
+    assert build_history([(), ()], SECOND, 5) == []

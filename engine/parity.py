@@ -23,6 +23,7 @@ from engine.store.errors import NotStored
 from engine.store.read.history import StoredSession, StoredTick, TickHistory
 
 BLOCK = 500  # ticks read at once
+NEVER = 2**63  # ns
 MakeBuilder = Callable[[RecordingHeader], BarBuilder]
 
 
@@ -99,26 +100,29 @@ def check_parity(
     recording = SessionRecording(folder)
     if recording.header.symbols != session.symbols or recording.header.interval != session.interval:
         raise NotStored(f"the recording at {folder} is of another market than session {session.id}: give the session that it was made in")
-    rebuilt = RebuiltBars(recording, make_builder)
+    return _compare_ticks(TickComparison(history, session), RebuiltBars(recording, make_builder), recording)
+
+
+def _compare_ticks(comparison: TickComparison, rebuilt: RebuiltBars, recording: SessionRecording) -> ParityResult:
     closes = [bar.snapshot.at for bar in recording.bars()]
     newest_row = {at: row for row, at in enumerate(closes)}
-    bars, row, first_close = rebuilt.build(), -1, min(closes, default=2**63)
+    bars, row, session = rebuilt.build(), -1, comparison.session
     ticks = history_ticks = 0
     first_tick: int | None = None
     difference: str | None = None
-    comparison = TickComparison(history, session)
     for stored in comparison.stored_ticks():
         ticks += 1
         snapshot: MarketSnapshot | None = stored.snapshot
         if stored.at in newest_row:
             while row < newest_row[stored.at]:
                 snapshot, row = next(bars, None), row + 1
-        elif _is_history(session, stored.snapshot, first_close):
+        elif _is_history(session, stored.snapshot, min(closes, default=NEVER)):
             history_ticks += 1
         else:
-            raise NotStored(f"the recording at {folder} has a gap: tick {stored.tick} is not in it, so session {session.id} cannot be compared")
-        if snapshot is not None and difference is None and (difference := comparison.find_difference(stored, snapshot)) is not None:
-            first_tick = stored.tick
+            raise NotStored(f"the recording at {recording.folder} has a gap: it lacks tick {stored.tick}, so session {session.id} cannot be compared")
+        if snapshot is not None and difference is None:
+            difference = comparison.find_difference(stored, snapshot)
+            first_tick = None if difference is None else stored.tick
     for _ in bars:  # to the end, for the counts
         pass
     return ParityResult(
@@ -132,7 +136,7 @@ class TickComparison:
 
     def __init__(self, history: TickHistory, session: StoredSession) -> None:
         threadpool_limits(1)  # as in the first decision
-        self._history, self._session = history, session
+        self._history, self.session = history, session
         self._rolled: RollForward | None = None
         self._loaded: dict[str, ServingModel | None] = {}
         stored = history.tick_range(session.id)
@@ -151,10 +155,10 @@ class TickComparison:
     def find_difference(self, stored: StoredTick, snapshot: MarketSnapshot) -> str | None:
         """Compare the inputs of a tick, then decide it again; None where all is equal, bit for bit."""
         if snapshot.digest() != stored.snapshot.digest():
-            return describe_input(snapshot, stored.snapshot, self._session.symbols)
+            return describe_input(snapshot, stored.snapshot, self.session.symbols)
         if self._rolled is None:
-            self._rolled = begin_rolling(self._history, self._session, stored, self._checkpoint)
-        decide_tick_again(self._rolled, replace(stored, snapshot=snapshot), self._history, self._session, self._loaded)
+            self._rolled = begin_rolling(self._history, self.session, stored, self._checkpoint)
+        decide_tick_again(self._rolled, replace(stored, snapshot=snapshot), self._history, self.session, self._loaded)
         run, outcome = self._rolled.run, self._rolled.outcome
         if run is None or outcome is None:
             raise ValueError(f"tick {stored.tick} was not decided again")
@@ -166,10 +170,10 @@ class TickComparison:
     def _find_start(self) -> tuple[int, State] | None:
         """The state before the first tick that can be compared; where older ticks were pruned, that is the oldest checkpoint."""
         try:
-            return self._history.checkpoint_at_or_before(self._first - 1, self._session.id)
+            return self._history.checkpoint_at_or_before(self._first - 1, self.session.id)
         except NotStored:
             for session, tick in self._history.checkpoints():
-                state = self._history.read_checkpoint(tick, {}) if session == self._session.id and self._first <= tick < self._last else None
+                state = self._history.read_checkpoint(tick, {}) if session == self.session.id and self._first <= tick < self._last else None
                 if state is not None:
                     self._first = tick + 1
                     return tick, state
@@ -185,7 +189,8 @@ def describe_input(rebuilt: MarketSnapshot, stored: MarketSnapshot, symbols: tup
             continue
         if before.shape != now.shape or before.dtype != now.dtype:
             return f"{name}: {before.shape} then, {now.shape} now"
-        places = np.argwhere(~((before == now) | ((before != before) & (now != now))))  # noqa: PLR0124 - NaN equals NaN
+        equal = (before == now) | (np.isnan(before) & np.isnan(now)) if before.dtype.kind == "f" else before == now
+        places = np.argwhere(~equal)
         if len(places):
             place = tuple(places[0].tolist())
             return f"{name} of {symbols[place[0]]}: {before[place]!r} then, {now[place]!r} now"

@@ -42,4 +42,5 @@ def format_parity(result: ParityResult) -> str:
     return f"tick {result.first_tick} differs first, in {result.difference} ({causes})"
 
 
-COMMAND = Subcommand("parity", "decide a recorded session again: exit 0 and identical, or exit 1 and the first tick and input that differ", _add, _run)
+SUMMARY = "decide a recorded session again: exit 0 and identical, or exit 1, the first tick that differs and the input that did"
+COMMAND = Subcommand("parity", SUMMARY, _add, _run)

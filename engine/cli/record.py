@@ -63,16 +63,12 @@ def _stop(number: int, frame: FrameType | None) -> None:
 def record_feed(settings: Settings, feed: Feed, ticks: int | None) -> tuple[int, str | None]:
     """Record bars until their number is reached, the feed ends or RecordingStopped is raised. Returns their number and what was not written."""
     recorder = open_recorder(settings, feed.info, print_notice)
-    if isinstance(feed, LiveFeed):
-        feed.set_recorder(recorder)
-    bars, clock = 0, WallClock()
+    if recorder is None:
+        raise ValueError("there is no folder to record in: give one")
+    bars = 0
     try:
-        for bar in _follow(settings, feed):
+        for _ in _record_bars(settings, feed, recorder):
             bars += 1
-            if recorder is not None and not isinstance(feed, LiveFeed):
-                recorder.add_snapshot(bar, clock.now())
-                if bars % FLUSH_BARS == 0:
-                    recorder.flush()
             if bars == ticks:
                 break
     except RecordingStopped:
@@ -80,9 +76,22 @@ def record_feed(settings: Settings, feed: Feed, ticks: int | None) -> tuple[int,
     finally:
         if isinstance(feed, LiveFeed):
             feed.close()
-        if recorder is not None:
-            recorder.close()
-    return bars, None if recorder is None else _explain_losses(recorder)
+        recorder.close()
+    return bars, _explain_losses(recorder)
+
+
+def _record_bars(settings: Settings, feed: Feed, recorder: ParquetRecorder) -> Iterator[MarketSnapshot]:
+    """Record each bar and yield it; a live feed records its own messages and bars."""
+    if isinstance(feed, LiveFeed):
+        feed.set_recorder(recorder)
+        yield from _follow(settings, feed)
+        return
+    clock = WallClock()
+    for number, bar in enumerate(_follow(settings, feed), 1):
+        recorder.add_snapshot(bar, clock.now())
+        if number % FLUSH_BARS == 0:
+            recorder.flush()
+        yield bar
 
 
 def _follow(settings: Settings, feed: Feed) -> Iterator[MarketSnapshot]:

@@ -84,19 +84,19 @@ def _record_bars(settings: Settings, feed: Feed, recorder: ParquetRecorder) -> I
     """Record each bar and yield it; a live feed records its own messages and bars."""
     if isinstance(feed, LiveFeed):
         feed.set_recorder(recorder)
-        yield from _follow(settings, feed)
+        yield from _follow(settings, feed, None)
         return
     clock = WallClock()
-    for number, bar in enumerate(_follow(settings, feed), 1):
+    for number, bar in enumerate(_follow(settings, feed, recorder.last_bar_at), 1):
         recorder.add_snapshot(bar, clock.now())
         if number % FLUSH_BARS == 0:
             recorder.flush()
         yield bar
 
 
-def _follow(settings: Settings, feed: Feed) -> Iterator[MarketSnapshot]:
-    """The feed's bars at the pace of the settings, or as they come where the market is live."""
-    slices, pause = feed.slices(None), Event()
+def _follow(settings: Settings, feed: Feed, after: int | None) -> Iterator[MarketSnapshot]:
+    """The feed's bars after a time at the pace of the settings, or as they come where the market is live."""
+    slices, pause = feed.slices(after), Event()
     while (bar := next(slices, None)) is not None:
         yield bar
         if isinstance(feed, LiveFeed):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from threadpoolctl import threadpool_limits
 
@@ -69,7 +69,7 @@ def replay_tick(history: TickHistory, tick: int) -> ReplayResult:
     if stored is None or outcome is None or run is None:
         raise ValueError(f"tick {tick} could not be rolled forward to")
     note = "; ".join(part for part in (_platform(history, tick), rolled.damage_note) if part)
-    phase = _difference(stored, run)
+    phase = find_difference(stored, run)
     if phase is not None:
         return ReplayResult(tick, False, phase.value, note or f"the result of {phase.value} differs from what was stored")
     if outcome.decisions.digest() != stored.decisions_digest:
@@ -77,7 +77,7 @@ def replay_tick(history: TickHistory, tick: int) -> ReplayResult:
     return ReplayResult(tick, True, None, note or "every phase gave the same bits")
 
 
-def _difference(stored: StoredTick, run: PhaseRunner) -> Phase | None:
+def find_difference(stored: StoredTick, run: PhaseRunner) -> Phase | None:
     """Return the first phase whose result differs from the stored one."""
     pairs = zip(Phase, stored.phase_digests, strict=False)
     return next((phase for phase, digest in pairs if run.results[phase].digest() != digest), None)
@@ -85,7 +85,7 @@ def _difference(stored: StoredTick, run: PhaseRunner) -> Phase | None:
 
 def reproduces(stored: StoredTick, run: PhaseRunner) -> bool:
     """Return whether every phase gave the stored result, so that the state equals the stored one too."""
-    return bool(stored.phase_digests) and _difference(stored, run) is None
+    return bool(stored.phase_digests) and find_difference(stored, run) is None
 
 
 def roll_forward(history: TickHistory, session: StoredSession, to: int, damaged: dict[str, str] | None = None) -> RollForward:
@@ -101,20 +101,33 @@ def roll_forward(history: TickHistory, session: StoredSession, to: int, damaged:
     ticks = history.ticks_after(-1 if start is None else start, session.id, to)
     if not ticks:
         raise NotStored(f"tick {to} cannot be decided again: the ticks of session {session.id} before it are not stored")
-    info = feed_info(session, ticks[0])
-    first = ticks[0].tick
-    window = MarketWindow(info)
-    for bar in history.snapshots(session.id, first - WINDOW_BARS, first - 1):
-        window.append(bar)
-    state = learning.blank_state(len(session.symbols), session.models, session.horizons) if checkpoint is None else checkpoint[1]
-    rolled = RollForward(state, window, None, None, None, start, damaged_checkpoints=damaged_checkpoints)
+    rolled = begin_rolling(history, session, ticks[0], checkpoint)
+    rolled.damaged_checkpoints = damaged_checkpoints
     loaded: dict[str, ServingModel | None] = {}
-    catalog = Catalog(discover_plugins("engine.features", "FAMILY"), session.models, ())
     for stored in ticks:
-        rolled.serving = _load_serving(history, stored, loaded, damaged)
-        shadows = _load_shadows(history, stored, loaded)
-        _decide_again(rolled, stored, replace(catalog, serving=rolled.serving, shadows=shadows))
+        decide_tick_again(rolled, stored, history, session, loaded, damaged)
     return rolled
+
+
+def begin_rolling(history: TickHistory, session: StoredSession, first: StoredTick, checkpoint: tuple[int, State] | None) -> RollForward:
+    """Return the state and the window just before a tick; without a checkpoint the session begins there."""
+    window = MarketWindow(feed_info(session, first))
+    for bar in history.snapshots(session.id, first.tick - WINDOW_BARS, first.tick - 1):
+        window.append(bar)
+    if checkpoint is None:
+        return RollForward(learning.blank_state(len(session.symbols), session.models, session.horizons), window, None, None, None)
+    return RollForward(checkpoint[1], window, None, None, None, checkpoint[0])
+
+
+def decide_tick_again(
+    rolled: RollForward, stored: StoredTick, history: TickHistory, session: StoredSession, loaded: dict[str, ServingModel | None],
+    damaged: dict[str, str] | None = None,
+) -> None:  # fmt: skip
+    """Decide the next tick again, with the models that served then; `loaded` holds those that were read before."""
+    rolled.serving = _load_serving(history, stored, loaded, damaged)
+    shadows = _load_shadows(history, stored, loaded)
+    catalog = Catalog(discover_plugins("engine.features", "FAMILY"), session.models, rolled.serving, shadows=shadows)
+    _decide_again(rolled, stored, catalog)
 
 
 def feed_info(session: StoredSession, stored: StoredTick) -> FeedInfo:

@@ -11,7 +11,8 @@ from types import FrameType
 from engine import libraries
 from engine.cli._arguments import Subcommand, add_changes_option, integer_in_range, print_notice, resolve_settings
 from engine.domain.market import MarketSnapshot
-from engine.domain.ports import Feed, LiveSource
+from engine.domain.ports import Feed
+from engine.feeds.live import LiveFeed
 from engine.live.recorder import ParquetRecorder, open_recorder
 from engine.service.clock import WallClock
 from engine.settings import Settings
@@ -61,33 +62,44 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 def record_feed(settings: Settings, feed: Feed, ticks: int | None) -> tuple[int, str | None]:
     """Record bars until their number is reached, the feed ends or RecordingStopped is raised. Returns their number and what was not written."""
-    recorder = None if isinstance(feed, LiveSource) else open_recorder(settings, feed.info, print_notice)
-    bars, clock = 0, WallClock()
+    recorder = open_recorder(settings, feed.info, print_notice)
+    if recorder is None:
+        raise ValueError("there is no folder to record in: give one")
+    bars = 0
     try:
-        for bar in _follow(settings, feed):
+        for _ in _record_bars(settings, feed, recorder):
             bars += 1
-            if recorder is not None:
-                recorder.add_snapshot(bar, clock.now())
-                if bars % FLUSH_BARS == 0:
-                    recorder.flush()
             if bars == ticks:
                 break
     except RecordingStopped:
         pass
     finally:
-        if isinstance(feed, LiveSource):
+        if isinstance(feed, LiveFeed):
             feed.close()
-        if recorder is not None:
-            recorder.close()
-    return bars, None if recorder is None else _explain_losses(recorder)
+        recorder.close()
+    return bars, _explain_losses(recorder)
 
 
-def _follow(settings: Settings, feed: Feed) -> Iterator[MarketSnapshot]:
-    """The feed's bars at the pace of the settings, or as they come where the market is live."""
-    slices, pause = feed.slices(None), Event()
+def _record_bars(settings: Settings, feed: Feed, recorder: ParquetRecorder) -> Iterator[MarketSnapshot]:
+    """Record each bar and yield it; a live feed records its own messages and bars."""
+    if isinstance(feed, LiveFeed):
+        feed.set_recorder(recorder)
+        yield from _follow(settings, feed, None)
+        return
+    clock = WallClock()
+    for number, bar in enumerate(_follow(settings, feed, recorder.last_bar_at), 1):
+        recorder.add_snapshot(bar, clock.now())
+        if number % FLUSH_BARS == 0:
+            recorder.flush()
+        yield bar
+
+
+def _follow(settings: Settings, feed: Feed, after: int | None) -> Iterator[MarketSnapshot]:
+    """The feed's bars after a time at the pace of the settings, or as they come where the market is live."""
+    slices, pause = feed.slices(after), Event()
     while (bar := next(slices, None)) is not None:
         yield bar
-        if isinstance(feed, LiveSource):
+        if isinstance(feed, LiveFeed):
             while not feed.wait(WAIT_SECONDS):
                 pass
         elif settings.tick_interval_seconds:

@@ -44,6 +44,7 @@ class RecordingHeader(Record):
     has_flow: bool
     latency_ms: float
     has_messages: bool  # bars can be built again from recorded messages
+    detail: str = ""  # what else makes the market: the seed of a simulated one, the folder of a recorded one
 
     def encode(self) -> bytes:
         """Encode as JSON, for the metadata of parts."""
@@ -63,7 +64,7 @@ class RecordedBar(Record):
     sources: tuple[int, ...] | None  # by symbol, index into BAR_SOURCES; None for feeds without messages
 
 
-def describe_market(info: FeedInfo, exchange: str, latency_ms: float, *, has_messages: bool) -> RecordingHeader:
+def describe_market(info: FeedInfo, exchange: str, latency_ms: float, *, has_messages: bool, detail: str = "") -> RecordingHeader:
     """Describe the market of a feed. Symbols whose names no folder can have get another one, with - in the place of / and :."""
     folders: list[str] = []
     for symbol in info.symbols:
@@ -72,7 +73,7 @@ def describe_market(info: FeedInfo, exchange: str, latency_ms: float, *, has_mes
             name = f"{plain}-{len(folders)}"
         folders.append(name)
     return RecordingHeader(
-        info.name, info.label, exchange, info.symbols, tuple(folders), info.interval, info.levels, info.has_flow, latency_ms, has_messages
+        info.name, info.label, exchange, info.symbols, tuple(folders), info.interval, info.levels, info.has_flow, latency_ms, has_messages, detail
     )
 
 

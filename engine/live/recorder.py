@@ -53,12 +53,12 @@ class ParquetRecorder:
     """
 
     def __init__(
-        self, folder: Path, info: FeedInfo, *, exchange: str = "", latency_ms: float = 250.0, has_messages: bool = False,
+        self, folder: Path, info: FeedInfo, *, exchange: str = "", latency_ms: float = 250.0, has_messages: bool = False, detail: str = "",
         retention: tuple[float | None, int | None] = (None, None), flush_seconds: float | None = FLUSH_SECONDS,
         report: Callable[[str], None] | None = None,
     ) -> None:  # fmt: skip
         self.folder = folder
-        self.header = describe_market(info, exchange, latency_ms, has_messages=has_messages)
+        self.header = describe_market(info, exchange, latency_ms, has_messages=has_messages, detail=detail)
         claim_folder(folder, self.header)
         self._retention, self._report = retention, report
         self._tables = self._open_tables()
@@ -104,14 +104,24 @@ class ParquetRecorder:
             self._append_bar(bar.snapshot, timing.read_at, timing.clock_offset, tuple(bar.sources.tolist()), timing.ages)
 
     def add_snapshot(self, snapshot: MarketSnapshot, read_at: int) -> None:
-        """Record a bar of a feed that gives no messages: its bar, its book at the close, and the snapshot."""
+        """Record a bar of a feed that gives no messages: its bar, its book at the close, and the snapshot.
+
+        A bar that is recorded already is skipped: the same market plays it again.
+        """
         with self._lock:
+            if snapshot.at <= self._last_bar_at:
+                return
             for column, folder in enumerate(self.header.folders):
                 levels = _levels_of(snapshot, column)
                 if levels.shape[1] and levels[0, 0] > 0.0:
                     row = (snapshot.at, *levels.T.ravel().tolist(), read_at, self._sequence)
                     self._append(f"{folder}/books.parquet", row)
             self._append_bar(snapshot, read_at, None, None, None)
+
+    @property
+    def last_bar_at(self) -> int | None:
+        """The close (ns UTC) of the newest recorded bar; None without one."""
+        return self._last_bar_at or None
 
     def flush(self) -> None:
         """Write what is pending, the bars last, so that the messages of every bar in the recording are there too."""
@@ -196,11 +206,20 @@ def open_recorder(settings: Settings, info: FeedInfo, report: Callable[[str], No
     exchange = (settings.exchange or "") if live else ""
     try:
         return ParquetRecorder(
-            Path(settings.record), info, exchange=exchange, latency_ms=settings.latency_ms, has_messages=live,
+            Path(settings.record), info, exchange=exchange, latency_ms=settings.latency_ms, has_messages=live, detail=_describe_market(settings),
             retention=parse_retention(settings.record_retention), report=report,
         )  # fmt: skip
     except OSError as error:
         raise SettingsError(f"{settings.record} cannot be recorded in ({error.strerror or error}): give another folder in record") from error
+
+
+def _describe_market(settings: Settings) -> str:
+    """What makes the market apart from its symbols and interval."""
+    if settings.feed == "recorded":
+        return str(Path(settings.feed_path or "").resolve())
+    if settings.feed != "simulated":
+        return ""
+    return f"seed {settings.seed}, R2 {settings.sim_signal}, {settings.sim_persistence}, {settings.sim_volatility_bps}, {settings.sim_changes}"
 
 
 def claim_folder(folder: Path, header: RecordingHeader) -> None:
@@ -235,7 +254,7 @@ def _read_marker(marker: Path) -> dict[str, Any]:
 
 
 def _identify(header: RecordingHeader) -> dict[str, Any]:
-    names = ("feed", "exchange", "symbols", "interval", "levels", "latency_ms")
+    names = ("feed", "exchange", "symbols", "interval", "levels", "latency_ms", "detail")
     return {name: list(value) if isinstance(value := asdict(header)[name], tuple) else value for name in names}
 
 

@@ -10,7 +10,8 @@ from threading import Event
 
 from engine.alerting.service import AlertingService
 from engine.domain.optimization import Action, PollingIntervals
-from engine.domain.ports import Clock, Feed, FeedKind, LiveSource
+from engine.domain.ports import Clock, Feed, FeedKind
+from engine.feeds.live import LiveFeed
 from engine.files import temporary_files
 from engine.live.recorder import open_recorder
 from engine.optimizer.planner import default_mode
@@ -123,8 +124,11 @@ def _start_recorder(settings: Settings, engine: Engine, writer: Writer, session:
     """Record the feed where the settings say so; a live market records its own messages. The store remembers the folder for parity."""
     if settings.record is None:
         return
-    if not isinstance(engine.feed, LiveSource):
-        engine.recorder = open_recorder(settings, engine.feed.info, LOG.warning)
+    recorder = open_recorder(settings, engine.feed.info, LOG.warning)
+    if isinstance(engine.feed, LiveFeed):
+        engine.feed.set_recorder(recorder)
+    else:
+        engine.recorder = recorder
     writer.remember(recording_key(session), str(Path(settings.record).resolve()))
 
 

@@ -265,3 +265,18 @@ def test_the_thread_writes_without_being_called(tmp_path: Path) -> None:
     recorder.add_event(trade(1))
     recorder.close()
     assert rows(tmp_path / "r") == 1
+
+
+def test_a_recording_goes_on_where_it_ended_and_another_seed_is_refused(tmp_path: Path) -> None:
+    feed = simulated(30, symbols=2)
+    bars = list(feed.slices(None))
+    for start, end in ((0, 20), (10, 30)):  # the second start plays ten bars again
+        recorder = ParquetRecorder(tmp_path / "r", feed.info, flush_seconds=None, detail="seed 7")
+        assert recorder.last_bar_at == (bars[19].at if start else None)
+        for bar in bars[start:end]:
+            recorder.add_snapshot(bar, bar.at)
+        recorder.close()
+    assert [bar.digest() for bar in RecordedFeed(tmp_path / "r").slices(None)] == [bar.digest() for bar in bars]
+    assert rows(tmp_path / "r") == 30 * (1 + 2 * 2)
+    with pytest.raises(BadRecording, match="another market"):
+        ParquetRecorder(tmp_path / "r", feed.info, flush_seconds=None, detail="seed 8")

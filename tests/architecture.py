@@ -23,7 +23,19 @@ LAYERS: tuple[tuple[frozenset[str], ...], ...] = (
     (frozenset({"engine.orchestrator", "engine.health", "engine.explain"}), frozenset({"engine.report"})),
     (frozenset({"engine.files"}), frozenset({"engine.commands"})),
     tuple(frozenset({f"engine.{name}"}) for name in ("feeds", "probes", "actions", "store")),
-    (frozenset({"engine.replay", "engine.backtest", "engine.service", "engine.resilience", "engine.alerting", "engine.optimizer.runtime"}),),
+    (
+        frozenset(
+            {
+                "engine.replay",
+                "engine.backtest",
+                "engine.certify",
+                "engine.service",
+                "engine.resilience",
+                "engine.alerting",
+                "engine.optimizer.runtime",
+            }
+        ),
+    ),
     (frozenset({"pages.ui"}),),
     tuple(frozenset({f"pages.{name}"}) for name in PAGES),
     (frozenset({"pages"}),),
@@ -40,6 +52,7 @@ PAGES_MAY_USE = (
     "engine.replay", "engine.report.savings",
     "engine.optimizer.rule_state", "engine.optimizer.preview", "engine.optimizer.default_rules", "engine.optimizer.rule_schema",
     "engine.alerting.rules", "engine.store.read", "engine.store.inbox", "engine.store.database", "engine.store.errors", "engine.store.backtest_files",
+    "engine.store.certificate_file",
     "engine.service.settings_loader", "engine.service.clock", "engine.files",
 )  # fmt: skip
 ONLY_IN = {"streamlit": ("pages", "app"), "pandas": ("engine.store.read", "engine.cli", "pages")}

@@ -25,7 +25,6 @@ RESERVED = {  # subcommands of later versions
     "record": "write the configured feed as a recording",
     "import": "read other people's files into a recording",
     "parity": "decide a recorded live session again",
-    "certify": "prove that no decision looks ahead",
     "copy-store": "move a store between SQLite and PostgreSQL",
     "user": "manage local accounts",
     "token": "manage tokens of the API",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -15,7 +16,8 @@ import pytest
 import engine.features
 import engine.feeds
 import engine.models
-from engine.certify.certificate import Certificate, certify_recording, choose_ticks
+from engine.__main__ import main
+from engine.certify.certificate import Certificate, call_in_fresh_processes, certify_recording, choose_ticks
 from engine.certify.trial import Schedule, Trace, trace_run
 from engine.cli.certify import describe_certificate
 from engine.feeds._altered_copy import FUTURES, RECORDED, Cut, write_copies
@@ -206,6 +208,33 @@ def test_copies_share_the_past_and_differ_after_it(tmp_path: Path) -> None:
 def test_a_short_recording_is_refused_with_the_remedy(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"the recording has 70 bars: certify needs at least 77, so record more or shorten the interval"):
         certify(record_market(tmp_path / "market", 70))
+
+
+def test_each_run_has_a_process_of_its_own() -> None:
+    """Also beyond the number that run at once: a process that is used again would remember the future of the run before."""
+    processes = list(call_in_fresh_processes(os.getpid, [(), (), ()]))
+    assert len({*processes, os.getpid()}) == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["nowhere"], "'nowhere' is not a folder: give the folder of a recording"),
+        (["market", "--ticks", "0"], "'0' is not a whole number from 1 to 1000"),
+        (["market"], "the recording has 70 bars: certify needs at least 361"),
+    ],
+)
+def test_what_cannot_be_certified_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], line: str
+) -> None:
+    monkeypatch.setenv("PODIUM_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    record_market(tmp_path / "market", 70)
+    assert main(["certify", *arguments]) == 64
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert line in err
+    assert err.count("\n") == 1
 
 
 def test_the_newest_certificate_is_stored(tmp_path: Path) -> None:

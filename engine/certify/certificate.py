@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from engine.service.bootstrap import open_configured_feed
 from engine.service.worker_pool import WorkerPool
 from engine.settings import Settings
 
+T = TypeVar("T")
 SCHEDULE = Schedule()
 BARS_AFTER = 48  # bars of every copy after the cut
 WORKERS = 2
@@ -119,11 +121,16 @@ def _try_tick(settings: Settings, cut: Cut, run_traces: RunTraces) -> tuple[int,
 
 def run_in_fresh_processes(jobs: Sequence[tuple[Settings, str, int]]) -> Iterator[Trace]:
     """The traces of the jobs, each from a process of its own: what one run has read or learned stays unknown to the next."""
+    return call_in_fresh_processes(trace_run, jobs)
+
+
+def call_in_fresh_processes(work: Callable[..., T], jobs: Sequence[tuple[Any, ...]]) -> Iterator[T]:
+    """The results of `work` on the arguments of each job, in order, each from a process of its own; raises what it raises."""
     for start in range(0, len(jobs), WORKERS):
         batch = jobs[start : start + WORKERS]
         pools = [WorkerPool() for _ in batch]
         try:
-            yield from [future.result() for future in [pool.submit(trace_run, *job) for pool, job in zip(pools, batch, strict=True)]]
+            yield from [future.result() for future in [pool.submit(work, *job) for pool, job in zip(pools, batch, strict=True)]]
         finally:
             for pool in pools:
                 pool.close()

@@ -16,8 +16,8 @@ ROW: dict[str, object] = {"recording": "recorded: <b>mine", "ticks": [1, 2], "fu
 @pytest.mark.parametrize(
     ("first", "verdict"), [(None, "No look-ahead: "), ({"part": "engine/features/x.py"}, "Look-ahead in engine/features/x.py: ")]
 )
-def test_models_shows_the_newest_certificate(full: str, tmp_path: Path, first: dict[str, str] | None, verdict: str) -> None:
-    with store("full", full, tmp_path) as url:
+def test_models_shows_the_newest_certificate(full_store: str, tmp_path: Path, first: dict[str, str] | None, verdict: str) -> None:
+    with store("full", full_store, tmp_path) as url:
         folder = tmp_path / "backtests"
         save_certificate(folder, ROW | {"first": first}, 1_767_225_600 * 10**9)
         page = text(run("05_models.py", url))

@@ -181,6 +181,24 @@ def test_a_feed_that_leaks_the_next_close_is_named(tmp_path: Path, add_plugin: o
     assert result.first.tick == result.ticks[0]
 
 
+def test_a_run_that_is_not_reproducible_is_no_look_ahead(tmp_path: Path) -> None:
+    """The runner gives another result for the second copy, and again for the first when it is decided once more."""
+    own = record_market(tmp_path / "market")
+    calls: list[int] = []
+
+    def drift(jobs: Sequence[tuple[Settings, str, int]]) -> Iterator[Trace]:
+        trace = next(here(jobs))
+        other = replace(trace, ticks=(*trace.ticks[:-1], replace(trace.ticks[-1], steps=("moved", *trace.ticks[-1].steps[1:]))))
+        calls.append(len(jobs))
+        return iter([other] if len(calls) == 2 else [trace, other, trace, trace])
+
+    result = certify_recording(own, 1, clock=StoppedClock(), report_progress=lambda done, total: None, run_traces=drift, schedule=SHORT)
+    assert calls == [4, 1]
+    assert result.first is not None
+    assert (result.first.future, result.first.phase, result.first.part) == ("none", "feed", "engine/feeds/recorded.py")
+    assert "differs where the same recording is decided twice" in describe_certificate(result)
+
+
 def test_copies_share_the_past_and_differ_after_it(tmp_path: Path) -> None:
     """Bars, trades and books alike, read back as snapshots."""
     source, count = tmp_path / "market", 40

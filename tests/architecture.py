@@ -28,8 +28,8 @@ LAYERS: tuple[tuple[frozenset[str], ...], ...] = (
             {
                 "engine.replay",
                 "engine.parity",
-                "engine.certificate",
                 "engine.backtest",
+                "engine.certify",
                 "engine.service",
                 "engine.resilience",
                 "engine.alerting",
@@ -53,6 +53,7 @@ PAGES_MAY_USE = (
     "engine.replay", "engine.report.savings",
     "engine.optimizer.rule_state", "engine.optimizer.preview", "engine.optimizer.default_rules", "engine.optimizer.rule_schema",
     "engine.alerting.rules", "engine.store.read", "engine.store.inbox", "engine.store.database", "engine.store.errors", "engine.store.backtest_files",
+    "engine.store.certificate_file",
     "engine.service.settings_loader", "engine.service.clock", "engine.files",
 )  # fmt: skip
 ONLY_IN = {"streamlit": ("pages", "app"), "pandas": ("engine.store.read", "engine.cli", "pages")}

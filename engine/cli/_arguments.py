@@ -23,7 +23,6 @@ from engine.store.database import path_from_url
 
 RESERVED = {  # subcommands of later versions
     "import": "read other people's files into a recording",
-    "certify": "prove that no decision looks ahead",
     "copy-store": "move a store between SQLite and PostgreSQL",
     "user": "manage local accounts",
     "token": "manage tokens of the API",

@@ -9,6 +9,7 @@ import pandas as pd
 from engine import units
 from engine.domain.evidence import Agreement
 from engine.domain.intents import phrase_gate
+from engine.store.certificate_file import StoredCertificate
 from engine.store.read.models import CalibrationReport, HorizonCalibration, ObservedShare
 from engine.store.read.status import EngineStatus, SessionInfo
 from pages.models import charts
@@ -136,6 +137,15 @@ def describe_retraining(command: pd.Series) -> str:
     result = command_table.describe_result(command["result"]) or "waiting for the engine"
     reason = command["reason"] or "no reason given"
     return f"Last retraining requested {units.format_time(int(command['at']))} UTC by {command['by']}: {reason}. Result: {result}."
+
+
+def describe_stored_certificate(certificate: StoredCertificate) -> str:
+    """Describe the newest certificate of no look-ahead."""
+    tried = f"{certificate.decisions:,} decisions tried, {certificate.changed:,} changed"
+    verdict = "No look-ahead" if certificate.part is None else f"Look-ahead in {certificate.part}"
+    ticks = units.format_count(certificate.ticks, "random tick")
+    when = units.format_time(certificate.certified_at)
+    return f"{verdict}: {tried} when the future was replaced after {ticks} of {certificate.recording}, {when} UTC (python -m engine certify)."
 
 
 def describe_succession(frame: pd.DataFrame, agreements: dict[int, Agreement], inherited: float | None, session: SessionInfo) -> str:

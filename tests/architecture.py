@@ -22,7 +22,7 @@ LAYERS: tuple[tuple[frozenset[str], ...], ...] = (
     ),
     (frozenset({"engine.orchestrator", "engine.health", "engine.explain"}), frozenset({"engine.report"})),
     (frozenset({"engine.files"}), frozenset({"engine.commands"})),
-    tuple(frozenset({f"engine.{name}"}) for name in ("feeds", "probes", "actions", "store")),
+    (frozenset({"engine.feeds", "engine.live", "engine.importers"}), *(frozenset({f"engine.{name}"}) for name in ("probes", "actions", "store"))),
     (frozenset({"engine.replay", "engine.backtest", "engine.service", "engine.resilience", "engine.alerting", "engine.optimizer.runtime"}),),
     (frozenset({"pages.ui"}),),
     tuple(frozenset({f"pages.{name}"}) for name in PAGES),

@@ -23,7 +23,6 @@ from engine.store.database import path_from_url
 
 RESERVED = {  # subcommands of later versions
     "record": "write the configured feed as a recording",
-    "import": "read other people's files into a recording",
     "parity": "decide a recorded live session again",
     "certify": "prove that no decision looks ahead",
     "copy-store": "move a store between SQLite and PostgreSQL",

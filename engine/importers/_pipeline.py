@@ -30,6 +30,7 @@ from engine.importers._times import TimeStyle, convert_times, find_style
 
 READER_VERSION = "1"
 REPORT_FILE = "import.json"
+_MIN_REFUSED = 3  # rows left out, apart from all of them, that refuse a table
 _INTERVALS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800, "": 60, "t": 1}  # s; kraken and TradingView write minutes without a unit
 _SUFFIXES = re.compile(r"(?i)\.(csv|txt|tsv|json|prn|parquet|feather)$")
 _NAME_PARTS = re.compile(r"(?i)[-_ ,]*(\d{4}-\d\d(-\d\d)?|\d+(s|m|min|h|d|w)|[mhd]\d+|daily|hourly|bars?|klines?|ohlcv?|trades?)$")
@@ -121,7 +122,7 @@ def _read_source(
     notify(f"{title}: {entry.label} ({entry.name}), {entry.kind}; {sample.describe()}; {style.words}{f'; {entry.remark}' if entry.remark else ''}")
     counts, symbols = RowCounts(), set()
     for table in read_rows(sample, recognised, style, shift, counts):
-        for name, rows in _split_symbols(table, symbol):
+        for name, rows in _split_symbols(table, symbol) if table.num_rows else ():
             symbols.add(name)
             if (name, entry.kind) not in staged:
                 _require_absent(options.out, name, entry.kind)
@@ -143,6 +144,8 @@ def _read_source(
 def _find_style(sample: Sample, recognised: Recognised, options: ImportOptions) -> TimeStyle:
     places, entry = recognised.columns, recognised.format
     texts = [f"{row[places['ts']]} {row[places['clock']]}" if "clock" in places else row[places["ts"]] for row in sample.rows]
+    if sample.has_decimal_comma:
+        texts = [re.sub(r"^(\d+),(\d+)$", r"\1.\2", text) for text in texts]
     return find_style(sample.member.title, texts, options.zone or entry.zone, is_day_first=entry.is_day_first)
 
 
@@ -160,7 +163,7 @@ def _find_shift(sample: Sample, recognised: Recognised, style: TimeStyle, interv
 def _require_readable(title: str, counts: RowCounts) -> None:
     """Refuse a table of which more than 1 % of the rows are left out: it is read wrongly, or it is something else."""
     bad = counts.left_out.total()
-    if bad and bad > MAX_EXTREME_SHARE * counts.read and bad > 2:
+    if bad and (bad == counts.read or bad > max(_MIN_REFUSED - 1, MAX_EXTREME_SHARE * counts.read)):
         reason, count = counts.left_out.most_common(1)[0]
         raise ImportFault(
             f"{title}: {bad:,} of {counts.read:,} rows cannot be used, {count:,} with {reason}: correct them, or its --format or --columns"

@@ -97,6 +97,8 @@ def _convert(batch: pa.RecordBatch, sample: Sample, recognised: Recognised, styl
     stamps = batch.column(places["ts"])
     if "clock" in places:
         stamps = pc.binary_join_element_wise(pc.cast(stamps, pa.string()), pc.cast(batch.column(places["clock"]), pa.string()), " ")
+    elif sample.has_decimal_comma:
+        stamps = pc.replace_substring_regex(stamps, r"^(\d+),(\d+)$", r"\1.\2")
     ts, faults = convert_times(stamps, style)
     numbers = {
         name: _read_numbers(

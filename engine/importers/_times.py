@@ -19,6 +19,7 @@ _PER_COUNT = (SECOND, 10**6, 10**3, 1)  # ns
 _SPREADSHEET_DAYS = (25_569, 62_092)  # days since 1899-12-30: 1970 to 2069
 _SPREADSHEET_EPOCH = -25_569 * DAY  # ns
 _NUMBER = r"^[+-]?\d+(\.\d*)?([eE][+-]?\d+)?$"
+_MAJORITY = 0.9  # share of the first times that decides how times are written
 _WRITTEN = (r"^((19|20)\d\d)(\d\d)(\d\d)$", r"^((19|20)\d\d)(\d\d)(\d\d)[ T]?(\d\d):?(\d\d)$", r"^((19|20)\d\d)(\d\d)(\d\d)[ T]?(\d\d):?(\d\d):?(\d\d)(\.?\d{1,9})?$")  # fmt: skip
 _SHORT = re.compile(r"(\d{1,2})[./-](\d{1,2})[./-]\d{4}")
 _ZONED = r"(Z|[+-]\d\d:?\d\d)$"
@@ -29,7 +30,7 @@ _ISO = r"^\d{4}-\d\d-\d\d( \d\d:\d\d(:\d\d(\.\d{1,9})?)?)?(Z|[+-]\d\d:?\d\d)?$"
 class TimeStyle:
     """How the times of one source are written."""
 
-    is_written: bool  # digits are a date such as 20240131 or 20240131235959
+    is_count: bool  # numbers since 1970 or days of a spreadsheet
     is_day_first: bool | None  # of 01/02/2024; None where no such date occurs
     zone: str  # of times without one
     words: str  # for the reader
@@ -40,26 +41,26 @@ def find_style(title: str, texts: Sequence[str], zone: str | None, *, is_day_fir
     texts = [text for text in texts if text.strip()]
     if not texts:
         raise ImportFault(f"{title} has no times: name the column with --columns ts=NAME")
-    numbers = [re.fullmatch(_NUMBER, text.strip()) for text in texts]
-    is_written = all(any(re.match(pattern, text) for pattern in _WRITTEN) for text in texts)
-    if all(numbers) and not is_written:
-        return _style_of_counts(title, np.array([float(text) for text in texts]), zone)
+    numbers = [float(text) for text in texts if re.fullmatch(_NUMBER, text.strip())]
+    is_written = _MAJORITY * len(texts) <= sum(any(re.match(pattern, text) for pattern in _WRITTEN) for text in texts)
+    if _MAJORITY * len(texts) <= len(numbers) and not is_written:
+        return _style_of_counts(title, np.array(numbers), zone)
     order = _find_day_first(title, texts) if is_day_first is None else is_day_first
     has_zone = any(re.search(_ZONED, _normalise(pa.array([text]), order)[0].as_py()) for text in texts[:5])
     if not has_zone and zone is None:
         raise ImportFault(f"{title} has times of a clock whose zone it does not say, first {texts[0]}: give it as --timezone UTC or Europe/Athens")
-    return TimeStyle(is_written, order, zone or "UTC", "times with their zone" if has_zone else f"times of {zone or 'UTC'}")
+    return TimeStyle(is_count=False, is_day_first=order, zone=zone or "UTC", words="times with their zone" if has_zone else f"times of {zone or 'UTC'}")
 
 
 def _style_of_counts(title: str, values: np.ndarray, zone: str | None) -> TimeStyle:
     if _are_days(values).all():
         if zone is None:
             raise ImportFault(f"{title} has times of a clock whose zone it does not say: give it as --timezone UTC or Europe/Athens")
-        return TimeStyle(is_written=False, is_day_first=None, zone=zone, words=f"days of a spreadsheet, times of {zone}")
+        return TimeStyle(is_count=True, is_day_first=None, zone=zone, words=f"days of a spreadsheet, times of {zone}")
     units = {unit for unit, ns in zip(("s", "ms", "us", "ns"), _PER_COUNT, strict=True) if (_in_unit(values, ns)).any()}
     if not units:
         raise ImportFault(f"{title} has the time {values[0]:.0f}, which {describe_counts(values)}: write it as ISO 8601 or in ms since 1970")
-    return TimeStyle(is_written=False, is_day_first=None, zone=zone or "UTC", words=f"{' and '.join(sorted(units))} since 1970")
+    return TimeStyle(is_count=True, is_day_first=None, zone=zone or "UTC", words=f"{' and '.join(sorted(units))} since 1970")
 
 
 def _in_unit(values: np.ndarray, ns: int) -> Bools:
@@ -87,9 +88,8 @@ def convert_times(texts: pa.Array, style: TimeStyle) -> tuple[Ints, dict[str, Bo
     if not pa.types.is_string(texts.type):
         texts = pc.cast(texts, pa.string())
     texts = pc.fill_null(pc.utf8_trim_whitespace(texts), "")
-    is_number = np.asarray(pc.match_substring_regex(texts, _NUMBER).to_numpy(zero_copy_only=False), dtype=np.bool_)
-    if not style.is_written and is_number.all():
-        return _from_counts(texts, style)
+    if style.is_count:
+        return _from_counts(pc.if_else(pc.match_substring_regex(texts, _NUMBER), texts, "0"), style)
     text = _normalise(texts, style.is_day_first)
     readable = pc.match_substring_regex(text, _ISO)
     return _from_iso(pc.if_else(readable, text, pa.scalar(None, pa.string())), style)
@@ -129,7 +129,7 @@ def _any(text: pa.Array, pattern: str) -> bool:
 
 def _from_counts(texts: pa.Array, style: TimeStyle) -> tuple[Ints, dict[str, Bools]]:
     """Counts since 1970, each in the unit in which it lies from 1980 to 2070, and days of a spreadsheet."""
-    whole = pc.match_substring_regex(texts, r"^\d{1,18}$")
+    whole = pc.match_substring_regex(texts, r"^(\d{1,18}|[1-8]\d{18})$")
     if pc.all(whole).as_py():
         exact = pc.cast(texts, pa.int64()).to_numpy(zero_copy_only=False)
         values = exact.astype(np.float64)

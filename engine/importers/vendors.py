@@ -22,7 +22,7 @@ IMPORTER = Importer(
         ),
         Format(
             "databento-mbp", "Databento MBP", "books", names_of(ts="ts_recv|ts_event", symbol="symbol", **_DATABENTO_BOOK),
-            frozenset({"ts_event", "rtype", "bid_px_00", "ask_px_00"}), price_unit=_NANO, missing=_NONE,
+            frozenset({"ts_event", "rtype", "action", "side", "price", "size", "bid_px_00", "ask_px_00"}), price_unit=_NANO, missing=_NONE,
             remark="ts is ts_recv, when the book was known",
         ),
         Format(

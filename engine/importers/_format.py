@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 PRICES = ("open", "high", "low", "close")
 NEEDED = {"bars": ("ts", *PRICES), "trades": ("ts", "price", "size"), "books": ("ts", "bid_px_0", "bid_sz_0", "ask_px_0", "ask_sz_0")}
-COLUMNS = ("ts", "clock", *PRICES, "volume", "price", "size", "side", "maker", "id", "symbol")  # and the columns of books
+COLUMNS = ("ts", "end", "clock", *PRICES, "volume", "price", "size", "side", "maker", "id", "symbol")  # and the columns of books
 
 
 class ImportFault(ValueError):
@@ -19,8 +19,8 @@ class Format:
     """A file format.
 
     `columns` gives for each of our columns the source's names of it, in lower case, the first that is there wins; `#` in both stands for the level
-    of a book, `~` begins a regular expression that may use {base}, the beginning of the symbol. Our columns are those of a recording, and `clock`
-    (time of day where ts is a date), `maker` (whether the buyer was the maker), `id` (of a trade) and `symbol`.
+    of a book, `~` begins a regular expression that may use {base}, the beginning of the symbol. Our columns are those of a recording, and `end`
+    (of a bar, in the place of ts), `clock` (time of day where ts is a date), `maker` (whether the buyer was the maker), `id` (of a trade) and `symbol`.
     """
 
     name: str

@@ -21,12 +21,13 @@ from engine.domain.texts import shorten
 from engine.feeds._recording_folder import MAX_EXTREME_SHARE, SETTINGS_FILE
 from engine.feeds._timestamps import SECOND, format_time
 from engine.importers._format import Format, ImportFault
+from engine.importers._lobster import join_lobster
 from engine.importers._recognition import Recognised, find_format, recognise
 from engine.importers._rows import RowCounts, read_rows
 from engine.importers._sample import Sample, take_sample
 from engine.importers._sources import expand_sources, hash_source
 from engine.importers._staging import Staged
-from engine.importers._times import TimeStyle, convert_times, find_style
+from engine.importers._times import AMBIGUOUS, TimeStyle, convert_times, find_style
 
 READER_VERSION = "1"
 REPORT_FILE = "import.json"
@@ -95,7 +96,7 @@ def import_files(paths: tuple[Path, ...], options: ImportOptions, notify: Callab
     with tempfile.TemporaryDirectory(prefix=".import-", dir=options.out) as folder:
         staged: dict[tuple[str, str], Staged] = {}
         sources = []
-        for index, member in enumerate(expand_sources(paths)):
+        for index, member in enumerate(join_lobster(expand_sources(paths))):
             sources.append(_read_source(index, take_sample(member), wanted, options, staged, Path(folder), notify))
         symbols = [_write_symbol(part, Path(folder), options, notify) for part in staged.values()]
         if not symbols:
@@ -163,6 +164,7 @@ def _find_shift(sample: Sample, recognised: Recognised, style: TimeStyle, interv
 def _require_readable(title: str, counts: RowCounts) -> None:
     """Refuse a table of which more than 1 % of the rows are left out: it is read wrongly, or it is something else."""
     bad = counts.left_out.total()
+    bad -= counts.left_out[AMBIGUOUS] if bad < counts.read else 0  # an hour per year is usual
     if bad and (bad == counts.read or bad > max(_MIN_REFUSED - 1, MAX_EXTREME_SHARE * counts.read)):
         reason, count = counts.left_out.most_common(1)[0]
         raise ImportFault(

@@ -163,10 +163,13 @@ def _fit_columns(sample: Sample, columns: Mapping[str, str]) -> Recognised:
             places[ours] = int(plain) - 1
         else:
             raise ImportFault(f"--columns {ours}={theirs}: {sample.member.title} has the columns {_list_names(names)}")
+    is_stamped_at_close = "end" in places and "ts" not in places
+    if is_stamped_at_close:
+        places["ts"] = places.pop("end")
     kind = next((kind for kind, needed in NEEDED.items() if all(name in places for name in needed)), None)
     if kind is None:
         raise ImportFault(f"--columns needs {' or '.join(', '.join(needed) for needed in NEEDED.values())}: it has {', '.join(places)}")
-    entry = Format("columns", "columns as named", kind, {})
+    entry = Format("columns", "columns as named", kind, {}, is_stamped_at_close=is_stamped_at_close)
     if not _is_consistent(sample, places):
         raise ImportFault(
             f"{sample.member.title}: open and close lie outside of low to high, so --columns names the wrong ones: its columns are {_list_names(names)}"

@@ -27,6 +27,7 @@ _GROUPED = r"^[+-]?\d{1,3}(,\d{3})+(\.\d*)?$"
 _NO_NUMBERS = ("", "nan", "null", "none", "na", "n/a", "-", "inf", "-inf")
 _BUY, _SELL = ("b", "buy", "bid", "buyer", "bought"), ("s", "sell", "ask", "a", "seller", "sold")
 _TRUE, _FALSE = ("true", "t", "1"), ("false", "f", "0")
+UNREAD_VOLUME = "a volume that is no number (kept as unknown)"
 UNEVEN, UNKNOWN_SIDE = "another number of cells than the first rows have", "a side that is neither buy nor sell (kept as none)"
 _PRICE_FAULT, _RANGE_FAULT, _VOLUME_FAULT = (
     "a price that is missing, not finite or not above 0", "an open or close outside of low to high", "a volume below 0"
@@ -107,6 +108,8 @@ def _convert(batch: pa.RecordBatch, sample: Sample, recognised: Recognised, styl
         for name, place in places.items()
         if name not in {"ts", "clock", "side", "maker", "id", "symbol"}
     }
+    if "volume" in places:
+        _count_unread_volumes(batch.column(places["volume"]), numbers["volume"], counts)
     faults |= _FAULTS[entry.kind](numbers)
     valid = np.ones(len(ts), dtype=np.bool_)
     for reason, mask in faults.items():
@@ -122,6 +125,14 @@ def _convert(batch: pa.RecordBatch, sample: Sample, recognised: Recognised, styl
     if not counts.first_rows:
         counts.first_rows.extend(_show(row) for row in table.slice(0, 3).to_pylist())
     return table
+
+
+def _count_unread_volumes(column: pa.Array, volume: Floats, counts: RowCounts) -> None:
+    if pa.types.is_string(column.type) and np.isnan(volume).any():
+        known = pc.is_in(pc.utf8_lower(pc.utf8_trim_whitespace(column)), pa.array(_NO_NUMBERS)).to_numpy(zero_copy_only=False)
+        unread = int((np.isnan(volume) & ~known).sum())
+        if unread:
+            counts.remarks[UNREAD_VOLUME] += unread
 
 
 def _show(row: dict[str, object]) -> str:

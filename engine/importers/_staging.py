@@ -42,7 +42,7 @@ class Staged:
     symbol: str
     kind: str
     folder: Path
-    levels: int = 0
+    backward: dict[int, bool] = field(default_factory=dict)  # by source, whether its newest rows come first
     groups: list[_Group] = field(default_factory=list)
     spans: dict[int, tuple[int, int]] = field(default_factory=dict)  # first and last time by source
     rows: int = 0
@@ -63,7 +63,9 @@ class Staged:
             return
         ts = table["ts"].to_numpy()
         place = len(self.groups)
-        is_backward = ts[0] > ts[-1]
+        if ts[0] != ts[-1]:
+            self.backward.setdefault(source, bool(ts[0] > ts[-1]))
+        is_backward = self.backward.get(source, False)
         if is_backward:
             table = table.take(pa.array(np.arange(table.num_rows)[::-1]))
         order = source * _PLACE + (_PLACE // 2 - place if is_backward else _PLACE // 2 + place)

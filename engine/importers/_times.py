@@ -14,7 +14,9 @@ from engine.domain.record import Bools, Ints
 from engine.feeds._timestamps import DAY, EARLIEST_COUNT, LATEST, SECOND, describe_counts
 from engine.importers._format import ImportFault
 
-UNREAD, AMBIGUOUS, ABSENT = "a time that cannot be read", "a wall-clock time that the zone has twice", "a wall-clock time that the zone skips"
+UNREAD, AMBIGUOUS, ABSENT = (
+    "a time that cannot be read", "a wall-clock time that the zone has twice, so give times in UTC", "a wall-clock time that the zone skips, so correct --timezone"
+)  # fmt: skip
 _PER_COUNT = (SECOND, 10**6, 10**3, 1)  # ns
 _SPREADSHEET_DAYS = (25_569, 62_092)  # days since 1899-12-30: 1970 to 2069
 _SPREADSHEET_EPOCH = -25_569 * DAY  # ns
@@ -49,7 +51,9 @@ def find_style(title: str, texts: Sequence[str], zone: str | None, *, is_day_fir
     has_zone = any(re.search(_ZONED, _normalise(pa.array([text]), order)[0].as_py()) for text in texts[:5])
     if not has_zone and zone is None:
         raise ImportFault(f"{title} has times of a clock whose zone it does not say, first {texts[0]}: give it as --timezone UTC or Europe/Athens")
-    return TimeStyle(is_count=False, is_day_first=order, zone=zone or "UTC", words="times with their zone" if has_zone else f"times of {zone or 'UTC'}")
+    return TimeStyle(
+        is_count=False, is_day_first=order, zone=zone or "UTC", words="times with their zone" if has_zone else f"times of {zone or 'UTC'}"
+    )
 
 
 def _style_of_counts(title: str, values: np.ndarray, zone: str | None) -> TimeStyle:

@@ -15,7 +15,7 @@ IMPORTER = Importer(
     (
         Format("freqtrade", "freqtrade candles", "bars", _BARS, frozenset({"date", "open", "high", "low", "close", "volume"}), _LIST, _CELLS, _PAIR, True),
         Format(
-            "freqtrade-trades", "freqtrade trades", "trades", _TRADES, frozenset({"timestamp", "id", "side", "price", "amount"}),
+            "freqtrade-trades", "freqtrade trades", "trades", _TRADES, frozenset({"timestamp", "id", "type", "side", "price", "amount", "cost"}),
             ("timestamp", "id", "type", "side", "price", "amount", "cost"), {"timestamp": _COUNT, "side": "buy|sell"}, _TRADE_NAME,
         ),
         Format("ccxt", "candles [time, open, high, low, close, volume] as of ccxt", "bars", _BARS, layout=_LIST, cells=_CELLS),

@@ -6,7 +6,7 @@ _TIME = "ts|timestamp|datetime|date|time|open time|open_time|opentime|unix|gmt t
 _OHLC = {"open": "open|o", "high": "high|h", "low": "low|l", "close": "close|c|last"}
 _PLAIN = names_of(ts=_TIME, **_OHLC, volume="volume|vol|v|vol.", symbol="symbol|ticker")
 _TRADES = names_of(
-    ts="ts|timestamp|datetime|time|date", price="price|px|p|last", size="size|qty|quantity|amount|volume|q|v", side="side|taker_side|type|direction",
+    ts="ts|timestamp|datetime|time|date", price="price|px|p", size="size|qty|quantity|amount|q", side="side|taker_side|type|direction",
     maker="is_buyer_maker|isbuyermaker|buyer_maker|m", id="id|trade_id|tradeid|tid", symbol="symbol|ticker",
 )  # fmt: skip
 _BOOKS = names_of(ts="ts|timestamp", **{"bid_px_#": "bid_px_#", "bid_sz_#": "bid_sz_#", "ask_px_#": "ask_px_#", "ask_sz_#": "ask_sz_#"})
@@ -14,7 +14,7 @@ _BOOKS = names_of(ts="ts|timestamp", **{"bid_px_#": "bid_px_#", "bid_sz_#": "bid
 IMPORTER = Importer(
     "tables",
     (
-        Format("table-bars", "bars with the usual names of columns", "bars", _PLAIN),
+        Format("table-bars", "bars with the usual names of columns", "bars", _PLAIN, remark="times are taken as opens of bars"),
         Format("table-trades", "trades with the usual names of columns", "trades", _TRADES),
         Format("table-books", "books as of a recording", "books", _BOOKS, frozenset({"bid_px_0", "ask_px_0"})),
         Format("table-clock", "bars with date and time apart", "bars", {**_PLAIN, **names_of(ts="date", clock="time")}, frozenset({"date", "time"})),

@@ -1,4 +1,4 @@
-"""Tardis and Databento: books, trades and bars as CSV."""
+"""Tardis, Databento and LOBSTER: books, trades and bars as CSV."""
 
 from engine.importers._format import Format, Importer, names_of
 
@@ -8,6 +8,9 @@ _DATABENTO_BOOK = {"bid_px_#": "bid_px_##", "bid_sz_#": "bid_sz_##", "ask_px_#":
 _TARDIS_BOOK = {
     "bid_px_#": "bids[#].price", "bid_sz_#": "bids[#].amount", "ask_px_#": "asks[#].price", "ask_sz_#": "asks[#].amount",
 }  # fmt: skip
+
+_LOBSTER_BOOK = {f"{side}_{kind}_#": f"lobster_{side}_{kind}_#" for side in ("bid", "ask") for kind in ("px", "sz")}
+_LOBSTER_NAME = r"^(?P<symbol>.+)_lobster_(books|trades)\.csv"
 
 IMPORTER = Importer(
     "vendors",
@@ -33,6 +36,15 @@ IMPORTER = Importer(
             "databento-ohlcv", "Databento OHLCV", "bars",
             names_of(ts="ts_event", open="open", high="high", low="low", close="close", volume="volume", symbol="symbol"),
             frozenset({"ts_event", "rtype", "open", "high", "low", "close"}), price_unit=_NANO, missing=_NONE,
+        ),
+        Format(
+            "lobster-books", "LOBSTER books", "books", names_of(ts="lobster_ns", **_LOBSTER_BOOK), frozenset({"lobster_ns", "lobster_bid_px_0"}),
+            file_name=_LOBSTER_NAME, price_unit=1e-4, missing=("9999999999", "-9999999999"), remark="a day's messages and books joined",
+        ),
+        Format(
+            "lobster-trades", "LOBSTER executions", "trades",
+            names_of(ts="lobster_ns", price="lobster_price", size="lobster_size", maker="lobster_resting"),
+            frozenset({"lobster_ns", "lobster_price"}), file_name=_LOBSTER_NAME, price_unit=1e-4,
         ),
     ),
 )  # fmt: skip

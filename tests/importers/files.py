@@ -6,9 +6,7 @@ KLINES_MS = (
     "1704067200000,42283.58,42298.62,42261.02,42298.61,35.92724,1704067259999,1519032.87,1327,23.18766,980394.97,0\n"
     "1704067260000,42298.62,42320.00,42298.61,42320.00,21.16779,1704067319999,895580.34,1348,13.47483,570080.95,0\n"
 )
-KLINES_HEADER = (
-    "open_time,open,high,low,close,volume,close_time,quote_volume,count,taker_buy_volume,taker_buy_quote_volume,ignore\n"
-)
+KLINES_HEADER = "open_time,open,high,low,close,volume,close_time,quote_volume,count,taker_buy_volume,taker_buy_quote_volume,ignore\n"
 KLINES_US = KLINES_MS.replace("1704067200000", "1735689600000000").replace("1704067260000", "1735689660000000").replace(
     "1704067259999", "1735689659999999").replace("1704067319999", "1735689719999999")  # fmt: skip
 

@@ -59,7 +59,18 @@ def test_a_file_is_recognised_and_read(
 def test_every_format_has_a_name_of_its_own_and_a_file_here() -> None:
     names = [entry.name for entry in list_formats()]
     assert len(names) == len(set(names))
-    elsewhere = {"metatrader4", "metatrader5", "metatrader5-daily", "freqtrade-trades", "kraken-api-trades", "plain-list", "table-books", "table-trades"}
+    elsewhere = {
+        "lobster-books",
+        "lobster-trades",
+        "metatrader4",
+        "metatrader5",
+        "metatrader5-daily",
+        "freqtrade-trades",
+        "kraken-api-trades",
+        "plain-list",
+        "table-books",
+        "table-trades",
+    }
     assert set(names) - {case[2] for case in CASES} == elsewhere
 
 
@@ -131,3 +142,21 @@ def test_freqtrades_tables_are_read(tmp_path: Path, suffix: str) -> None:
     assert read_rows(tmp_path, "ETH_USDT_USDT/bars.parquet")[1] == {
         "ts": nanoseconds("2024-01-01T00:05"), "open": 2.0, "high": 3.0, "low": 2.0, "close": 3.0, "volume": 6.0,
     }  # fmt: skip
+
+
+def test_lobsters_two_files_become_books_and_trades(tmp_path: Path) -> None:
+    stem = "AAPL_2012-06-21_34200000_57600000"
+    messages = "34200.004241176,1,16113575,18,5853300,1\n34200.025551909,4,16113798,18,5859100,-1\n34200.1,5,0,5,5859000,1\n"
+    books = "5859400,200,5853300,18\n5859200,18,5853300,18\n9999999999,0,5853300,18\n"
+    (tmp_path / f"{stem}_orderbook_1.csv").write_text(books)
+    with pytest.raises(ImportFault, match="has no times: name AAPL_2012-06-21_34200000_57600000_message_1.csv"):
+        import_files((tmp_path / f"{stem}_orderbook_1.csv",), ImportOptions(tmp_path / "out"), lambda line: None)
+    (tmp_path / f"{stem}_message_1.csv").write_text(messages)
+    sources = tuple(tmp_path / f"{stem}_{kind}_1.csv" for kind in ("message", "orderbook"))
+    report = import_files(sources, ImportOptions(tmp_path / "out"), lambda line: None)
+    assert [(part.file, part.rows) for part in report.symbols] == [("AAPL/books.parquet", 2), ("AAPL/trades.parquet", 2)]
+    assert report.sources[0].left_out == {"a best bid and ask that are missing or crossed": 1}
+    first = read_rows(tmp_path, "AAPL/books.parquet")[0]
+    assert first == {"ts": nanoseconds("2012-06-21T13:30:00.004241176"), "bid_px_0": 585.33, "bid_sz_0": 18.0, "ask_px_0": 585.94, "ask_sz_0": 200.0}
+    trades = read_rows(tmp_path, "AAPL/trades.parquet")
+    assert [(row["price"], row["size"], row["side"]) for row in trades] == [(585.91, 18.0, "buy"), (585.9, 5.0, "sell")]

@@ -133,7 +133,9 @@ def test_the_recording_says_where_it_is_from(tmp_path: Path) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.lists(st.integers(0, 60), min_size=1, max_size=12), min_size=1, max_size=8), st.data())
-def test_any_batches_of_any_sources_are_merged_in_order(tmp_path_factory: pytest.TempPathFactory, batches: list[list[int]], data: st.DataObject) -> None:
+def test_any_batches_of_any_sources_are_merged_in_order(
+    tmp_path_factory: pytest.TempPathFactory, batches: list[list[int]], data: st.DataObject
+) -> None:
     folder = tmp_path_factory.mktemp("staged")
     staged = Staged("X", "bars", folder)
     value = {at: float(at) for batch in batches for at in batch}

@@ -19,8 +19,9 @@ class Format:
     """A file format.
 
     `columns` gives for each of our columns the source's names of it, in lower case, the first that is there wins; `#` in both stands for the level
-    of a book, `~` begins a regular expression that may use {base}, the beginning of the symbol. Our columns are those of a recording, and `end`
-    (of a bar, in the place of ts), `clock` (time of day where ts is a date), `maker` (whether the buyer was the maker), `id` (of a trade) and `symbol`.
+    of a book (`##` for two digits), `~` begins a regular expression that may use {base}, the beginning of the symbol. Our columns are those of a
+    recording, and `end` (of a bar, in the place of ts), `clock` (time of day where ts is a date), `maker` (whether the buyer was the maker), `id`
+    (of a trade) and `symbol`.
     """
 
     name: str

@@ -211,7 +211,8 @@ def _require_absent(out: Path, symbol: str, kind: str) -> None:
 
 def _write_symbol(part: Staged, folder: Path, options: ImportOptions, notify: Callable[[str], None]) -> SymbolReport:
     part.write(folder / f"{part.symbol}.{part.kind}")
-    assert part.first is not None and part.last is not None
+    assert part.first is not None
+    assert part.last is not None
     spacing = part.steps.most_common(1)[0][0] / SECOND if part.steps else None
     if options.interval and spacing and spacing != options.interval:
         length = units.format_setting(spacing, "s")
@@ -220,7 +221,7 @@ def _write_symbol(part: Staged, folder: Path, options: ImportOptions, notify: Ca
     report = SymbolReport(
         f"{part.symbol}/{part.kind}.parquet", part.rows, format_time(np.int64(part.first)), format_time(np.int64(part.last)), spacing, left_out
     )
-    apart = f", {spacing:g} s apart" if spacing else ""
+    apart = f", {units.format_setting(spacing, 's')} apart" if spacing else ""
     notify(f"{report.file}: {part.rows:,} {part.kind}, {report.first} to {report.last}{apart}")
     for reason, count in left_out.items():
         notify(f"  {units.format_count(count, 'row')} left out: {reason}")

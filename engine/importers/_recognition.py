@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from engine.importers._format import COLUMNS, NEEDED, PRICES, Format, ImportFault, Importer
+from engine.importers._format import COLUMNS, NEEDED, PRICES, Format, Importer, ImportFault
 from engine.importers._sample import Sample
 from engine.plugins import discover_plugins
 
@@ -172,7 +172,8 @@ def _fit_columns(sample: Sample, columns: Mapping[str, str]) -> Recognised:
     entry = Format("columns", "columns as named", kind, {}, is_stamped_at_close=is_stamped_at_close)
     if not _is_consistent(sample, places):
         raise ImportFault(
-            f"{sample.member.title}: open and close lie outside of low to high, so --columns names the wrong ones: its columns are {_list_names(names)}"
+            f"{sample.member.title}: open and close lie outside of low to high, so --columns names the wrong ones: "
+            f"its columns are {_list_names(names)}"
         )
     return Recognised(entry, names, places, None, None)
 

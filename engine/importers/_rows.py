@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -76,7 +76,7 @@ def _read_json(sample: Sample, names: list[str]) -> Iterator[pa.RecordBatch]:
 
 
 def _read_text(sample: Sample, names: list[str], counts: RowCounts) -> Iterator[pa.RecordBatch]:
-    def skip(row: pyarrow.csv.InvalidRow) -> str:
+    def skip(_: pyarrow.csv.InvalidRow) -> str:
         counts.left_out[UNEVEN] += 1
         counts.read += 1
         return "skip"
@@ -95,12 +95,7 @@ def _read_text(sample: Sample, names: list[str], counts: RowCounts) -> Iterator[
 
 def _convert(batch: pa.RecordBatch, sample: Sample, recognised: Recognised, style: TimeStyle, shift: int, counts: RowCounts) -> pa.Table:
     entry, places = recognised.format, recognised.columns
-    stamps = batch.column(places["ts"])
-    if "clock" in places:
-        stamps = pc.binary_join_element_wise(pc.cast(stamps, pa.string()), pc.cast(batch.column(places["clock"]), pa.string()), " ")
-    elif sample.has_decimal_comma:
-        stamps = pc.replace_substring_regex(stamps, r"^(\d+),(\d+)$", r"\1.\2")
-    ts, faults = convert_times(stamps, style)
+    ts, faults = convert_times(_read_stamps(batch, sample, places), style)
     numbers = {
         name: _read_numbers(
             batch.column(place), sample, entry.missing, entry.price_unit if name in PRICES or name == "price" or "_px_" in name else 1.0
@@ -125,6 +120,13 @@ def _convert(batch: pa.RecordBatch, sample: Sample, recognised: Recognised, styl
     if not counts.first_rows:
         counts.first_rows.extend(_show(row) for row in table.slice(0, 3).to_pylist())
     return table
+
+
+def _read_stamps(batch: pa.RecordBatch, sample: Sample, places: Mapping[str, int]) -> pa.Array:
+    stamps = batch.column(places["ts"])
+    if "clock" in places:
+        return pc.binary_join_element_wise(pc.cast(stamps, pa.string()), pc.cast(batch.column(places["clock"]), pa.string()), " ")
+    return pc.replace_substring_regex(stamps, r"^(\d+),(\d+)$", r"\1.\2") if sample.has_decimal_comma else stamps
 
 
 def _count_unread_volumes(column: pa.Array, volume: Floats, counts: RowCounts) -> None:
@@ -170,7 +172,7 @@ def _find_bar_faults(numbers: dict[str, Floats]) -> dict[str, Bools]:
     with np.errstate(invalid="ignore"):
         wide = (high * (1.0 + _ROUNDING) >= np.maximum(first, last)) & (low * (1.0 - _ROUNDING) <= np.minimum(first, last))
         volume = numbers.get("volume", np.zeros(len(first)))
-        return {_PRICE_FAULT: bad, _RANGE_FAULT: ~bad & ~wide, _VOLUME_FAULT: volume < 0.0}
+        return {_PRICE_FAULT: np.asarray(bad), _RANGE_FAULT: ~bad & ~wide, _VOLUME_FAULT: volume < 0.0}
 
 
 def _find_trade_faults(numbers: dict[str, Floats]) -> dict[str, Bools]:

@@ -68,13 +68,13 @@ def _members_of(file: Path) -> Iterator[Member]:
     if start.startswith(_ZIP):
         yield from _members_of_zip(file)
     elif start.startswith(_GZIP):
-        yield Member(file, name, lambda: cast("IO[bytes]", gzip.open(file, "rb")), is_plain=False)
+        yield Member(file, name, lambda: _open_packed(gzip.open, file), is_plain=False)
     elif start.startswith(_ZSTD):
         yield Member(file, name, lambda: _open_zstd(file), is_plain=False)
     elif start.startswith(_BZIP2):
-        yield Member(file, name, lambda: cast("IO[bytes]", bz2.open(file, "rb")), is_plain=False)
+        yield Member(file, name, lambda: _open_packed(bz2.open, file), is_plain=False)
     elif start.startswith(_XZ):
-        yield Member(file, name, lambda: cast("IO[bytes]", lzma.open(file, "rb")), is_plain=False)
+        yield Member(file, name, lambda: _open_packed(lzma.open, file), is_plain=False)
     else:
         yield Member(file, file.name, lambda: file.open("rb"), is_plain=True)
 
@@ -96,6 +96,10 @@ def _members_of_zip(file: Path) -> Iterator[Member]:
 
 def _open_zipped(file: Path, name: str) -> IO[bytes]:
     return zipfile.ZipFile(file).open(name)
+
+
+def _open_packed(opener: Callable[..., object], file: Path) -> IO[bytes]:
+    return cast("IO[bytes]", opener(file, "rb"))
 
 
 def _open_zstd(file: Path) -> IO[bytes]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -115,7 +116,7 @@ class Staged:
     def _require_apart(self) -> None:
         """Refuse sources of trades without ids that overlap: which trades are repeats cannot be known."""
         spans = sorted(self.spans.values())
-        for (_, last), (first, _) in zip(spans, spans[1:], strict=False):
+        for (_, last), (first, _) in pairwise(spans):
             if first < last:
                 raise ImportFault(
                     f"{self.symbol}: two sources of trades overlap from {format_time(np.int64(first))} and have no ids: give each time once"

@@ -14,15 +14,19 @@ from engine.domain.record import Bools, Ints
 from engine.feeds._timestamps import DAY, EARLIEST_COUNT, LATEST, SECOND, describe_counts
 from engine.importers._format import ImportFault
 
-UNREAD, AMBIGUOUS, ABSENT = (
-    "a time that cannot be read", "a wall-clock time that the zone has twice, so give times in UTC", "a wall-clock time that the zone skips, so correct --timezone"
-)  # fmt: skip
+UNREAD = "a time that cannot be read"
+AMBIGUOUS = "a wall-clock time that the zone has twice, so give times in UTC"
+ABSENT = "a wall-clock time that the zone skips, so correct --timezone"
 _PER_COUNT = (SECOND, 10**6, 10**3, 1)  # ns
 _SPREADSHEET_DAYS = (25_569, 62_092)  # days since 1899-12-30: 1970 to 2069
 _SPREADSHEET_EPOCH = -25_569 * DAY  # ns
 _NUMBER = r"^[+-]?\d+(\.\d*)?([eE][+-]?\d+)?$"
 _MAJORITY = 0.9  # share of the first times that decides how times are written
-_WRITTEN = (r"^((19|20)\d\d)(\d\d)(\d\d)$", r"^((19|20)\d\d)(\d\d)(\d\d)[ T]?(\d\d):?(\d\d)$", r"^((19|20)\d\d)(\d\d)(\d\d)[ T]?(\d\d):?(\d\d):?(\d\d)(\.?\d{1,9})?$")  # fmt: skip
+_WRITTEN = (
+    r"^((19|20)\d\d)(\d\d)(\d\d)$",
+    r"^((19|20)\d\d)(\d\d)(\d\d)[ T]?(\d\d):?(\d\d)$",
+    r"^((19|20)\d\d)(\d\d)(\d\d)[ T]?(\d\d):?(\d\d):?(\d\d)(\.?\d{1,9})?$",
+)
 _SHORT = re.compile(r"(\d{1,2})[./-](\d{1,2})[./-]\d{4}")
 _ZONED = r"(Z|[+-]\d\d:?\d\d)$"
 _ISO = r"^\d{4}-\d\d-\d\d( \d\d:\d\d(:\d\d(\.\d{1,9})?)?)?(Z|[+-]\d\d:?\d\d)?$"

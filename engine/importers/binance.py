@@ -32,7 +32,8 @@ IMPORTER = Importer(
             tuple(_KLINES.split(",")), {"open_time": _COUNT, "close_time": _COUNT, "open": _NUMBER, "count": r"\d+"}, _KLINE_NAME,
         ),
         Format(
-            "binance-aggtrades", "Binance aggregated trades", "trades", _AGGREGATED_COLUMNS, frozenset({"agg_trade_id", "transact_time", "is_buyer_maker"}),
+            "binance-aggtrades", "Binance aggregated trades", "trades", _AGGREGATED_COLUMNS,
+            frozenset({"agg_trade_id", "transact_time", "is_buyer_maker"}),
             tuple(_AGGREGATED.split(",")), _AGGREGATED_CELLS, _AGGREGATED_NAME,
         ),
         _headerless(

@@ -13,7 +13,10 @@ _TRADES = names_of(ts="timestamp", price="price", size="amount", side="side", id
 IMPORTER = Importer(
     "lists of candles",
     (
-        Format("freqtrade", "freqtrade candles", "bars", _BARS, frozenset({"date", "open", "high", "low", "close", "volume"}), _LIST, _CELLS, _PAIR, True),
+        Format(
+            "freqtrade", "freqtrade candles", "bars", _BARS, frozenset({"date", "open", "high", "low", "close", "volume"}), _LIST, _CELLS, _PAIR,
+            needs_name=True,
+        ),
         Format(
             "freqtrade-trades", "freqtrade trades", "trades", _TRADES, frozenset({"timestamp", "id", "type", "side", "price", "amount", "cost"}),
             ("timestamp", "id", "type", "side", "price", "amount", "cost"), {"timestamp": _COUNT, "side": "buy|sell"}, _TRADE_NAME,
@@ -21,8 +24,8 @@ IMPORTER = Importer(
         Format("ccxt", "candles [time, open, high, low, close, volume] as of ccxt", "bars", _BARS, layout=_LIST, cells=_CELLS),
         Format("ccxt-trades", "trades of ccxt", "trades", _TRADES, frozenset({"timestamp", "datetime", "side", "price", "amount", "takerormaker"})),
         Format(
-            "coinbase", "Coinbase candles [time, low, high, open, close, volume]", "bars", names_of(**{name: name for name in _LIST} | {"ts": "timestamp"}),
-            layout=("timestamp", "low", "high", "open", "close", "volume"), cells={"timestamp": r"\d{9,10}", "low": _NUMBER},
+            "coinbase", "Coinbase candles [time, low, high, open, close, volume]", "bars",
+            names_of(**{name: name for name in _LIST[1:]} | {"ts": "timestamp"}), layout=("timestamp", "low", "high", "open", "close", "volume"), cells={"timestamp": r"\d{9,10}", "low": _NUMBER},
         ),
         Format(
             "plain-list", "columns time, open, high, low, close, volume without header", "bars", _BARS, layout=_LIST,

@@ -35,11 +35,14 @@ IMPORTER = Importer(
             frozenset({"ticker", "per", "date", "time", "open", "vol"}), remark="times as written; give --timezone where they are not UTC",
         ),
         Format(
-            "cryptodatadownload", "CryptoDataDownload", "bars", names_of(ts="unix|date", **_OHLC, volume="~volume {base}|~volume \\w+", symbol="symbol"),
-            frozenset({"unix", "symbol", "open"}), file_name=r"^[A-Za-z0-9]+_(?P<symbol>[A-Z0-9]+)_(?P<interval>\d+m|\d*h|d|minute|1min|hourly|daily)\.csv",
+            "cryptodatadownload", "CryptoDataDownload", "bars",
+            names_of(ts="unix|date", **_OHLC, volume="~volume {base}|~volume \\w+", symbol="symbol"),
+            frozenset({"unix", "symbol", "open"}),
+            file_name=r"^[A-Za-z0-9]+_(?P<symbol>[A-Z0-9]+)_(?P<interval>\d+m|\d*h|d|minute|1min|hourly|daily)\.csv",
         ),
         Format(
-            "tradingview", "TradingView export", "bars", names_of(ts="time", **_OHLC, volume="volume"), frozenset({"time", "open", "high", "low", "close"}),
+            "tradingview", "TradingView export", "bars", names_of(ts="time", **_OHLC, volume="volume"),
+            frozenset({"time", "open", "high", "low", "close"}),
             file_name=r"^[A-Z]+[_ ](?P<symbol>[A-Z0-9.!]+), (?P<interval>\d+[SDWM]?)", needs_name=True,
         ),
         Format(

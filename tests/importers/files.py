@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Small files as other programs write them, made from their public documentation: two to four rows each."""
 
 from __future__ import annotations

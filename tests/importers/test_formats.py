@@ -36,7 +36,8 @@ def read_rows(tmp_path: Path, file: str) -> list[dict[str, Any]]:
     """The rows of a file of the recording, ts as ns."""
     table = pyarrow.parquet.read_table(tmp_path / "out" / file)
     assert table.schema.field("ts").type == pa.timestamp("ns", "UTC")
-    return table.set_column(0, "ts", table["ts"].cast(pa.int64())).to_pylist()
+    rows: list[dict[str, Any]] = table.set_column(0, "ts", table["ts"].cast(pa.int64())).to_pylist()
+    return rows
 
 
 def nanoseconds(text: str) -> int:
@@ -149,7 +150,7 @@ def test_lobsters_two_files_become_books_and_trades(tmp_path: Path) -> None:
     messages = "34200.004241176,1,16113575,18,5853300,1\n34200.025551909,4,16113798,18,5859100,-1\n34200.1,5,0,5,5859000,1\n"
     books = "5859400,200,5853300,18\n5859200,18,5853300,18\n9999999999,0,5853300,18\n"
     (tmp_path / f"{stem}_orderbook_1.csv").write_text(books)
-    with pytest.raises(ImportFault, match="has no times: name AAPL_2012-06-21_34200000_57600000_message_1.csv"):
+    with pytest.raises(ImportFault, match=r"has no times: name AAPL_2012-06-21_34200000_57600000_message_1\.csv"):
         import_files((tmp_path / f"{stem}_orderbook_1.csv",), ImportOptions(tmp_path / "out"), lambda line: None)
     (tmp_path / f"{stem}_message_1.csv").write_text(messages)
     sources = tuple(tmp_path / f"{stem}_{kind}_1.csv" for kind in ("message", "orderbook"))

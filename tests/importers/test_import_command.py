@@ -119,7 +119,7 @@ def test_bars_with_their_ends_are_moved_to_their_opens(tmp_path: Path, capsys: p
 
 
 def test_wall_clock_hours_that_are_doubtful_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    times = [datetime(2024, 10, 26) + timedelta(minutes=5 * row) for row in range(1000)]
+    times = [datetime(2024, 10, 26, tzinfo=UTC) + timedelta(minutes=5 * row) for row in range(1000)]
     (tmp_path / "X.csv").write_text("date,open,high,low,close\n" + "".join(f"{at:%Y-%m-%d %H:%M},1,2,1,2\n" for at in times))
     main(["import", str(tmp_path / "X.csv"), "--out", str(tmp_path / "out"), "--timezone", "Europe/Berlin", "--json"])
     captured = capsys.readouterr()

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.importers._format import ImportFault
-from engine.importers._pipeline import ImportOptions, import_files
+from engine.importers._pipeline import ImportOptions, ImportReport, import_files
 from engine.importers._staging import Staged
 from tests.importers.files import KLINES_MS
 from tests.importers.test_formats import import_text, read_rows
@@ -32,7 +32,7 @@ def read_minutes(tmp_path: Path, symbol: str) -> list[int]:
     return [(row["ts"] // 10**6 - START) // 60_000 for row in read_rows(tmp_path, f"{symbol}/bars.parquet")]
 
 
-def run_import(tmp_path: Path, *files: Path, lines: list[str] | None = None, symbol: str | None = "BTC"):
+def run_import(tmp_path: Path, *files: Path, lines: list[str] | None = None, symbol: str | None = "BTC") -> ImportReport:
     return import_files(files, ImportOptions(tmp_path / "out", symbol=symbol), (lines if lines is not None else []).append)
 
 
@@ -81,7 +81,8 @@ def test_rows_left_out_are_counted_by_reason_and_reported(tmp_path: Path) -> Non
     report = run_import(tmp_path, file, lines=lines)
     assert report.sources[0].rows == 403
     assert report.sources[0].left_out == {
-        "a time that cannot be read": 1, "a price that is missing, not finite or not above 0": 1, "another number of cells than the first rows have": 1,
+        "a time that cannot be read": 1, "a price that is missing, not finite or not above 0": 1,
+        "another number of cells than the first rows have": 1,
     }  # fmt: skip
     assert report.symbols[0].rows + sum(report.sources[0].left_out.values()) == report.sources[0].rows
     assert "  1 row of 403 has a time that cannot be read" in lines

@@ -25,7 +25,7 @@ from engine.importers._lobster import join_lobster
 from engine.importers._recognition import Recognised, find_format, recognise
 from engine.importers._rows import RowCounts, read_rows
 from engine.importers._sample import Sample, take_sample
-from engine.importers._sources import expand_sources, hash_source
+from engine.importers._sources import expand_sources, hash_source, list_skipped
 from engine.importers._staging import Staged
 from engine.importers._times import AMBIGUOUS, TimeStyle, convert_times, find_style
 
@@ -86,6 +86,7 @@ class ImportReport:
     reader: str
     sources: tuple[SourceReport, ...]
     symbols: tuple[SymbolReport, ...]
+    skipped: tuple[str, ...]  # entries of folders that are no tables
 
 
 def import_files(paths: tuple[Path, ...], options: ImportOptions, notify: Callable[[str], None]) -> ImportReport:
@@ -96,6 +97,9 @@ def import_files(paths: tuple[Path, ...], options: ImportOptions, notify: Callab
     with tempfile.TemporaryDirectory(prefix=".import-", dir=options.out) as folder:
         staged: dict[tuple[str, str], Staged] = {}
         sources = []
+        skipped = list_skipped(paths)
+        for name in skipped:
+            notify(f"{name} is left out: it is no table by its name")
         for index, member in enumerate(join_lobster(expand_sources(paths))):
             sources.append(_read_source(index, take_sample(member), wanted, options, staged, Path(folder), notify))
         symbols = [_write_symbol(part, Path(folder), options, notify) for part in staged.values()]
@@ -105,7 +109,7 @@ def import_files(paths: tuple[Path, ...], options: ImportOptions, notify: Callab
             target = options.out / part.symbol
             target.mkdir(exist_ok=True)
             (Path(folder) / f"{part.symbol}.{part.kind}").replace(target / f"{part.kind}.parquet")
-    report = ImportReport(str(options.out), f"engine.importers {READER_VERSION}, pyarrow {pa.__version__}", tuple(sources), tuple(symbols))
+    report = ImportReport(str(options.out), f"engine.importers {READER_VERSION}, pyarrow {pa.__version__}", tuple(sources), tuple(symbols), skipped)
     _write_provenance(options.out, report)
     return report
 
@@ -200,6 +204,8 @@ def _name_symbol(sample: Sample, recognised: Recognised, options: ImportOptions)
         stem = shorter
     if stem.lower() in {"bars", "trades", "books", "data"}:  # as in BTCUSDT/bars.csv
         stem = sample.member.source.resolve().parent.name
+    if not re.search(r"[^\W\d_]", stem):
+        raise ImportFault(f"{sample.member.title} does not say its symbol: give --symbol")
     return clean_symbol(stem)
 
 

@@ -17,6 +17,7 @@ from engine.domain.record import Bools, Floats
 from engine.importers._format import PRICES, ImportFault
 from engine.importers._recognition import Recognised
 from engine.importers._sample import Sample, load_json
+from engine.importers._sources import READ_ERRORS
 from engine.importers._times import TimeStyle, convert_times
 
 _BLOCK = 1 << 22  # bytes of text read at once
@@ -57,14 +58,22 @@ def _read_batches(sample: Sample, recognised: Recognised, counts: RowCounts) -> 
     names = [str(index) for index in range(len(recognised.names))]
     if sample.container == "parquet":
         for batch in pyarrow.parquet.ParquetFile(sample.member.source).iter_batches(_BATCH):
-            yield batch.rename_columns(names)
+            yield _simplify(batch, names)
     elif sample.container == "feather":
         for batch in pyarrow.feather.read_table(sample.member.source, memory_map=True).to_batches(_BATCH):
-            yield batch.rename_columns(names)
+            yield _simplify(batch, names)
     elif sample.container == "json":
         yield from _read_json(sample, names)
     else:
         yield from _read_text(sample, names, counts)
+
+
+def _simplify(batch: pa.RecordBatch, names: list[str]) -> pa.RecordBatch:
+    """The batch with texts of any type as plain texts."""
+    columns = [pc.cast(column, column.type.value_type) if pa.types.is_dictionary(column.type) else column for column in batch.columns]
+    kinds = (pa.types.is_large_string, pa.types.is_string_view, pa.types.is_binary, pa.types.is_large_binary)
+    texts = [pc.cast(column, pa.string()) if any(is_kind(column.type) for is_kind in kinds) else column for column in columns]
+    return pa.RecordBatch.from_arrays(texts, names)
 
 
 def _read_json(sample: Sample, names: list[str]) -> Iterator[pa.RecordBatch]:
@@ -89,7 +98,7 @@ def _read_text(sample: Sample, names: list[str], counts: RowCounts) -> Iterator[
                 pyarrow.csv.ParseOptions(delimiter=sample.separator, invalid_row_handler=skip),
                 pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False),
             )
-    except (pa.ArrowException, OSError, EOFError, UnicodeDecodeError) as error:
+    except (pa.ArrowException, UnicodeDecodeError, *READ_ERRORS) as error:
         raise ImportFault(f"{sample.member.title} cannot be read to its end ({str(error).splitlines()[0][:120]}): get it again") from error
 
 

@@ -14,7 +14,7 @@ import pyarrow.feather
 import pyarrow.parquet
 
 from engine.importers._format import ImportFault
-from engine.importers._sources import Member
+from engine.importers._sources import READ_ERRORS, Member
 
 _HEAD = 1 << 17  # bytes examined
 MAX_JSON = 1 << 30  # bytes: JSON is read whole
@@ -62,7 +62,7 @@ def take_sample(member: Member) -> Sample:
     try:
         with member.open() as opened:
             head = _read_head(opened)
-    except (OSError, EOFError, ValueError) as error:
+    except (*READ_ERRORS, ValueError) as error:
         raise ImportFault(f"{member.title} cannot be read ({error}): get it again") from error
     if head.startswith((b"PAR1", b"ARROW1", b"FEA1")):
         return _sample_arrow(member, "parquet" if head.startswith(b"PAR1") else "feather")
@@ -95,8 +95,11 @@ def _sample_arrow(member: Member, container: str) -> Sample:
 
 def load_json(member: Member) -> tuple[tuple[str, ...], list[list[Any]]]:
     """The header (empty for lists of lists) and the rows of a JSON table. Raises ImportFault."""
-    with member.open() as opened:
-        content = opened.read(MAX_JSON + 1)
+    try:
+        with member.open() as opened:
+            content = opened.read(MAX_JSON + 1)
+    except READ_ERRORS as error:
+        raise ImportFault(f"{member.title} cannot be read ({error}): get it again") from error
     if len(content) > MAX_JSON:
         raise ImportFault(f"{member.title} is JSON of more than 1 GB, which is read whole: split it by time")
     try:

@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import lzma
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from engine.importers._format import ImportFault
 _GZIP, _ZIP, _ZSTD, _BZIP2, _XZ = b"\x1f\x8b", b"PK\x03\x04", b"\x28\xb5\x2f\xfd", b"BZh", b"\xfd7zXZ"
 _SUFFIXES = (".gz", ".zst", ".bz2", ".xz", ".zip")
 _TABLES = (".csv", ".txt", ".tsv", ".json", ".prn", ".parquet", ".feather")
+READ_ERRORS = (OSError, EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError, zipfile.BadZipFile)  # of streams that are not whole
 _SPREADSHEETS = "xl/workbook.xml"
 
 
@@ -53,10 +55,20 @@ def hash_source(path: Path) -> str:
 
 def _list_files(path: Path) -> list[Path]:
     if path.is_dir():
-        return [file for file in sorted(path.iterdir()) if file.is_file() and not file.name.startswith(".")]
+        return [file for file in sorted(path.iterdir()) if _is_table(file)]
     if not path.is_file():
         raise ImportFault(f"there is no file {path}: check its name")
     return [path]
+
+
+def list_skipped(paths: tuple[Path, ...]) -> tuple[str, ...]:
+    """The entries of folders among the sources that are no tables by their names, or are folders themselves; hidden ones are not listed."""
+    entries = (entry for path in paths if path.is_dir() for entry in sorted(path.iterdir()) if not entry.name.startswith("."))
+    return tuple(str(entry) for entry in entries if not _is_table(entry))
+
+
+def _is_table(file: Path) -> bool:
+    return file.is_file() and not file.name.startswith(".") and file.name.lower().endswith((*_TABLES, *_SUFFIXES))
 
 
 def _members_of(file: Path) -> Iterator[Member]:

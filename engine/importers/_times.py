@@ -154,7 +154,7 @@ def _from_counts(texts: pa.Array, style: TimeStyle) -> tuple[Ints, dict[str, Boo
     days = _are_days(values)
     if not days.any():
         return times, {UNREAD: ~readable}
-    local = np.rint(values * DAY / 10**6).astype(np.int64) * 10**6 + _SPREADSHEET_EPOCH
+    local = np.rint(values * DAY / 10**6).astype(np.int64) * 10**6 + _SPREADSHEET_EPOCH  # to the ms, as spreadsheets have
     times[days], masks = _to_utc(pa.array(local[days]).cast(pa.timestamp("ns")), style.zone)
     spread = {reason: _spread(mask, days) for reason, mask in masks.items()}
     return times, {**spread, UNREAD: ~(readable | days)}

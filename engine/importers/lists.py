@@ -25,7 +25,8 @@ IMPORTER = Importer(
         Format("ccxt-trades", "trades of ccxt", "trades", _TRADES, frozenset({"timestamp", "datetime", "side", "price", "amount", "takerormaker"})),
         Format(
             "coinbase", "Coinbase candles [time, low, high, open, close, volume]", "bars",
-            names_of(**{name: name for name in _LIST[1:]} | {"ts": "timestamp"}), layout=("timestamp", "low", "high", "open", "close", "volume"), cells={"timestamp": r"\d{9,10}", "low": _NUMBER},
+            names_of(**{name: name for name in _LIST[1:]} | {"ts": "timestamp"}),
+            layout=("timestamp", "low", "high", "open", "close", "volume"), cells={"timestamp": r"\d{9,10}", "low": _NUMBER},
         ),
         Format(
             "plain-list", "columns time, open, high, low, close, volume without header", "bars", _BARS, layout=_LIST,

@@ -2,12 +2,12 @@
 
 from engine.importers._format import Format, Importer, names_of
 
-_TIME = "ts|timestamp|datetime|date|time|open time|open_time|opentime|unix|gmt time|t|start|bar|<date>"
+_TIME = "ts|timestamp|datetime|date|time|open time|open_time|opentime|unix|gmt time|t|start|bar|__index_level_0__|unnamed: 0|"
 _OHLC = {"open": "open|o", "high": "high|h", "low": "low|l", "close": "close|c|last"}
 _PLAIN = names_of(ts=_TIME, **_OHLC, volume="volume|vol|v|vol.", symbol="symbol|ticker")
 _TRADES = names_of(
     ts="ts|timestamp|datetime|time|date", price="price|px|p", size="size|qty|quantity|amount|q", side="side|taker_side|type|direction",
-    maker="is_buyer_maker|isbuyermaker|buyer_maker|m", id="id|trade_id|tradeid|tid", symbol="symbol|ticker",
+    maker="is_buyer_maker|isbuyermaker|buyer_maker|m", id="id|trade_id|tradeid|tid|trdmatchid", symbol="symbol|ticker",
 )  # fmt: skip
 _BOOKS = names_of(ts="ts|timestamp", **{"bid_px_#": "bid_px_#", "bid_sz_#": "bid_sz_#", "ask_px_#": "ask_px_#", "ask_sz_#": "ask_sz_#"})
 

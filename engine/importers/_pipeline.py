@@ -23,7 +23,7 @@ from engine.feeds._timestamps import SECOND, format_time
 from engine.importers._format import Format, ImportFault
 from engine.importers._lobster import join_lobster
 from engine.importers._recognition import Recognised, find_format, recognise
-from engine.importers._rows import RowCounts, read_rows
+from engine.importers._rows import EMPTY, RowCounts, read_rows
 from engine.importers._sample import Sample, take_sample
 from engine.importers._sources import expand_sources, hash_source, list_skipped
 from engine.importers._staging import Staged
@@ -124,7 +124,9 @@ def _read_source(
     interval = options.interval or _parse_interval(recognised.interval)
     shift = _find_shift(sample, recognised, style, interval) if entry.is_stamped_at_close else 0
     symbol = None if "symbol" in recognised.columns and not options.symbol else _name_symbol(sample, recognised, options)
-    notify(f"{title}: {entry.label} ({entry.name}), {entry.kind}; {sample.describe()}; {style.words}{f'; {entry.remark}' if entry.remark else ''}")
+    remark = f"; {entry.remark}" if entry.remark else ""
+    remark += "; without volume" if entry.kind == "bars" and "volume" not in recognised.columns else ""
+    notify(f"{title}: {entry.label} ({entry.name}), {entry.kind}; {sample.describe()}; {style.words}{remark}")
     counts, symbols = RowCounts(), set()
     for table in read_rows(sample, recognised, style, shift, counts):
         for name, rows in _split_symbols(table, symbol) if table.num_rows else ():
@@ -168,7 +170,7 @@ def _find_shift(sample: Sample, recognised: Recognised, style: TimeStyle, interv
 def _require_readable(title: str, counts: RowCounts) -> None:
     """Refuse a table of which more than 1 % of the rows are left out: it is read wrongly, or it is something else."""
     bad = counts.left_out.total()
-    bad -= counts.left_out[AMBIGUOUS] if bad < counts.read else 0  # an hour per year is usual
+    bad -= counts.left_out[AMBIGUOUS] + counts.left_out[EMPTY] if bad < counts.read else 0  # an hour per year, minutes without trades
     if bad and (bad == counts.read or bad > max(_MIN_REFUSED - 1, MAX_EXTREME_SHARE * counts.read)):
         reason, count = counts.left_out.most_common(1)[0]
         raise ImportFault(
@@ -228,7 +230,7 @@ def _write_symbol(part: Staged, folder: Path, options: ImportOptions, notify: Ca
         f"{part.symbol}/{part.kind}.parquet", part.rows, format_time(np.int64(part.first)), format_time(np.int64(part.last)), spacing, left_out
     )
     apart = f", {units.format_setting(spacing, 's')} apart" if spacing else ""
-    notify(f"{report.file}: {part.rows:,} {part.kind}, {report.first} to {report.last}{apart}")
+    notify(f"{report.file}: {units.format_count(part.rows, part.kind.removesuffix('s'))}, {report.first} to {report.last}{apart}")
     for reason, count in left_out.items():
         notify(f"  {units.format_count(count, 'row')} left out: {reason}")
     return report

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -144,6 +145,8 @@ def _is_consistent(sample: Sample, columns: Mapping[str, int]) -> bool:
                 float(row[columns[name]].replace(",", ".") if sample.has_decimal_comma else row[columns[name]].replace(",", "")) for name in PRICES
             ]
         except ValueError:
+            continue
+        if any(map(math.isnan, prices)):
             continue
         checks.append(prices[2] <= min(prices) * (1 + 1e-9) and prices[1] >= max(prices) * (1 - 1e-9))
     return not checks or sum(checks) >= _MIN_CONSISTENT * len(checks)

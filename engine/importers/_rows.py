@@ -24,10 +24,12 @@ _BLOCK = 1 << 22  # bytes of text read at once
 _BATCH = 1 << 16  # rows of Parquet, Feather and JSON read at once
 _ROUNDING = 1e-9  # relative slack before an open or close outside low..high is a fault and not rounding
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
+_SHORTENED = r"^[\d.]+[KMB]$"
 _GROUPED = r"^[+-]?\d{1,3}(,\d{3})+(\.\d*)?$"
 _NO_NUMBERS = ("", "nan", "null", "none", "na", "n/a", "-", "inf", "-inf")
 _BUY, _SELL = ("b", "buy", "bid", "buyer", "bought"), ("s", "sell", "ask", "a", "seller", "sold")
 _TRUE, _FALSE = ("true", "t", "1"), ("false", "f", "0")
+EMPTY = "no price at all, as where nothing traded"
 UNREAD_VOLUME = "a volume that is no number (kept as unknown)"
 UNEVEN, UNKNOWN_SIDE = "another number of cells than the first rows have", "a side that is neither buy nor sell (kept as none)"
 _PRICE_FAULT, _RANGE_FAULT, _VOLUME_FAULT = (
@@ -140,7 +142,7 @@ def _read_stamps(batch: pa.RecordBatch, sample: Sample, places: Mapping[str, int
 
 def _count_unread_volumes(column: pa.Array, volume: Floats, counts: RowCounts) -> None:
     if pa.types.is_string(column.type) and np.isnan(volume).any():
-        known = pc.is_in(pc.utf8_lower(pc.utf8_trim_whitespace(column)), pa.array(_NO_NUMBERS)).to_numpy(zero_copy_only=False)
+        known = pc.is_in(pc.utf8_lower(pc.utf8_trim_whitespace(pc.fill_null(column, ""))), pa.array(_NO_NUMBERS)).to_numpy(zero_copy_only=False)
         unread = int((np.isnan(volume) & ~known).sum())
         if unread:
             counts.remarks[UNREAD_VOLUME] += unread
@@ -156,11 +158,7 @@ def _read_numbers(column: pa.Array, sample: Sample, missing: tuple[str, ...], un
     """(n,) numbers, NaN where a cell holds none; whole numbers without a point count `unit` each."""
     if not pa.types.is_string(column.type):
         return np.array(pc.fill_null(pc.cast(column, pa.float64()), np.nan).to_numpy(zero_copy_only=False), dtype=np.float64)
-    text = pc.utf8_trim_whitespace(column)
-    if sample.has_decimal_comma:
-        text = pc.replace_substring(text, ",", ".")
-    elif pc.any(pc.match_substring(text, ",")).as_py():
-        text = pc.if_else(pc.match_substring_regex(text, _GROUPED), pc.replace_substring(text, ",", ""), text)
+    text = _normalise_numbers(pc.utf8_trim_whitespace(column), sample)
     if missing:
         text = pc.if_else(pc.is_in(text, pa.array(missing)), pa.scalar(None, pa.string()), text)
     try:
@@ -174,14 +172,28 @@ def _read_numbers(column: pa.Array, sample: Sample, missing: tuple[str, ...], un
     return values
 
 
+def _normalise_numbers(text: pa.Array, sample: Sample) -> pa.Array:
+    """Texts of numbers with a decimal point, without thousands separated and with suffixes K, M and B written out."""
+    if sample.has_decimal_comma:
+        grouped = pc.match_substring_regex(text, r"^[+-]?\d{1,3}(\.\d{3})+(,|$)")
+        text = pc.replace_substring(pc.if_else(grouped, pc.replace_substring(text, ".", ""), text), ",", ".")
+    elif pc.any(pc.match_substring(text, ",")).as_py():
+        text = pc.if_else(pc.match_substring_regex(text, _GROUPED), pc.replace_substring(text, ",", ""), text)
+    if pc.any(pc.match_substring_regex(text, _SHORTENED)).as_py():
+        for suffix, power in (("K", "e3"), ("M", "e6"), ("B", "e9")):
+            text = pc.replace_substring_regex(text, rf"^([\d.]+){suffix}$", rf"\1{power}")
+    return text
+
+
 def _find_bar_faults(numbers: dict[str, Floats]) -> dict[str, Bools]:
     first, high, low, last = (numbers[name] for name in PRICES)
     prices = np.stack([first, high, low, last])
-    bad = ~(np.isfinite(prices) & (prices > 0.0)).all(axis=0)
+    empty = np.isnan(prices).all(axis=0)
+    bad = ~empty & ~(np.isfinite(prices) & (prices > 0.0)).all(axis=0)
     with np.errstate(invalid="ignore"):
         wide = (high * (1.0 + _ROUNDING) >= np.maximum(first, last)) & (low * (1.0 - _ROUNDING) <= np.minimum(first, last))
         volume = numbers.get("volume", np.zeros(len(first)))
-        return {_PRICE_FAULT: np.asarray(bad), _RANGE_FAULT: ~bad & ~wide, _VOLUME_FAULT: volume < 0.0}
+        return {EMPTY: np.asarray(empty), _PRICE_FAULT: np.asarray(bad), _RANGE_FAULT: ~empty & ~bad & ~wide, _VOLUME_FAULT: volume < 0.0}
 
 
 def _find_trade_faults(numbers: dict[str, Floats]) -> dict[str, Bools]:

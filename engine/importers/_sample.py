@@ -22,9 +22,12 @@ _SEPARATORS = (";", "\t", "|", ",")  # of those that split all lines evenly the 
 _DECLARED = re.compile(r'\ufeff?"?sep=(.)"?\s*')
 _NUMBER = re.compile(r"[+-]?(\d[\d,.]*|\.\d+)([eE][+-]?\d+)?")
 _TIME = re.compile(r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4}(?!\d).*|\d{8}[ T]\d{4,}.*")
-_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+([eE][+-]?\d+)?")
+_DECIMAL_COMMA = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+([eE][+-]?\d+)?")
+_THOUSANDS = re.compile(r"[+-]?\d{1,3}(\.\d{3})+")
+_GROUPS = re.compile(r"[+-]?\d{1,3}(,\d{3})+")
 _DECIMAL_POINT = re.compile(r"[+-]?\d*\.\d+([eE][+-]?\d+)?")
 _ROWS = 300  # examined
+_EXTRA = 3  # lines that a header may have below its first
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,11 +144,15 @@ def _sample_delimited(member: Member, head: bytes) -> Sample:
     first = next(index for index, row in enumerate(cells) if len(row) == width)
     header, skipped = ((), first) if _is_data(cells[first]) else (clean_header(list(cells[first])), first + 1)
     extra = 0
-    while header and skipped + extra < len(cells) and not _is_data(cells[skipped + extra]) and extra < 3 and any(cells[skipped + extra]):
+    while header and extra < _EXTRA and any(row := cells[skipped + extra] if skipped + extra < len(cells) else ()) and not _is_data(row):
         extra += 1
     rows = tuple(row for row in cells[skipped + extra :] if len(row) == width)
     commas = [cell for row in rows for cell in row if _DECIMAL_COMMA.fullmatch(cell)]
-    has_points = any(_DECIMAL_POINT.fullmatch(cell) for row in rows for cell in row)
+    has_points = any(_DECIMAL_POINT.fullmatch(cell) and not _THOUSANDS.fullmatch(cell) for row in rows for cell in row)
+    if separator not in ",;" and commas and not has_points and all(_GROUPS.fullmatch(cell) for cell in commas):
+        raise ImportFault(
+            f"{member.title}: the comma in {commas[0]} may be decimal or divide thousands: write decimals with a point, without thousands"
+        )
     return Sample(
         member, "delimited", header, rows, tuple(cells[skipped : skipped + extra]), encoding, separator, skipped + extra,
         has_decimal_comma=separator != "," and bool(commas) and not has_points,

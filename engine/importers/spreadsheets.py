@@ -4,7 +4,7 @@ from engine.importers._format import Format, Importer, names_of
 
 _TIME = "ts|timestamp|datetime|date|time|open time|open_time|opentime|unix|gmt time|t|start|bar|__index_level_0__|unnamed: 0|"
 _OHLC = {"open": "open|o", "high": "high|h", "low": "low|l", "close": "close|c|last"}
-_PLAIN = names_of(ts=_TIME, **_OHLC, volume="volume|vol|v|vol.", symbol="symbol|ticker")
+_PLAIN = names_of(ts=_TIME, **_OHLC, volume="volume|vol|v|vol.|~volume[ _]\\(?btc\\)?|~volume[ _]\\(?eth\\)?", symbol="symbol|ticker")
 _TRADES = names_of(
     ts="ts|timestamp|datetime|time|date", price="price|px|p", size="size|qty|quantity|amount|q", side="side|taker_side|type|direction",
     maker="is_buyer_maker|isbuyermaker|buyer_maker|m", id="id|trade_id|tradeid|tid|trdmatchid", symbol="symbol|ticker",
@@ -21,6 +21,10 @@ IMPORTER = Importer(
         Format(
             "yfinance", "yfinance (columns by price)", "bars", names_of(ts="price", **_OHLC, volume="volume"),
             frozenset({"price", "open", "high", "low", "close"}), remark="the first column has the dates",
+        ),
+        Format(
+            "investing", "Investing.com", "bars", names_of(ts="date", open="open", high="high", low="low", close="price", volume="vol."),
+            frozenset({"date", "price", "open", "high", "low", "change %"}), remark="Price is the close",
         ),
         Format(
             "yfinance-adjusted", "yfinance", "bars", _PLAIN, frozenset({"adj close", "open", "high", "low", "close"}),

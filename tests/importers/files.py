@@ -151,4 +151,17 @@ CASES: tuple[tuple[str, str, str, str, str, str, int, dict[str, object]], ...] =
     ),
     ("days.csv", "Date;Open;High;Low;Close;Volume\n45293,5;100,5;103,25;99,5;101,125;2500\n", "table-bars", "days", "bars", "2024-01-02T12:00", 1,
      {"high": 103.25}),
+    (
+        "Gold.csv", '"Date","Price","Open","High","Low","Vol.","Change %"\n"01/31/2024","2,048.40","2,036.00","2,055.50","2,031.10","238.51K","0.8%"\n',
+        "investing", "Gold", "bars", "2024-01-31T00:00", 1, {"close": 2048.4, "volume": 238510.0},
+    ),
+    (
+        "kurse.csv", "Datum;Open;High;Low;Close;Volume\n31.01.2024;1.234,5;1.240,25;1.230,0;1.235,0;1.000\n".replace("Datum", "Date"),
+        "table-bars", "kurse", "bars", "2024-01-31T00:00", 1, {"open": 1234.5},
+    ),
+    (
+        "bitstampUSD.csv",
+        "Timestamp,Open,High,Low,Close,Volume_(BTC),Volume_(Currency)\n1704067200,4,5,3,4.5,0.5,2\n1704067260,5,5,5,5,1,5\n", "table-bars",
+        "bitstampUSD", "bars", "2024-01-01T00:00", 2, {"close": 4.5, "volume": 0.5},
+    ),
 )  # fmt: skip

@@ -27,7 +27,7 @@ def read_times(texts: list[str], zone: str | None = "UTC", *, is_day_first: bool
     return convert_times(pa.array(texts), style)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.lists(MOMENTS, min_size=1, max_size=5), st.sampled_from(LAYOUTS))
 def test_times_in_the_common_layouts_are_read(moments: list[datetime], layout: str) -> None:
     day_first = True if layout.startswith("%d") else False if layout.startswith("%m") else None
@@ -36,7 +36,7 @@ def test_times_in_the_common_layouts_are_read(moments: list[datetime], layout: s
     assert not any(mask.any() for mask in masks.values())
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(MOMENTS, st.sampled_from(["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Tokyo", "America/Sao_Paulo"]))
 def test_wall_clock_times_are_read_as_zoneinfo_does(moment: datetime, zone: str) -> None:
     check_wall_clock(moment, zone)

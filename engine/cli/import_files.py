@@ -9,7 +9,6 @@ from pathlib import Path
 import orjson
 
 from engine.cli._arguments import Subcommand, UsageError, print_notice
-from engine.importers._pipeline import ImportOptions, import_files
 from engine.settings import parse_duration
 
 
@@ -38,6 +37,8 @@ def _columns(text: str) -> dict[str, str]:
 def _run(options: argparse.Namespace) -> int:
     if options.out.exists() and not options.out.is_dir():
         raise UsageError(f"--out {options.out} is a file: give a folder")
+    from engine.importers._pipeline import ImportOptions, import_files
+
     choices = ImportOptions(options.out, options.format, options.symbol, options.interval, options.timezone, options.columns)
     report = import_files(tuple(options.sources), choices, print_notice)
     if options.json:

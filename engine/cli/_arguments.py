@@ -22,7 +22,6 @@ from engine.settings import Settings, SettingsError, parse_duration
 from engine.store.database import path_from_url
 
 RESERVED = {  # subcommands of later versions
-    "import": "read other people's files into a recording",
     "copy-store": "move a store between SQLite and PostgreSQL",
     "user": "manage local accounts",
     "token": "manage tokens of the API",

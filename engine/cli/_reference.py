@@ -11,6 +11,8 @@ from prometheus_client.core import Metric
 from engine.alerting import rules as alerting
 from engine.domain.optimization import Action
 from engine.health import Health, HealthInputs, parse_clock_step
+from engine.importers._format import Format
+from engine.importers._recognition import list_formats
 from engine.optimizer.default_rules import DEFAULT_RULES
 from engine.optimizer.rule_schema import RULE_KEYS, RuleWords
 from engine.plugins import discover_plugins
@@ -125,6 +127,17 @@ def _setting(name: str, parameter: Parameter) -> tuple[str, ...]:
     return f"`{name}`", f"`PODIUM_{name.upper()}`", parameter.unit, default, parameter.wanted, parameter.help
 
 
+def format_import_formats() -> str:
+    """The formats that import recognises."""
+    rows = ((f"`{row.name}`", row.label, row.kind, _describe_zone(row), row.remark) for row in list_formats())
+    return _table(("format", "files", "becomes", "times without a zone", "remark"), rows)
+
+
+def _describe_zone(row: Format) -> str:
+    zone = row.zone or "`--timezone` needed"
+    return f"{zone}; ends of bars" if row.is_stamped_at_close else zone
+
+
 def _default(parameter: Parameter) -> str:
     value = parameter.default
     match value:
@@ -157,6 +170,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "settings": format_settings, "alert_settings": format_alert_settings, "reserved_settings": format_reserved_settings,
     "trading_parameters": format_trading_parameters, "parameters_set_elsewhere": format_parameters_set_elsewhere,
     "rule_words": format_rule_words, "rules": format_rules, "actions": format_actions, "alert_rules": format_alert_rules, "metrics": format_metrics,
+    "import_formats": format_import_formats,
 }  # fmt: skip
 
 

@@ -24,7 +24,7 @@ LARGEST_MONEY = 1e35  # price x size in base units
 _CGROUPS, _OWN_CGROUP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 _COMPRESSED = frozenset({".gz", ".zip", ".bz2", ".xz", ".zst", ".7z", ".tar", ".tgz", ".rar", ".lz4", ".br"})
 _TABLES = frozenset({".csv", ".parquet"})
-_NOTES = frozenset({"readme", "license", "licence", "notice"})  # about the recording, not part of it
+_NOTES = frozenset({"readme", "license", "licence", "notice", "import"})  # about the recording, not part of it
 _FILE_NAMES = "bars, books or trades"
 
 

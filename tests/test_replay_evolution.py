@@ -90,7 +90,7 @@ def test_a_stored_version_names_the_trigger_and_number_of_its_evolution(promoted
     number = next(
         row.number for tick in promoted.ticks for row in tick.outcome.evolution.rows if row.strategy not in {"refresh", "ensemble adjustment"}
     )
-    first, challenger = (history.artifact(promoted.ticks[tick].serving[0]) for tick in (PROMOTED, PROMOTED + 1))
+    first, challenger = (history.artifact(str(promoted.ticks[tick].serving[0])) for tick in (PROMOTED, PROMOTED + 1))
     assert (first.origin, challenger.origin) == ("first training, evolution 1", f"by hand, evolution {number}")
 
 

@@ -165,7 +165,8 @@ def search_to_json(search: Search) -> str:
 
 def describe_origin(evolution: EvolutionState, number: int) -> str:
     """The trigger of a training, with the number of the evolution that it belongs to; "" where that has ended."""
-    trigger = next((entry.trigger for entry in (*evolution.searches, *evolution.arms) if entry.number == number), "")
+    triggers = {arm.number: arm.trigger for arm in evolution.arms} | {search.number: search.trigger for search in evolution.searches}
+    trigger = triggers.get(number, "")
     return f"{trigger}, evolution {number}" if trigger else ""
 
 

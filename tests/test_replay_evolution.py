@@ -86,6 +86,14 @@ def test_a_challenger_that_is_better_is_promoted_and_serves_from_the_next_tick(p
     assert ticks[SEARCHED + CONFIG.search_lag_bars].inputs.events[0].kind == "challenger_entered"
 
 
+def test_a_stored_version_names_the_trigger_and_number_of_its_evolution(promoted: Run, history: TickHistory) -> None:
+    number = next(
+        row.number for tick in promoted.ticks for row in tick.outcome.evolution.rows if row.strategy not in {"refresh", "ensemble adjustment"}
+    )
+    first, challenger = (history.artifact(str(promoted.ticks[tick].serving[0])) for tick in (PROMOTED, PROMOTED + 1))
+    assert (first.origin, challenger.origin) == ("first training, evolution 1", f"by hand, evolution {number}")
+
+
 def test_the_promoted_record_serves(promoted: Run) -> None:
     ticks = {tick.inputs.tick: tick.outcome.state for tick in promoted.ticks}
     before, after = ticks[PROMOTED - 1], ticks[PROMOTED]

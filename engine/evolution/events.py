@@ -163,6 +163,19 @@ def search_to_json(search: Search) -> str:
     return json.dumps({"number": search.number, "strategy": search.strategy, "began": search.began}, separators=(",", ":"))
 
 
+def describe_origin(evolution: EvolutionState, number: int) -> str:
+    """The trigger of a training, with the number of the evolution that it belongs to; "" where that has ended."""
+    triggers = {arm.number: arm.trigger for arm in evolution.arms} | {search.number: search.trigger for search in evolution.searches}
+    trigger = triggers.get(number, "")
+    return f"{trigger}, evolution {number}" if trigger else ""
+
+
+def describe_refresh_origin(evolution: EvolutionState, until: int) -> str:
+    """The trigger and number of the refresh whose rows end with tick `until`; "" where it has ended."""
+    number = next((search.number for search in evolution.searches if search.place == ALL and search.began == until), -1)
+    return describe_origin(evolution, number)
+
+
 def catalog_version(catalog: Catalog, place: int) -> str:
     """The version that serves at a place, "" where none does."""
     served = catalog.serving[place]

@@ -149,7 +149,7 @@ def arm_row(progress: Progress, place: int, models: tuple[str, ...], state: str,
         parent=parent,
         state=state,
         evidence=float(np.exp(min(log_e, 700.0))),
-        threshold=shared / arm.alpha,
+        threshold=round(shared / arm.alpha, 6),  # alpha is a quotient, so this is a whole number but for its last digits
         decided=tick,
         verdict=VERDICTS[verdict],
     )

@@ -6,7 +6,7 @@ import json
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from engine import units
 from engine.domain.decision import Instruction
@@ -16,7 +16,7 @@ from engine.domain.recipe import Recipe
 from engine.domain.tick import Artifact
 from engine.domain.trading_config import Event, TradingConfig
 from engine.evolution.arms import CHALLENGER
-from engine.evolution.events import build_event, list_shadows
+from engine.evolution.events import build_event, describe_origin, list_shadows
 from engine.evolution.progress import ALL
 from engine.service import search, training
 from engine.service.search import SearchJob, SearchRequest
@@ -86,7 +86,7 @@ class Challengers:
         """Put what is due into shadow, as events; with `waits`, wait for it. Where it raises StoreError, the next call goes on from there."""
         for job in [job for job in self.searches if job.serves_from <= tick]:
             if waits or job.is_done():
-                self._adopted += self._adopt_search(job, save, now)
+                self._adopted += self._adopt_search(job, evolution, save, now)
         for refresh in [refresh for refresh in self.refreshes if refresh.job.serves_from <= tick]:
             if waits or refresh.job.is_done():
                 self._adopted += self._adopt_refresh(refresh, evolution, save)
@@ -157,7 +157,7 @@ class Challengers:
             together=together,
         )
 
-    def _adopt_search(self, job: SearchJob, save: SaveArtifact, now: float) -> list[Event]:
+    def _adopt_search(self, job: SearchJob, evolution: EvolutionState, save: SaveArtifact, now: float) -> list[Event]:
         result = job.wait_for_result()
         if isinstance(result, str):
             self.searches.remove(job)
@@ -166,7 +166,7 @@ class Challengers:
         if not result.artifacts:
             events = [build_event("search_empty", result.place, number=job.number, reason=result.report.reason)]
         else:
-            events = self._enter(job.number, result.artifacts, save, "challenger_entered")
+            events = self._enter(job.number, result.artifacts, evolution, save, "challenger_entered")
         self.searches.remove(job)  # only now: the next step adopts what the store refused
         self.seconds += result.report.seconds
         self.spent.append((now, result.report.seconds))
@@ -176,18 +176,19 @@ class Challengers:
         outcomes = refresh.job.wait_for_results()
         artifacts = tuple(outcome for outcome in outcomes if not isinstance(outcome, str))
         races = any((arm.number, arm.kind) == (refresh.number, CHALLENGER) for arm in evolution.arms)
-        events = self._enter(refresh.number, artifacts, save, "challenger_refreshed") if races and len(artifacts) == len(outcomes) else []
+        is_whole = races and len(artifacts) == len(outcomes)
+        events = self._enter(refresh.number, artifacts, evolution, save, "challenger_refreshed") if is_whole else []
         self.refreshes.remove(refresh)
         return [event for event in events if event.kind == "challenger_refreshed"]
 
-    def _enter(self, number: int, artifacts: tuple[Artifact, ...], save: SaveArtifact, kind: str) -> list[Event]:
+    def _enter(self, number: int, artifacts: tuple[Artifact, ...], evolution: EvolutionState, save: SaveArtifact, kind: str) -> list[Event]:
         """Load the versions of a challenger into shadow; all or none."""
         try:
             versions = [training.load_model(artifact) for artifact in artifacts]
         except ValueError as error:
             return [self._fail(number, artifacts[0].model, str(error))]
         for artifact in artifacts:
-            save(artifact)
+            save(replace(artifact, origin=describe_origin(evolution, number)))
         self.remember(versions)
         return [
             build_event(

@@ -377,9 +377,10 @@ class Engine(VersionControls):
                     self._events.append(Event("training_late", str(job.until), ""))
                 return
             adopted = self.registry.adopt(job, self.fitted_models)
+            origin = events.describe_refresh_origin(self.state.evolution, job.until)
             for artifact in adopted.artifacts:
                 if self._store is not None:
-                    self._store.save_artifact(artifact, self._session, self.clock.now())
+                    self._store.save_artifact(replace(artifact, origin=origin), self._session, self.clock.now())
             self.training_jobs.pop(0)  # only now: the next step adopts what the store refused
             self.training_error = adopted.error
             if adopted.error is not None:

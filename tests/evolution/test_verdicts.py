@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from engine.domain.decision import Instruction
-from engine.domain.evolution import BETTER, EQUIVALENT, WORSE, EvolutionRow
+from engine.domain.evolution import BETTER, EQUIVALENT, RUNNING, WORSE, EvolutionRow
 from engine.evidence import blends
 from engine.evolution import arms, verdicts
 from engine.evolution.arms import BLEND, CHALLENGER, WATCH
-from engine.evolution.progress import Progress
+from engine.evolution.progress import Progress, arm_row
 from tests.evolution.making import CONFIG, age, catalog, make_arm, prove, racing, situation
 
 AT = situation(600)
@@ -162,3 +162,9 @@ def test_without_a_watch_nothing_stays_in_shadow_after_a_promotion() -> None:
     after = verdicts.take_verdicts(prove(racing(make_arm(7)), 7, BETTER), situation(600, watch_bars=0), catalog())
     assert contestants(after) == []
     assert after.instructions[0].kind == "promote"
+
+
+def test_thresholds_are_whole_numbers_where_the_error_of_all_contests_is_a_twentieth() -> None:
+    now = racing(*(make_arm(number) for number in range(1, 31)))
+    shown = [arm_row(now, place, ("ridge", "lightgbm"), "racing", RUNNING, None).threshold for place in range(30)]
+    assert shown == [40.0 * k * (k + 1) for k in range(1, 31)]

@@ -207,7 +207,8 @@ def test_nothing_is_filled_in_a_bar_that_was_not_there_in_time_and_has_no_book(k
     blank = np.full((1, 2), np.nan)
     nothing = replace(traded(Books(blank, blank, blank, blank), low=1.0, high=1_000.0, later=(np.nan,) * 4), fresh=np.array([False]))
     if not has_price:
-        nothing = replace(nothing, **{name: np.array([np.nan]) for name in ("open", "high", "low", "close", "volume")})
+        unknown = np.array([np.nan])
+        nothing = replace(nothing, open=unknown, high=unknown, low=unknown, close=unknown, volume=unknown)
     for first in (nothing, traded(book(), later=UNKNOWN)):
         _, before, _ = work(order(8.0, kind), first)
         _, fills, _ = work(order(8.0, kind), first, replace(nothing, at=START + 2 * MINUTE), replace(nothing, at=START + 3 * MINUTE))

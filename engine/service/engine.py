@@ -277,9 +277,8 @@ class Engine(VersionControls):
         inputs = self.window.build_inputs(self.tick, account, self.config, tuple(self._events))
         self.catalog = replace(self.catalog, shadows=self.challengers.select(self.state.evolution, inputs.events, self.catalog.serving))
         run = PhaseRunner(axis_lengths(inputs, self.catalog), self.clock.tick, self.phase_pool, self.config.phase_deadline_ms)
-        state = session_controls.discard_unscorable(self.state, inputs.events)
         try:
-            outcome = decide(inputs, state, self.catalog, run)
+            outcome = decide(inputs, session_controls.discard_unscorable(self.state, inputs.events), self.catalog, run)
         except FallbackFailed:
             self.window.drop_last()
             self._events.append(Event("tick_lost", str(self.tick), "a fallback failed"))

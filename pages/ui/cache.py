@@ -20,21 +20,7 @@ from engine.report.savings import SavingsSummary
 from engine.service.clock import WallClock
 from engine.store import backtest_files, database
 from engine.store.backtest_files import StoredBacktest
-from engine.store.read import (
-    alerts,
-    components,
-    decision,
-    decisions,
-    evolution,
-    market,
-    models,
-    optimizer,
-    portfolio,
-    resources,
-    savings,
-    streams,
-    timeline,
-)
+from engine.store.read import alerts, components, decision, decisions, evolution, market, models, optimizer, portfolio, resources, savings, timeline
 from engine.store.read import status as status_reader
 from engine.store.read.alerts import AlertOverview
 from engine.store.read.components import CleanRate, LatencyStats, Liveness
@@ -47,7 +33,6 @@ from engine.store.read.models import CalibrationReport
 from engine.store.read.optimizer import TrialDetails
 from engine.store.read.reader import Reader
 from engine.store.read.status import EngineStatus
-from engine.store.read.streams import TickDelay
 
 SECOND = 1_000_000_000
 DAY = 86_400 * SECOND
@@ -243,14 +228,6 @@ def fetch_clean_rate() -> CleanRate:
 
 def fetch_liveness() -> Liveness:
     return components.read_liveness(get_reader())
-
-
-def fetch_streams() -> pd.DataFrame:
-    return streams.read_streams(get_reader())
-
-
-def fetch_tick_delays() -> tuple[TickDelay, ...]:
-    return _per_version(streams.read_tick_delays)
 
 
 def fetch_incidents(*, limit: int) -> pd.DataFrame:

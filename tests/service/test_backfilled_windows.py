@@ -76,7 +76,8 @@ def test_a_window_after_a_back_fill_is_the_window_without_an_outage(length: int,
 
 def test_only_the_symbols_that_were_given_are_filled_in() -> None:
     bars = price_bars(4)
-    past = replace(bars[1], **{name: np.array([1.0, np.nan]) for name in FIELDS})
+    known = np.array([1.0, np.nan])
+    past = replace(bars[1], open=known, high=known, low=known, close=known, volume=known)
     window = window_of([*bars[:3], with_past(bars[3], past)])
     np.testing.assert_array_equal(closes(window)[3, :, -3], [1.0, 102.0])
 

@@ -20,7 +20,15 @@ from engine.importers._format import ImportFault
 _GZIP, _ZIP, _ZSTD, _BZIP2, _XZ = b"\x1f\x8b", b"PK\x03\x04", b"\x28\xb5\x2f\xfd", b"BZh", b"\xfd7zXZ"
 _SUFFIXES = (".gz", ".zst", ".bz2", ".xz", ".zip")
 _TABLES = (".csv", ".txt", ".tsv", ".json", ".prn", ".parquet", ".feather")
-READ_ERRORS = (OSError, EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError, zipfile.BadZipFile)  # of streams that are not whole
+READ_ERRORS = (
+    OSError,
+    EOFError,
+    zlib.error,
+    lzma.LZMAError,
+    zstandard.ZstdError,
+    zipfile.BadZipFile,
+    NotImplementedError,
+)  # of streams that are not whole
 _SPREADSHEETS = "xl/workbook.xml"
 
 
@@ -95,7 +103,7 @@ def _members_of_zip(file: Path) -> Iterator[Member]:
     try:
         with zipfile.ZipFile(file) as archive:
             infos = [info for info in archive.infolist() if not info.is_dir() and not info.filename.startswith("__MACOSX")]
-    except (zipfile.BadZipFile, OSError) as error:
+    except READ_ERRORS as error:
         raise ImportFault(f"{file} is no whole zip ({error}): get it again") from error
     if any(info.filename == _SPREADSHEETS for info in infos):
         raise ImportFault(f"{file} is a spreadsheet: save its sheet as CSV")

@@ -47,7 +47,7 @@ def find_style(title: str, texts: Sequence[str], zone: str | None, *, is_day_fir
     texts = [text for text in texts if text.strip()]
     if not texts:
         raise ImportFault(f"{title} has no times: name the column with --columns ts=NAME")
-    numbers = [float(text) for text in texts if re.fullmatch(_NUMBER, text.strip())]
+    numbers = [float(text) for text in texts if re.fullmatch(_NUMBER, text.strip()) and np.isfinite(float(text))]
     is_written = _MAJORITY * len(texts) <= sum(any(re.match(pattern, text) for pattern in _WRITTEN) for text in texts)
     if _MAJORITY * len(texts) <= len(numbers) and not is_written:
         return _style_of_counts(title, np.array(numbers), zone)
@@ -142,7 +142,8 @@ def _from_counts(texts: pa.Array, style: TimeStyle) -> tuple[Ints, dict[str, Boo
         exact = pc.cast(texts, pa.int64()).to_numpy(zero_copy_only=False)
         values = exact.astype(np.float64)
     else:  # fractions: split, so that no digit is lost
-        values = pc.cast(texts, pa.float64()).to_numpy(zero_copy_only=False)
+        parsed = pc.cast(texts, pa.float64()).to_numpy(zero_copy_only=False)
+        values = np.where(np.abs(parsed) < 2.0**63, parsed, 0.0)
         exact = np.floor(values).astype(np.int64)
     times = np.zeros(len(values), dtype=np.int64)
     readable = np.zeros(len(values), dtype=np.bool_)

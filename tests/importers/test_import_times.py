@@ -85,6 +85,12 @@ def test_what_is_no_time_is_marked() -> None:
     assert times[[0, 4]].tolist() == [1_706_659_200_000_000_000, 1_706_745_600_000_000_000]
 
 
+def test_infinite_counts_are_no_times() -> None:
+    times, masks = read_times(["1704067200.5"] * 10 + ["1e400"])
+    assert masks[UNREAD].tolist() == [False] * 10 + [True]
+    assert times[0] == 1_704_067_200_500_000_000
+
+
 def test_the_order_of_day_and_month_is_taken_from_the_values_or_refused() -> None:
     assert read_times(["01/02/2024", "13/02/2024"])[0][0] == int(datetime(2024, 2, 1, tzinfo=UTC).timestamp()) * 10**9
     assert read_times(["01/02/2024", "01/13/2024"])[0][0] == int(datetime(2024, 1, 2, tzinfo=UTC).timestamp()) * 10**9

@@ -136,9 +136,11 @@ class LiveFeed:
         return self._streams.clock.problem
 
     def close(self) -> None:
-        """End connections and threads."""
+        """End connections and threads, and write what is to be recorded."""
         self._closing.set()
         self._streams.close()
+        if self._recorder is not None:
+            self._recorder.close()
 
     def _start(self) -> None:
         with self._lock:

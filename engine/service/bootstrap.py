@@ -86,7 +86,8 @@ def build_service(
             report=lambda fault, how: failures.record_past_failure("store", "checkpoint", 0.0, fault, tries=1, how=how),
         )  # fmt: skip
         engine.read_machine = monitor.machine_json
-        _start_recorder(settings, engine, writer, session)
+        engine.begin_recording = partial(_start_recorder, settings, engine, writer, session)
+        engine.begin_recording()
         remedies = ComponentRemedies(failures, engine, lock, workers, writer.store, TickHistory(url), session, reopen)
         tracker = DecisionTracker(clock, engine)
         alerting = AlertingService(

@@ -7,7 +7,6 @@ from concurrent.futures import Executor
 from dataclasses import replace
 from typing import Protocol
 
-import numpy as np
 import orjson
 from threadpoolctl import threadpool_limits
 
@@ -22,7 +21,7 @@ from engine.domain.orders import Order
 from engine.domain.ports import Clock, Feed
 from engine.domain.record import Floats
 from engine.domain.state import State
-from engine.domain.tick import Artifact, Tick, TrainingRow
+from engine.domain.tick import Artifact, Tick
 from engine.domain.trading_config import Command, Event, TradingConfig
 from engine.evidence import declined_trades, execution_quality, liquidity_forecast, skill
 from engine.evolution import events
@@ -35,7 +34,7 @@ from engine.service import clock_skew, feeds, live_feed, model_registry, session
 from engine.service.challengers import Challengers
 from engine.service.drift_check import DriftCheck
 from engine.service.version_controls import VersionControls, VersionMemory
-from engine.service.windows import MarketWindow, TrainingRows
+from engine.service.windows import MarketWindow, TrainingRows, build_row
 from engine.settings import Settings, build_trading_config
 
 CHECKPOINT_EVERY = 100  # ticks
@@ -59,6 +58,7 @@ class Engine(VersionControls):
     training_error: str | None = None  # models that the last training did not give, with the reasons
     newest_features: Floats | None = None  # (S, F) of the newest tick
     recorder: ParquetRecorder | None = None  # of a feed that does not record its own messages
+    begin_recording: Callable[[], None] | None = None  # begins to record a feed that was opened again
 
     def __init__(
         self,
@@ -161,6 +161,8 @@ class Engine(VersionControls):
         self._connect(feeds.prepare_reopened_feed(feed, self.feed, self._switches))
         if before is not None and before is not self.live:
             before.close()
+            if self.begin_recording is not None:
+                self.begin_recording()
 
     def handle_command(self, command: Command) -> str:
         """Carry out a command from the next tick on; a line on its effect. Raises ValueError in one line."""
@@ -397,9 +399,3 @@ class Engine(VersionControls):
             self._events += [Event("model_replaced", replacement.model, replacement.how) for replacement in replacements]
             self.serve(fitted)
         return replacements
-
-
-def build_row(tick: int, outcome: Outcome) -> TrainingRow:
-    """The training row of a tick."""
-    pending = outcome.state.pending
-    return TrainingRow(tick, outcome.features.values.astype(np.float32), pending.price[0], pending.sigma[0])

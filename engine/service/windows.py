@@ -7,6 +7,7 @@ from copy import deepcopy
 import numpy as np
 
 from engine import window
+from engine.domain.decision import Outcome
 from engine.domain.market import Account, BackfilledBars, Bars, Inputs, MarketSnapshot, OrderFlow
 from engine.domain.model import TrainingSet
 from engine.domain.optimization import MemoryBlock
@@ -220,3 +221,9 @@ def _target(ticks: Ints, price: Floats, sigma: Floats, horizon: int) -> Floats:
     known[known] = ticks[later[known]] == ticks[known] + horizon
     out[known] = scoring.forecast_target(price[later[known]], price[known], sigma[known], horizon)
     return out
+
+
+def build_row(tick: int, outcome: Outcome) -> TrainingRow:
+    """The training row of a tick."""
+    pending = outcome.state.pending
+    return TrainingRow(tick, outcome.features.values.astype(np.float32), pending.price[0], pending.sigma[0])

@@ -144,12 +144,13 @@ def test_the_defaults_that_are_not_settings_are_the_ones_told(tmp_path: Path) ->
     assert told["warmup_bars"] == [
         "3000",
         as_text(load_settings({"PODIUM_FEED": "recorded", "PODIUM_FEED_PATH": str(tmp_path)}, tmp_path).warmup_bars),
+        as_text(load_settings({"PODIUM_FEED": "live", "PODIUM_EXCHANGE": "kraken", "PODIUM_SYMBOLS": "BTC/USD"}, tmp_path).warmup_bars),
     ]
 
 
 def test_every_variable_named_is_a_setting() -> None:
     named = set(re.findall(r"PODIUM_([A-Z_]+)", README))
-    assert {"HOME", "PORT", "FEED"} <= named
+    assert {"HOME", "PORT", "EXCHANGE_OPTIONS", "RECORD"} <= named
     assert {name.lower() for name in named} <= set(SETTING_NAMES)
 
 

@@ -86,8 +86,7 @@ def build_service(
             report=lambda fault, how: failures.record_past_failure("store", "checkpoint", 0.0, fault, tries=1, how=how),
         )  # fmt: skip
         engine.read_machine = monitor.machine_json
-        engine.begin_recording = partial(_start_recorder, settings, engine, writer, session)
-        engine.begin_recording()
+        _start_recorder(settings, engine, writer, session)
         remedies = ComponentRemedies(failures, engine, lock, workers, writer.store, TickHistory(url), session, reopen)
         tracker = DecisionTracker(clock, engine)
         alerting = AlertingService(
@@ -128,6 +127,7 @@ def _start_recorder(settings: Settings, engine: Engine, writer: Writer, session:
     recorder = open_recorder(settings, engine.feed.info, LOG.warning)
     if isinstance(engine.feed, LiveFeed):
         engine.feed.set_recorder(recorder)
+        engine.begin_recording = partial(_start_recorder, settings, engine, writer, session)
     else:
         engine.recorder = recorder
     writer.remember(recording_key(session), str(Path(settings.record).resolve()))

@@ -58,7 +58,7 @@ class Engine(VersionControls):
     training_error: str | None = None  # models that the last training did not give, with the reasons
     newest_features: Floats | None = None  # (S, F) of the newest tick
     recorder: ParquetRecorder | None = None  # of a feed that does not record its own messages
-    begin_recording: Callable[[], None] | None = None  # begins to record a feed that was opened again
+    begin_recording: Callable[[], None] = staticmethod(lambda: None)  # begins to record a live feed that was opened again
 
     def __init__(
         self,
@@ -161,8 +161,7 @@ class Engine(VersionControls):
         self._connect(feeds.prepare_reopened_feed(feed, self.feed, self._switches))
         if before is not None and before is not self.live:
             before.close()
-            if self.begin_recording is not None:
-                self.begin_recording()
+            self.begin_recording()
 
     def handle_command(self, command: Command) -> str:
         """Carry out a command from the next tick on; a line on its effect. Raises ValueError in one line."""

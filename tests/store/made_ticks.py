@@ -40,6 +40,7 @@ from engine.evidence import conformal, incidents, liquidity_forecast, regimes, v
 from engine.phases.gates import AT_MOST, GATE_NAMES, GATE_SENSES, GATE_UNITS
 from engine.phases.learning import blank_state
 from engine.phases.microstructure import book_metrics_without_book
+from engine.service.windows import build_row
 
 SECOND = 10**9
 MINUTE = 60 * SECOND

@@ -93,8 +93,8 @@ class Clocked(Protocol):
 class LiveSource(Protocol):
     """A feed whose bars come as time passes: `slices` gives the history at once, then one bar whenever `wait` was true."""
 
-    def wait(self, seconds: float) -> bool:
-        """Wait at most so long for the next bar; whether there is one. Does not hold a lock of the engine."""
+    def wait(self, seconds: float, after: int | None = None) -> bool:
+        """Wait at most so long for a bar later than `after` (ns UTC); whether there is one. Does not hold a lock of the engine."""
         ...
 
     @property

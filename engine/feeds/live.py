@@ -78,11 +78,11 @@ class LiveFeed:
         with self._lock:
             self._recorder = recorder
 
-    def wait(self, seconds: float) -> bool:
-        """Wait at most so long for the next bar; whether there is one."""
+    def wait(self, seconds: float, after: int | None = None) -> bool:
+        """Wait at most so long for a bar later than `after` (ns UTC) and than those delivered; whether there is one."""
         self._start()
         deadline = self._streams.timer.tick() + seconds
-        while not self._has_bar():
+        while not self._has_bar(after):
             left = deadline - self._streams.timer.tick()
             if left <= 0.0 or self._closing.wait(min(left, POLL_SECONDS)):
                 return False
@@ -167,11 +167,12 @@ class LiveFeed:
     def _is_due(self) -> bool:
         return self._candles.exchange_time() >= self._next_close + self._settle
 
-    def _has_bar(self) -> bool:
+    def _has_bar(self, after: int | None) -> bool:
         if not self._loaded.is_set():
             return False
         newest = self._closed[-1].snapshot.at if self._closed else (self._history[-1].at if self._history else None)
-        return self._is_due() or (newest is not None and (self._delivered is None or newest > self._delivered))
+        last = max(self._delivered or 0, after or 0)
+        return self._is_due() or (newest is not None and newest > last)
 
     def _next_bar(self, last: int | None) -> ClosedBar | None:
         """The oldest closed bar after `last`, closing a bar that is due; None where none is. Cuts what was missed by a stop of the machine."""

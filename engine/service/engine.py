@@ -341,7 +341,7 @@ class Engine(VersionControls):
             execution=execution_quality.execution_table(outcome.state.execution) if refresh else (),
             machine=self.read_machine(),
             evolution=replace(outcome.evolution, shadows=tuple(shadow.digest for shadow in self.catalog.shadows)),
-            no_data=self.live is not None and not is_warmup and not bar.fresh.any(),
+            no_data=self.live is not None and not bar.fresh.any(),
             timing=None if self.live is None else self.live.read_timing(bar.at),
         )
 

@@ -42,10 +42,10 @@ def expects_history(source: LiveSource, last_bar_at: int | None) -> bool:
     return end is None or last_bar_at is None or last_bar_at < end
 
 
-def wait_for_bar(source: LiveSource, *ends: Event) -> bool:
-    """Wait until there is a bar; False where one of the events is set first. Raises what the feed raises."""
+def wait_for_bar(source: LiveSource, after: int | None, *ends: Event) -> bool:
+    """Wait until there is a bar later than `after` (ns UTC); False where one of the events is set first. Raises what the feed raises."""
     while not any(end.is_set() for end in ends):
-        if source.wait(SLICE_SECONDS):
+        if source.wait(SLICE_SECONDS, after):
             return True
     return False
 

@@ -155,7 +155,7 @@ class EngineService:
         if live is None or self._engine.has_unsaved_tick or self._parts.remedies.is_backing_off:
             return True
         try:
-            return wait_for_bar(live, self._stop, self.ended)
+            return wait_for_bar(live, self._engine.last_bar_at, self._stop, self.ended)
         except PLUGIN_ERRORS as error:
             with self._lock.tick():
                 self._parts.remedies.on_feed_failure(error)

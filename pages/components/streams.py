@@ -13,7 +13,7 @@ from engine.store.read.streams import TickDelay
 from pages.components.charts import MIN_MS, TICKS
 from pages.ui import ages, live, stream_cache, theme, widgets
 from pages.ui.charts import Figure, new_figure
-from pages.ui.forest_plot import finite_or_none, iterate_rows
+from pages.ui.forest_plot import add_legend, finite_or_none, iterate_rows
 from pages.ui.tables import Cell, Column, TableRow
 
 STREAMS = (
@@ -66,7 +66,7 @@ def list_streams(frame: pd.DataFrame, now: int) -> list[TableRow]:
 
 def plot_delays(delays: Sequence[TickDelay]) -> Figure:
     """Plot the age of the newest trade and book, and the time to the decision, on a logarithmic axis; a line breaks where a value is unknown."""
-    drawn = new_figure(height=210, right=12, bottom=40)
+    drawn = new_figure(height=230, right=12, top=28, bottom=40)
     when = [units.format_time(delay.at, "%m-%d %H:%M:%S") for delay in delays]
     known: list[float] = []
     for name, label, colour in LINES:
@@ -75,7 +75,7 @@ def plot_delays(delays: Sequence[TickDelay]) -> Figure:
         known += [value for value in values if value is not None]
         drawn.add_trace(
             "scatter", x=[delay.tick for delay in delays], y=values, mode="lines+markers", name=label, line={"color": colour, "width": 1.6},
-            marker={"size": 4}, connectgaps=False, showlegend=True, customdata=when,
+            marker={"size": 4}, connectgaps=False, customdata=when,
             hovertemplate=f"{label} %{{y:.1f}} ms, %{{customdata}} UTC<extra></extra>",
         )  # fmt: skip
     low, high = (min(known), max(known)) if known else (1.0, 1_000.0)
@@ -83,5 +83,6 @@ def plot_delays(delays: Sequence[TickDelay]) -> Figure:
     axis_range = [math.log10(low / 1.6), math.log10(high * 1.6)]
     drawn.set_axis("yaxis", type="log", range=axis_range, tickvals=labels, ticktext=[units.format_ms(tick) for tick in labels])
     drawn.set_axis("xaxis", showgrid=False, nticks=6, tickformat=",d", title={"text": "tick", "font": {"size": 11, "color": theme.MUTED}})
+    add_legend(drawn, [(label, colour) for _, label, colour in LINES])
     drawn.layout["hovermode"] = "x unified"
     return drawn

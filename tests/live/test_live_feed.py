@@ -146,6 +146,15 @@ def test_a_session_that_continues_gets_the_missed_bars_but_decides_on_none() -> 
         assert session.live[-1].fresh.all()
 
 
+def test_a_session_that_has_decided_the_history_waits_for_the_next_close() -> None:
+    with playing() as session:
+        assert session.feed.wait(LONGEST)
+        assert session.feed.history_end is not None
+        assert session.feed.wait(LONGEST, session.feed.history_end)
+        assert session.feed._is_due(), "there is a bar to take without a pause"
+        assert next(session.feed.slices(session.feed.history_end)).at == session.feed.history_end + SECOND
+
+
 @pytest.mark.parametrize("fault", ["drop_sockets", "abort_tcp", "half_open"])
 def test_lost_connections_are_redialled_and_their_bars_are_the_exchanges(fault: str) -> None:
     with playing() as session:

@@ -43,12 +43,12 @@ class ScriptedMarket:
             self._due.extend(bars)
             self._changed.notify_all()
 
-    def wait(self, seconds: float) -> bool:
+    def wait(self, seconds: float, after: int | None = None) -> bool:
         with self._changed:
             self.waits += 1
             if self.failure is not None:
                 raise self.failure
-            return self._changed.wait_for(lambda: bool(self._due), timeout=min(seconds, 0.01))
+            return self._changed.wait_for(lambda: any(after is None or bar.at > after for bar in self._due), timeout=min(seconds, 0.01))
 
     def slices(self, after: int | None) -> Iterator[MarketSnapshot]:
         while True:

@@ -107,6 +107,13 @@ def test_history_is_warm_up_and_what_follows_is_live(scene: Scene) -> None:
     assert {action for (action,) in scene.rows(f"SELECT action FROM decisions WHERE tick = {HISTORY + 1}")} == {"hold"}
 
 
+def test_history_that_a_restart_missed_is_marked_as_without_data(scene: Scene) -> None:
+    scene.market.history = [*scene.bars[: HISTORY - 2], *(without_data(bar) for bar in scene.bars[HISTORY - 2 : HISTORY])]
+    scene.market.load()
+    scene.run_until(HISTORY)
+    assert scene.rows(f"SELECT warm, no_data FROM ticks WHERE tick >= {HISTORY - 3} ORDER BY tick") == [(1, 0), (1, 1), (1, 1)]
+
+
 def test_before_its_end_is_known_every_bar_is_history(scene: Scene) -> None:
     assert scene.engine.progress == (0, 1)
     assert scene.engine._waits_for_models

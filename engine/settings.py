@@ -125,6 +125,11 @@ class Settings:
     port: Annotated[int, limits(1, 65_535, help="port of the dashboard")] = 8501
 
 
+def count_order_delay_ms(settings: Settings) -> float:
+    """Count the ms from a bar's close to its order at the venue: on a live market a decision waits for the last messages first."""
+    return settings.latency_ms + (settings.settle_ms if settings.feed == "live" else 0.0)
+
+
 def build_trading_config(settings: Settings, info: FeedInfo) -> TradingConfig:
     """Build the configuration for one feed: its venue's rules, and its fees and spread unless the settings replace them."""
     return replace(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -16,10 +17,11 @@ from engine.domain.ports import FeedInfo, FeedKind
 from engine.feeds._bar_grid import LONGEST_SILENCE
 from engine.feeds._order_flow import FLOW
 from engine.live.bar_builder import LiveBarBuilder
-from engine.live.candle_checker import CandleChecker
+from engine.live.candle_checker import AGAIN, CandleChecker
 from engine.live.exchange import open_exchange, read_markets
 from engine.live.instruments import LiveMarket, describe_live_market
 from engine.live.streams import DEFAULT_TIMES, LiveStreams, StreamTimes
+from engine.settings import count_order_delay_ms
 
 if TYPE_CHECKING:
     from engine.settings import Settings
@@ -46,7 +48,7 @@ class LiveFeed:
         self._interval, self._settle = interval, round(settings.settle_ms * NS_PER_MS)
         self._history_bars = max(HISTORY_BARS, settings.warmup_bars) if history_bars is None else history_bars
         self._lock = threading.Lock()
-        self._builder = LiveBarBuilder(len(symbols), interval, settings.book_levels, round(settings.latency_ms * NS_PER_MS))
+        self._builder = LiveBarBuilder(len(symbols), interval, settings.book_levels, round(count_order_delay_ms(settings) * NS_PER_MS))
         self._streams = LiveStreams(connect, symbols, market.contracts, settings, interval, self._take, times=times)
         self._candles = CandleChecker(self._streams, self._builder, symbols, settings, interval, self._take, self._lock)
         self._streams.jobs += [self._load_history, self._candles.run]
@@ -83,6 +85,7 @@ class LiveFeed:
         self._start()
         deadline = self._streams.timer.tick() + seconds
         while not self._has_bar(after):
+            self._require_streams()
             left = deadline - self._streams.timer.tick()
             if left <= 0.0 or self._closing.wait(min(left, POLL_SECONDS)):
                 return False
@@ -94,6 +97,7 @@ class LiveFeed:
         if self._continues is None:
             self._continues = after is not None
         while not self._loaded.wait(POLL_SECONDS):
+            self._require_streams()
             if self._closing.is_set():
                 return
         last = after
@@ -104,6 +108,7 @@ class LiveFeed:
         while not self._closing.is_set():
             closed = self._next_bar(last)
             if closed is None:
+                self._require_streams()
                 self._closing.wait(min(POLL_SECONDS, self._seconds_left()))
                 continue
             last = self._delivered = closed.snapshot.at
@@ -157,9 +162,17 @@ class LiveFeed:
     async def _load_history(self) -> None:
         end = self._candles.exchange_time() // self._interval * self._interval
         candles = await self._candles.fetch_history(end - self._history_bars * self._interval, end)
-        self._history = build_history(candles, self._interval, self._info.levels)
+        if any(rows and rows[-1].opened < end - self._interval for rows in candles):  # the newest candle may be a moment late
+            await asyncio.sleep(AGAIN)
+            candles = await self._candles.fetch_history(end - self._history_bars * self._interval, end)
+        self._history = build_history(candles, self._interval, self._info.levels, end)
         self._history_end, self._next_close = end, end + self._interval
         self._loaded.set()
+
+    def _require_streams(self) -> None:
+        """Raise RuntimeError where the thread of the streams has ended by a fault, so that the feed is opened again."""
+        if self._streams.error is not None:
+            raise RuntimeError(f"the streams of the exchange ended: {type(self._streams.error).__name__}: {self._streams.error}")
 
     def _seconds_left(self) -> float:
         return max(0.001, (self._next_close + self._settle - self._candles.exchange_time()) / 1e9)
@@ -171,7 +184,7 @@ class LiveFeed:
         if not self._loaded.is_set():
             return False
         newest = self._closed[-1].snapshot.at if self._closed else (self._history[-1].at if self._history else None)
-        last = max(self._delivered or 0, after or 0)
+        last = after if after is not None else self._delivered or 0
         return self._is_due() or (newest is not None and newest > last)
 
     def _next_bar(self, last: int | None) -> ClosedBar | None:
@@ -190,12 +203,12 @@ class LiveFeed:
             return closed
 
 
-def build_history(candles: list[tuple[Candle, ...]], interval: int, levels: int) -> list[MarketSnapshot]:
-    """Build a snapshot without books and flow for every close from the first candle to the last; a bar that a symbol lacks is NaN."""
+def build_history(candles: list[tuple[Candle, ...]], interval: int, levels: int, end: int) -> list[MarketSnapshot]:
+    """Build a snapshot without books and flow for every close from the first candle to `end` (ns UTC); a bar that a symbol lacks is NaN."""
     opened = [candle.opened for rows in candles for candle in rows]
     if not opened:
         return []
-    first, count, symbols = min(opened), (max(opened) - min(opened)) // interval + 1, len(candles)
+    first, count, symbols = min(opened), (end - min(opened)) // interval, len(candles)
     values = np.full((count, 5, symbols), np.nan)
     for column, rows in enumerate(candles):
         for candle in rows:

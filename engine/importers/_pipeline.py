@@ -194,11 +194,15 @@ def clean_symbol(name: str) -> str:
 
 def _name_symbol(sample: Sample, recognised: Recognised, options: ImportOptions) -> str:
     """The symbol from --symbol, the header, the file's name or its beginning."""
+    for row in sample.extra:  # yfinance writes the ticker into a second line of the header
+        tickers = list(dict.fromkeys(cell for cell in row[1:] if cell)) if row[0].lower() == "ticker" else []
+        if len(tickers) > 1:
+            shown = ", ".join(tickers[:6])
+            raise ImportFault(f"{sample.member.title} has columns of {len(tickers)} symbols ({shown}): save one file for each")
+        if tickers and not options.symbol:
+            return clean_symbol(tickers[0])
     if options.symbol:
         return clean_symbol(options.symbol)
-    for row in sample.extra:  # yfinance writes the ticker into a second line of the header
-        if row[0].lower() == "ticker" and len(set(row[1:]) - {""}) == 1:
-            return clean_symbol(next(cell for cell in row[1:] if cell))
     if recognised.symbol:
         return clean_symbol(recognised.symbol)
     stem = _SUFFIXES.sub("", sample.member.name)

@@ -41,7 +41,7 @@ class CandleChecker:
 
     def exchange_time(self) -> int:
         """Return ns UTC by the exchange's clock."""
-        return self._streams.timer.now() + self._streams.clock.offset
+        return self._streams.exchange_time()
 
     async def fetch_history(self, since: int, until: int) -> list[tuple[Candle, ...]]:
         """Fetch the candles of each symbol between two times (ns UTC), trying again until the exchange answers; a symbol refused has none."""

@@ -35,9 +35,10 @@ from engine.live.recording_parts import (
     trade_row,
 )
 from engine.live.recording_terms import describe_terms
-from engine.settings import DAY, Settings, SettingsError, parse_retention
+from engine.settings import DAY, Settings, SettingsError, count_order_delay_ms, parse_retention
 
 MARKER = ".podium-recording"  # a file in the recording's folder: the market that is recorded in it
+STOP_SECONDS = 10.0  # that the end of a recording waits for a disk that hangs
 FLUSH_SECONDS = 20.0  # between two parts
 MAX_ROWS = 400_000  # rows held while they cannot be written; what is beyond is lost and counted
 RETENTION_FLUSHES = 30  # parts are deleted at every 30th flush
@@ -150,7 +151,7 @@ class ParquetRecorder:
         """Write what is pending and end the thread."""
         self._stop.set()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(STOP_SECONDS)
         self.flush()
 
     def _open_tables(self) -> dict[str, PartTable]:
@@ -206,7 +207,8 @@ def open_recorder(settings: Settings, info: FeedInfo, report: Callable[[str], No
     exchange = (settings.exchange or "") if live else ""
     try:
         return ParquetRecorder(
-            Path(settings.record), info, exchange=exchange, latency_ms=settings.latency_ms, has_messages=live, detail=_describe_market(settings),
+            Path(settings.record), info, exchange=exchange, latency_ms=count_order_delay_ms(settings), has_messages=live,
+            detail=_describe_market(settings),
             retention=parse_retention(settings.record_retention), report=report,
         )  # fmt: skip
     except OSError as error:

@@ -80,6 +80,8 @@ class LiveStreams:
         self.exchanges: dict[str, Any] = {}
         self.jobs: list[Callable[[], Any]] = []  # coroutine functions that run beside the watchers
         self.timer: Clock = MachineClock()
+        self.error: BaseException | None = None  # that ended the thread
+        self._wall_base: int | None = None  # ns, the wall clock less the monotonic one at the last measurement of the exchange's clock
         self._stop, self._ended = threading.Event(), asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(  # noqa: TID251 - the loop runs as long as the feed, and must not hold up the scheduler
@@ -105,21 +107,35 @@ class LiveStreams:
         """Whether the streams are to end."""
         return self._stop.is_set()
 
+    def exchange_time(self) -> int:
+        """Return ns UTC by the exchange's clock; a step of this machine's clock since the last measurement does not change it."""
+        now = self.timer.now() if self._wall_base is None else self._wall_base + round(self.timer.tick() * SECOND)
+        return now + self.clock.offset
+
     def _run(self) -> None:
-        asyncio.run(self._watch_all())
+        try:
+            asyncio.run(self._watch_all())
+        except (*PLUGIN_ERRORS, load_ccxt_errors().BaseError) as error:
+            self.error = error
 
     async def _watch_all(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self.exchanges = {kind: self._connect() for kind in KINDS}
         try:
+            for kind in KINDS:
+                self.exchanges[kind] = self._connect()
             await self._measure_clock()
             work = [self._watch(stream) for stream in self.streams] + [job() for job in self.jobs]
             tasks = [asyncio.ensure_future(part) for part in [*work, self._watch_silence(), self._keep_clock()]]
-            if not self._stop.is_set():
-                await self._ended.wait()
-            for task in tasks:
+            ended = asyncio.ensure_future(self._ended.wait())
+            pending, failed = {ended, *tasks}, None
+            while failed is None and not (ended.done() or self._stop.is_set()):
+                done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+                failed = next((error for task in done if not task.cancelled() and (error := task.exception()) is not None), None)
+            for task in (ended, *tasks):
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(ended, *tasks, return_exceptions=True)
+            if failed is not None:
+                raise RuntimeError(f"{type(failed).__name__}: {failed}") from failed
         finally:
             for exchange in self.exchanges.values():
                 with contextlib.suppress(asyncio.TimeoutError, *PLUGIN_ERRORS, load_ccxt_errors().BaseError):
@@ -240,14 +256,13 @@ class LiveStreams:
 
     async def _redial(self, stream: _Stream, now: float) -> None:
         """Mark a silent stream stale and subscribe again; the connection is closed where no other stream of the kind is alive."""
-        exchange, symbol = self.exchanges[stream.kind], self._symbols[stream.column]
+        exchange, symbol, call = self.exchanges[stream.kind], self._symbols[stream.column], stream.call
         self._interrupt(stream, "silent", "stale", f"no message for {units.format_age(now - stream.since)}")
         stream.redials += 1
         others = [other for other in self.streams if other.kind == stream.kind and other is not stream]
         alive = any(other.is_up and now - other.since < self._limit_of(other) for other in others)
         stream.since = now
         unwatch = "unWatchTrades" if stream.kind == "trades" else "unWatchOrderBook"
-        stream.is_redialled = True
         if alive and getattr(exchange, "has", {}).get(unwatch):
             request = exchange.un_watch_trades if stream.kind == "trades" else exchange.un_watch_order_book
             with contextlib.suppress(asyncio.TimeoutError, *PLUGIN_ERRORS, load_ccxt_errors().BaseError):
@@ -255,8 +270,9 @@ class LiveStreams:
         elif not alive or now - self._redialled_at[stream.kind] > self._times.longest_silence:
             self._redialled_at[stream.kind] = now
             await self._close_connections(exchange)
-        if stream.call is not None and not stream.call.done():
-            stream.call.cancel()
+        if call is not None and call is stream.call and not call.done():  # else the watcher has dialled again by itself
+            stream.is_redialled = True
+            call.cancel()
 
     async def _close_connections(self, exchange: Any) -> None:
         clients = getattr(exchange, "clients", {})
@@ -281,6 +297,7 @@ class LiveStreams:
                 sent, ticked = self.timer.now(), self.timer.tick()
                 answer = await asyncio.wait_for(exchange.fetch_time(), 5.0)
                 if isinstance(answer, int | float):
+                    self._wall_base = sent - round(ticked * SECOND)
                     self.clock.add(sent, sent + round((self.timer.tick() - ticked) * SECOND), int(answer) * NS_PER_MS)
         if self.clock.is_known and (not known or abs(self.clock.offset - before) > SECOND):
             self._take(StreamFault(-1, "trades", "clock", self.timer.now(), f"{self.clock.offset} ns"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from threading import Event
 from typing import Protocol
 
@@ -42,10 +42,17 @@ def expects_history(source: LiveSource, last_bar_at: int | None) -> bool:
     return end is None or last_bar_at is None or last_bar_at < end
 
 
-def wait_for_bar(source: LiveSource, after: int | None, *ends: Event) -> bool:
-    """Wait until there is a bar later than `after` (ns UTC); False where one of the events is set first. Raises what the feed raises."""
-    while not any(end.is_set() for end in ends):
-        if source.wait(SLICE_SECONDS, after):
+def wait_for_bar(read_source: Callable[[], LiveSource | None], after: int | None, *ends: Event) -> bool:
+    """Wait until there is a bar later than `after` (ns UTC); False where one of the events is set first, or the feed is opened again meanwhile.
+
+    Raises what the feed raises.
+    """
+    source = read_source()
+    while source is not None and not any(end.is_set() for end in ends):
+        is_there = source.wait(SLICE_SECONDS, after)
+        if read_source() is not source:
+            return False
+        if is_there:
             return True
     return False
 

@@ -151,11 +151,10 @@ class EngineService:
 
     def _wait_for_bar(self) -> bool:
         """Wait for the next bar of a live market; False where the engine stops or the feed fails first."""
-        live = self._engine.live
-        if live is None or self._engine.has_unsaved_tick or self._parts.remedies.is_backing_off:
+        if self._engine.live is None or self._engine.has_unsaved_tick or self._parts.remedies.is_backing_off:
             return True
         try:
-            return wait_for_bar(live, self._engine.last_bar_at, self._stop, self.ended)
+            return wait_for_bar(lambda: self._engine.live, self._engine.last_bar_at, self._stop, self.ended)
         except PLUGIN_ERRORS as error:
             with self._lock.tick():
                 self._parts.remedies.on_feed_failure(error)

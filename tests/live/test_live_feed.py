@@ -5,19 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from time import monotonic
 
 import numpy as np
 import pytest
 
-from engine.domain.live import StreamStatus
+from engine.domain.live import Candle, StreamStatus
 from engine.domain.market import MarketSnapshot
 from engine.domain.ports import LiveSource
 from engine.feeds.live import LiveFeed, build_history
 from engine.live.exchange import open_exchange, read_markets
 from engine.live.instruments import describe_live_market
 from engine.live.streams import StreamTimes
-from engine.settings import Settings
+from engine.settings import Settings, count_order_delay_ms
 from tests.exchanges import FakeBinance
 
 SYMBOLS = ("BTC/USDT", "ETH/USDT")
@@ -31,7 +32,7 @@ class Session:
 
     def __init__(self, fake: FakeBinance, after: int | None = None) -> None:
         self.fake = fake
-        settings = Settings(
+        self.settings = settings = Settings(
             home="unused", database_url="sqlite:///unused", feed="live", exchange="binance", exchange_options=json.dumps(fake.ccxt_options()),
             symbols=SYMBOLS, interval=SECOND, settle_ms=250.0, latency_ms=50.0,
         )  # fmt: skip
@@ -42,7 +43,8 @@ class Session:
             markets.install(exchange)
             return exchange
 
-        self.feed = LiveFeed(describe_live_market(settings, markets), connect, settings, history_bars=30, times=TIMES)
+        self.market = describe_live_market(settings, markets)
+        self.feed = LiveFeed(self.market, connect, settings, history_bars=30, times=TIMES)
         self.history: list[MarketSnapshot] = []
         self.live: list[MarketSnapshot] = []
         self._slices = self.feed.slices(after)
@@ -246,4 +248,25 @@ def test_maintenance_and_a_delisted_symbol_take_no_new_risk_and_recover() -> Non
 
 
 def test_history_without_candles_is_empty_and_a_gap_stays_a_gap() -> None:
-    assert build_history([(), ()], SECOND, 5) == []
+    assert build_history([(), ()], SECOND, 5, 60 * SECOND) == []
+    first, third = (Candle(0, number * SECOND, 0, (1.0, 2.0, 0.5, 1.5, 3.0)) for number in (10, 12))
+    history = build_history([(first, third)], SECOND, 5, 14 * SECOND)
+    assert [snapshot.at // SECOND for snapshot in history] == [11, 12, 13, 14]
+    assert [bool(snapshot.fresh[0]) for snapshot in history] == [True, False, True, False], "the newest candle is missing, too"
+
+
+def test_streams_that_end_by_a_fault_are_reported_instead_of_waited_for() -> None:
+    def refuse() -> None:
+        raise ValueError("no such proxy")
+
+    with playing() as session:
+        feed = LiveFeed(session.market, refuse, session.settings)
+        with pytest.raises(RuntimeError, match="no such proxy"):
+            feed.wait(LONGEST)
+        feed.close()
+
+
+def test_an_order_meets_the_book_after_the_decision_not_after_the_close() -> None:
+    live = replace(Settings("", ""), feed="live", settle_ms=500.0, latency_ms=250.0)
+    assert count_order_delay_ms(live) == 750.0
+    assert count_order_delay_ms(replace(live, feed="recorded")) == 250.0

@@ -192,19 +192,24 @@ def clean_symbol(name: str) -> str:
     return plain or "unknown"
 
 
-def _name_symbol(sample: Sample, recognised: Recognised, options: ImportOptions) -> str:
-    """The symbol from --symbol, the header, the file's name or its beginning."""
-    for row in sample.extra:  # yfinance writes the ticker into a second line of the header
+def _read_ticker(sample: Sample) -> str | None:
+    """The ticker that yfinance writes into a second line of the header; None without one. Raises ImportFault where there are several."""
+    for row in sample.extra:
         tickers = list(dict.fromkeys(cell for cell in row[1:] if cell)) if row[0].lower() == "ticker" else []
         if len(tickers) > 1:
             shown = ", ".join(tickers[:6])
             raise ImportFault(f"{sample.member.title} has columns of {len(tickers)} symbols ({shown}): save one file for each")
-        if tickers and not options.symbol:
-            return clean_symbol(tickers[0])
-    if options.symbol:
-        return clean_symbol(options.symbol)
-    if recognised.symbol:
-        return clean_symbol(recognised.symbol)
+        if tickers:
+            return tickers[0]
+    return None
+
+
+def _name_symbol(sample: Sample, recognised: Recognised, options: ImportOptions) -> str:
+    """The symbol from --symbol, the header, the file's name or its beginning."""
+    ticker = _read_ticker(sample)
+    named = options.symbol or ticker or recognised.symbol
+    if named:
+        return clean_symbol(named)
     stem = _SUFFIXES.sub("", sample.member.name)
     while (shorter := _NAME_PARTS.sub("", stem)) != stem and shorter:
         stem = shorter

@@ -128,7 +128,11 @@ def test_wall_clock_hours_that_are_doubtful_are_counted(tmp_path: Path, capsys: 
 
 
 def test_a_table_of_two_symbols_is_refused_with_their_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    head = ["Price,Close,Close,High,High,Low,Low,Open,Open,Volume,Volume", "Ticker,AAPL,MSFT,AAPL,MSFT,AAPL,MSFT,AAPL,MSFT,AAPL,MSFT", "Date,,,,,,,,,,"]
+    head = [
+        "Price,Close,Close,High,High,Low,Low,Open,Open,Volume,Volume",
+        "Ticker,AAPL,MSFT,AAPL,MSFT,AAPL,MSFT,AAPL,MSFT,AAPL,MSFT",
+        "Date,,,,,,,,,,",
+    ]
     rows = [f"2024-01-0{day},10,20,11,21,9,19,10,20,100,200" for day in (2, 3, 4)]
     (tmp_path / "prices.csv").write_text("\n".join([*head, *rows]) + "\n")
     assert main(["import", str(tmp_path / "prices.csv"), "--out", str(tmp_path / "out")]) == 64

@@ -28,14 +28,14 @@ unit: .venv/dev.stamp
 	$(BIN)/python -m pytest -q -m "not slow and not browser and not recordings" $(UNIT) $(ARGS)
 
 test: .venv/dev.stamp chromium promtool stress-ng
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 # The whole suite again and again, with both cores kept busy by something else: it must not depend on speed.
 RUNS ?= 20
 test-stability: .venv/dev.stamp chromium promtool stress-ng
 	@PATH="$$PWD/$(BIN):$$PATH"; stress-ng --quiet --cpu $(JOBS) & trap "kill $$!" EXIT; \
 	for run in $$(seq $(RUNS)); do \
-	    echo "run $$run of $(RUNS)"; $(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS) || exit 1; \
+	    echo "run $$run of $(RUNS)"; $(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile $(ARGS) || exit 1; \
 	done
 
 check: lint types test

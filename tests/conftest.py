@@ -12,10 +12,6 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 DATA = os.environ.get("PODIUM_TEST_DATA")
-LONGEST = (  # files of more than about 20 s: they are begun first, so that no worker is left with one at the end
-    "tests/test_skill_controls.py", "tests/e2e/test_watching_pages.py", "tests/recorded/test_incidents.py", "tests/contracts/test_models.py",
-    "tests/test_backtest.py",
-)  # fmt: skip
 for _name in [name for name in os.environ if name.startswith("PODIUM_")]:
     del os.environ[_name]
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # as make test: one thread a process in the numeric libraries
@@ -42,9 +38,7 @@ def pytest_report_header() -> list[str]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Begin with the longest files, and leave out what needs the recordings where they are absent."""
-    places = {name: place for place, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: places.get(item.path.relative_to(ROOT).as_posix(), len(LONGEST)))
+    """Leave out what needs the recordings where they are absent."""
     if _recordings() is not None:
         return
     left_out = [item for item in items if item.get_closest_marker("recordings")]

@@ -10,6 +10,7 @@ from typing import Any
 import ccxt.pro
 import pytest
 
+from tests.coroutines import run_coroutine
 from tests.exchanges.server import FakeExchange
 
 Scenario = Callable[[Any], Awaitable[None]]
@@ -26,7 +27,7 @@ def drive(fake: FakeExchange, scenario: Scenario, **options: object) -> None:
         finally:
             await exchange.close()
 
-    asyncio.run(run())
+    run_coroutine(run())
 
 
 async def is_quiet(awaitable: Awaitable[object], seconds: float) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import json
 import math
@@ -17,6 +16,7 @@ from engine.domain.live import Candle
 from engine.live.candle_history import fetch_candles, read_candle
 from engine.live.exchange import ExchangeRefused, ExchangeUnreachable, open_exchange, read_markets
 from engine.settings import Settings
+from tests.coroutines import run_coroutine
 from tests.exchanges.binance import FakeBinance
 
 MINUTE = 60 * 10**9  # ns
@@ -56,7 +56,7 @@ def choose(exchange: FakeBinance | None = None) -> Settings:
 
 
 def fetch(exchange: Any, since: int, until: int, **more: Any) -> tuple[Candle, ...]:
-    return asyncio.run(fetch_candles(exchange, "A/B", MINUTE, since, until, settings=choose(), **more))
+    return run_coroutine(fetch_candles(exchange, "A/B", MINUTE, since, until, settings=choose(), **more))
 
 
 @settings(deadline=None)  # no test depends on speed
@@ -127,7 +127,7 @@ def read_from(exchange: FakeBinance, minutes: int, symbol: str = "BTC/USDT", **m
         finally:
             await client.close()
 
-    return asyncio.run(read())
+    return run_coroutine(read())
 
 
 @pytest.fixture
@@ -153,7 +153,7 @@ def test_binances_candles_are_those_of_its_trades_over_pages_and_refused_request
 def test_an_exchange_in_maintenance_is_unreachable_in_a_single_line(binance: FakeBinance) -> None:
     read_markets(choose(binance))
     binance.maintenance()
-    with pytest.raises(ExchangeUnreachable, match=r"^the candles of BTC/USDT on binance: ExchangeError \(.+\): check the network"):
+    with pytest.raises(ExchangeUnreachable, match=r"^the candles of BTC/USDT on binance: ExchangeNotAvailable \(.+\): check the network"):
         read_from(binance, 5, attempts=2)
 
 

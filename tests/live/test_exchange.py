@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib
 import json
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ from engine.live.exchange import (
     require_symbols,
 )
 from engine.settings import Settings
+from tests.coroutines import run_coroutine
 from tests.exchanges.binance import FakeBinance
 
 BASE = Settings("/h", "sqlite:////h/p.db", feed="live")
@@ -95,7 +95,7 @@ def test_markets_are_read_beside_a_running_loop_once_and_again_when_forgotten(bi
             assert set(read_markets(settings).markets) == {"BTC/USDT", "ETH/USDT"}
 
     settings = choose("binance", binance.ccxt_options())
-    asyncio.run(read_twice())
+    run_coroutine(read_twice())
     assert binance.requests["/api/v3/exchangeInfo"] == 1
     forget_markets()
     binance.delist("ETH/USDT")
@@ -138,7 +138,7 @@ def test_an_exchange_that_is_away_is_tried_again_and_named_in_a_single_line(bina
             await exchange.close()
 
     with pytest.raises(ExchangeUnreachable, match=r"^the markets: \w+ \(.+\): check the network and the exchange's status$"):
-        asyncio.run(fetch())
+        run_coroutine(fetch())
     assert tries == 3
 
 
@@ -147,7 +147,7 @@ def test_an_answer_that_cannot_be_read_is_refused_in_a_single_line() -> None:
         raise KeyError("symbols\nhunter2")
 
     with pytest.raises(ExchangeRefused, match=r"^the markets: the answer cannot be read, KeyError \([^\n]+\)$"):
-        asyncio.run(call_exchange(fail, BASE, "the markets"))
+        run_coroutine(call_exchange(fail, BASE, "the markets"))
 
 
 def test_no_message_has_a_password_of_a_proxy_or_a_header() -> None:

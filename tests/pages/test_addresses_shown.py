@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
 from pages.ui.navigation import PAGES, NotFoundMiddleware
+from tests.coroutines import run_coroutine
 
 
 async def single_page(scope: Scope, receive: Receive, send: Send) -> None:
@@ -26,7 +25,7 @@ def get(path: str) -> tuple[int, str]:
     async def receive() -> Message:
         return {"type": "http.request"}
 
-    asyncio.run(NotFoundMiddleware(single_page)({"type": "http", "method": "GET", "path": path, "headers": []}, receive, send))
+    run_coroutine(NotFoundMiddleware(single_page)({"type": "http", "method": "GET", "path": path, "headers": []}, receive, send))
     return sent[0]["status"], b"".join(message.get("body", b"") for message in sent[1:]).decode()
 
 

@@ -11,13 +11,16 @@ from engine.feeds._recorded_session import read_bars_decided_on
 from engine.live.recorder import ParquetRecorder
 from engine.live.session_recording import SessionRecording
 from engine.parity import RebuiltBars, make_live_builder
+from engine.settings import count_order_delay_ms
 from tests.live.test_live_feed import playing
 
 
 @pytest.mark.parametrize("fault", [None, "drop_sockets"])
 def test_bars_are_built_again_from_the_recording_of_a_live_feed(tmp_path: Path, fault: str | None) -> None:
     with playing() as session:
-        recorder = ParquetRecorder(tmp_path / "r", session.feed.info, latency_ms=50.0, has_messages=True, flush_seconds=0.7)
+        recorder = ParquetRecorder(
+            tmp_path / "r", session.feed.info, latency_ms=count_order_delay_ms(session.settings), has_messages=True, flush_seconds=0.7
+        )
         session.feed.set_recorder(recorder)
         session.play(3)
         if fault is not None:

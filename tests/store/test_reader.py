@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 
 from engine.domain.intents import INTENTS
+from engine.domain.live import STREAMS, StreamStatus
 from engine.store import views
 from engine.store.read import decision, decisions, live_ticks, portfolio, resources, status
 from engine.store.read.decisions import DecisionFilter
 from engine.store.read.reader import Reader, StoreUnreadable
+from engine.store.write.writer import Writer
 from tests.pages.stores import lock
 from tests.store.made import SYMBOLS, WALL, filled
 
@@ -23,7 +25,11 @@ SECOND = 1_000_000_000
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return filled(tmp_path_factory.mktemp("reader"), ticks=TICKS)
+    url = filled(tmp_path_factory.mktemp("reader"), ticks=TICKS)
+    writer = Writer(url)
+    writer.save_streams([StreamStatus(SYMBOLS[0], stream, "ok", None, 1_200, 9.5, 1, 0, 2, 0, 1, 6.4, 20.3, None, None) for stream in STREAMS])
+    writer.close()
+    return url
 
 
 @pytest.fixture(scope="module")

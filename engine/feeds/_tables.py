@@ -39,6 +39,7 @@ _KNOWN_COLUMNS = re.compile(r"ts|open|high|low|close|volume|price|size|side|(bid
 _LEVEL = re.compile(r"(?:bid|ask)_(?:px|sz)_(\d+)")
 _VOLUME = re.compile(r"vol(ume)?\b|.*volume", re.IGNORECASE)
 _MAX_SYMBOLS = 3  # in a message
+_OR_IMPORT = ", or let `python -m engine import` convert it"
 
 
 def load_table(file: Path) -> pa.Table:
@@ -67,7 +68,7 @@ def describe_missing(missing: Sequence[str], names: Sequence[str]) -> str:
     remedy = f"; rename {', '.join(renames)}" if renames else ""
     meaning = " where it is the bar's open or the event's time in UTC" if remedy and missing[0] == "ts" else ""
     listed = ", ".join(name[:_MAX_LETTERS] for name in names[:_MAX_NAMES])
-    return f"lacks {', '.join(missing)}: its columns are {listed}{remedy}{meaning}"
+    return f"lacks {', '.join(missing)}: its columns are {listed}{remedy}{meaning}{_OR_IMPORT if len(missing) > 1 else ''}"
 
 
 def explain_missing_volume(names: Iterable[str]) -> str | None:
@@ -112,7 +113,8 @@ def _explain_symbols(table: pa.Table, kind: str) -> str | None:
             rows = sorted(counts.to_pylist(), key=lambda row: (-row["counts"], row["values"]))
             more = " ..." if len(rows) > _MAX_SYMBOLS else ""
             examples = ", ".join(f"{row['values']} in {row['counts']:,} rows" for row in rows[:_MAX_SYMBOLS]) + more
-            return f"holds {len(rows):,} symbols in its column {name} ({examples}): split it by {name} into SYMBOL/{kind}, one folder per symbol"
+            remedy = f"split it by {name} into SYMBOL/{kind}, one folder per symbol{_OR_IMPORT}"
+            return f"holds {len(rows):,} symbols in its column {name} ({examples}): {remedy}"
     return None
 
 
@@ -121,15 +123,16 @@ def _load_csv(file: Path) -> pa.Table:
         head = opened.read(_HEAD)
     compression = next((name for start, name in _COMPRESSED.items() if head.startswith(start)), None)
     if compression:
-        raise BadRecording(f"{file} is compressed with {compression} and is no CSV: extract it")
+        raise BadRecording(f"{file} is compressed with {compression} and is no CSV: extract it{_OR_IMPORT}")
     if head.startswith(_UTF16) or b"\0" in head:
-        raise BadRecording(f"{file} is no UTF-8 text, it may be UTF-16: save it as CSV in UTF-8")
+        raise BadRecording(f"{file} is no UTF-8 text, it may be UTF-16: save it as CSV in UTF-8{_OR_IMPORT}")
     lines = head.decode("utf-8-sig", errors="replace").splitlines()[:3]
     skipped, separator = _find_header(lines)
     names = _cells(lines[skipped], separator) if skipped < len(lines) else []
     if len(names) > 1 and sum(_NUMBER.fullmatch(name.strip()) is not None for name in names) > len(names) / 2:
         raise BadRecording(
-            f"{file} has no header, its first line holds data: put the names of its columns above it, such as ts{separator}open{separator}high ..."
+            f"{file} has no header, its first line holds data: put the names of its columns above it, such as ts{separator}open{separator}high"
+            f"{_OR_IMPORT}"
         )
     return pyarrow.csv.read_csv(
         file, read_options=pyarrow.csv.ReadOptions(skip_rows=skipped), parse_options=pyarrow.csv.ParseOptions(delimiter=separator)

@@ -28,6 +28,7 @@ from engine.importers._sample import Sample, take_sample
 from engine.importers._sources import expand_sources, hash_source, list_skipped
 from engine.importers._staging import Staged
 from engine.importers._times import AMBIGUOUS, TimeStyle, convert_times, find_style
+from engine.importers._yfinance import split_tickers
 
 READER_VERSION = "1"
 REPORT_FILE = "import.json"
@@ -101,7 +102,8 @@ def import_files(paths: tuple[Path, ...], options: ImportOptions, notify: Callab
         for name in skipped:
             notify(f"{name} is left out: it is no table by its name")
         for index, member in enumerate(join_lobster(expand_sources(paths))):
-            sources.append(_read_source(index, take_sample(member), wanted, options, staged, Path(folder), notify))
+            samples = split_tickers(take_sample(member))
+            sources.extend(_read_source(index, sample, wanted, options, staged, Path(folder), notify) for sample in samples)
         symbols = [_write_symbol(part, Path(folder), options, notify) for part in staged.values()]
         if not symbols:
             raise ImportFault("no row could be imported: see the reasons above")
@@ -193,15 +195,8 @@ def clean_symbol(name: str) -> str:
 
 
 def _read_ticker(sample: Sample) -> str | None:
-    """The ticker that yfinance writes into a second line of the header; None without one. Raises ImportFault where there are several."""
-    for row in sample.extra:
-        tickers = list(dict.fromkeys(cell for cell in row[1:] if cell)) if row[0].lower() == "ticker" else []
-        if len(tickers) > 1:
-            shown = ", ".join(tickers[:6])
-            raise ImportFault(f"{sample.member.title} has columns of {len(tickers)} symbols ({shown}): save one file for each")
-        if tickers:
-            return tickers[0]
-    return None
+    """The ticker that yfinance writes into a second line of the header; None without one."""
+    return next((row[1] for row in sample.extra if row[0].lower() == "ticker" and len(row) > 1), None)
 
 
 def _name_symbol(sample: Sample, recognised: Recognised, options: ImportOptions) -> str:

@@ -15,6 +15,7 @@ from engine.plugins import discover_plugins
 _MIN_CONSISTENT = 0.95  # share of the first rows whose open and close lie within low to high
 _BOOK = re.compile(r"(bid|ask)_(px|sz)_\d+")
 _NAME_POINTS, _LAYOUT_POINTS = 100, 3  # a name decides between formats with the same columns
+_GROUPED = re.compile(r"[+-]?\d{1,3}(\.\d{3})+(,\d*)?")  # thousands with points
 _MAX_LEVELS = 1_000
 _MAX_NAMES, _MAX_LETTERS = 12, 24  # of columns in a message, and letters of each
 
@@ -48,6 +49,8 @@ def find_format(name: str) -> Format:
 
 def recognise(sample: Sample, wanted: Format | None, columns: Mapping[str, str]) -> Recognised:
     """Recognise the format of a table. Raises ImportFault where none fits, or two do."""
+    if sample.header and not sample.rows:
+        raise ImportFault(f"{sample.member.title} has a header and no row below it: get it again")
     if columns:
         return _fit_columns(sample, columns)
     candidates = (wanted,) if wanted else list_formats()
@@ -141,15 +144,23 @@ def _is_consistent(sample: Sample, columns: Mapping[str, int]) -> bool:
     checks = []
     for row in sample.rows:
         try:
-            prices = [
-                float(row[columns[name]].replace(",", ".") if sample.has_decimal_comma else row[columns[name]].replace(",", "")) for name in PRICES
-            ]
+            prices = [_read_price(row[columns[name]], sample) for name in PRICES]
         except ValueError:
             continue
         if any(map(math.isnan, prices)):
             continue
         checks.append(prices[2] <= min(prices) * (1 + 1e-9) and prices[1] >= max(prices) * (1 - 1e-9))
     return not checks or sum(checks) >= _MIN_CONSISTENT * len(checks)
+
+
+def _read_price(text: str, sample: Sample) -> float:
+    """Raises ValueError where the text is no number."""
+    plain = text.lstrip("$€£¥ ")
+    return float(
+        plain.replace(".", "").replace(",", ".")
+        if sample.has_decimal_comma and _GROUPED.fullmatch(plain)
+        else plain.replace(",", "." if sample.has_decimal_comma else "")
+    )
 
 
 def _fit_columns(sample: Sample, columns: Mapping[str, str]) -> Recognised:

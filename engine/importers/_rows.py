@@ -26,6 +26,7 @@ _ROUNDING = 1e-9  # relative slack before an open or close outside low..high is 
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 _SHORTENED = r"^[\d.]+[KMB]$"
 _GROUPED = r"^[+-]?\d{1,3}(,\d{3})+(\.\d*)?$"
+_CURRENCY = r"^([+-]?)[$€£¥]\s*"
 _NO_NUMBERS = ("", "nan", "null", "none", "na", "n/a", "-", "inf", "-inf")
 _BUY, _SELL = ("b", "buy", "bid", "buyer", "bought"), ("s", "sell", "ask", "a", "seller", "sold")
 _TRUE, _FALSE = ("true", "t", "1"), ("false", "f", "0")
@@ -173,7 +174,9 @@ def _read_numbers(column: pa.Array, sample: Sample, missing: tuple[str, ...], un
 
 
 def _normalise_numbers(text: pa.Array, sample: Sample) -> pa.Array:
-    """Texts of numbers with a decimal point, without thousands separated and with suffixes K, M and B written out."""
+    """Texts of numbers with a decimal point, without a currency's sign and separated thousands, and with suffixes K, M and B written out."""
+    if pc.any(pc.match_substring_regex(text, _CURRENCY)).as_py():
+        text = pc.replace_substring_regex(text, _CURRENCY, r"\1")
     if sample.has_decimal_comma:
         grouped = pc.match_substring_regex(text, r"^[+-]?\d{1,3}(\.\d{3})+(,|$)")
         text = pc.replace_substring(pc.if_else(grouped, pc.replace_substring(text, ".", ""), text), ",", ".")

@@ -24,6 +24,7 @@ _NUMBER = re.compile(r"[+-]?(\d[\d,.]*|\.\d+)([eE][+-]?\d+)?")
 _TIME = re.compile(r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4}(?!\d).*|\d{8}[ T]\d{4,}.*")
 _DECIMAL_COMMA = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+([eE][+-]?\d+)?")
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(\.\d{3})+")
+_POINTS_GROUP = re.compile(r"[+-]?\d{1,3}((\.\d{3}){2,}|(\.\d{3})+,\d+)")  # numbers whose points divide thousands for certain
 _GROUPS = re.compile(r"[+-]?\d{1,3}(,\d{3})+")
 _DECIMAL_POINT = re.compile(r"[+-]?\d*\.\d+([eE][+-]?\d+)?")
 _ROWS = 300  # examined
@@ -149,13 +150,14 @@ def _sample_delimited(member: Member, head: bytes) -> Sample:
     rows = tuple(row for row in cells[skipped + extra :] if len(row) == width)
     commas = [cell for row in rows for cell in row if _DECIMAL_COMMA.fullmatch(cell)]
     has_points = any(_DECIMAL_POINT.fullmatch(cell) and not _THOUSANDS.fullmatch(cell) for row in rows for cell in row)
+    has_grouping_points = any(_POINTS_GROUP.fullmatch(cell) for row in rows for cell in row)
     if separator not in ",;" and commas and not has_points and all(_GROUPS.fullmatch(cell) for cell in commas):
         raise ImportFault(
             f"{member.title}: the comma in {commas[0]} may be decimal or divide thousands: write decimals with a point, without thousands"
         )
     return Sample(
         member, "delimited", header, rows, tuple(cells[skipped : skipped + extra]), encoding, separator, skipped + extra,
-        has_decimal_comma=separator != "," and bool(commas) and not has_points,
+        has_decimal_comma=not has_points and (has_grouping_points or (separator != "," and bool(commas))),
     )  # fmt: skip
 
 

@@ -5,6 +5,11 @@ from engine.importers._format import Format, Importer, names_of
 _TIME = "ts|timestamp|datetime|date|time|open time|open_time|opentime|unix|gmt time|t|start|bar|__index_level_0__|unnamed: 0|"
 _OHLC = {"open": "open|o", "high": "high|h", "low": "low|l", "close": "close|c|last"}
 _PLAIN = names_of(ts=_TIME, **_OHLC, volume="volume|vol|v|vol.|~volume[ _]\\(?btc\\)?|~volume[ _]\\(?eth\\)?", symbol="symbol|ticker")
+_GERMAN = names_of(
+    ts="datum|zeit", clock="uhrzeit", open="eröffnung|eröffnungskurs|eröffn.|erster|open", high="hoch|tageshoch|höchst|high",
+    low="tief|tagestief|tiefst|low",
+    close="schluss|schlusskurs|zuletzt|letzter|close", volume="stuecke|stücke|volumen|vol.|volume",
+)  # fmt: skip
 _TRADES = names_of(
     ts="ts|timestamp|datetime|time|date", price="price|px|p", size="size|qty|quantity|amount|q", side="side|taker_side|type|direction",
     maker="is_buyer_maker|isbuyermaker|buyer_maker|m", id="id|trade_id|tradeid|tid|trdmatchid", symbol="symbol|ticker",
@@ -18,6 +23,14 @@ IMPORTER = Importer(
         Format("table-trades", "trades with the usual names of columns", "trades", _TRADES),
         Format("table-books", "books as of a recording", "books", _BOOKS, frozenset({"bid_px_0", "ask_px_0"})),
         Format("table-clock", "bars with date and time apart", "bars", {**_PLAIN, **names_of(ts="date", clock="time")}, frozenset({"date", "time"})),
+        Format(
+            "table-german", "bars with German names of columns", "bars", _GERMAN, frozenset({"datum"}), is_day_first=True,
+            remark="Stücke are the volume where they are there, Volumen is then the turnover",
+        ),
+        Format(
+            "nasdaq", "Nasdaq.com", "bars", names_of(ts="date", open="open", high="high", low="low", close="close/last", volume="volume"),
+            frozenset({"date", "close/last"}), is_day_first=False,
+        ),
         Format(
             "yfinance", "yfinance (columns by price)", "bars", names_of(ts="price", **_OHLC, volume="volume"),
             frozenset({"price", "open", "high", "low", "close"}), remark="the first column has the dates",

@@ -156,6 +156,22 @@ CASES: tuple[tuple[str, str, str, str, str, str, int, dict[str, object]], ...] =
         "investing", "Gold", "bars", "2024-01-31T00:00", 1, {"close": 2048.4, "volume": 238510.0},
     ),
     (
+        "AAPL_1722.csv", "Date,Close/Last,Volume,Open,High,Low\n07/31/2024,$222.08,50036260,$221.44,$223.82,$220.63\n", "nasdaq", "AAPL_1722",
+        "bars", "2024-07-31T00:00", 1, {"open": 221.44, "close": 222.08, "volume": 50036260.0},
+    ),
+    (
+        "sap.csv", "Datum;Erster;Hoch;Tief;Schlusskurs;Stuecke;Volumen\n02.01.2024;139,50;141,20;138,98;140,00;1.000.900;140.126.000\n", "table-german",
+        "sap", "bars", "2024-01-02T00:00", 1, {"open": 139.5, "close": 140.0, "volume": 1000900.0},
+    ),
+    (
+        "dax.csv", '"Datum","Zuletzt","Eröffn.","Hoch","Tief","Vol.","+/- %"\n"05.01.2024","16.594,21","16.541,10","16.642,80","16.448,73","58,37M","-0,14%"\n',
+        "table-german", "dax", "bars", "2024-01-05T00:00", 1, {"open": 16541.1, "close": 16594.21},
+    ),
+    (
+        "index.txt", "Date;Open;High;Low;Close;Volume\n31.01.2024;22.100;22.400;22.000;22.300;1.000.900\n", "table-bars", "index", "bars",
+        "2024-01-31T00:00", 1, {"open": 22100.0, "close": 22300.0, "volume": 1000900.0},
+    ),
+    (
         "kurse.csv", "Datum;Open;High;Low;Close;Volume\n31.01.2024;1.234,5;1.240,25;1.230,0;1.235,0;1.000\n".replace("Datum", "Date"),
         "table-bars", "kurse", "bars", "2024-01-31T00:00", 1, {"open": 1234.5},
     ),

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.feather
+import pyarrow.parquet
 import pytest
 
 from engine.__main__ import main
@@ -127,7 +128,7 @@ def test_wall_clock_hours_that_are_doubtful_are_counted(tmp_path: Path, capsys: 
     assert f"12 rows of 1,000 have {AMBIGUOUS}" in captured.err
 
 
-def test_a_table_of_two_symbols_is_refused_with_their_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_table_of_two_symbols_becomes_a_file_for_each(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     head = [
         "Price,Close,Close,High,High,Low,Low,Open,Open,Volume,Volume",
         "Ticker,AAPL,MSFT,AAPL,MSFT,AAPL,MSFT,AAPL,MSFT,AAPL,MSFT",
@@ -135,5 +136,34 @@ def test_a_table_of_two_symbols_is_refused_with_their_names(tmp_path: Path, caps
     ]
     rows = [f"2024-01-0{day},10,20,11,21,9,19,10,20,100,200" for day in (2, 3, 4)]
     (tmp_path / "prices.csv").write_text("\n".join([*head, *rows]) + "\n")
-    assert main(["import", str(tmp_path / "prices.csv"), "--out", str(tmp_path / "out")]) == 64
-    assert "columns of 2 symbols (AAPL, MSFT): save one file for each" in capsys.readouterr().err
+    assert main(["import", str(tmp_path / "prices.csv"), "--out", str(tmp_path / "out")]) == 0
+    shown = capsys.readouterr().err
+    assert "AAPL/bars.parquet: 3 bars" in shown
+    assert "MSFT/bars.parquet: 3 bars" in shown
+    assert [pyarrow.parquet.read_table(tmp_path / "out" / name / "bars.parquet")["close"].to_pylist() for name in ("AAPL", "MSFT")] == [
+        [10.0] * 3, [20.0] * 3,
+    ]  # fmt: skip
+
+
+GROUPED_BY_TICKER = (
+    "Ticker,AAPL,AAPL,AAPL,AAPL,AAPL,BRK.1,BRK.1,BRK.1,BRK.1,BRK.1\n"
+    "Price,Open,High,Low,Close,Volume,Open,High,Low,Close,Volume\n"
+    "Date,,,,,,,,,,\n"
+    "2024-01-02,10,11,9,10.5,100,,,,,\n"
+    "2024-01-03,11,12,10,11.5,110,20,21,19,20.5,200\n"
+)
+
+
+@pytest.mark.parametrize("first", ["Ticker", ""])
+def test_a_table_grouped_by_ticker_becomes_a_file_for_each(tmp_path: Path, first: str) -> None:
+    content = GROUPED_BY_TICKER if first else GROUPED_BY_TICKER.replace("Ticker", "").replace("Price", "")
+    (tmp_path / "prices.csv").write_text(content)
+    assert main(["import", str(tmp_path / "prices.csv"), "--out", str(tmp_path / "out")]) == 0
+    read = {name: pyarrow.parquet.read_table(tmp_path / "out" / name / "bars.parquet")["open"].to_pylist() for name in ("AAPL", "BRK.1")}
+    assert read == {"AAPL": [10.0, 11.0], "BRK.1": [20.0]}
+
+
+def test_a_file_with_a_header_and_no_row_is_refused_as_that(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "empty.csv").write_text("Date,Open,High,Low,Close,Volume\n")
+    assert main(["import", str(tmp_path / "empty.csv"), "--out", str(tmp_path / "out")]) == 64
+    assert "empty.csv has a header and no row below it: get it again" in capsys.readouterr().err

@@ -19,6 +19,7 @@ SHOWN_SECONDS = 30.0  # s for which a result stays without being closed
 NAMED = 6  # positions named one by one
 WHY = "Why, for the record (may be added later)"
 _KEY = "state_bar"
+_TOO_SHORT = f"Give a reason of at least {commands.MIN_REASON} characters."
 _PAUSE = "Every decision holds; nothing is opened or closed until you resume"
 _DOWN = "No engine runs on this store, so nothing would carry it out. Control can still queue commands."
 
@@ -31,6 +32,7 @@ class Dialogue:
     command: int | None = None
     error: str = ""
     note: int | None = None  # number of the command that adds the reason
+    hint: str = ""  # on what was typed
 
 
 def show_buttons(status: EngineStatus | None, *, alive: bool) -> None:
@@ -52,6 +54,7 @@ def show_dialogue(status: EngineStatus) -> None:
     if dialogue.question:
         with st.container(key="bar_panel"):
             _show_flatten() if dialogue.question == "flatten" else _show_resume(status)
+            _show_hint(dialogue)
     elif dialogue.error:
         with st.container(key="bar_panel"):
             widgets.show_notice(dialogue.error, word="Not sent.", colour=theme.HARM)
@@ -129,6 +132,12 @@ def _show_outcome(dialogue: Dialogue) -> None:
                 _show_reason_field()
                 st.button("Add reason", key="bar_add", on_click=_add_reason, args=(outcome.number,))
             st.button("Close", key="bar_close", on_click=_forget)
+        _show_hint(dialogue)
+
+
+def _show_hint(dialogue: Dialogue) -> None:
+    if dialogue.hint:
+        widgets.show_note(dialogue.hint)
 
 
 def _answer_row() -> AbstractContextManager[object]:
@@ -168,6 +177,7 @@ def _send(name: str) -> None:
     """Send the command with the reason that has been typed so far, which may be none."""
     reason = str(st.session_state.pop("bar_reason", "") or "")
     if name == "resume" and _needs_reason(cache.fetch_status()) and not commands.is_valid_reason(reason):
+        st.session_state[_KEY] = Dialogue(name, hint=_TOO_SHORT)
         return
     try:
         st.session_state[_KEY] = Dialogue(command=commands.send_command(name, {}, reason))
@@ -178,10 +188,11 @@ def _send(name: str) -> None:
 def _add_reason(number: int) -> None:
     reason = str(st.session_state.get("bar_reason", "") or "")
     if not commands.is_valid_reason(reason):
+        st.session_state[_KEY] = replace(_dialogue(), hint=_TOO_SHORT)
         return
     st.session_state.pop("bar_reason", None)
     try:
-        st.session_state[_KEY] = replace(_dialogue(), note=commands.send_command("annotate", {"id": str(number)}, reason))
+        st.session_state[_KEY] = Dialogue(command=number, note=commands.send_command("annotate", {"id": str(number)}, reason))
     except (StoreError, ValueError) as error:
         st.session_state[_KEY] = Dialogue(error=str(error))
 

@@ -136,7 +136,7 @@ def _build_exposure_tile(gross: float | None, net: float | None, positions: pd.D
     """Build the tile of the exposure, with the symbols that are held."""
     held = positions[positions["units"].fillna(0.0) != 0.0]
     sides = [f"{symbol} {'long' if amount > 0 else 'short'}" for symbol, amount in zip(held["symbol"], held["units"], strict=True)]
-    named = ", ".join(sides[:3]) + (f" and {len(sides) - 3} more" if len(sides) > 3 else "")
+    named = ", ".join(sides[:2]) + (f" and {len(sides) - 2} more" if len(sides) > 2 else "")
     words = f"net {units.format_percent(net, signed=True)}; {units.format_count(len(sides), 'position')}{': ' if named else ''}{named}"
     return Tile("Exposure", units.format_percent(gross), words, trend=trend, term="gross exposure")
 

@@ -56,7 +56,7 @@ def show_present(status: EngineStatus) -> None:
         outcomes = skill.count_outcomes(estimates, standing, len(status.session.symbols))
         widgets.show_html(skill.render_skill_banner(standing, status.last.verdict, outcomes))
     present = tables.Present(status, positions, estimates, now_cache.fetch_trends(), now_cache.fetch_day_open(), halflife)
-    widgets.show_tiles(tables.build_now_tiles(present), detail_lines=2)
+    widgets.show_tiles(tables.build_now_tiles(present), detail_lines=3)
     counts = cache.fetch_session_ticks(), cache.fetch_clean_rate()
     widgets.show_tiles(tables.build_engine_tiles(status, positions, estimates, *counts, halflife), detail_lines=2)
 
@@ -112,7 +112,7 @@ def show_equity(session: SessionInfo) -> None:
         how = "at every tick" if step == 1 else f"every {step:,} ticks"
         widgets.show_heading(
             "Equity",
-            f"gain after costs, warm-up included; benchmark: buy and hold; equal exposure: the same, scaled {how} to Podium's gross exposure",
+            f"gain after costs, warm-up included; equal exposure: the benchmark as invested as Podium, set {how}",
         )
         figure = equity_chart.plot_equity(frame, session.settings.get("capital"), cache.fetch_marks(), matched)
         live.show_chart(figure, key="equity", label="Equity of Podium and of two benchmarks over time")

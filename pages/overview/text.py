@@ -53,9 +53,8 @@ def explain_newest(frame: pd.DataFrame) -> list[str]:
     row = frame.iloc[0]
     action = {"hold": "was held", "buy": "was bought", "sell": "was sold"}.get(str(row["action"]), str(row["action"]))
     first = f"{row['symbol']} {action} at tick {int(row['tick']):,}: {row['reason']}."
-    cost = f"Its round trip would cost {units.format_bps(row['cost_bps'])}" if units.is_known(row["cost_bps"]) else ""
-    edge = f", the models expect {units.format_bps(row['edge_bps'], signed=True)}" if cost and units.is_known(row["edge_bps"]) else ""
-    return [first, f"{cost}{edge}." if cost else "", "Every such reason is a gate: a condition that must hold before anything is bought."]
+    cost = f"Its round trip would cost {units.format_bps(row['cost_bps'])}." if units.is_known(row["cost_bps"]) else ""
+    return [first, cost, "Every such reason is a gate: a condition that must hold before anything is bought."]
 
 
 def _readable_answer(answer: str) -> str:

@@ -42,10 +42,12 @@ def show_overview() -> None:
 def show_first_look(status: EngineStatus, looked: visit.Visit) -> None:
     """Show what this is while it warms up, and the tour to a browser that has not had it."""
     warming = text.describe_warmup(status, now_cache.fetch_warmup_pace() if status.last is not None and status.last.warm else None)
-    if warming is not None:
-        widgets.show_note(f"{text.WHAT_IT_IS} {warming}")
+    with widgets.keyed_container("warming"):
+        if warming is not None:
+            widgets.show_note(f"{text.WHAT_IT_IS} {warming}")
     newest, _ = cache.fetch_decisions(DecisionFilter(), limit=LATEST)
-    visit.show_tour(looked, status, text.explain_newest(newest))
+    with widgets.keyed_container("first_look"):
+        visit.show_tour(looked, status, text.explain_newest(newest))
 
 
 def show_present(status: EngineStatus) -> None:

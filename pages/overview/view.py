@@ -76,7 +76,7 @@ def show_now_list(status: EngineStatus, looked: visit.Visit) -> None:
         ("Evolution", evolution_text.summarise_evolution(evolved.evolutions, evolved.standings)),
         (f"Safety drill ({what})", proven),
     )
-    rows = "".join(f"<div><b>{widgets.escape_html(name)}</b> {widgets.escape_html(words)}</div>" for name, words in lines)
+    rows = "".join(f"<div>{widgets.escape_html(f'{name}: {words}.')}</div>" for name, words in lines)
     widgets.show_html(f'<div class="pd pd-now" role="group" aria-label="Now">{rows}</div>')
 
 

@@ -89,7 +89,7 @@ function begin() {
 export default function ({ data }) {
   window.podiumClock ??= begin();
   const clock = window.podiumClock;
-  clock.tab = data.tab;
+  clock.tab = data.tab ?? {};
   if (data.now === clock.server) return undefined; // drawn again, nothing new
   Object.assign(clock, { server: data.now, heard: performance.now(), every: data.every, silent: 0 });
   recover(clock);

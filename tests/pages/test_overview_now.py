@@ -31,7 +31,7 @@ def test_the_present_is_answered_from_the_store(full_store: str, tmp_path: Path)
         shown = " ".join(re.sub("<[^>]+>", " ", text(run("01_overview.py", url))).split())
     for words in ("P&amp;L today", "since midnight UTC", "Exposure", "Recent skill", "Open alerts 1", "Recommended", "Safety drill"):
         assert words in shown, words
-    assert "Since you last looked this is the first look from this browser" in shown
+    assert "Since you last looked: this is the first look from this browser" in shown
     assert "phase failed: validation failed at tick 59" in shown
     assert re.search(r"net [+\N{MINUS SIGN}]?[0-9.]+ %; \d positions: ", shown)
 

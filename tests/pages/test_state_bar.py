@@ -14,8 +14,11 @@ from streamlit.testing.v1 import AppTest
 
 from engine.service.clock import WallClock
 from engine.store.inbox import Inbox
+from engine.store.read.activity import Activity
 from engine.store.read.closing import ClosingEstimate, ClosingPosition
-from pages.ui import state_controls
+from engine.store.read.reader import Reader
+from engine.store.read.status import read_status
+from pages.ui import state_bar, state_controls
 from tests.pages.stores import beat, store
 from tests.pages.test_pages import text
 
@@ -145,3 +148,10 @@ def test_the_tab_counts_from_the_newest_decision_and_when_down_from_the_last_hea
         assert tab(header(url))["since"] == rows(tmp_path, "SELECT max(wall) FROM ticks")[0][0] // 10**6
     beat(tmp_path, now - 600 * 10**9)
     assert (tab(header(url))["word"], tab(header(url))["since"]) == ("down", (now - 600 * 10**9) // 10**6)
+
+
+def test_names_in_the_bar_are_text(full_store: str) -> None:
+    status = read_status(Reader(full_store))
+    activity = Activity(("<b>trim</b>", False), (), (), ("<i>ridge</i>",), None)
+    shown = state_bar.render_bar(status, state_bar.BarState("ok", None), activity, 0)
+    assert "measures &lt;b&gt;trim&lt;/b&gt;; trains &lt;i&gt;ridge&lt;/i&gt;" in shown

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.control import forms
-from pages.ui import cache, command_table, live, widgets
+from pages.ui import cache, command_table, live, now_cache, widgets
 from pages.ui.tables import render_table
 
 ROWS = 12  # rows of height of the list of commands
@@ -24,6 +24,6 @@ def show_control() -> None:
 def _show_commands() -> None:
     with widgets.reading_store():
         widgets.show_heading("Commands", "newest first; times in UTC")
-        rows = command_table.list_commands(cache.fetch_commands(limit=50))
+        rows = command_table.list_commands(cache.fetch_commands(limit=50), now_cache.fetch_notes())
         table = render_table(command_table.COMMANDS, rows, label="Commands sent", empty="no command has been sent yet")
         live.show_live_table(table, key="commands_given", reserved=ROWS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -27,6 +27,42 @@ TRENDS = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Present:
+    """Everything that the tiles on the present show."""
+
+    status: EngineStatus
+    positions: pd.DataFrame
+    estimates: pd.DataFrame  # of skill
+    trends: pd.DataFrame  # of the session, see store.read.recent
+    day_open: float | None  # money
+    halflife: float | None  # ticks, of recent skill
+
+
+def build_now_tiles(present: Present) -> list[Tile]:
+    """Build the tiles on the present: gain of the day, equity, drawdown, exposure, recent skill and open alerts."""
+    status, trends = present.status, present.trends
+    last, session, standing = status.last, status.session, skill.judge_current_skill(status, present.estimates)
+    if last is None or session is None or standing is None:
+        return []
+    place, capital = session.horizons.index(standing.horizon), session.settings.get("capital")
+    recent, _ = skill.build_skill_tiles(present.estimates, standing.horizon, present.halflife)
+    course = tuple(row[place] if place < len(row) else None for row in trends["estimate"])
+    return [
+        _build_day_tile(last.equity, present.day_open),
+        Tile(
+            "Equity",
+            units.format_percent(tiles.compute_gain(last.equity, capital), 2, signed=True),
+            f"since the start, {skill.WARM}; benchmark {units.format_percent(tiles.compute_gain(last.benchmark, capital), 2, signed=True)}",
+            trend=_trend(trends, "equity"),
+        ),
+        replace(tiles.build_drawdown_tile(last), trend=tuple(None if value is None else -value for value in _trend(trends, "drawdown"))),
+        _build_exposure_tile(last.gross, last.net, present.positions, _trend(trends, "gross")),
+        replace(recent, trend=course if any(units.is_known(value) for value in course) else ()),
+        Tile("Open alerts", f"{status.alerts:,}", ", ".join(rule for rule, _ in status.critical[:2]) or "none is critical"),
+    ]
+
+
 def build_engine_tiles(
     status: EngineStatus, positions: pd.DataFrame, estimates: pd.DataFrame, session_ticks: TickCounts, clean_rate: CleanRate, halflife: float | None
 ) -> list[Tile]:
@@ -35,8 +71,7 @@ def build_engine_tiles(
     if last is None or session is None or standing is None:
         return []
     acting = positions[positions["action"] != "hold"]["symbol"].tolist()
-    held = int((positions["units"].fillna(0.0) != 0.0).sum())
-    capital, symbols = session.settings.get("capital"), len(session.symbols)
+    symbols = len(session.symbols)
     return [
         Tile(
             "Decisions, this session",
@@ -44,18 +79,8 @@ def build_engine_tiles(
             f"live, {symbols} per tick; {session_ticks.warm * symbols:,} warm-up decisions not counted",
         ),
         tiles.build_clean_rate_tile(clean_rate),
-        Tile(
-            "Trading now",
-            f"{len(acting)} of {len(positions)} symbols",
-            ", ".join(acting[:4]) or f"no buy or sell now; {units.format_count(held, 'position')} held",
-        ),
-        Tile(
-            "Equity",
-            units.format_percent(tiles.compute_gain(last.equity, capital), 2, signed=True),
-            f"since the start, {skill.WARM}; benchmark {units.format_percent(tiles.compute_gain(last.benchmark, capital), 2, signed=True)}",
-        ),
-        tiles.build_drawdown_tile(last),
-        *skill.build_skill_tiles(estimates, standing.horizon, halflife),
+        Tile("Trading now", f"{len(acting)} of {len(positions)} symbols", ", ".join(acting[:4]) or "no buy or sell at the newest tick"),
+        skill.build_skill_tiles(estimates, standing.horizon, halflife)[1],
     ]
 
 
@@ -97,6 +122,27 @@ def render_gate_shares(counts: GateCounts, session: SessionInfo) -> str:
         rows.append(_share_row("none", "held: no gate failed", counts.unbound / counts.total, counts.unbound, theme.FREE, "action=hold&gate=none"))
     columns = (Column("Reason"), Column("Share of decisions", full_width=True), Column("Share", right=True), Column("Decisions", right=True))
     return render_table(columns, rows, label="Share of decisions by binding gate", cards=False)
+
+
+def _build_day_tile(equity: float | None, day_open: float | None) -> Tile:
+    """Build the tile of the gain since the market's day began, at midnight UTC."""
+    if equity is None or day_open is None:
+        return Tile("P&L today", units.NOT_MEASURED, "since midnight UTC, market time")
+    share = units.format_percent(equity / day_open - 1, 2, signed=True)
+    return Tile("P&L today", units.format_money(equity - day_open, signed=True), f"{share} since midnight UTC, market time, after costs")
+
+
+def _build_exposure_tile(gross: float | None, net: float | None, positions: pd.DataFrame, trend: tuple[float | None, ...]) -> Tile:
+    """Build the tile of the exposure, with the symbols that are held."""
+    held = positions[positions["units"].fillna(0.0) != 0.0]
+    sides = [f"{symbol} {'long' if amount > 0 else 'short'}" for symbol, amount in zip(held["symbol"], held["units"], strict=True)]
+    named = ", ".join(sides[:2]) + (f" and {len(sides) - 2} more" if len(sides) > 2 else "")
+    words = f"net {units.format_percent(net, signed=True)}; {units.format_count(len(sides), 'position')}{': ' if named else ''}{named}"
+    return Tile("Exposure", units.format_percent(gross), words, trend=trend, term="gross exposure")
+
+
+def _trend(trends: pd.DataFrame, column: str) -> tuple[float | None, ...]:
+    return tuple(float(value) if units.is_known(value) else None for value in trends[column].tolist())
 
 
 def _build_reading_tile(now: pd.DataFrame, trend: pd.DataFrame, label: str, source: str, name: str, small: str) -> Tile:

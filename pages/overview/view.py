@@ -6,9 +6,9 @@ import streamlit as st
 
 from engine import units
 from engine.store.read.decisions import DecisionFilter
-from engine.store.read.status import SessionInfo
-from pages.overview import charts, tables
-from pages.ui import cache, equity_chart, evolution_text, live, skill, tiles, trading_tables, widgets
+from engine.store.read.status import EngineStatus, SessionInfo
+from pages.overview import charts, tables, text, visit
+from pages.ui import cache, equity_chart, evolution_text, live, now_cache, skill, tiles, trading_tables, widgets
 
 STRIP = 120  # ticks
 LATEST = 16  # decisions
@@ -22,20 +22,13 @@ def show_overview() -> None:
     with widgets.reading_store():
         status = cache.fetch_status()
         if status.last is None or status.session is None:
+            widgets.show_text(text.WHAT_IT_IS)
             widgets.show_waiting("the first tick", "figures and charts fill as soon as the engine has decided once")
             return
-        estimates, standing = cache.fetch_skill(), skill.judge_current_skill(status, cache.fetch_skill())
-        if standing is not None:
-            widgets.show_html(skill.render_skill_banner(standing, status.last.verdict))
-        halflife = cache.fetch_config(status).get("recent_skill_halflife")
-        widgets.show_tiles(
-            tables.build_engine_tiles(status, cache.fetch_positions(), estimates, cache.fetch_session_ticks(), cache.fetch_clean_rate(), halflife),
-            detail_lines=3,
-        )
-        proven, what = tiles.describe_drill(cache.fetch_last_drill(), cache.current_time())
-        widgets.show_note(f"Safety drill ({what}): {proven}.")
-        evolved = cache.fetch_evolution(limit=EVOLUTIONS)
-        widgets.show_html(evolution_text.render_summary(evolved.evolutions, evolved.standings))
+        looked = visit.remember_visit()
+        show_first_look(status, looked)
+        show_present(status)
+        show_now_list(status, looked)
         left, right = st.columns([5, 7], gap="medium")
         with left:
             show_gate_shares(status.session)
@@ -44,6 +37,47 @@ def show_overview() -> None:
             show_gate_strip(status.session)
             show_equity(status.session)
         show_latest_decisions()
+
+
+def show_first_look(status: EngineStatus, looked: visit.Visit) -> None:
+    """Show what this is while it warms up, and the tour to a browser that has not had it."""
+    warming = text.describe_warmup(status, now_cache.fetch_warmup_pace() if status.last is not None and status.last.warm else None)
+    with widgets.keyed_container("warming"):
+        if warming is not None:
+            widgets.show_note(f"{text.WHAT_IT_IS} {warming}")
+    newest, _ = cache.fetch_decisions(DecisionFilter(), limit=LATEST)
+    with widgets.keyed_container("first_look"):
+        visit.show_tour(looked, status, text.explain_newest(newest))
+
+
+def show_present(status: EngineStatus) -> None:
+    """Show whether skill is proven, and the tiles on the present and on the session."""
+    estimates, positions, halflife = cache.fetch_skill(), cache.fetch_positions(), cache.fetch_config(status).get("recent_skill_halflife")
+    standing = skill.judge_current_skill(status, estimates)
+    if standing is not None and status.last is not None and status.session is not None:
+        outcomes = skill.count_outcomes(estimates, standing, len(status.session.symbols))
+        widgets.show_html(skill.render_skill_banner(standing, status.last.verdict, outcomes))
+    present = tables.Present(status, positions, estimates, now_cache.fetch_trends(), now_cache.fetch_day_open(), halflife)
+    widgets.show_tiles(tables.build_now_tiles(present), detail_lines=3)
+    counts = cache.fetch_session_ticks(), cache.fetch_clean_rate()
+    widgets.show_tiles(tables.build_engine_tiles(status, positions, estimates, *counts, halflife), detail_lines=2)
+
+
+def show_now_list(status: EngineStatus, looked: visit.Visit) -> None:
+    """Show in a line each: what is recommended, what changed since the last look, alerts, evolution and the newest drill."""
+    activity, last = now_cache.fetch_activity(), status.last
+    evolved = cache.fetch_evolution(limit=EVOLUTIONS)
+    proven, what = tiles.describe_drill(cache.fetch_last_drill(), cache.current_time())
+    is_stopped = last is not None and (last.paused or last.flattening)
+    lines = (
+        ("Recommended", text.describe_recommendation(activity, is_trading_stopped=is_stopped)),
+        ("Since you last looked", visit.describe_news(visit.fetch_news_of(looked), looked.since)),
+        ("Alerts", text.describe_alerts(activity, status.alerts)),
+        ("Evolution", evolution_text.summarise_evolution(evolved.evolutions, evolved.standings)),
+        (f"Safety drill ({what})", proven),
+    )
+    rows = "".join(f"<div>{widgets.escape_html(f'{name}: {words}.')}</div>" for name, words in lines)
+    widgets.show_html(f'<div class="pd pd-now" role="group" aria-label="Now">{rows}</div>')
 
 
 def show_gate_shares(session: SessionInfo) -> None:
@@ -76,9 +110,14 @@ def show_gate_strip(session: SessionInfo) -> None:
 def show_equity(session: SessionInfo) -> None:
     frame = cache.fetch_equity()
     if len(frame) > 1:
-        widgets.show_heading("Equity", "gain since the start after costs, warm-up included; benchmark: equal-weight buy and hold; events below")
-        figure = equity_chart.plot_equity(frame, session.settings.get("capital"), cache.fetch_marks())
-        live.show_chart(figure, key="equity", label="Equity of Podium and of the benchmark over time")
+        matched, step = now_cache.fetch_equal_exposure()
+        how = "at every tick" if step == 1 else f"every {step:,} ticks"
+        widgets.show_heading(
+            "Equity",
+            f"gain after costs, warm-up included; equal exposure: the benchmark as invested as Podium, set {how}",
+        )
+        figure = equity_chart.plot_equity(frame, session.settings.get("capital"), cache.fetch_marks(), matched)
+        live.show_chart(figure, key="equity", label="Equity of Podium and of two benchmarks over time")
 
 
 def show_latest_decisions() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -22,11 +24,13 @@ COMMANDS = (
 )  # fmt: skip
 
 
-def list_commands(frame: pd.DataFrame) -> list[TableRow]:
+def list_commands(frame: pd.DataFrame, notes: Mapping[int, str] = MappingProxyType({})) -> list[TableRow]:
+    """Return a row for each command; `notes` are the reasons added later, by number."""
     rows = []
     for command in iterate_rows(frame):
         name = Cell(command.name, small=_format_arguments(command.args))
-        reason = command.reason or NO_REASON
+        added = notes.get(int(command.id))
+        reason = Cell(command.reason or NO_REASON, small=f"added later: {added}" if added else "")
         cells = (units.format_time(int(command.at), WHEN), name, command.by, reason, _status(command), describe_result(command.result))
         rows.append(TableRow(str(command.id), cells))
     return rows

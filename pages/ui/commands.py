@@ -16,12 +16,18 @@ REASON = f"Reason (at most {MAX_REASON} characters)"
 def submit_command(name: str, args: dict[str, str], reason: str) -> None:
     """Put a command in the inbox and confirm it, or show why it was refused."""
     try:
-        number = Inbox(cache.store_url()).submit(name, args, SENDER, reason.strip(), cache.current_time())
+        number = send_command(name, args, reason)
     except (StoreError, ValueError) as error:
         st.session_state["answer"] = (str(error), theme.HARM, "Not sent.")
         return
-    cache.get_reader().refresh()
     st.session_state["answer"] = (f"Command {number} ({name}) waits for the engine; this page shows its result", theme.UP, "Sent.")
+
+
+def send_command(name: str, args: dict[str, str], reason: str) -> int:
+    """Put a command in the inbox and return its number; raises StoreError or ValueError in one line."""
+    number = Inbox(cache.store_url()).submit(name, args, SENDER, reason.strip(), cache.current_time())
+    cache.get_reader().refresh()
+    return number
 
 
 def show_answer(where: str) -> None:

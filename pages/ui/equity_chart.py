@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pandas as pd
 
 from engine import units
 from pages.ui import theme
 from pages.ui.charts import Figure, escape_text, new_figure
 
+EQUAL_EXPOSURE = "equal exposure"
 LANE = 18  # px of a lane of events
 EVENT_LANES = {  # kind of event: word, mark, colour
     "acted": ("trades", "line-ns-open", theme.UP),
@@ -17,8 +20,8 @@ EVENT_LANES = {  # kind of event: word, mark, colour
 }
 
 
-def plot_equity(frame: pd.DataFrame, capital: float | None, marks: pd.DataFrame | None = None) -> Figure:
-    """Gain since the start after all costs, against the benchmark; below it the events."""
+def plot_equity(frame: pd.DataFrame, capital: float | None, marks: pd.DataFrame | None = None, matched: pd.DataFrame | None = None) -> Figure:
+    """Gain since the start after all costs, against the benchmark and the `matched` one of equal exposure; below it the events."""
     start = capital or float(frame["equity"].iloc[0])
     at = [int(moment) // units.MS for moment in frame["at"]]
     figure = new_figure(height=250 if marks is None else 250 + LANE * len(EVENT_LANES), right=92 if marks is None else 104)
@@ -28,6 +31,8 @@ def plot_equity(frame: pd.DataFrame, capital: float | None, marks: pd.DataFrame 
             "scatter", x=at, y=gain, mode="lines", name=name, line={"color": colour, "width": width}, connectgaps=False,
             customdata=[str(tick) for tick in frame["tick"]], hovertemplate=f"{name} %{{y:+.2f}} %, tick %{{customdata}}<extra></extra>",
         )  # fmt: skip
+    if matched is not None and len(matched) > 1:
+        _add_matched(figure, matched, start)
     _label_ends(figure)
     _mark_warmup_end(figure, frame)
     figure.set_axis("yaxis", ticksuffix=" %", zeroline=True, zerolinecolor=theme.GRID, nticks=6)
@@ -36,6 +41,15 @@ def plot_equity(frame: pd.DataFrame, capital: float | None, marks: pd.DataFrame 
     if marks is not None:
         _add_events(figure, marks)
     return figure
+
+
+def _add_matched(figure: Figure, matched: pd.DataFrame, start: float) -> None:
+    """Draw the benchmark of equal exposure: tick, at, value."""
+    figure.add_trace(
+        "scatter", x=[int(moment) // units.MS for moment in matched["at"]], y=[(value / start - 1) * 100 for value in matched["value"].tolist()],
+        mode="lines", name=EQUAL_EXPOSURE, line={"color": theme.WARNING, "width": 1.3, "dash": "dot"}, connectgaps=False,
+        customdata=[str(tick) for tick in matched["tick"]], hovertemplate=f"{EQUAL_EXPOSURE} %{{y:+.2f}} %, tick %{{customdata}}<extra></extra>",
+    )  # fmt: skip
 
 
 def _add_events(figure: Figure, marks: pd.DataFrame) -> None:
@@ -73,8 +87,20 @@ def _label_ends(figure: Figure) -> None:
     values = [value for trace in figure.data for value in trace["y"] if value is not None]
     if not line_ends:
         return
-    overlap = len(line_ends) == 2 and line_ends[1][0] - line_ends[0][0] < 0.2 * ((max(values) - min(values)) or 1.0)
-    for rank, (value, name) in enumerate(line_ends):
-        shift = (-15 if rank == 0 else 15) if overlap else 0
+    room = 0.2 * ((max(values) - min(values)) or 1.0)
+    shifts = _spread_labels([value for value, _ in line_ends], room)
+    for (value, name), shift in zip(line_ends, shifts, strict=True):
         text = f"<b>{name}</b><br>{units.format_number(value, 2, '%', signed=True)}"
         figure.add_note(text, x=1, xref="paper", y=value, xanchor="left", xshift=6, yshift=shift, align="left")
+
+
+def _spread_labels(values: list[float], room: float) -> list[int]:
+    """Return the shift in px of each label, from the lowest value up, so that labels closer than `room` do not cover each other."""
+    if len(values) == 2:
+        return [-15, 15] if values[1] - values[0] < room else [0, 0]
+    close = [upper - lower < room for lower, upper in pairwise(values)]
+    if len(values) < 3 or not any(close):
+        return [0] * len(values)
+    if all(close):
+        return [-30, 0, 30]
+    return [-15, 15, 0] if close[0] else [0, -15, 15]

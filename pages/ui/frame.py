@@ -9,9 +9,10 @@ import streamlit as st
 
 from engine import units
 from engine.health import is_in_future
+from engine.store.read.activity import Activity
 from engine.store.read.reader import StoreUnreadable
 from engine.store.read.status import EngineStatus
-from pages.ui import ages, banners, cache, live, tables, theme, widgets
+from pages.ui import ages, banners, cache, live, now_cache, state_bar, state_controls, theme, widgets
 from pages.ui.navigation import PAGES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,24 +35,43 @@ def run_page(store_url: str) -> None:
 
 @st.fragment(run_every=REFRESH)
 def show_header(title: str) -> None:
-    """Show the page's name, the engine's state and the banners."""
-    live.run_clock(cache.current_time(), REFRESH)
+    """Show the page's name, the state bar with its buttons, and the banners."""
     try:
-        status = cache.fetch_status()
+        with cache.read_snapshot():
+            _show_status(title, cache.fetch_status(), now_cache.fetch_activity())
     except StoreUnreadable as error:
-        word = {"missing": "starting", "locked": "degraded"}.get(error.kind, "down")
-        shown = [] if error.kind == "missing" else [banners.Banner(_WORDS.get(error.kind, "Store unreadable."), _unreadable_for(), theme.HARM)]
-        head = f'<div class="pd-head"><h1>{escape(title)}</h1><span class="pd-right">{tables.render_chip(word)}</span></div>'
-        widgets.show_html(f'<div class="pd">{head}{banners.render_banners(shown)}</div>')
-        return
+        _show_unreadable(title, error)
+
+
+def _show_status(title: str, status: EngineStatus, activity: Activity) -> None:
     st.session_state.pop("unreadable_since", None)
     now = cache.current_time()
     verdict = banners.judge_status(status, now)
-    shown = banners.build_banners(status, verdict, now)
+    state = state_bar.judge_state(status, verdict, now)
+    live.run_clock(now, REFRESH, live.TabState(state.word, state.since, title, status.alerts))
     facts = "".join(f"<span>{fact}</span>" for fact in _facts(status, now))
-    state = tables.render_chip(banners.health_word(verdict))
-    line = f'<div class="pd-head"><h1>{escape(title)}</h1><span class="pd-right">{state}</span>{facts}</div>'
-    widgets.show_html(f'<div class="pd">{line}{banners.render_banners(shown)}</div>')
+    widgets.show_html(f'<div class="pd"><div class="pd-head"><h1>{escape(title)}</h1>{facts}</div></div>')
+    with st.container(key="state_bar"):
+        with st.container(horizontal=True, vertical_alignment="center", key="state_row"):
+            widgets.show_html(state_bar.render_bar(status, state, activity, now))
+            state_controls.show_buttons(status, alive=verdict.alive)
+        state_controls.show_dialogue(status)
+    widgets.show_html(f'<div class="pd">{banners.render_banners(banners.build_banners(status, verdict, now))}</div>')
+
+
+def _show_unreadable(title: str, error: StoreUnreadable) -> None:
+    now = cache.current_time()
+    word = {"missing": "starting", "locked": "degraded"}.get(error.kind, "down")
+    is_missing = error.kind == "missing"
+    since = None if is_missing else st.session_state.setdefault("unreadable_since", now)
+    live.run_clock(now, REFRESH, live.TabState(word, since, title, None))
+    widgets.show_html(f'<div class="pd"><div class="pd-head"><h1>{escape(title)}</h1></div></div>')
+    words = "no store yet" if is_missing else _WORDS.get(error.kind, "Store unreadable.").rstrip(".").lower()
+    with st.container(key="state_bar"), st.container(horizontal=True, vertical_alignment="center", key="state_row"):
+        widgets.show_html(state_bar.render_unreadable(state_bar.BarState(word, since), words, now))
+        state_controls.show_buttons(None, alive=False)
+    shown = [] if is_missing else [banners.Banner(_WORDS.get(error.kind, "Store unreadable."), _unreadable_for(), theme.HARM)]
+    widgets.show_html(f'<div class="pd">{banners.render_banners(shown)}</div>')
 
 
 def _unreadable_for() -> str:
@@ -70,8 +90,8 @@ def _facts(status: EngineStatus, now: int) -> list[str]:
     if status.last is not None:
         facts.append(f"tick <b>{status.last.tick:,}</b>")
         facts.append(f"market {units.format_time(status.last.at, '%Y-%m-%d %H:%M')} UTC")
-        when = "at a time in the future" if is_in_future(status.last.wall, now) else f"{ages.ticking_age(status.last.wall, now)} ago"
-        facts.append(f'<span class="pd-muted pd-age">decided {when}</span>')
+        if is_in_future(status.last.wall, now):  # else the state bar shows its age
+            facts.append('<span class="pd-muted pd-age">decided at a time in the future</span>')
     return facts
 
 

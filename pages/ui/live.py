@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -33,9 +34,20 @@ def show_chart(figure: Figure, *, key: str, label: str, clickable: bool = False,
     )
 
 
-def run_clock(now: int, every: float) -> None:
-    """Update the ages on the page from `now`, ns UTC, and grey the page when no refresh arrives within `every` seconds."""
-    _clock()(key="podium_clock", data={"now": now // units.MS, "every": every})
+@dataclass(frozen=True, slots=True)
+class TabState:
+    """What the browser's tab shows: the state and since when (ns UTC, None for no age), the page, and the open alerts (None where unknown)."""
+
+    word: str
+    since: int | None
+    page: str
+    alerts: int | None
+
+
+def run_clock(now: int, every: float, tab: TabState) -> None:
+    """Update the ages on the page and in the tab from `now`, ns UTC, and grey the page when no refresh arrives within `every` seconds."""
+    shown = {"word": tab.word, "since": None if tab.since is None else tab.since // units.MS, "page": tab.page, "alerts": tab.alerts}
+    _clock()(key="podium_clock", data={"now": now // units.MS, "every": every, "tab": shown})
 
 
 def show_live_table(html: str, *, key: str, height: int | None = None, reserved: int | None = None, label: str = "Table", after: str = "") -> None:
@@ -59,7 +71,9 @@ def _chart() -> Any:
 
 @cache
 def _clock() -> Any:
-    return st.components.v2.component("podium_clock", js=(HERE / "live_clock.js").read_text(encoding="utf-8"), isolate_styles=False)
+    return st.components.v2.component(
+        "podium_clock", js="".join((HERE / name).read_text(encoding="utf-8") for name in ("live_tab.js", "live_clock.js")), isolate_styles=False
+    )
 
 
 @cache

@@ -36,6 +36,7 @@ function lose(clock, what) {
   document.body.append(clock.bar);
   document.documentElement.classList.add("podium-lost");
   count(clock);
+  showTab(clock);
 }
 
 const GONE = ["The server has not answered", "What is shown is as of then. Start the server again with make run; this page then goes on by itself."];
@@ -67,6 +68,7 @@ async function ask(clock) {
 
 // Seconds are counted only while the page is looked at: the timers of a page in the background stand still and prove nothing about the server.
 function tick(clock) {
+  showTab(clock);
   if (document.hidden) return;
   count(clock);
   clock.silent += 1;
@@ -75,7 +77,7 @@ function tick(clock) {
 }
 
 function begin() {
-  const clock = { server: 0, heard: 0, every: 2, silent: 0, asking: false, bar: null };
+  const clock = { server: 0, heard: 0, every: 2, silent: 0, asking: false, bar: null, tab: {} };
   setInterval(() => tick(clock), 1000);
   document.addEventListener("visibilitychange", () => {
     clock.silent = 0;
@@ -87,9 +89,11 @@ function begin() {
 export default function ({ data }) {
   window.podiumClock ??= begin();
   const clock = window.podiumClock;
+  clock.tab = data.tab ?? {};
   if (data.now === clock.server) return undefined; // drawn again, nothing new
   Object.assign(clock, { server: data.now, heard: performance.now(), every: data.every, silent: 0 });
   recover(clock);
   count(clock);
+  showTab(clock);
   return undefined;
 }

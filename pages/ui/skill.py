@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from engine import units
-from engine.explain import LAPSED, NOT_PROVEN, PROVEN, judge_skill
+from engine.explain import LAPSED, NOT_PROVEN, PROVEN, UNKNOWN, judge_skill
+from engine.store.read.recent import fewest_outcomes
 from engine.store.read.status import EngineStatus
 from pages.ui import theme
 from pages.ui.widgets import Tile, render_notice
@@ -37,8 +38,34 @@ def judge_current_skill(status: EngineStatus, skill: pd.DataFrame) -> SkillVerdi
     return SkillVerdict(state, horizons[place], bounds[place])
 
 
-def render_skill_banner(current: SkillVerdict, cross_check: str) -> str:
-    """Return the verdict as a banner of constant height."""
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """The outcomes that the ensemble's skill at the horizon acted on rests on, and the fewest that a bound needs."""
+
+    seen: int
+    needed: int
+
+    @property
+    def is_enough(self) -> bool:
+        return self.seen >= self.needed
+
+
+def count_outcomes(estimates: pd.DataFrame, current: SkillVerdict, symbols: int) -> Outcomes:
+    """Count the outcomes that have been scored; 0 before the first."""
+    n = _figure(estimates, "ensemble", current.horizon, "n")
+    return Outcomes(0 if n is None else int(n), fewest_outcomes(symbols, current.horizon))
+
+
+def render_skill_banner(current: SkillVerdict, cross_check: str, outcomes: Outcomes | None = None) -> str:
+    """Return the verdict as a banner of constant height.
+
+    With too few outcomes nobody can judge the models: the words are neutral, and there is no cross-check.
+    """
+    is_young = outcomes is not None and not outcomes.is_enough and current.state in {NOT_PROVEN, UNKNOWN}
+    if outcomes is not None and is_young:
+        text = f"The models have not yet earned the right to trade: {outcomes.seen:,} of at least {outcomes.needed:,} outcomes seen."
+        text = f"No position is opened until it is. {text}"
+        return f'<div class="pd pd-verdict">{render_notice(text, word="Skill is not proven yet.", colour=theme.NEUTRAL)}</div>'
     bars = units.format_count(current.horizon, "bar")
     word, text, colour = {
         PROVEN: (

@@ -12,11 +12,11 @@ from engine import units
 from pages.ui import ages
 
 pytestmark = pytest.mark.browser
-SCRIPT = Path(__file__).parents[2] / "pages" / "ui" / "live_clock.js"
+SCRIPT = "".join((Path(__file__).parents[2] / "pages" / "ui" / name).read_text(encoding="utf-8") for name in ("live_tab.js", "live_clock.js"))
 NOW = 1_700_000_000_000  # ms, of the server
 BODY = """<script type="module">
 import start from "./live_clock.js";
-window.contact = (now) => start({ data: { now, every: 2 } });
+window.contact = (now, tab) => start({ data: { now, every: 2, tab } });
 </script><div data-test-script-state="notRunning"></div>"""
 HIDE = """hidden => {
   Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
@@ -39,7 +39,7 @@ class Window:
 
     def _serve(self, route: Route) -> None:
         if route.request.url.endswith(".js"):
-            route.fulfill(path=SCRIPT, content_type="text/javascript")
+            route.fulfill(body=SCRIPT, content_type="text/javascript")
         elif "health" not in route.request.url:
             route.fulfill(body=BODY, content_type="text/html")
         elif self.answers:
@@ -53,6 +53,14 @@ class Window:
     def contact(self, seconds: float) -> None:
         """The server is heard, so long after the first time."""
         self.page.evaluate("now => window.contact(now)", NOW + seconds * 1000)
+
+    def contact_tab(self, seconds: float, word: str, since: float | None, alerts: int | None = None) -> None:
+        """The same with what the tab shows; the state has lasted since so many seconds before."""
+        tab = {"word": word, "since": None if since is None else NOW + (seconds - since) * 1000, "page": "Market", "alerts": alerts}
+        self.page.evaluate("([now, tab]) => window.contact(now, tab)", [NOW + seconds * 1000, tab])
+
+    def icon(self) -> str:
+        return str(self.page.evaluate("decodeURIComponent(document.querySelector('link[rel~=\"icon\"]').href)"))
 
     def pass_time(self, seconds: float) -> None:
         self.page.clock.run_for(round(seconds * 1000))
@@ -136,3 +144,25 @@ def test_a_tab_that_comes_back_from_the_background_claims_nothing(window: Window
     assert not window.is_grey()
     window.pass_time(1)
     expect(window.bar).to_be_visible()
+
+
+def test_the_tab_shows_the_state_with_its_age_in_the_background_too(window: Window) -> None:
+    window.contact_tab(0, "ok", 4, alerts=2)
+    assert window.page.title() == "ok · 4 s · Market · Podium"
+    assert "circle" in window.icon()
+    assert window.page.evaluate("document.documentElement.style.getPropertyValue('--pd-alerts')") == '"2"'
+    window.page.evaluate(HIDE, True)
+    window.pass_time(3)
+    assert window.page.title() == "ok · 7 s · Market · Podium"
+    window.page.evaluate(HIDE, False)
+    window.contact_tab(5, "down", 130, alerts=0)
+    assert window.page.title() == "down · 2 min · Market · Podium"
+    assert "path" in window.icon()
+    assert window.page.evaluate("document.documentElement.style.getPropertyValue('--pd-alerts')") == "none"
+    window.contact_tab(7, "starting", None)
+    assert window.page.title() == "starting · Market · Podium"
+    window.answers = False
+    window.pass_time(8)
+    assert window.page.title() == "no contact · 8 s · Market · Podium"
+    window.contact_tab(20, "ok", 1)
+    assert window.page.title() == "ok · 1 s · Market · Podium"

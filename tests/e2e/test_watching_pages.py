@@ -230,7 +230,7 @@ def test_it_stops_cleanly_and_gives_the_store_up_and_open_pages_say_that_it_is_g
     expect(visitor.page.locator(ROWS).first).to_be_visible(timeout=MS)
     assert watched.stop() < 20
     expect(visitor.page.locator(".podium-lost-bar")).to_contain_text("The server has not answered since", timeout=MS)
-    expect(visitor.page.locator(".pd-head .pd-chip").first).to_be_hidden()  # the state that was
+    expect(visitor.page.locator(".pd-bar-state .pd-chip").first).to_be_hidden()  # the state that was
     expect(visitor.page.locator('[role="dialog"]')).to_have_count(0, timeout=MS)
     visitor.page.close()
     visitor.complaints.clear()  # a browser complains of every request to a server that is gone

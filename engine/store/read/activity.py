@@ -1,0 +1,49 @@
+"""What the optimizer and evolution do at the moment, and what the optimizer recommends: few rows, found by index."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.store.read.evolution import OPEN_STATES
+from engine.store.read.optimizer import read_questions, read_running_trials
+from engine.store.read.reader import Reader, fetch_all
+
+RECENT = 900_000_000_000  # ns for which a trial that has begun counts as running
+MAX_TRIGGERS, MAX_EVOLUTIONS = 200, 40  # newest rows searched
+_FIRING = f"""
+    SELECT rule, answer FROM triggers WHERE state = 'fired' AND answer IS NOT NULL AND id IN
+        (SELECT max(id) FROM (SELECT id, rule FROM triggers ORDER BY id DESC LIMIT {MAX_TRIGGERS}) GROUP BY rule) ORDER BY id DESC"""
+_ALERTS = "SELECT rule, message FROM alerts WHERE state = 'open' ORDER BY id DESC LIMIT 3"
+_EVOLVING = f"""
+    SELECT model, state FROM (SELECT * FROM evolutions ORDER BY id DESC LIMIT {MAX_EVOLUTIONS})
+    WHERE session = (SELECT max(id) FROM sessions) AND state IN {OPEN_STATES} ORDER BY id DESC"""
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """What is under way now; () and None for nothing."""
+
+    trial: tuple[str, bool] | None  # action that is measured, and whether it is withheld as a control
+    approvals: tuple[str, ...]  # rules whose action waits for a person
+    racing: tuple[str, ...]  # models with a challenger in a contest
+    training: tuple[str, ...]  # models in training for one
+    recommendation: tuple[str, str] | None  # rule that fires, and what the planner recommends
+    alerts: tuple[tuple[str, str], ...] = ()  # rule and message of the newest open alerts, at most 3
+
+
+def read_activity(reader: Reader, now: int) -> Activity:
+    """Read what is under way at `now`, ns UTC."""
+    trials, questions = read_running_trials(reader), read_questions(reader, now)
+    recent = trials[trials["at"] > now - RECENT]
+    with reader.reading() as connection:
+        firing = [(str(row["rule"]), str(row["answer"])) for row in fetch_all(connection, _FIRING)]
+        alerts = tuple((str(row["rule"]), str(row["message"])) for row in fetch_all(connection, _ALERTS))
+        evolving = [(str(row["model"]), str(row["state"])) for row in fetch_all(connection, _EVOLVING)]
+    return Activity(
+        None if recent.empty else (str(recent["action"].iloc[-1]), bool(recent["placebo"].iloc[-1])),
+        tuple(str(rule) for rule in questions["rule"]),
+        tuple(model for model, state in evolving if state == "racing"),
+        tuple(model for model, state in evolving if state == "training"),
+        next((pair for pair in firing if pair[1].startswith("recommend")), None),
+        alerts,
+    )

@@ -157,3 +157,12 @@ def test_rows_of_the_outer_block_change_no_inner_gain() -> None:
         skills.append(evaluation.inner_skill(sums))
     assert skills[0].tolist() == skills[1].tolist()
     assert skills[0].sum() > 0.01
+
+
+def test_horizons_count_by_the_number_of_targets_that_do_not_overlap() -> None:
+    """So what one bar shows is not lost in the noise of twelve, of which the fewest are known."""
+    weights = evaluation.horizon_weights((1, 3, 12))
+    assert weights.tolist() == pytest.approx([12 / 17, 4 / 17, 1 / 17])
+    one, many = np.array([[1.0, 0.0, 0.0]]), np.array([[1.0, 1.0, 1.0]])
+    sums = BlockSums(one, one, many, many, (1, 3, 12))  # right at one bar, silent at the others
+    assert evaluation.block_skill(sums, np.ones(3)).tolist() == pytest.approx([12 / 17])

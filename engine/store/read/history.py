@@ -136,7 +136,9 @@ class TickHistory:
         """The commands of these names that a session carried out after its bar closed at `at` (ns UTC), oldest first."""
         rows = self._rows(_COMMANDS_SINCE, session, at)
         return tuple(
-            Command(row["id"], row["name"], tuple((str(key), str(value)) for key, value in orjson.loads(row["args"]).items()), row["by"], row["reason"])
+            Command(
+                row["id"], row["name"], tuple((str(key), str(value)) for key, value in orjson.loads(row["args"]).items()), row["by"], row["reason"]
+            )
             for row in rows
             if row["name"] in names
         )

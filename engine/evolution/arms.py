@@ -4,8 +4,8 @@ An arm's forecast is the serving ensemble's plus the difference that its version
 stand. A challenger has weights of its own, learned by stacking from its forecasts since its contest began. They start from the record of the versions
 in whose places it stands, shortened to as many rows as the prior of stacking has, so that a challenger begins with their weights and is not held to
 their whole past. A challenger of another structure starts without a record: its forecasts have little in common with those of the least useful model,
-in whose place it stands, and that record would hold its weight near 0. The versions before a promotion keep their weights and learn on from their whole record, with which they return. The versions before
-a refresh are of the same recipes, so they are compared by the weights in force.
+in whose place it stands, and that record would hold its weight near 0. The versions before a promotion keep their weights and learn on from their
+whole record, with which they return. The versions before a refresh are of the same recipes, so they are compared by the weights in force.
 """
 
 from __future__ import annotations

@@ -48,6 +48,11 @@ def find_gapped_blocks(tick: int, horizons: Sequence[int]) -> tuple[Bools, Bools
     return phase == 0, phase < MIN_BLOCK_TICKS, phase == MIN_BLOCK_TICKS - 1
 
 
+def recent_ticks(horizons: Sequence[int]) -> int:
+    """The ticks that the recent blocks span at the longest horizon."""
+    return RECENT_BLOCKS * (MIN_BLOCK_TICKS + max(horizons) - 1)
+
+
 def update_decline(state: DeclineState, gain: Floats, power: Floats, scored: Bools, tick: int, horizons: Sequence[int]) -> DeclineState:
     """Add the gain and power (H,), means over symbols, of the forecasts that come due with this tick where they are `scored` (H,)."""
     opens, inside, closes = find_gapped_blocks(tick, horizons)

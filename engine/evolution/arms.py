@@ -3,8 +3,9 @@
 An arm's forecast is the serving ensemble's plus the difference that its versions make, at the reliability of the versions in whose places they
 stand. A challenger has weights of its own, learned by stacking from its forecasts since its contest began. They start from the record of the versions
 in whose places it stands, shortened to as many rows as the prior of stacking has, so that a challenger begins with their weights and is not held to
-their whole past. The versions before a promotion keep their weights and learn on from their whole record, with which they return. The versions before
-a refresh are of the same recipes, so they are compared by the weights in force.
+their whole past. A challenger of another structure starts without a record: its forecasts have little in common with those of the least useful model,
+in whose place it stands, and that record would hold its weight near 0. The versions before a promotion keep their weights and learn on from their
+whole record, with which they return. The versions before a refresh are of the same recipes, so they are compared by the weights in force.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from engine.evidence import stacking
 from engine.evidence.scoring import ScoredForecasts
 
 CHALLENGER, WATCH, BLEND = "challenger", "watch", "blend"  # kinds of arm
+NEW_STRUCTURE = "structure search"  # the strategy of a challenger whose record starts empty
 
 
 def learns(arm: Arm) -> bool:
@@ -47,10 +49,13 @@ def empty_direction_sums(horizons: int) -> DirectionSums:
 
 
 def add_arm(sums: ArmSums, directions: DirectionSums, arm: Arm, state: State, config: TradingConfig) -> tuple[ArmSums, DirectionSums]:
-    """Append an arm, with the record of the versions in whose places it stands as its own, shortened to the rows of the prior."""
+    """Append an arm. Its record is that of the versions in whose places it stands: all of it for a watch, and for a challenger as many rows as the
+    prior has, or none where it is of another structure."""
     length, _, horizons, symbols = sums.pending.shape
     rows = state.weight_rows[:, list(arm.places)].max(axis=1) if arm.places else state.weight_rows.max(axis=1)
-    shorter = np.minimum(1.0, config.shrinkage_rows / np.maximum(rows, 1.0)) if arm.kind != WATCH else np.ones(len(rows))
+    shorter = np.ones(len(rows))
+    if arm.kind != WATCH:
+        shorter = np.minimum(1.0, config.shrinkage_rows * (arm.strategy != NEW_STRUCTURE) / np.maximum(rows, 1.0))
     versions = len(arm.places) if learns(arm) else 0
     none = np.full((length, 1, horizons, symbols), np.nan)
     grown = ArmSums(

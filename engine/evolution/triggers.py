@@ -9,6 +9,7 @@ import numpy as np
 
 from engine import units
 from engine.domain.decision import MarketState
+from engine.domain.evolution import EvolutionState
 from engine.domain.market import Inputs
 from engine.domain.model import Catalog
 from engine.evidence import decline, drift, expected_loss, findings
@@ -18,7 +19,7 @@ from engine.evolution.progress import ALL, REFRESH, Progress, begin_search, raci
 
 CHANGE_SHARE = 0.5  # mean probability over the symbols that the regime has changed with this bar
 SEARCH_AFTER = 288  # ticks of service before the first search
-URGENT = frozenset({"performance decline", "target drift", "expected loss", "by hand"})  # triggers for which one challenger is held free
+URGENT = frozenset({"performance decline", "target drift", "expected loss", "by hand"})  # triggers for which one challenger of several is held free
 WINDOWS = ("longer window", "shorter window")  # strategies that concern every model at once
 
 
@@ -29,12 +30,15 @@ def pull_triggers(progress: Progress, market_state: MarketState, inputs: Inputs,
     if config.evolution != "full" or state.last_training < 0 or not any(catalog.serving):
         return progress
     for trigger, detail in _fired(progress, market_state, inputs):
+        if trigger == "performance decline":
+            progress = verdicts.retire_outdated_challengers(progress, inputs, catalog)
         evolution = progress.evolution
         under_way = [search for search in evolution.searches if search.place != ALL or search.strategy != REFRESH]
-        room = config.max_challengers - (trigger not in URGENT) - len(racing_arms(evolution)) - len(under_way)
+        reserved = trigger not in URGENT and config.max_challengers > 1  # the only one cannot be held free: nothing else would ever be searched
+        room = config.max_challengers - reserved - len(racing_arms(evolution)) - len(under_way)
         if room <= 0 or not strategy_choice.may_start(evolution.triggers, trigger, inputs.tick):
             continue
-        busy = {search.strategy for search in under_way}
+        busy = list_open_strategies(evolution)
         if all(served is None or not (served.recipe.window_bars or served.recipe.since) for served in catalog.serving):
             busy.add("longer window")  # every model is trained on all bars that there are
         strategy = strategy_choice.choose_strategy(evolution.triggers, trigger, evolution.begun + 1, busy)
@@ -46,6 +50,12 @@ def pull_triggers(progress: Progress, market_state: MarketState, inputs: Inputs,
         if trigger == "performance decline":
             progress = verdicts.restart_blends(progress, inputs, catalog)
     return progress
+
+
+def list_open_strategies(evolution: EvolutionState) -> set[str]:
+    """The strategies that are searched or race: whether they work is not known yet, and a second search by one would mostly repeat the first."""
+    searched = {search.strategy for search in evolution.searches if search.strategy != REFRESH}
+    return searched | {evolution.arms[place].strategy for place in racing_arms(evolution)}
 
 
 def choose_place(progress: Progress, strategy: str, catalog: Catalog) -> str | None:

@@ -123,6 +123,18 @@ def restart_blends(progress: Progress, inputs: Inputs, catalog: Catalog) -> Prog
     return end_contests(progress.evolve(blend_rests=()), ended)
 
 
+def retire_outdated_challengers(progress: Progress, inputs: Inputs, catalog: Catalog) -> Progress:
+    """End the contests of challengers whose search began before the recent blocks that show a decline, unless evidence in their favour is mounting.
+
+    They were found in a market that has changed, and hold places that searches in the present one need. Ending a contest without a verdict
+    promotes nothing, so it costs none of the error that the contests share.
+    """
+    shown = inputs.tick - decline.recent_ticks(inputs.config.horizons)
+    every = enumerate(progress.evolution.arms)
+    outdated = [place for place, arm in every if arm.kind == CHALLENGER and arm.began < shown and not is_mounting(progress, place)]
+    return abandon(progress, outdated, inputs, catalog, "it was found before a performance decline")
+
+
 def _accept(progress: Progress, place: int, inputs: Inputs, catalog: Catalog) -> Progress:
     """Follow the verdict that an arm is better than the serving ensemble."""
     arm = progress.evolution.arms[place]

@@ -38,6 +38,7 @@ class BlockSums:
     product: Floats  # (B, H) of forecast times target
     power: Floats  # (B, H) of squared targets
     rows: Floats  # (B, H)
+    horizons: tuple[int, ...]  # bars
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,16 @@ def sum_blocks(forecasts: Floats, block: TrainingSet, fold: Fold, count: int) ->
     known = np.isfinite(block.y)
     y, f = np.where(known, block.y, 0.0), np.where(known, forecasts, 0.0)
     member = (place[:, None] == np.arange(count)).astype(np.float64)
-    return BlockSums(member.T @ (f * f), member.T @ (f * y), member.T @ (y * y), member.T @ known.astype(np.float64))
+    return BlockSums(member.T @ (f * f), member.T @ (f * y), member.T @ (y * y), member.T @ known.astype(np.float64), block.horizons)
+
+
+def horizon_weights(horizons: tuple[int, ...]) -> Floats:
+    """(H,) weights of horizons, summing to 1: as many independent targets as fit in a stretch of bars, so that each R2 counts by its precision.
+
+    In a plain mean the longest horizon, of which the fewest targets are known, would bring nearly all of the noise.
+    """
+    weights = 1.0 / np.asarray(horizons, dtype=np.float64)
+    return np.asarray(weights / weights.sum())
 
 
 def fold_weights(count: int) -> Floats:
@@ -134,10 +144,10 @@ def fit_slopes(sums: tuple[BlockSums, ...]) -> Floats:
 
 
 def block_skill(part: BlockSums, slopes: Floats) -> Floats:
-    """(B,) parts of a fold's R2, a mean over horizons, by block: sum f (2y - f) / sum y^2 of forecasts times (H,) or (B, H) slopes."""
+    """(B,) parts of a fold's R2, a weighted mean over horizons, by block: sum f (2y - f) / sum y^2 of forecasts times (H,) or (B, H) slopes."""
     power = part.power.sum(axis=0)
     gain = slopes * (2.0 * part.product - slopes * part.squared)
-    return np.asarray(np.where(power > 0, gain / np.where(power > 0, power, 1.0), 0.0).mean(axis=1))
+    return np.asarray(np.where(power > 0, gain / np.where(power > 0, power, 1.0), 0.0) @ horizon_weights(part.horizons))
 
 
 def inner_skill(sums: tuple[BlockSums, ...]) -> Floats:

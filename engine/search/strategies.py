@@ -54,7 +54,7 @@ class SearchReport:
     """What a search has tried and found."""
 
     trials: int  # different recipes that were evaluated, without the champion's
-    inner_gain: float | None  # R2 of the best over the champion's on the inner folds, a mean over horizons; None where none was evaluated
+    inner_gain: float | None  # R2 of the best over the champion's on the inner folds, a weighted mean over horizons; None where none was evaluated
     inner_error: float | None
     outer_gain: float | None  # the same on the outer block, where the inner gain was large enough
     outer_error: float | None

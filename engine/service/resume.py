@@ -32,6 +32,7 @@ from engine.store.read.history import StoredTick, TickHistory
 from engine.store.write.writer import Writer
 
 BLOCK = 1_000  # rows read at once
+REPEATED_COMMANDS = ("retrain", "promote", "revert", "search")  # whose effect is in the events of the next tick and nowhere else
 Report = Callable[[str, str], None]  # a fault of the store, and its remedy
 
 
@@ -114,11 +115,11 @@ def _resume(engine: Engine, writer: Writer, history: TickHistory, session: int, 
         engine.repeat_events(unfollowed_events(stored.events))
     if damaged:
         engine.serve(_without(damaged, engine, history, session, rolled.serving, stored))
-    _restore_commands(engine, history, session)
+    _restore_commands(engine, history, session, report)
 
 
-def _restore_commands(engine: Engine, history: TickHistory, session: int) -> None:
-    """Restore what people have done since the last tick."""
+def _restore_commands(engine: Engine, history: TickHistory, session: int, report: Report) -> None:
+    """Restore what people have done since the last tick. A command that is stored as done is carried out, even if no tick has seen it."""
     halted = history.fact(session_controls.halt_key(session))
     if halted is not None:
         engine.restore_halt(*orjson.loads(halted))
@@ -127,6 +128,11 @@ def _restore_commands(engine: Engine, history: TickHistory, session: int) -> Non
         tick, before, after = orjson.loads(restarted)
         if tick == engine.tick:  # no tick has seen it yet
             engine.restart_peak(before, after)
+    for command in history.commands_since(session, engine.last_bar_at or 0, REPEATED_COMMANDS):
+        try:
+            engine.handle_command(command)
+        except ValueError as error:
+            report(f"command {command.id}, {command.name}, cannot be repeated after the restart: {error}", "the present versions serve on")
 
 
 def _remember_versions(history: TickHistory, last: int, instructions: tuple[Instruction, ...], report: Report) -> VersionMemory:

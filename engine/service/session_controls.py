@@ -15,6 +15,14 @@ def build_command_event(command: Command) -> Event:
     return Event("command", command.name, " ".join(f"{name}={value}" for name, value in command.args))
 
 
+def build_command_result(message: str, session: int, at: int | None) -> dict[str, object]:
+    """Build the result of a command to the engine, with the close of the last bar (ns UTC) that it was carried out after.
+
+    An engine that resumes before the next tick finds by it which commands no tick has seen yet.
+    """
+    return {"message": message, "session": session, "at": at or 0}
+
+
 def discard_unscorable(state: State, events: tuple[Event, ...]) -> State:
     """Drop the pending forecasts after a lost tick: they cannot be scored in time."""
     if not any(event.kind == "tick_lost" for event in events):

@@ -9,15 +9,15 @@ import streamlit as st
 from engine.domain.evolution import SEARCHES
 from engine.store.read.evolution import StampedRows
 from engine.store.read.status import SessionInfo
-from pages.models import evolution_charts, evolution_tables
-from pages.ui import cache, commands, evolution_text, live, widgets
+from pages.models import evolution_charts, evolution_figures, evolution_tables
+from pages.ui import cache, commands, contest_cache, evolution_text, live, widgets
 from pages.ui.tables import render_table
 
 HISTORY = 60  # newest evolutions shown
 CONTEST_ROWS, LINEAGE_ROWS, DRIFT_ROWS, HISTORY_ROWS = 7, 9, 8, 8  # rows of a table that have room without scrolling
 VERSIONS_OFFERED = 16  # newest versions of each model in the form
 COMMANDS = ("promote", "revert", "search")
-RACE_ROOM = 390  # px for the chart of a contest with its choice
+RACE_ROOM = 450  # px for the chart of a contest with its choice and how sure its gain is
 
 
 def show_evolution(session: SessionInfo, horizon: int) -> None:
@@ -35,7 +35,7 @@ def _show_live_part(session: SessionInfo, horizon: int) -> None:
         widgets.show_html(evolution_tables.render_verdict(evolution_text.describe_evolution(evolutions, standings, config)))
         left, right = st.columns([7, 5], gap="medium")
         with left:
-            _show_race(evolution_tables.select_contests(evolutions, standings), session, evolution_text.find_watched(standings))
+            _show_race(evolution_tables.select_contests(evolutions, standings), session, evolution_text.find_watched(standings), horizon)
         with right:
             widgets.show_heading("Lineage", "each recipe below the one that it was derived from", term="recipe")
             rows = render_table(
@@ -56,7 +56,7 @@ def _show_live_part(session: SessionInfo, horizon: int) -> None:
         live.show_live_table(rows, key="evolutions", reserved=HISTORY_ROWS, label="Evolutions")
 
 
-def _show_race(contests: list[dict[Any, Any]], session: SessionInfo, watched: set[int]) -> None:
+def _show_race(contests: list[dict[Any, Any]], session: SessionInfo, watched: set[int], horizon: int) -> None:
     widgets.show_heading("Contest", "solid: evidence that it is better; dotted: that it is worse", term="e-value")
     with widgets.fixed_container("race", RACE_ROOM):
         names = {evolution_tables.name_contest(row): row for row in contests}
@@ -71,6 +71,8 @@ def _show_race(contests: list[dict[Any, Any]], session: SessionInfo, watched: se
             widgets.show_empty("no figure of this contest is stored yet")
             return
         live.show_chart(evolution_charts.plot_race(points, session.horizons), key="race", label="Evidence of the contest over time by horizon")
+        figures = contest_cache.fetch_contest_figures()
+        widgets.show_note(evolution_figures.describe_figures(figures, number, horizon, is_watch=number in watched))
 
 
 def _show_drift_and_findings(drift: StampedRows, findings: StampedRows) -> None:

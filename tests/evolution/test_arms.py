@@ -142,6 +142,19 @@ def test_a_challenger_starts_from_a_short_record_and_the_versions_before_from_al
     np.testing.assert_array_equal(sums.weights, [serving.weights, serving.weights])
 
 
+def test_a_challenger_of_another_structure_starts_without_a_record_and_returns_to_none() -> None:
+    """In the place of the least useful model, whose forecasts have nothing in common with its own."""
+    new, before = make_arm(strategy="structure search"), make_arm(8, WATCH, strategy="structure search")
+    sums = racing(new, before).evolution.sums
+    assert not sums.gram[0].any()
+    assert not sums.moment[0].any()
+    assert not sums.rows[0].any()
+    np.testing.assert_array_equal(sums.gram[1], state().gram)
+    weights = arms.solve_weights(sums, (new, before), state(), CONFIG).weights
+    np.testing.assert_array_equal(weights[0][0], [0.0, 0.0])
+    assert weights[0][1].all()
+
+
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("add"), st.sampled_from([CHALLENGER, WATCH, BLEND]), st.sampled_from([(0,), (1,), (0, 1)]), st.booleans()),

@@ -8,13 +8,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine.domain.evolution import SEARCHES, STRATEGIES, TRIGGERS, ColumnDrift, DriftReport, TriggerSums
+from engine.domain.evolution import BETTER, SEARCHES, STRATEGIES, TRIGGERS, ColumnDrift, DriftReport, TriggerSums
 from engine.domain.trading_config import Event
 from engine.evidence import drift
 from engine.evolution import events, strategy_choice, triggers
 from engine.evolution.events import build_event
 from engine.evolution.progress import Progress, begin_search
-from tests.evolution.making import catalog, make_arm, racing, situation, state, tick, version
+from tests.evolution.making import catalog, make_arm, prove, racing, situation, state, tick, version
 
 CALM = tick().outcome.market_state
 CHANGED = replace(CALM, regime_change=np.full(4, 0.6))
@@ -80,7 +80,7 @@ def test_new_data_and_the_schedule_count_bars_decided_and_not_ticks() -> None:
 def test_no_search_begins_beyond_the_limit_and_the_last_one_is_for_what_is_urgent() -> None:
     """The figures of a change of regime and the schedule are not urgent."""
     quick = {"market": CHANGED, "first_training": 100}
-    for most, begun in ((1, 0), (2, 1), (3, 2)):
+    for most, begun in ((0, 0), (1, 1), (2, 1), (3, 2)):  # the only one is not held free: nothing else would ever be searched
         assert len(pull(max_challengers=most, **quick).evolution.searches) == begun  # type: ignore[arg-type]
     row = ColumnDrift("target.3", 0.31, 1e-6, 1e-5, True, 90.0, 40.0, 5, 0.1)
     urgent = Event("drift", "target", drift.drift_to_json(DriftReport((0, 300), (301, 600), (), (row,), ())))
@@ -91,6 +91,36 @@ def test_no_search_begins_beyond_the_limit_and_the_last_one_is_for_what_is_urgen
         assert len(searches) <= most
     full = racing(make_arm(7), make_arm(8, places=(1,)))
     assert pull(full, 600, urgent, **quick).instructions == ()
+
+
+def test_a_strategy_whose_challenger_races_is_not_searched_again() -> None:
+    """Whether it works is not known yet."""
+    quick = {"market": CHANGED, "first_training": 10_000, "max_challengers": 8}
+    usual = pull(**quick).evolution.searches[0].strategy  # type: ignore[arg-type]
+    for strategy in SEARCHES:
+        for begun in range(4):
+            (search,) = pull(racing(make_arm(7, strategy=strategy), begun=begun), **quick).evolution.searches  # type: ignore[arg-type]
+            assert search.strategy != strategy
+    blend = racing(make_arm(7, "blend", (), strategy=usual), begun=0)
+    assert pull(blend, **quick).evolution.searches[0].strategy == usual  # type: ignore[arg-type]
+
+
+def test_a_decline_ends_the_contests_of_challengers_that_were_found_before_it() -> None:
+    """Unless evidence for them is mounting; a place that they leave is free for the search that the decline starts."""
+    now = racing(make_arm(7), make_arm(8, places=(1,), strategy="column selection"))  # found at tick 450
+    now = prove(now, 8, BETTER, log_wealth=1.0)
+    calm = {"first_training": 10_000, "retrain_every": 10_000, "max_challengers": 2}
+    declined = replace(now.evolution.decline, log_detector=np.full_like(now.evolution.decline.log_detector, 20.0))
+    after = pull(now.evolve(decline=declined), 900, **calm)  # type: ignore[arg-type]
+    assert [arm.number for arm in after.evolution.arms] == [8]
+    assert [(row.number, row.state, row.verdict) for row in after.rows if row.number == 7] == [(7, "retired", "running")]
+    assert after.rows[0].detail.endswith("it was found before a performance decline")
+    assert [search.trigger for search in after.evolution.searches] == ["performance decline"]
+    assert after.evolution.contests_begun == now.evolution.contests_begun, "the error of a contest without a verdict stays spent"
+    soon = pull(now.evolve(decline=declined), 700, **calm)  # type: ignore[arg-type]
+    assert [arm.number for arm in soon.evolution.arms] == [7, 8], "found while the decline was under way"
+    assert soon.evolution.searches == ()
+    assert [arm.number for arm in pull(now, 900, **calm).evolution.arms] == [7, 8]  # type: ignore[arg-type]
 
 
 def test_a_pause_doubles_with_each_search_without_success() -> None:

@@ -89,8 +89,8 @@ def test_the_error_of_a_gain_is_that_of_a_sum_of_blocks() -> None:
     """Against the sampling spread of the outer gain over many draws of an outer block of independent rows."""
     random = np.random.default_rng(3)
     gains, errors = [], []
-    inner = (BlockSums(*(np.full((6, 1), value) for value in (100.0, 10.0, 1_000.0, 1_000.0))),)
-    silent = (BlockSums(*(np.full((6, 1), value) for value in (0.0, 0.0, 1_000.0, 1_000.0))),)
+    inner = (BlockSums(*(np.full((6, 1), value) for value in (100.0, 10.0, 1_000.0, 1_000.0)), (1,)),)
+    silent = (BlockSums(*(np.full((6, 1), value) for value in (0.0, 0.0, 1_000.0, 1_000.0)), (1,)),)
     tick = np.arange(1_200, dtype=np.int64)
     for _ in range(400):
         f = random.normal(size=(1_200, 1)) * 0.3
@@ -157,3 +157,12 @@ def test_rows_of_the_outer_block_change_no_inner_gain() -> None:
         skills.append(evaluation.inner_skill(sums))
     assert skills[0].tolist() == skills[1].tolist()
     assert skills[0].sum() > 0.01
+
+
+def test_horizons_count_by_the_number_of_targets_that_do_not_overlap() -> None:
+    """So what one bar shows is not lost in the noise of twelve, of which the fewest are known."""
+    weights = evaluation.horizon_weights((1, 3, 12))
+    assert weights.tolist() == pytest.approx([12 / 17, 4 / 17, 1 / 17])
+    one, many = np.array([[1.0, 0.0, 0.0]]), np.array([[1.0, 1.0, 1.0]])
+    sums = BlockSums(one, one, many, many, (1, 3, 12))  # right at one bar, silent at the others
+    assert evaluation.block_skill(sums, np.ones(3)).tolist() == pytest.approx([12 / 17])

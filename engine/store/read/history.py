@@ -14,7 +14,7 @@ from engine.domain.recipe import Recipe, recipe_from_json
 from engine.domain.record import Record
 from engine.domain.state import State
 from engine.domain.tick import Artifact, TrainingRow
-from engine.domain.trading_config import Event, TradingConfig
+from engine.domain.trading_config import Command, Event, TradingConfig
 from engine.store import codec, database
 from engine.store.errors import NotStored, StoreError, translate_errors
 
@@ -25,6 +25,10 @@ _TICK = (
 _ARTIFACT = (
     "SELECT digest AS data_digest, model, version, data, trained_from, trained_to, rows, seconds, columns, serves_from, recipe, origin "
     "FROM artifacts "
+)
+_COMMANDS_SINCE = (
+    "SELECT id, name, args, \"by\", reason FROM commands WHERE status = 'done' "
+    "AND json_extract(result, '$.session') = ? AND json_extract(result, '$.at') >= ? ORDER BY id"
 )
 _SESSION = "SELECT id, identity, feed, label, symbols, interval_ns AS interval, models, horizons, settings, started_at FROM sessions "
 
@@ -127,6 +131,17 @@ class TickHistory:
         """The value stored under a key; None without one."""
         row = self._first("SELECT value FROM meta WHERE key = ?", key)
         return None if row is None else str(row["value"])
+
+    def commands_since(self, session: int, at: int, names: Sequence[str]) -> tuple[Command, ...]:
+        """The commands of these names that a session carried out after its bar closed at `at` (ns UTC), oldest first."""
+        rows = self._rows(_COMMANDS_SINCE, session, at)
+        return tuple(
+            Command(
+                row["id"], row["name"], tuple((str(key), str(value)) for key, value in orjson.loads(row["args"]).items()), row["by"], row["reason"]
+            )
+            for row in rows
+            if row["name"] in names
+        )
 
     def checkpoint_at_or_before(self, tick: int, session: int | None = None, damaged: dict[int, str] | None = None) -> tuple[int, State] | None:
         """The newest valid state at or before a tick, with its tick. None: start from the beginning of the session.

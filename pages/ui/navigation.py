@@ -15,6 +15,7 @@ PAGES = (  # file, title, address, icon
     ("05_models.py", "Models", "models", ":material/model_training:"),
     ("06_portfolio.py", "Portfolio", "portfolio", ":material/account_balance_wallet:"),
     ("07_backtests.py", "Backtests", "backtests", ":material/history:"),
+    ("13_data.py", "Data", "data", ":material/database:"),
     ("08_components.py", "Components", "components", ":material/lan:"),
     ("09_resources.py", "Resources", "resources", ":material/memory:"),
     ("10_optimizer.py", "Optimizer", "optimizer", ":material/tune:"),

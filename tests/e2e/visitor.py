@@ -12,7 +12,7 @@ from tests.e2e.served import SLOW
 MS = SLOW * 1000
 TITLES = {
     "/": "Overview", "/decisions": "Decisions", "/decision": "Decision", "/market": "Market", "/models": "Models",
-    "/portfolio": "Portfolio", "/backtests": "Backtests", "/components": "Components",
+    "/portfolio": "Portfolio", "/backtests": "Backtests", "/data": "Data", "/components": "Components",
     "/resources": "Resources", "/optimizer": "Optimizer", "/alerts": "Alerts", "/control": "Control",
 }  # fmt: skip
 COUNT_FIGURES = """

@@ -62,7 +62,7 @@ def _run(options: argparse.Namespace) -> int:
 def _build_record(result: ParityResult) -> StoredParity:
     return StoredParity(
         result.session, WallClock().now(), result.ticks, result.history_ticks, result.first_tick, result.difference, result.late_trades,
-        result.revised_candles, result.restarts,
+        result.revised_candles, result.restarts, sum(span.ticks for span in getattr(result, "unrecorded", ())),
     )  # fmt: skip
 
 

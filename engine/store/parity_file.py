@@ -16,7 +16,7 @@ PARITY_FILE = "parity.json"
 MAX_PARITY_BYTES = 1_000_000
 MAX_SESSIONS = 200  # beyond which the oldest results go
 MAX_TEXT = 600  # letters of a difference or an error
-_NUMBERS = ("session", "compared_at", "ticks", "history_ticks", "late_trades", "revised_candles", "restarts")
+_NUMBERS = ("session", "compared_at", "ticks", "history_ticks", "late_trades", "revised_candles", "restarts", "unrecorded_ticks")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,7 @@ class StoredParity:
     late_trades: int = 0
     revised_candles: int = 0
     restarts: int = 0
+    unrecorded_ticks: int = 0  # of the session that its recording lacks: not compared
     error: str | None = None  # why nothing could be compared
 
 
@@ -64,7 +65,8 @@ def read_parity(folder: Path) -> dict[int, StoredParity]:
 def _read_row(row: Any) -> StoredParity | None:
     try:
         numbers = {
-            name: int(row[name]) for name in ("session", "compared_at", "ticks", "history_ticks", "late_trades", "revised_candles", "restarts")
+            name: int(row[name])
+            for name in ("session", "compared_at", "ticks", "history_ticks", "late_trades", "revised_candles", "restarts", "unrecorded_ticks")
         }
         texts = {name: None if row[name] is None else str(row[name])[:MAX_TEXT] for name in ("difference", "error")}
         return StoredParity(**numbers, **texts, first_tick=None if row["first_tick"] is None else int(row["first_tick"]))  # type: ignore[arg-type]

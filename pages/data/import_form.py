@@ -154,7 +154,7 @@ def _show_import_button(result: PreviewResult, preview: Mapping[str, Any], home:
     st.rerun()
 
 
-def show_progress() -> None:
+def show_import_progress() -> None:
     """Draw the import that runs, else the result of the one that this browser started."""
     runner = jobs.get_jobs()
     key = runner.running_key("import") or st.session_state.get("import_key")

@@ -11,7 +11,7 @@ from pathlib import Path
 import streamlit as st
 
 from engine.store.read.status import EngineStatus
-from pages.ui import cache
+from pages.ui import cache, recorded_sessions
 
 IMPORTS = "imports"  # in Podium's home
 IMPORTED = "imported"
@@ -19,7 +19,6 @@ REPORT_FILE = "import.json"  # that an import leaves in its recording
 MAX_SHOWN = 30  # recordings
 MAX_ENTRIES = 20_000  # files whose times are compared
 RECHECK_SECONDS = 5.0
-_RECORDING_OF = "recording of session "  # the key under which the store remembers a recording
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +35,6 @@ def find_home(status: EngineStatus) -> Path:
     return cache.backtest_folder(status).parent
 
 
-def list_recorded_sessions(status: EngineStatus) -> dict[int, str]:
-    """Return the folders of the recorded sessions by the session's number, newest first."""
-    numbered = [(key.removeprefix(_RECORDING_OF), folder) for key, folder in status.meta.items() if key.startswith(_RECORDING_OF)]
-    return dict(sorted(((int(number), folder) for number, folder in numbered if number.isdecimal()), reverse=True))
-
-
 def list_recordings(status: EngineStatus) -> list[RecordingSource]:
     """Return every recording whose folder exists, the newest import first; each folder once."""
     known: dict[str, RecordingSource] = {}
@@ -52,7 +45,7 @@ def list_recordings(status: EngineStatus) -> list[RecordingSource]:
 
 
 def _candidates(status: EngineStatus) -> Iterator[tuple[Path, str]]:
-    for number, folder in list_recorded_sessions(status).items():
+    for number, folder in recorded_sessions.list_recorded_sessions(status).items():
         yield Path(folder), f"recorded in session {number}"
     settings = {} if status.session is None else status.session.settings
     for name, origin in (("record", "recorded by the engine"), ("feed_path", "played by the engine")):

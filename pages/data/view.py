@@ -31,7 +31,7 @@ def show_data() -> None:
 def show_recordings(*, imported_only: bool) -> None:
     """Draw the import that runs and every recording with what it holds, in one live part; with `imported_only` the newest import's alone."""
     with widgets.reading_store():
-        import_form.show_progress()
+        import_form.show_import_progress()
         recordings = sources.list_recordings(cache.fetch_status())
         if imported_only:
             recordings = [source for source in recordings if source.name == import_form.imported_name() and source.origin == sources.IMPORTED]
@@ -68,7 +68,12 @@ def _show_recording(source: RecordingSource, measurement: MeasuredRecording | No
                 f'<div class="pd pd-section"><b role="heading" aria-level="3">{widgets.escape_html(source.name)}</b> '
                 f'<span class="pd-muted">{source.origin}, {widgets.escape_html(str(source.path))}</span></div>'
             )
-            if st.button("Start a backtest", key=f"backtest_{key}", icon=":material/play_arrow:"):
+            if st.button(
+                "Start a backtest",
+                key=f"backtest_{key}",
+                icon=":material/play_arrow:",
+                disabled=measurement is not None and measurement.survey is None,
+            ):
                 frame.open_page("07_backtests.py", market="recording", run_path=str(source.path.absolute()))
         _show_contents(source, measurement)
 
@@ -80,10 +85,9 @@ def _show_contents(source: RecordingSource, measurement: MeasuredRecording | Non
     if measurement.survey is None:
         widgets.show_notice(tables.shorten_text(measurement.error), word="Cannot be read.", colour=theme.HARM)
         return
-    faults = tables.describe_faults(measurement.survey)
-    widgets.show_note(
-        f"{tables.describe_recording(measurement.survey)}. {faults[:1].upper()}{faults[1:] or 'No gap, no repeat, no faulty row'}. Measured {units.format_time(measurement.at, '%H:%M:%S')} UTC."
-    )
+    faults, at = tables.describe_faults(measurement.survey), units.format_time(measurement.at, "%H:%M:%S")
+    verdict = f"{faults[:1].upper()}{faults[1:]}" if faults else "No gap, no repeat, no faulty row"
+    widgets.show_note(f"{tables.describe_recording(measurement.survey)}. {verdict}. Measured {at} UTC.")
     for line in tables.list_errors(measurement.survey)[: tables.MAX_ROWS]:
         widgets.show_note(line)
     rows = tables.list_symbols(measurement.survey)

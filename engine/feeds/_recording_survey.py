@@ -193,9 +193,19 @@ def _draw_strip(file: _Measured, first: int | None, last: int | None) -> tuple[i
     place = np.minimum((middle - first) / max(1, last - first) * CELLS, CELLS - 1).astype(np.int64)
     events, due = (np.bincount(place, weights=cells, minlength=CELLS) for cells in file.cells)
     share = np.where(due > 0.0, 100.0 * events / np.maximum(due, 1.0), NOTHING_DUE)
-    if file.kind != "bars":
+    if file.kind == "bars":
+        share = _extend_bars(share, due > 0.0, (file.spacing or 0) * CELLS / max(1, last - first))
+    else:
         share = np.where(due > 0.0, np.where(events > 0.0, 100.0, 0.0), NOTHING_DUE)
     return tuple(int(value) for value in np.where(share > 0.0, np.maximum(1.0, np.floor(share)), share))
+
+
+def _extend_bars(share: Floats, is_due: Bools, length: float) -> Floats:
+    """(CELLS,) shares in which a bar of `length` cells covers the cells up to the next that is due."""
+    cells = np.arange(len(share))
+    newest = np.maximum.accumulate(np.where(is_due, cells, -1))
+    covered = (newest >= 0) & (cells - newest < length)
+    return np.asarray(np.where(covered, share[np.maximum(newest, 0)], share))
 
 
 def _count_incidents(path: Path) -> dict[str, tuple[tuple[str, int], ...]]:

@@ -30,15 +30,15 @@ def test_a_file_is_uploaded_imported_and_decided(server: Served, visit: Visit, t
     expect(visitor.banner("Imported.")).to_contain_text("130 bars", timeout=MS)
     table = visitor.fresh('table[aria-label="What BTCUSDT holds, by symbol"] tbody tr')
     expect(table).to_have_count(1, timeout=MS)
-    expect(table.locator("svg[role=img]")).to_have_attribute("aria-label", "BTCUSDT: bars in 130 of 130 parts of its time")
+    expect(table.locator("svg[role=img]")).to_have_attribute("aria-label", "BTCUSDT: bars in 200 of 200 parts of its time")
     assert [file.name for file in (server.home / "imports" / "BTCUSDT" / "BTCUSDT").iterdir()] == ["bars.parquet"]
     visitor.press("Start a backtest")
     visitor.is_on("Backtests")
     folder = str(server.home / "imports" / "BTCUSDT")
-    expect(visitor.page.get_by_label("Folder of the recording")).to_have_value(folder, timeout=MS)
+    expect(visitor.page.get_by_role("textbox", name="Folder of the recording")).to_have_value(folder, timeout=MS)
     assert visitor.query() == {"market": "recording", "run_path": folder}
     visitor.page.reload()
-    expect(visitor.page.get_by_label("Folder of the recording")).to_have_value(folder, timeout=MS)
+    expect(visitor.page.get_by_role("textbox", name="Folder of the recording")).to_have_value(folder, timeout=MS)
     visitor.page.get_by_text("Train models").click()
     visitor.press("Run")
     expect(visitor.banner("Done.")).to_contain_text("130 decisions", timeout=MS)

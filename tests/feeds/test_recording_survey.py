@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -82,3 +83,11 @@ def test_a_file_that_cannot_be_read_leaves_the_others_readable(tmp_path: Path, c
     assert main(["inspect", str(tmp_path), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["symbols"][0]["symbol"] == "AAA"
     assert main(["inspect", str(tmp_path / "none")]) == 64
+
+
+def test_a_few_long_bars_make_no_stripes(tmp_path: Path) -> None:
+    write_bars(tmp_path, "AAA", [bar(1_440 * day) for day in range(30) if day not in {10, 11}])
+    (strip,) = (symbol.files[0].strip for symbol in survey_recording(tmp_path).symbols)
+    runs = [key for key, _ in groupby(strip)]
+    assert runs == [100, 0, 100]
+    assert strip.count(0) == pytest.approx(2 / 29 * CELLS, abs=1)

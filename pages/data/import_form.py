@@ -14,7 +14,7 @@ from engine.files.owned_folders import FolderTaken
 from pages.data.requests import ImportRequest, PreviewResult, read_preview, start_import, suggest_name
 from pages.data.tables import shorten_text
 from pages.data.uploads import MAX_UPLOAD_MB, store_uploads
-from pages.ui import jobs, tables, theme, widgets
+from pages.ui import jobs, live, tables, theme, widgets
 from pages.ui.tables import TableRow, text_columns
 
 RESULT = "import_preview"  # of this browser
@@ -42,8 +42,8 @@ def show_result(result: PreviewResult, home: Path) -> None:
         if result.preview is None:
             widgets.show_notice(shorten_text(result.error), word="Refused.", colour=theme.HARM)
         else:
-            for table in result.preview["tables"]:
-                _show_table(table)
+            for place, table in enumerate(result.preview["tables"]):
+                _show_table(place, table)
             for line in _list_leftovers(result.preview):
                 widgets.show_note(line)
     _show_options(result)
@@ -80,7 +80,7 @@ def _choose_path() -> ImportRequest | None:
     return ImportRequest(Path(text))
 
 
-def _show_table(table: Mapping[str, Any]) -> None:
+def _show_table(place: int, table: Mapping[str, Any]) -> None:
     """Draw what one table is taken for, its first rows, and what would be left out."""
     name = Path(table["source"]).name
     if table["fault"] is not None:
@@ -93,12 +93,11 @@ def _show_table(table: Mapping[str, Any]) -> None:
         names = table["header"] or [f"column {number}" for number in range(1, len(table["raw_rows"][0]) + 1)]
         rows = [TableRow(str(number), tuple(str(cell)[:40] for cell in row)) for number, row in enumerate(table["raw_rows"])]
         with st.expander("The first rows as they are written"):
-            widgets.show_html(
-                tables.render_table(text_columns(*names[: len(table["raw_rows"][0])]), rows, label=f"First rows of {name}", cards=False)
-            )
+            markup = tables.render_table(text_columns(*names[: len(table["raw_rows"][0])]), rows, label=f"First rows of {name}", cards=False)
+            live.show_live_table(markup, key=f"raw_{place}", label=f"First rows of {name}")
     if table["first_rows"]:
         read = "<br>".join(escape(row) for row in table["first_rows"])
-        widgets.show_html(f'<div class="pd pd-note">As read:</div><div class="pd pd-scroll pd-read"><code>{read}</code></div>')
+        widgets.show_html(f'<div class="pd pd-note">As read:</div><div class="pd pd-read">{read}</div>')
     counted = "all" if table["is_whole"] else "the first"
     lines = [f"{units.format_count(count, 'row')} would be left out: {reason}" for reason, count in table["left_out"]]
     lines += [f"{units.format_count(count, 'row')} with {reason}" for reason, count in table["remarks"]]

@@ -27,7 +27,7 @@ def render_strip(symbol: str, files: Sequence[Mapping[str, Any]]) -> str:
     label = f"{symbol}: " + ", ".join(_describe_lane(kind, cells) for kind, cells in lanes.items())
     return (
         f'<span class="pd-coverage"><svg viewBox="0 0 {width} {HEIGHT}" preserveAspectRatio="none" role="img" aria-label="{escape(label)}">'
-        f'<path d="{grounds}" fill="currentColor" fill-opacity="0.08"></path>{paths}</svg></span>'
+        f'<path d="{grounds}" fill="{theme.with_alpha(theme.NEUTRAL)}"></path>{paths}</svg></span>'
     )
 
 

@@ -15,12 +15,12 @@ PAGES = (  # file, title, address, icon
     ("05_models.py", "Models", "models", ":material/model_training:"),
     ("06_portfolio.py", "Portfolio", "portfolio", ":material/account_balance_wallet:"),
     ("07_backtests.py", "Backtests", "backtests", ":material/history:"),
-    ("13_data.py", "Data", "data", ":material/database:"),
     ("08_components.py", "Components", "components", ":material/lan:"),
     ("09_resources.py", "Resources", "resources", ":material/memory:"),
     ("10_optimizer.py", "Optimizer", "optimizer", ":material/tune:"),
     ("11_alerts.py", "Alerts", "alerts", ":material/notifications:"),
     ("12_control.py", "Control", "control", ":material/toggle_on:"),
+    ("13_data.py", "Data", "data", ":material/database:"),
 )
 _KNOWN = frozenset(f"/{address or ''}" for _, _, address, _ in PAGES)
 _NO_PAGES = ("/_stcore/", "/api/", "/app/static/", "/component/", "/media/", "/static/")  # files may be HTML there

@@ -12,8 +12,8 @@ from tests.e2e.served import SLOW
 MS = SLOW * 1000
 TITLES = {
     "/": "Overview", "/decisions": "Decisions", "/decision": "Decision", "/market": "Market", "/models": "Models",
-    "/portfolio": "Portfolio", "/backtests": "Backtests", "/data": "Data", "/components": "Components",
-    "/resources": "Resources", "/optimizer": "Optimizer", "/alerts": "Alerts", "/control": "Control",
+    "/portfolio": "Portfolio", "/backtests": "Backtests", "/components": "Components",
+    "/resources": "Resources", "/optimizer": "Optimizer", "/alerts": "Alerts", "/control": "Control", "/data": "Data",
 }  # fmt: skip
 COUNT_FIGURES = """
 ([label, wanted]) => {

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -14,7 +15,7 @@ from engine.service.clock import WallClock
 from pages.data import import_form, requests, sources, strips, surveys, uploads
 from pages.data.requests import ImportRequest
 from pages.data.sources import RecordingSource
-from pages.ui import jobs
+from pages.ui import jobs, theme
 from tests.importers.files import KLINES_MS
 from tests.importers.test_import_command import write_source
 from tests.pages.hostile import hostile
@@ -184,10 +185,13 @@ def test_an_upload_lies_in_a_folder_of_its_own_until_it_is_imported(tmp_path: Pa
 def test_a_strip_marks_what_is_there_what_is_thin_and_what_is_not() -> None:
     assert strips.find_thin_cells([100, 99, 0, -1, 100]) == [False, True, False, False, False]
     assert strips.find_thin_cells([27, 26, 0, 10, 28]) == [False, False, False, True, False]
-    files = [{"kind": "bars", "error": None, "strip": [100, 100, 0, 50, 100]}, {"kind": "books", "error": "broken", "strip": [1]}]
+    files: list[dict[str, Any]] = [
+        {"kind": "bars", "error": None, "strip": [100, 100, 0, 50, 100]},
+        {"kind": "books", "error": "broken", "strip": [1]},
+    ]
     drawn = strips.render_strip(HOSTILE, files)
     assert 'd="M0 0H2V10H0zM4 0H5V10H4z"' in drawn
-    assert f'd="M3 0H4V10H3z" fill="{strips.theme.WARNING}"' in drawn
+    assert f'd="M3 0H4V10H3z" fill="{theme.WARNING}"' in drawn
     assert "<img" not in drawn
     assert strips.render_strip("A", files[1:]) == ""
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PAGES = (
-    "overview", "decisions", "decision", "market", "models", "portfolio", "backtests", "components", "resources", "optimizer", "alerts", "control",
+    "overview", "decisions", "decision", "market", "models", "portfolio", "backtests", "data", "components", "resources", "optimizer", "alerts",
+    "control",
 )  # fmt: skip
 # A layer may import the ones before it. Parts in one set may import each other, parts in two sets of a layer may not. The longest prefix decides.
 LAYERS: tuple[tuple[frozenset[str], ...], ...] = (
@@ -53,7 +54,7 @@ PAGES_MAY_USE = (
     "engine.replay", "engine.report.savings",
     "engine.optimizer.rule_state", "engine.optimizer.preview", "engine.optimizer.default_rules", "engine.optimizer.rule_schema",
     "engine.alerting.rules", "engine.store.read", "engine.store.inbox", "engine.store.database", "engine.store.errors", "engine.store.backtest_files",
-    "engine.store.certificate_file",
+    "engine.store.certificate_file", "engine.store.parity_file",
     "engine.service.settings_loader", "engine.service.clock", "engine.files",
 )  # fmt: skip
 ONLY_IN = {"streamlit": ("pages", "app"), "pandas": ("engine.store.read", "engine.cli", "pages")}

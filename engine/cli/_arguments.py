@@ -112,6 +112,18 @@ def add_store_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--store", metavar="URL", help="a store other than that of the settings, e.g. sqlite:////data/podium.db")
 
 
+def add_parent_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--under", type=integer_in_range(1), metavar="PID", help=argparse.SUPPRESS)  # started by the dashboard of that process
+
+
+def follow_parent(options: argparse.Namespace) -> None:
+    """Lower the priority of this process and end it with the dashboard that started it, where there is one."""
+    if options.under is not None:
+        from engine.service.backtests import bind_to_parent
+
+        bind_to_parent(options.under)
+
+
 def resolve_store_url(options: argparse.Namespace) -> str:
     """Resolve the address of the store, which must exist."""
     url: str = options.store or resolve_settings(options).database_url

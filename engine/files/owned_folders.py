@@ -31,9 +31,11 @@ class OwnedFolder:
 LOGS = OwnedFolder("logs", re.compile(r"podium\.log(?:\.\d{1,3})?|podium-\d{1,20}-\d{1,20}\.log(?:\.zst(?:\.part)?)?", re.ASCII))
 BACKTESTS = OwnedFolder(
     "backtests",
-    re.compile(r"trials\.jsonl|certificate\.(?:json|draft)|\d{8}-\d{6}-\d{1,18}\.(?:json|draft|damaged)|\.\d{8}-\d{6}-\d{1,18}\.out", re.ASCII),
+    re.compile(
+        r"trials\.jsonl|(?:certificate|parity)\.(?:json|draft)|\d{8}-\d{6}-\d{1,18}\.(?:json|draft|damaged)|\.\d{8}-\d{6}-\d{1,18}\.out", re.ASCII
+    ),
 )
-TEMPORARY = OwnedFolder("podium-temp", re.compile(r"(?:rows|drill|report|certify)-[0-9a-f]{16}", re.ASCII))
+TEMPORARY = OwnedFolder("podium-temp", re.compile(r"(?:rows|drill|report|certify|import)-[0-9a-f]{16}", re.ASCII))
 FOLDERS = (LOGS, BACKTESTS, TEMPORARY)
 
 

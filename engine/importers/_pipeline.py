@@ -7,7 +7,9 @@ import re
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from zoneinfo import available_timezones
 
@@ -90,20 +92,52 @@ class ImportReport:
     skipped: tuple[str, ...]  # entries of folders that are no tables
 
 
-def import_files(paths: tuple[Path, ...], options: ImportOptions, notify: Callable[[str], None]) -> ImportReport:
-    """Import files and folders into the recording at `options.out`; `notify` receives a line for the reader each. Raises ImportFault."""
-    wanted = find_format(options.format) if options.format else None
-    _require_zone(options.zone)
+@dataclass(frozen=True, slots=True)
+class SourcePlan:
+    """How a table will be read."""
+
+    recognised: Recognised
+    style: TimeStyle
+    shift: int  # ns that each time is moved back: the length of bars that bear the time of their end
+    symbol: str | None  # None where each row names its own
+    words: str  # what the table was taken for, in one line
+
+
+def import_files(
+    paths: tuple[Path, ...], options: ImportOptions, notify: Callable[[str], None], report_rows: Callable[[int], None] | None = None
+) -> ImportReport:
+    """Import files and folders into the recording at `options.out`. Raises ImportFault; then a folder that was made for it is deleted.
+
+    `notify` receives a line for the reader each, `report_rows` the number of rows read so far.
+    """
+    existed = options.out.exists()
+    try:
+        return _import_all(paths, options, notify, report_rows or _ignore_rows)
+    except (ImportFault, OSError):
+        if not existed:
+            with suppress(OSError):  # not empty, or never made
+                options.out.rmdir()
+        raise
+
+
+def _ignore_rows(count: int) -> None:
+    del count
+
+
+def _import_all(paths: tuple[Path, ...], options: ImportOptions, notify: Callable[[str], None], report_rows: Callable[[int], None]) -> ImportReport:
+    wanted = check_options(options)
     options.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".import-", dir=options.out) as folder:
         staged: dict[tuple[str, str], Staged] = {}
-        sources = []
+        sources: list[SourceReport] = []
         skipped = list_skipped(paths)
         for name in skipped:
             notify(f"{name} is left out: it is no table by its name")
         for index, member in enumerate(join_lobster(expand_sources(paths))):
-            samples = split_tickers(take_sample(member))
-            sources.extend(_read_source(index, sample, wanted, options, staged, Path(folder), notify) for sample in samples)
+            for sample in split_tickers(take_sample(member)):
+                before = sum(source.rows for source in sources)
+                count_rows = partial(_add_rows, report_rows, before)
+                sources.append(_read_source(index, sample, wanted, options, staged, Path(folder), notify, count_rows))
         symbols = [_write_symbol(part, Path(folder), options, notify) for part in staged.values()]
         if not symbols:
             raise ImportFault("no row could be imported: see the reasons above")
@@ -116,10 +150,14 @@ def import_files(paths: tuple[Path, ...], options: ImportOptions, notify: Callab
     return report
 
 
-def _read_source(
-    index: int, sample: Sample, wanted: Format | None, options: ImportOptions, staged: dict[tuple[str, str], Staged], folder: Path,
-    notify: Callable[[str], None],
-) -> SourceReport:  # fmt: skip
+def check_options(options: ImportOptions) -> Format | None:
+    """The format that the options name, None where it is to be recognised. Raises ImportFault for options that cannot be."""
+    _require_zone(options.zone)
+    return find_format(options.format) if options.format else None
+
+
+def plan_source(sample: Sample, wanted: Format | None, options: ImportOptions) -> SourcePlan:
+    """Recognise a table and decide how to read it. Raises ImportFault."""
     recognised = recognise(sample, wanted, options.columns)
     entry, title = recognised.format, sample.member.title
     style = _find_style(sample, recognised, options)
@@ -128,10 +166,25 @@ def _read_source(
     symbol = None if "symbol" in recognised.columns and not options.symbol else _name_symbol(sample, recognised, options)
     remark = f"; {entry.remark}" if entry.remark else ""
     remark += "; without volume" if entry.kind == "bars" and "volume" not in recognised.columns else ""
-    notify(f"{title}: {entry.label} ({entry.name}), {entry.kind}; {sample.describe()}; {style.words}{remark}")
+    words = f"{title}: {entry.label} ({entry.name}), {entry.kind}; {sample.describe()}; {style.words}{remark}"
+    return SourcePlan(recognised, style, shift, symbol, words)
+
+
+def _add_rows(report_rows: Callable[[int], None], before: int, count: int) -> None:
+    report_rows(before + count)
+
+
+def _read_source(
+    index: int, sample: Sample, wanted: Format | None, options: ImportOptions, staged: dict[tuple[str, str], Staged], folder: Path,
+    notify: Callable[[str], None], report_rows: Callable[[int], None],
+) -> SourceReport:  # fmt: skip
+    plan = plan_source(sample, wanted, options)
+    entry, title, style = plan.recognised.format, sample.member.title, plan.style
+    notify(plan.words)
     counts, symbols = RowCounts(), set()
-    for table in read_rows(sample, recognised, style, shift, counts):
-        for name, rows in _split_symbols(table, symbol) if table.num_rows else ():
+    for table in read_rows(sample, plan.recognised, style, plan.shift, counts):
+        report_rows(counts.read)
+        for name, rows in split_symbols(table, plan.symbol) if table.num_rows else ():
             symbols.add(name)
             if (name, entry.kind) not in staged:
                 _require_absent(options.out, name, entry.kind)
@@ -142,7 +195,7 @@ def _read_source(
     for reason, count in [*counts.left_out.items(), *counts.remarks.items()]:
         if count:
             notify(f"  {units.format_count(count, 'row')} of {counts.read:,} {'has' if count == 1 else 'have'} {reason}")
-    _require_readable(title, counts)
+    require_readable(title, counts)
     left_out = {reason: count for reason, count in counts.left_out.items() if count}
     return SourceReport(
         title, hash_source(sample.member.source), entry.name, entry.label, sample.describe(), style.words, tuple(sorted(symbols)), counts.read,
@@ -169,7 +222,7 @@ def _find_shift(sample: Sample, recognised: Recognised, style: TimeStyle, interv
     return int(steps.most_common(1)[0][0])
 
 
-def _require_readable(title: str, counts: RowCounts) -> None:
+def require_readable(title: str, counts: RowCounts) -> None:
     """Refuse a table of which more than 1 % of the rows are left out: it is read wrongly, or it is something else."""
     bad = counts.left_out.total()
     bad -= counts.left_out[AMBIGUOUS] + counts.left_out[EMPTY] if bad < counts.read else 0  # an hour per year, minutes without trades
@@ -180,7 +233,8 @@ def _require_readable(title: str, counts: RowCounts) -> None:
         )
 
 
-def _split_symbols(table: pa.Table, symbol: str | None) -> list[tuple[str, pa.Table]]:
+def split_symbols(table: pa.Table, symbol: str | None) -> list[tuple[str, pa.Table]]:
+    """The rows of each symbol; `symbol` is the name where the rows do not name their own."""
     if symbol is not None:
         return [(symbol, table.drop_columns(["symbol"]) if "symbol" in table.column_names else table)]
     rows = table.drop_columns(["symbol"])

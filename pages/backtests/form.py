@@ -108,6 +108,7 @@ def _show_recording_fields() -> dict[str, str]:
     path = st.text_input(
         "Folder of the recording",
         key="run_path",
+        bind="query-params",
         placeholder="/data/recording",
         max_chars=1_000,
         help="One folder per symbol, each with bars, books or trades",

@@ -8,7 +8,7 @@ import streamlit as st
 
 from engine import units
 from engine.store.backtest_files import StoredBacktest
-from pages.backtests import charts, form, tables
+from pages.backtests import charts, form, parity, tables
 from pages.backtests.text import label_backtest
 from pages.ui import cache, live, widgets
 
@@ -38,19 +38,24 @@ def show_progress() -> None:
 
 @st.fragment(run_every=3)
 def show_results() -> None:
-    """Draw the chosen backtests, and the list of all stored ones."""
+    """Draw the chosen backtests, the list of all stored ones, and the recorded sessions decided again."""
     with widgets.reading_store():
-        backtests, errors = cache.fetch_backtests(cache.backtest_folder(cache.fetch_status()))
-        for error in errors:
-            widgets.show_empty(error)
-        if not backtests:
-            widgets.show_empty("no backtest is stored yet: run one above")
-            return
-        chosen = choose_backtests(backtests)
-        if chosen:
-            show_comparison(chosen)
-        widgets.show_heading("Stored backtests", f"{len(backtests)} of at most 60, newest first; the oldest are deleted automatically")
-        live.show_live_table(tables.render_backtests(backtests, [backtest.name for backtest in chosen]), key="stored_backtests", height=420)
+        status = cache.fetch_status()
+        show_stored_backtests(*cache.fetch_backtests(cache.backtest_folder(status)))
+        parity.show_parity(status)
+
+
+def show_stored_backtests(backtests: Sequence[StoredBacktest], errors: Sequence[str]) -> None:
+    for error in errors:
+        widgets.show_empty(error)
+    if not backtests:
+        widgets.show_empty("no backtest is stored yet: run one above")
+        return
+    chosen = choose_backtests(backtests)
+    if chosen:
+        show_comparison(chosen)
+    widgets.show_heading("Stored backtests", f"{len(backtests)} of at most 60, newest first; the oldest are deleted automatically")
+    live.show_live_table(tables.render_backtests(backtests, [backtest.name for backtest in chosen]), key="stored_backtests", height=420)
 
 
 def choose_backtests(backtests: Sequence[StoredBacktest]) -> list[StoredBacktest]:

@@ -102,6 +102,8 @@ TERMS = {
     "brier score": "The mean squared error of stated probabilities; always saying 50 % scores 0.25.",
     "calibration": "The comparison of stated probabilities and intervals with what happened.",
     "coverage": "The share of outcomes that lay inside their forecast interval.",
+    "coverage strip": "The time of a recording in parts of equal length, each marked by whether it holds data.",
+    "parity": "A recorded session decided again, bit for bit, from its recording: identical, or the first tick and input that differ.",
     "declined-trade p&l": "What the trades that a gate declined would have made after costs; above zero the gate cost money.",
     "deflated sharpe ratio": "The probability that the Sharpe ratio beats the best of all configurations tried without skill.",
     "digest": "A hash of the content: two equal digests mean equal content, bit for bit.",

@@ -30,6 +30,7 @@ class Cell:
     small: str = ""
     bar: float | None = None
     trend: tuple[float | None, ...] = ()
+    markup: str = ""  # our own HTML before the text, in which every text is escaped
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,7 @@ def _cell(cell: Cell | str, link: str | None) -> str:
         text = f'<a href="{escape(link)}" target="_self">{text}</a>'
     if content.trend:
         text = f'<span class="pd-trend">{sparkline.render_sparkline(content.trend)}</span>{text}'
+    text = content.markup + text
     return text + (f" <small>{escape(content.small)}</small>" if content.small else "")
 
 

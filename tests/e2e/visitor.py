@@ -13,7 +13,7 @@ MS = SLOW * 1000
 TITLES = {
     "/": "Overview", "/decisions": "Decisions", "/decision": "Decision", "/market": "Market", "/models": "Models",
     "/portfolio": "Portfolio", "/backtests": "Backtests", "/components": "Components",
-    "/resources": "Resources", "/optimizer": "Optimizer", "/alerts": "Alerts", "/control": "Control",
+    "/resources": "Resources", "/optimizer": "Optimizer", "/alerts": "Alerts", "/control": "Control", "/data": "Data",
 }  # fmt: skip
 COUNT_FIGURES = """
 ([label, wanted]) => {

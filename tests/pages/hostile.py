@@ -83,6 +83,10 @@ def hostile_store(folder: Path, at: str = HERE) -> str:
                     store.execute(f'UPDATE {table} SET "{name}" = ? WHERE rowid = ?', (json.dumps(_each_text(json.loads(value), text)), row))
         for table, name, old in (("commands", "args", "ANY"), ("commands", "args", "/m"), ("drills", "detail", "DETAIL")):
             store.execute(f"UPDATE {table} SET {name} = replace({name}, ?, ?)", (old, json.dumps(old + text)[1:-1]))
+    for number, name in enumerate((text.replace("/", "|")[-150:], " ".join(text.replace("/", "|").split())[-150:])):
+        symbol = folder / "imports" / f"{number}{name}" / f"AAA{name}"
+        symbol.mkdir(parents=True)
+        (symbol / "bars.csv").write_text("ts,open,high,low,close,volume\n1704067200000,1,2,1,2,3\n1704067260000,1,2,1,2,3\n")
     shelved = folder / "backtests"
     shelved.mkdir()
     for number in (1, 2):

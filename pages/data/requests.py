@@ -1,0 +1,104 @@
+"""What a person wants imported, as arguments of `python -m engine import`; its preview and its job."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from pages.data.sources import IMPORTS, REPORT_FILE
+from pages.data.uploads import delete_upload
+from pages.ui import jobs
+from pages.ui.jobs import JobState
+
+LANE = "import"
+PREVIEW_SECONDS = 90
+_NAME = re.compile(r"[\w][\w.+=-]{0,59}")
+
+
+@dataclass(frozen=True, slots=True)
+class ImportRequest:
+    """The source and what the person says of it; "" is for Podium to find out."""
+
+    source: Path
+    is_upload: bool = False
+    format: str = ""
+    symbol: str = ""
+    interval: str = ""
+    zone: str = ""
+    columns: str = ""
+
+    def list_arguments(self) -> list[str]:
+        """Return the arguments; each value is joined to its flag, so that none is read as a flag."""
+        flags = {"format": self.format, "symbol": self.symbol, "interval": self.interval, "timezone": self.zone, "columns": self.columns}
+        return [str(self.source), *(f"--{name}={value.strip()}" for name, value in flags.items() if value.strip())]
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewResult:
+    """What `import --preview` found out about a request, or why it could not."""
+
+    request: ImportRequest
+    preview: Mapping[str, Any] | None
+    error: str = ""
+
+    @property
+    def is_importable(self) -> bool:
+        """Whether there are tables, and none of them is refused."""
+        return self.preview is not None and bool(self.preview["tables"]) and all(table["fault"] is None for table in self.preview["tables"])
+
+
+def read_preview(request: ImportRequest) -> PreviewResult:
+    """Read the beginning of the source in a process of its own."""
+    argv = [sys.executable, "-m", "engine", "import", *request.list_arguments(), "--preview", "--json"]
+    try:
+        process = subprocess.run(argv, cwd=jobs.ROOT, capture_output=True, timeout=PREVIEW_SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        return PreviewResult(request, None, f"the beginning of {request.source} could not be read within {PREVIEW_SECONDS} s")
+    except (OSError, ValueError) as error:
+        return PreviewResult(request, None, f"{request.source} cannot be opened: {error}")
+    try:
+        return PreviewResult(request, orjson.loads(process.stdout))
+    except orjson.JSONDecodeError:
+        lines = process.stderr.decode(errors="replace").strip().splitlines()
+        return PreviewResult(request, None, lines[-1].removeprefix("podium: ") if lines else f"it ended with code {process.returncode}")
+
+
+def explain_name(name: str, home: Path) -> str | None:
+    """Return why an import may not be written under this name; None where it may."""
+    if not _NAME.fullmatch(name):
+        return "give the recording a name of at most 60 letters, digits, and . _ + = -, that begins with a letter or digit"
+    folder = home / IMPORTS / name
+    if folder.is_symlink() or (folder.exists() and not (folder / REPORT_FILE).is_file()):
+        return f"{folder} is there already and no import made it: give another name"
+    return None
+
+
+def start_import(request: ImportRequest, name: str, home: Path) -> str | None:
+    """Start an import; return why it cannot start, None where it has."""
+    fault = explain_name(name, home)
+    if fault is not None:
+        return fault
+    arguments = ["import", *request.list_arguments(), "--out", str(home / IMPORTS / name), "--json"]
+    if jobs.get_jobs().start(LANE, f"{LANE} {name}", arguments, lambda state: _finish(request, state)):
+        return None
+    return "another import is running: wait for its end"
+
+
+def suggest_name(preview: Mapping[str, Any]) -> str:
+    """Return a name for the recording: its only symbol, or the name of its first file."""
+    tables = preview["tables"]
+    symbols = list(dict.fromkeys(symbol for table in tables for symbol in table["symbols"]))
+    plain = symbols[0] if len(symbols) == 1 else Path(tables[0]["source"]).name.partition(".")[0] if tables else "recording"
+    return re.sub(r"[^\w.+=-]", "-", plain).strip("-.")[:60] or "recording"
+
+
+def _finish(request: ImportRequest, state: JobState) -> None:
+    if request.is_upload and state.code == 0:
+        delete_upload(request.source)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from time import sleep
+from time import sleep, time_ns
 
 import numpy as np
 import pytest
 
 from engine.feeds._recorded_session import read_bars_decided_on
-from engine.live.machine_clock import MachineClock
 from engine.live.recorder import ParquetRecorder
 from engine.live.session_recording import SessionRecording
 from engine.parity import RebuiltBars, make_live_builder
@@ -63,7 +62,7 @@ def test_bars_missed_while_the_machine_stood_still_are_the_exchanges_and_nothing
         session.recover()
         begun = len(session.history)
         session.fake.set_clock_offset(30.0)
-        session.feed._streams.timer = _ClockAhead(30.0)
+        session.feed._streams.clock.add(now := time_ns(), now, now + 30 * 10**9)  # as measured after a sleep
         session.play(3)
         missed = session.history[begun:]
         assert len(missed) >= 25
@@ -71,16 +70,3 @@ def test_bars_missed_while_the_machine_stood_still_are_the_exchanges_and_nothing
         last = [bar.at for bar in session.live[:-3]][-1]
         times = [last, *(bar.at for bar in missed), *(bar.at for bar in session.live[-3:])]
         assert set(np.diff(times)) == {10**9}
-
-
-class _ClockAhead(MachineClock):
-    """The machine's clocks after a sleep of so many seconds."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-
-    def now(self) -> int:
-        return super().now() + round(self._seconds * 1e9)
-
-    def tick(self) -> float:
-        return super().tick() + self._seconds

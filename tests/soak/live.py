@@ -222,6 +222,7 @@ class LiveSoak:
     def run(self) -> None:
         """Let every fault take its turn, 30 s each, until the time is over."""
         begun, place = self._clock.tick(), 0
+        self._sample_for(QUIET_SECONDS / 2, begun)
         while self._clock.tick() - begun < self.seconds:
             fault, at = FAULTS[place % len(FAULTS)], self._clock.now()
             fault.begin(self._fake)

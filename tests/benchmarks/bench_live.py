@@ -84,12 +84,15 @@ def _watch(options: str, seconds: float, folder: Path) -> None:
     process = psutil.Process()
     try:
         _play(feed, SETTLING_SECONDS)
+        silent = [f"{stream.symbol} {stream.stream}" for stream in feed.read_streams() if not stream.messages and stream.stream != "candles"]
         before, cpu, began, memory = _count(feed), process_time(), perf_counter(), process.memory_info().rss
         bars = _play(feed, seconds)
         took, cpu = perf_counter() - began, process_time() - cpu
         rate, load = (_count(feed) - before) / took, cpu / took
         problems = sorted({stream.problem for stream in feed.read_streams() if stream.problem})
         print(f"{len(SYMBOLS)} symbols, {rate:,.0f} messages/s for {took:,.0f} s, {bars} bars: {load:.1%} of a core with the recorder", flush=True)
+        kinds = {kind: sum(stream.messages for stream in feed.read_streams() if stream.stream == kind) for kind in ("trades", "book")}
+        print(f"  since the start {kinds['trades']:,} trades and {kinds['book']:,} books; after {SETTLING_SECONDS:g} s silent: {len(silent)} streams")
         print(f"  at 500 messages/s: {load * 500 / rate:.1%} of a core (60 % is the limit); sockets {len(process.net_connections())}")
         print(f"  memory {memory / 1e6:,.0f} MB, {process.memory_info().rss / 1e6:,.0f} MB at the end; problems: {problems or 'none'}", flush=True)
     finally:

@@ -195,21 +195,20 @@ class LiveFeed:
         return self._candles.exchange_time() >= self._next_close + self._settle
 
     def _has_bar(self, after: int | None) -> bool:
-        self._require_bars()
         if not self._loaded.is_set():
             return False
         newest = max((bars[-1].at for bars in (self._history, [closed.snapshot for closed in self._closed]) if bars), default=0)
-        return self._is_due() or newest > (after if after is not None else self._delivered or 0)
+        return newest > (after if after is not None else self._delivered or 0) or self._is_next_due()
 
-    def _require_bars(self) -> None:
-        """Have the missed bars loaded where more have passed than are closed one by one, as after a stop of the machine."""
-        with self._lock:
-            if self._loaded.is_set() and self._candles.exchange_time() - self._settle - self._next_close > LONGEST_SILENCE * self._interval:
-                self._loaded.clear()
+    def _is_next_due(self) -> bool:
+        """Whether the next bar is to be closed; has the missed bars loaded first where more have passed than are closed one by one."""
+        if self._candles.exchange_time() - self._settle - self._next_close > LONGEST_SILENCE * self._interval:
+            self._loaded.clear()
+            return False
+        return self._is_due()
 
     def _next_snapshot(self, last: int | None) -> MarketSnapshot | None:
         """The oldest bar after `last`, closing a bar that is due; None where none is. A bar that is too late to act on is not fresh."""
-        self._require_bars()
         with self._lock:
             if not self._loaded.is_set():
                 return None
@@ -219,7 +218,7 @@ class LiveFeed:
                 return self._history[past].as_stale() if self._continues else self._history[past]
             if closed is not None:
                 return self._deliver_again(closed).snapshot
-            return self._close_bar().snapshot if self._is_due() else None
+            return self._close_bar().snapshot if self._is_next_due() else None
 
     def _deliver_again(self, closed: ClosedBar) -> ClosedBar:
         """A bar that was given out, but not taken: where it is too late by now, it is recorded again as not fresh."""

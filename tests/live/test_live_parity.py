@@ -57,6 +57,17 @@ def test_a_bar_that_is_given_out_again_too_late_is_not_fresh_and_is_rebuilt_so(t
         assert [built[bar.at].digest() for bar in session.live] == [bar.digest() for bar in session.live]
 
 
+def test_a_history_that_takes_long_to_decide_is_delivered_whole_before_what_was_missed_meanwhile() -> None:
+    with playing() as session:
+        first = [next(session._slices) for _ in range(5)]
+        session.fake.set_clock_offset(30.0)
+        session.feed._streams.clock.add(now := time_ns(), now, now + 30 * 10**9)
+        session.play(2)
+        bars = [*first, *session.history, *session.live]
+        assert set(np.diff([bar.at for bar in bars])) == {10**9}
+        assert len(bars) >= 30 + 25
+
+
 def test_bars_missed_while_the_machine_stood_still_are_the_exchanges_and_nothing_is_decided_on_them() -> None:
     with playing() as session:
         session.recover()

@@ -46,7 +46,7 @@ class HealthInputs(Record):
     decided_at: int | None  # when the last tick was decided
     components: tuple[ComponentState, ...]
     ticks_counted: int  # number of last live ticks behind the clean-decision rate
-    ticks_clean: int  # of these, the ticks without a fallback
+    ticks_clean: int  # of these, the ticks without a fallback that had data
     open_alerts: int
     critical_alerts: tuple[tuple[str, str], ...] = ()  # rule and message of the open ones
     is_full: bool = False  # the disk of the store is full

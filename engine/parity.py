@@ -57,11 +57,11 @@ class RebuiltBars:
     def build(self) -> Iterator[MarketSnapshot]:
         """Build every bar in the order in which they were decided on. Raises NotStored where messages are missing."""
         events, run, builder, taken = self._recording.events(), 0, None, 0
-        numbered = next(events, None)
+        numbered, closed = next(events, None), None
         for bar in self._recording.bars():
             if bar.run != run:
                 self._count(builder)
-                self.runs, run, builder, taken = self.runs + 1, bar.run, None, bar.first_sequence - 1
+                self.runs, run, builder, closed, taken = self.runs + 1, bar.run, None, None, bar.first_sequence - 1
                 builder = self._make_builder(self._recording.header) if self._recording.header.has_messages else None
             if builder is None:
                 yield bar.snapshot
@@ -71,12 +71,17 @@ class RebuiltBars:
                     builder.add(numbered[1])
                     taken += 1
                 numbered = next(events, None)
+            if closed is not None and closed.at == bar.snapshot.at:  # given out again, too late to act on
+                closed = closed.as_stale()
+                yield closed
+                continue
             if taken != bar.sequence:
                 raise NotStored(
                     f"the recording at {self._recording.folder} has a gap: {bar.sequence - taken:,} of the messages before the bar that closes at "
                     f"{np.datetime64(bar.snapshot.at, 'ns')}Z are not in it, so the session cannot be compared"
                 )
-            yield _close(builder, bar)
+            closed = _close(builder, bar)
+            yield closed
         self._count(builder)
 
     def _count(self, builder: BarBuilder | None) -> None:

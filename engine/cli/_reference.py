@@ -111,7 +111,7 @@ def list_families() -> tuple[Metric, ...]:
     """Every metric family, of a store without a tick."""
     inputs = HealthInputs(0, None, None, 0.0, None, None, (), 0, 0, 0, clock_step=parse_clock_step('{"at": 0, "seconds": 0}'))
     figures = MetricsSnapshot(
-        last=None, feed=("", "", True), positions=(), counters=(), phases=(), clean_ticks=(0, 0), clean_band=None, queued=0, skill=(), declined=(),
+        last=None, feed=("", "", True), positions=(), counters=(), phases=(), clean_ticks=(0, 0, 0), clean_band=None, queued=0, skill=(), declined=(),
         actions=(), judgements=(), alerts=(), components=(), readings=(), store_bytes=0,
     )  # fmt: skip
     return (

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from engine.domain.orders import FinishedOrder, Order
 from engine.domain.record import Bools, Floats, Ints, Record
@@ -69,6 +71,10 @@ class MarketSnapshot(Record):
         None  # (S, 4) trades after fill_books: lowest and highest price, units sold at its best bid, units bought at its best ask
     )
     backfilled: BackfilledBars | None = None
+
+    def as_stale(self) -> MarketSnapshot:
+        """The same bar, on which nothing may be decided."""
+        return replace(self, fresh=np.zeros_like(self.fresh))
 
 
 @dataclass(frozen=True, slots=True)

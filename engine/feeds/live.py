@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,6 +32,7 @@ HISTORY_BARS = 1_500  # that are fetched at the start, or the warm-up where that
 CLOSED_BARS = 200  # that can be delivered and looked up again
 NS_PER_MS = 1e6
 POLL_SECONDS = 0.1
+MISSED_ATTEMPTS = 3  # to load the bars that were missed by a stop of the machine
 
 
 class LiveFeed:
@@ -51,7 +54,7 @@ class LiveFeed:
         self._builder = LiveBarBuilder(len(symbols), interval, settings.book_levels, round(count_order_delay_ms(settings) * NS_PER_MS))
         self._streams = LiveStreams(connect, symbols, market.contracts, settings, interval, self._take, times=times)
         self._candles = CandleChecker(self._streams, self._builder, symbols, settings, interval, self._take, self._lock)
-        self._streams.jobs += [self._load_history, self._candles.run]
+        self._streams.jobs += [self._keep_history, self._candles.run]
         self._recorder: FeedRecorder | None = None
         self._history: list[MarketSnapshot] = []
         self._history_end: int | None = None
@@ -96,23 +99,15 @@ class LiveFeed:
         self._start()
         if self._continues is None:
             self._continues = after is not None
-        while not self._loaded.wait(POLL_SECONDS):
-            self._require_streams()
-            if self._closing.is_set():
-                return
         last = after
-        for snapshot in self._history:
-            if last is None or snapshot.at > last:
-                last = self._delivered = snapshot.at
-                yield replace(snapshot, fresh=np.zeros_like(snapshot.fresh)) if self._continues else snapshot
         while not self._closing.is_set():
-            closed = self._next_bar(last)
-            if closed is None:
+            snapshot = self._next_snapshot(last)
+            if snapshot is None:
                 self._require_streams()
-                self._closing.wait(min(POLL_SECONDS, self._seconds_left()))
+                self._closing.wait(min(POLL_SECONDS, self._seconds_left()) if self._loaded.is_set() else POLL_SECONDS)
                 continue
-            last = self._delivered = closed.snapshot.at
-            yield closed.snapshot
+            last = self._delivered = snapshot.at
+            yield snapshot
 
     def switch_signal(self, signal: float, at: int) -> None:
         """Raise ValueError: a market has no switch."""
@@ -159,15 +154,34 @@ class LiveFeed:
                 self._recorder.add_event(event)
             self._builder.add(event)
 
+    async def _keep_history(self) -> None:
+        """Load the history at the start, and what is missing whenever the feed has fallen behind."""
+        while True:
+            await (self._load_history() if self._history_end is None else self._load_missed(self._next_close - self._interval))
+            while self._loaded.is_set():  # noqa: ASYNC110 - it is cleared in another thread
+                await asyncio.sleep(POLL_SECONDS)
+
     async def _load_history(self) -> None:
         end = self._candles.exchange_time() // self._interval * self._interval
         candles = await self._candles.fetch_history(end - self._history_bars * self._interval, end)
         if any(rows and rows[-1].opened < end - self._interval for rows in candles):  # the newest candle may be a moment late
             await asyncio.sleep(AGAIN)
             candles = await self._candles.fetch_history(end - self._history_bars * self._interval, end)
-        self._history = build_history(candles, self._interval, self._info.levels, end)
-        self._history_end, self._next_close = end, end + self._interval
-        self._loaded.set()
+        self._begin_after(candles, end)
+
+    async def _load_missed(self, since: int) -> None:
+        """Load the bars after the last that was closed, within a few attempts: what the exchange does not give stays a gap."""
+        end = self._candles.exchange_time() // self._interval * self._interval
+        since = max(since, end - self._history_bars * self._interval)
+        candles = await self._candles.fetch_history(since, end, attempts=MISSED_ATTEMPTS)
+        self._continues = True
+        self._begin_after(candles, end)
+
+    def _begin_after(self, candles: list[tuple[Candle, ...]], end: int) -> None:
+        with self._lock:
+            self._history = build_history(candles, self._interval, self._info.levels, end)
+            self._history_end, self._next_close = end, end + self._interval
+            self._loaded.set()
 
     def _require_streams(self) -> None:
         """Raise RuntimeError where the thread of the streams has ended by a fault, so that the feed is opened again."""
@@ -183,24 +197,46 @@ class LiveFeed:
     def _has_bar(self, after: int | None) -> bool:
         if not self._loaded.is_set():
             return False
-        newest = self._closed[-1].snapshot.at if self._closed else (self._history[-1].at if self._history else None)
-        last = after if after is not None else self._delivered or 0
-        return self._is_due() or (newest is not None and newest > last)
+        newest = max((bars[-1].at for bars in (self._history, [closed.snapshot for closed in self._closed]) if bars), default=0)
+        return newest > (after if after is not None else self._delivered or 0) or self._is_next_due()
 
-    def _next_bar(self, last: int | None) -> ClosedBar | None:
-        """The oldest closed bar after `last`, closing a bar that is due; None where none is. Cuts what was missed by a stop of the machine."""
+    def _is_next_due(self) -> bool:
+        """Whether the next bar is to be closed; has the missed bars loaded first where more have passed than are closed one by one."""
+        if self._candles.exchange_time() - self._settle - self._next_close > LONGEST_SILENCE * self._interval:
+            self._loaded.clear()
+            return False
+        return self._is_due()
+
+    def _next_snapshot(self, last: int | None) -> MarketSnapshot | None:
+        """The oldest bar after `last`, closing a bar that is due; None where none is. A bar that is too late to act on is not fresh."""
         with self._lock:
+            if not self._loaded.is_set():
+                return None
             closed = next((bar for bar in self._closed if last is None or bar.snapshot.at > last), None)
-            if closed is not None or not self._is_due():
-                return closed
-            behind = (self._candles.exchange_time() - self._settle - self._next_close) // self._interval
-            self._next_close += max(0, behind - LONGEST_SILENCE) * self._interval
-            closed = self._builder.close_bar(self._next_close, self._streams.timer.now(), self._streams.clock.offset)
-            self._next_close += self._interval
-            self._closed.append(closed)
-            if self._recorder is not None:
-                self._recorder.add_bar(closed)
+            past = bisect_right(self._history, -1 if last is None else last, key=attrgetter("at"))
+            if past < len(self._history) and (closed is None or self._history[past].at < closed.snapshot.at):
+                return self._history[past].as_stale() if self._continues else self._history[past]
+            if closed is not None:
+                return self._deliver_again(closed).snapshot
+            return self._close_bar().snapshot if self._is_next_due() else None
+
+    def _deliver_again(self, closed: ClosedBar) -> ClosedBar:
+        """A bar that was given out, but not taken: where it is too late by now, it is recorded again as not fresh."""
+        if not closed.snapshot.fresh.any() or self._candles.exchange_time() - closed.snapshot.at < self._interval:
             return closed
+        late = replace(closed, snapshot=closed.snapshot.as_stale())
+        self._closed = deque((late if bar is closed else bar for bar in self._closed), maxlen=CLOSED_BARS)
+        if self._recorder is not None:
+            self._recorder.add_bar(late)
+        return late
+
+    def _close_bar(self) -> ClosedBar:
+        closed = self._builder.close_bar(self._next_close, self._streams.timer.now(), self._streams.clock.offset)
+        self._next_close += self._interval
+        self._closed.append(closed)
+        if self._recorder is not None:
+            self._recorder.add_bar(closed)
+        return closed
 
 
 def build_history(candles: list[tuple[Candle, ...]], interval: int, levels: int, end: int) -> list[MarketSnapshot]:

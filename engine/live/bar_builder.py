@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +16,8 @@ from engine.live.event_buffer import EventBuffer
 
 MISSING, TRADES, MIDS, CANDLE = (BAR_SOURCES.index(name) for name in ("missing", "trades", "mids", "candle"))
 MAX_MISSING = 5_000  # bars that wait for a candle; the oldest are given up
-COMPARED = 5  # closed bars that a later candle is compared with
+COMPARED = 5  # closed bars that a later candle is compared with, or
+COMPARED_SPAN = 600 * 10**9  # ns of bars, the longest silence that is noticed late
 PRICE_TOLERANCE, VOLUME_TOLERANCE = 1e-9, 1e-6  # relative
 NS_PER_MS = 1e6
 RESUMING, INTERRUPTING = frozenset({"reconnected", "resynced"}), frozenset(FAULTS) - {"reconnected", "resynced", "crossed", "clock"}
@@ -48,7 +48,10 @@ class LiveBarBuilder:
         self._stale = max(STALE, interval)
         self._buffers = [EventBuffer(levels) for _ in range(symbols)]
         self._candles: dict[int, dict[int, tuple[float, ...]]] = {}  # by close and symbol, of bars that are not closed yet
-        self._closed: deque[tuple[int, Floats, Ints]] = deque(maxlen=COMPARED)  # close, (5, S) values, sources
+        self._partial: set[tuple[int, int]] = set()  # close and symbol of bars that were decided on a part of their trades
+        self._revised: set[tuple[int, int]] = set()  # and of those whose candle differs
+        self._closed: dict[int, tuple[Floats, Ints]] = {}  # by close, oldest first: (5, S) values, sources
+        self._compared = max(COMPARED, -(-COMPARED_SPAN // interval))
         self._missing: dict[int, Bools] = {}  # (S,) by close, of closed bars
         self._filled: dict[int, Floats] = {}  # (5, S) by close, for the next snapshot
         self._newest = np.full((2, symbols), np.nan)  # ns UTC of the newest trade and book
@@ -111,11 +114,18 @@ class LiveBarBuilder:
         self._newest[0, trade.symbol] = np.fmax(self._newest[0, trade.symbol], trade.at)
         if trade.at >= self._last_close:
             buffer.add_trade(trade)
-        elif self._was_built_of(trade.symbol, trade.at, (TRADES, MIDS)):
-            self._counts.late_trades[trade.symbol] += 1
+        else:
+            self._add_late(trade)
 
-    def _was_built_of(self, symbol: int, at: int, sources: tuple[int, ...]) -> bool:
-        return any(close - self._interval <= at < close and int(kinds[symbol]) in sources for close, _, kinds in self._closed)
+    def _add_late(self, trade: Trade) -> None:
+        """Count a trade of a closed bar, which the exchange's candle replaces in the window: it was decided on a part of its trades."""
+        at = next((close for close in self._closed if close - self._interval <= trade.at < close), None)
+        if at is None or self._closed[at][1][trade.symbol] not in (TRADES, MIDS):
+            return
+        self._counts.late_trades[trade.symbol] += 1
+        self._partial.add((at, trade.symbol))
+        if (at, trade.symbol) in self._revised:
+            self._fill(at, trade.symbol, self._closed[at][0][:, trade.symbol])
 
     def _add_fault(self, fault: StreamFault) -> None:
         if fault.kind == "clock":
@@ -132,7 +142,7 @@ class LiveBarBuilder:
 
     def _doubt_bars(self, symbol: int, since: int) -> None:
         """Have the closed bars filled again in which an outage began that was noticed only now."""
-        for close, _, sources in self._closed:
+        for close, (_, sources) in self._closed.items():
             if close > since and sources[symbol] in (TRADES, MIDS):
                 self._missing.setdefault(close, np.zeros(len(self._buffers), dtype=np.bool_))[symbol] = True
 
@@ -142,35 +152,48 @@ class LiveBarBuilder:
             if at <= self._last_close + 2 * self._interval or not self._last_close:
                 self._candles.setdefault(at, {})[candle.symbol] = candle.values
         elif at in self._missing and self._missing[at][candle.symbol]:
-            self._fill(at, candle)
+            self._fill(at, candle.symbol, candle.values)
             self._missing[at][candle.symbol] = False
             self._counts.filled_bars[candle.symbol] += 1
+            self._note_candle(at, candle)
             if not self._missing[at].any():
                 del self._missing[at]
         else:
             self._compare(candle, at)
 
-    def _fill(self, at: int, candle: Candle) -> None:
+    def _note_candle(self, at: int, candle: Candle) -> None:
+        """Compare later candles with this one, which has filled a bar."""
+        if at in self._closed:
+            values, sources = self._closed[at]
+            values[:, candle.symbol], sources[candle.symbol] = candle.values, CANDLE
+
+    def _fill(self, at: int, symbol: int, values: tuple[float, ...] | Floats) -> None:
         filled = self._filled.setdefault(at, np.full((5, len(self._buffers)), np.nan))
-        filled[:, candle.symbol] = candle.values
+        filled[:, symbol] = values
 
     def _compare(self, candle: Candle, at: int) -> None:
         """Count a candle that differs from the bar that was decided on; the next candle is compared with this one.
 
-        A bar that was a candle is replaced in the window by its revision.
+        It replaces a bar in the window that was a candle, too, or that had a part of its trades: of mids where the exchange has trades, or with a
+        trade that was late.
         """
-        for close, values, sources in self._closed:
-            own = values[:, candle.symbol]
-            quiet = sources[candle.symbol] == MIDS and not candle.values[4] > 0.0
-            if close != at or sources[candle.symbol] == MISSING or quiet:
-                continue
-            theirs = np.asarray(candle.values)
-            same = np.allclose(own[:4], theirs[:4], rtol=PRICE_TOLERANCE, atol=0.0)
-            if not (same and (not np.isfinite(theirs[4] + own[4]) or np.isclose(own[4], theirs[4], rtol=VOLUME_TOLERANCE, atol=0.0))):
-                self._counts.revised_candles[candle.symbol] += 1
-                values[:, candle.symbol] = theirs
-                if sources[candle.symbol] == CANDLE:
-                    self._fill(at, candle)
+        closed = self._closed.get(at)
+        if closed is None or closed[1][candle.symbol] == MISSING:
+            return
+        (values, sources), symbol, theirs = closed, candle.symbol, np.asarray(candle.values)
+        if sources[symbol] == MIDS and not candle.values[4] > 0.0:
+            return
+        own, is_lost = values[:, symbol], sources[symbol] == MIDS
+        same = np.allclose(own[:4], theirs[:4], rtol=PRICE_TOLERANCE, atol=0.0)
+        if same and (not np.isfinite(theirs[4] + own[4]) or np.isclose(own[4], theirs[4], rtol=VOLUME_TOLERANCE, atol=0.0)):
+            return
+        (self._counts.filled_bars if is_lost else self._counts.revised_candles)[symbol] += 1
+        values[:, symbol] = theirs
+        if is_lost:
+            sources[symbol] = CANDLE
+        self._revised.add((at, symbol))
+        if sources[symbol] == CANDLE or (at, symbol) in self._partial:
+            self._fill(at, candle.symbol, candle.values)
 
     def _build_bar(
         self, buffer: EventBuffer, trades: TradeRows, rows: BookRows, at: int, candle: tuple[float, ...] | None
@@ -213,7 +236,11 @@ class LiveBarBuilder:
         """Note a closed bar, and return what was filled since the last."""
         self._last_close = at
         self._candles = {close: candles for close, candles in self._candles.items() if close > at}
-        self._closed.append((at, values.copy(), sources.copy()))
+        self._closed[at] = (values.copy(), sources.copy())
+        if len(self._closed) > self._compared:
+            oldest = next(iter(self._closed))
+            del self._closed[oldest]
+            self._partial, self._revised = ({bar for bar in bars if bar[0] > oldest} for bars in (self._partial, self._revised))
         if (sources == MISSING).any():
             self._missing[at] = sources == MISSING
         while len(self._missing) > MAX_MISSING:

@@ -38,14 +38,19 @@ class CandleChecker:
         self._given_up: dict[int, int] = {}  # by symbol, the close up to which missing bars are not fetched again
         self.statistics = [StreamStatistics(symbol, "candles") for symbol in self._symbols]
         self.progress = ""
+        self._attempts: int | None = None  # that are left; None for as many as it takes
 
     def exchange_time(self) -> int:
         """Return ns UTC by the exchange's clock."""
         return self._streams.exchange_time()
 
-    async def fetch_history(self, since: int, until: int) -> list[tuple[Candle, ...]]:
-        """Fetch the candles of each symbol between two times (ns UTC), trying again until the exchange answers; a symbol refused has none."""
+    async def fetch_history(self, since: int, until: int, attempts: int | None = None) -> list[tuple[Candle, ...]]:
+        """Fetch the candles of each symbol between two times (ns UTC), trying again until the exchange answers; a symbol refused has none.
+
+        With `attempts`, that many requests may fail in all: the symbols left have none.
+        """
         history: list[tuple[Candle, ...]] = []
+        self._attempts = attempts
         for column, symbol in enumerate(self._symbols):
             self.progress = f"history of {symbol}, {column + 1} of {len(self._symbols)}"
             history.append(await self._fetch_patiently(column, since, until))
@@ -53,13 +58,14 @@ class CandleChecker:
 
     async def _fetch_patiently(self, column: int, since: int, until: int) -> tuple[Candle, ...]:
         refusals = 0
-        while refusals < REFUSALS:
+        while refusals < REFUSALS and self._attempts != 0:
             candles = await self._fetch(column, since, until)
             if candles is not None:
                 return candles
             problem = self.statistics[column].problem or ""
             self.progress = f"{self._symbols[column]}: {problem}"
             refusals += self.statistics[column].state == "halted"
+            self._attempts = None if self._attempts is None else self._attempts - 1
             await asyncio.sleep(HISTORY_PAUSE)
         return ()
 
@@ -89,10 +95,14 @@ class CandleChecker:
     async def _fetch_bars(self, columns: Iterable[int], at: int) -> set[int]:
         """Fetch the bar that closes at `at`; returns the symbols whose candle is there."""
         chosen = list(columns)
-        results = await asyncio.gather(*(self._fetch(column, at - self._interval, at) for column in chosen))
-        for candles in results:
-            self._take_all(candles or ())
-        return {column for column, candles in zip(chosen, results, strict=True) if candles}
+        fetched = await asyncio.gather(*(self._fetch_bar(column, at) for column in chosen))
+        return {column for column, is_there in zip(chosen, fetched, strict=True) if is_there}
+
+    async def _fetch_bar(self, column: int, at: int) -> bool:
+        """Fetch one bar and take it as soon as it is there: within a rate limit those of many symbols take long."""
+        candles = await self._fetch(column, at - self._interval, at)
+        self._take_all(candles or ())
+        return bool(candles)
 
     async def _fill_missing(self, at: int) -> None:
         """Fetch what is missing; what the exchange has not after several bars, it will not have."""

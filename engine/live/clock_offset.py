@@ -8,20 +8,25 @@ from engine import units
 
 REPORTED = 1_000_000_000  # ns: an offset beyond is a fault
 SAMPLES = 8
+SECOND = 10**9  # ns
 
 
 class ClockOffset:
-    """The exchange's clock less this machine's, from the newest samples; the one with the shortest round trip counts."""
+    """The exchange's clock less this machine's, from the newest samples.
+
+    The sample with the shortest round trip counts; of an exchange that gives whole seconds, the largest offset: each is too small by less than a
+    second.
+    """
 
     def __init__(self) -> None:
-        self._samples: deque[tuple[int, int]] = deque(maxlen=SAMPLES)  # round trip, offset
+        self._samples: deque[tuple[int, int, int]] = deque(maxlen=SAMPLES)  # round trip, offset in its middle, exchange's time
 
     def add(self, sent: int, answered: int, exchange_time: int) -> None:
         """Take a sample: when the request was sent and answered by this machine's clock, and the exchange's time in between; ns UTC."""
         offset = exchange_time - (sent + answered) // 2
         if self._samples and abs(offset - self.offset) > REPORTED + answered - sent:
             self._samples.clear()  # a clock was set: older samples are wrong
-        self._samples.append((answered - sent, offset))
+        self._samples.append((answered - sent, offset, exchange_time))
 
     @property
     def is_known(self) -> bool:
@@ -31,7 +36,11 @@ class ClockOffset:
     @property
     def offset(self) -> int:
         """The offset in ns; 0 without a sample."""
-        return min(self._samples)[1] if self._samples else 0
+        if not self._samples:
+            return 0
+        if all(exchange_time % SECOND == 0 for _, _, exchange_time in self._samples):
+            return max(offset for _, offset, _ in self._samples)
+        return min(self._samples)[1]
 
     @property
     def problem(self) -> str | None:

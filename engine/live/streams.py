@@ -14,6 +14,7 @@ from engine.domain.live import StreamEvent, StreamFault
 from engine.domain.model import PLUGIN_ERRORS
 from engine.domain.ports import Clock
 from engine.feeds._contracts import Contract
+from engine.live.book_checksums import check_books
 from engine.live.clock_offset import ClockOffset
 from engine.live.exchange import describe_exchange_error, load_ccxt_errors
 from engine.live.machine_clock import MachineClock
@@ -23,9 +24,11 @@ from engine.settings import Settings
 
 KINDS = ("trades", "book")
 FEW_LEVELS = 10  # that every exchange's default depth has
+DEEP_LEVELS = 100  # that are requested where more are used: ccxt forgets what is beyond, so that a move of the price would lay bare missing levels
 REFUSALS_OF_A_HALT = 3  # in a row
 CCXT_LONGEST_PAUSE_MS = 30_000  # between dials without a request of the exchange for more
-CLOCK_SECONDS = 60.0  # between measurements
+CLOCK_SECONDS = 60.3  # between measurements: at other parts of a second, for exchanges that give whole ones
+WHOLE_SECONDS_PAUSE = 0.3  # between the first measurements of such an exchange
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +126,7 @@ class LiveStreams:
         try:
             for kind in KINDS:
                 self.exchanges[kind] = self._connect()
+            check_books(self.exchanges["book"])
             await self._measure_clock()
             work = [self._watch(stream) for stream in self.streams] + [job() for job in self.jobs]
             tasks = [asyncio.ensure_future(part) for part in [*work, self._watch_silence(), self._keep_clock()]]
@@ -160,8 +164,8 @@ class LiveStreams:
         exchange, symbol = self.exchanges[stream.kind], self._symbols[stream.column]
         if stream.kind == "trades":
             return await exchange.watch_trades(symbol)
-        levels = self._settings.book_levels
-        return await (exchange.watch_order_book(symbol) if levels <= FEW_LEVELS else exchange.watch_order_book(symbol, levels))
+        is_deep = self._settings.book_levels > FEW_LEVELS
+        return await (exchange.watch_order_book(symbol, DEEP_LEVELS) if is_deep else exchange.watch_order_book(symbol))
 
     def _receive(self, stream: _Stream, message: Any) -> None:
         received, contract, statistics = self.timer.now(), self._contracts[stream.column], stream.statistics
@@ -177,6 +181,11 @@ class LiveStreams:
             trade = read_trade(row, stream.column, received, contract)
             if trade is not None and stream.trades.is_new(trade.id):
                 statistics.add_message(received, trade.at, self.clock.offset)
+                if stream.trades.missing and stream.is_up:
+                    statistics.gaps += 1
+                    self._take(
+                        StreamFault(stream.column, stream.kind, "gap", received, f"{stream.trades.missing} trades before {trade.id} are missing")
+                    )
                 self._take(trade)
         statistics.gaps += stream.trades.stepped_back
         stream.trades.stepped_back = 0
@@ -299,6 +308,7 @@ class LiveStreams:
                 if isinstance(answer, int | float):
                     self._wall_base = sent - round(ticked * SECOND)
                     self.clock.add(sent, sent + round((self.timer.tick() - ticked) * SECOND), int(answer) * NS_PER_MS)
+                    await asyncio.sleep(0.0 if known or int(answer) % 1_000 else WHOLE_SECONDS_PAUSE)
         if self.clock.is_known and (not known or abs(self.clock.offset - before) > SECOND):
             self._take(StreamFault(-1, "trades", "clock", self.timer.now(), f"{self.clock.offset} ns"))
 

@@ -175,7 +175,7 @@ class DayRecord(Record):
     intents: tuple[tuple[str, int], ...]  # of the trades: intent, count
     ungated: int  # decisions without a binding gate
     trading: TradingCosts
-    clean_counts: tuple[int, int]  # ticks, and those with a fallback
+    clean_counts: tuple[int, int, int]  # ticks; of these, with a fallback, and without data only
     clean_interval: tuple[float, float] | None  # 95 % interval of the clean share
     fallbacks: tuple[tuple[str, int], ...]  # phase
     incidents: tuple[tuple[str, int, int], ...]  # kind, count, symbols

@@ -66,9 +66,9 @@ def _trading_summary(day: DayRecord) -> Iterator[str]:
         f"of which {trades:,} bought or sold."
     )
     yield from _equity_summary(day.spans)
-    ticks, degraded = day.clean_counts
+    ticks, degraded, no_data = day.clean_counts
     if ticks:
-        yield f"Clean ticks: {_share(1 - degraded / ticks, 2 if degraded else 0)}."
+        yield f"Clean ticks: {_share(1 - (degraded + no_data) / ticks, 2 if degraded + no_data else 0)}."
     top = next((gate for gate in day.gates if gate.n), None)
     if top is not None and day.decisions > trades:
         yield f"Most frequent binding gate: {phrase_gate(top.gate)}, {_share(top.n / day.decisions, 0)} of decisions."
@@ -179,12 +179,15 @@ def _gates(day: DayRecord) -> Iterator[Paragraph | Table]:
 
 
 def _health(day: DayRecord) -> Iterator[Paragraph | Table]:
-    ticks, degraded = day.clean_counts
+    ticks, degraded, no_data = day.clean_counts
     if ticks:
         low, high = day.clean_interval or (None, None)
         interval = NOT_ENOUGH if low is None or high is None else format_interval(low * 100, high * 100, 3, "%")
+        causes = " and with data" if no_data else ""
+        lacking = f" {format_count(no_data, 'tick')} had no data in time." if no_data else ""
         yield Paragraph(
-            f"Clean ticks, without a fallback: {_share(1 - degraded / ticks, 3)} of {format_count(ticks, 'tick')} (95 % interval {interval})."
+            f"Clean ticks, without a fallback{causes}: {_share(1 - (degraded + no_data) / ticks, 3)} of {format_count(ticks, 'tick')} "
+            f"(95 % interval {interval}).{lacking}"
         )
     if day.fallbacks:
         yield Table(("Phase with fallbacks", "Ticks"), tuple((phase, f"{n:,}") for phase, n in day.fallbacks))

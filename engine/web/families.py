@@ -13,6 +13,7 @@ from engine.health import Health, HealthInputs, discard_future_time
 from engine.report.savings import MetricSaving
 from engine.store.read.metrics import MetricsSnapshot, NewestTick
 from engine.store.write.counters import LATENCY_LABELS
+from engine.web.stream_families import collect_streams
 
 STATES = ("ok", "degraded", "down", "starting")
 LICENCES = ("auto", "recommend", "quarantined")
@@ -64,6 +65,7 @@ def collect_figures(metrics: MetricsSnapshot) -> Iterator[Metric]:
     yield from _evolution(metrics)
     yield from _optimizer(metrics)
     yield from _parts(metrics)
+    yield from collect_streams(metrics.streams)
     yield from _readings(metrics)
 
 
@@ -131,15 +133,19 @@ def _decisions(metrics: MetricsSnapshot) -> Iterator[Metric]:
         "podium_phase_recent_seconds", "Time of a phase over the last 200 ticks, by percentile.", ("phase", "percentile"),
         [((phase, name), ms / 1e3) for phase, *both in metrics.phases for name, ms in zip(("50", "99"), both, strict=True)],
     )  # fmt: skip
-    ticks, broken = metrics.clean_ticks
+    ticks, fallbacks, without_data = metrics.clean_ticks
     yield build_gauge(
         "podium_clean_decision_ratio",
-        "Share of clean ticks (no fallback) among the live ticks of the last 30 days, without the warm-up.",
-        1.0 - broken / ticks if ticks else None,
+        "Share of clean ticks (no fallback, data in time) among the live ticks of the last 30 days, without the warm-up.",
+        1.0 - (fallbacks + without_data) / ticks if ticks else None,
     )
     yield _gauges(
         "podium_clean_decision_ratio_bound", "95 % interval of podium_clean_decision_ratio.", ("bound",),
         [((name,), value) for name, value in zip(("low", "high"), metrics.clean_band or (None, None), strict=True)],
+    )  # fmt: skip
+    yield _gauges(
+        "podium_unclean_ticks", "Ticks that podium_clean_decision_ratio does not count as clean, by cause.", ("cause",),
+        [(("fallback",), float(fallbacks)), (("no_data",), float(without_data))],
     )  # fmt: skip
     yield build_gauge("podium_clean_decision_window_ticks", "Ticks that podium_clean_decision_ratio covers.", float(ticks))
     yield build_gauge("podium_commands_queued", "Commands that wait for the engine.", float(metrics.queued))

@@ -26,7 +26,7 @@ def build_clean_rate_tile(rate: CleanRate) -> Tile:
     if rate.low is None or rate.high is None:
         return Tile(label, units.NOT_ENOUGH, degraded)
     band = units.format_interval(rate.low * 100, rate.high * 100, 2, "%")
-    return Tile(label, units.format_percent(1 - rate.degraded / rate.ticks, 2), f"95 %: {band}; {degraded}")
+    return Tile(label, units.format_percent(rate.rate, 2), f"95 %: {band}; {degraded}")
 
 
 def build_drawdown_tile(last: LastTick) -> Tile:

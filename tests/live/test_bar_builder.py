@@ -198,7 +198,10 @@ def test_late_trades_and_candles_that_differ_are_counted() -> None:
         built.add(Candle(0, START, START + 62 * SECOND, (100.0, 100.0, 100.0, 100.0, volume)))
     assert built.counts.late_trades.tolist() == [1]
     assert built.counts.revised_candles.tolist() == [1]
-    assert np.isnan(close(built, 2).high[0])
+    second = close(built, 2)
+    assert np.isnan(second.high[0])
+    assert second.backfilled is not None
+    assert second.backfilled.values[4, 0, 0] == 2.0, "the exchange's candle has the trade that was late"
 
 
 def test_a_bar_that_is_closed_late_is_not_fresh() -> None:
@@ -240,3 +243,25 @@ def test_memory_is_bounded_and_a_bar_with_too_many_messages_is_not_built_of_a_pa
     assert len(buffer.select_trades(START, START + MINUTE).at) == 10
     assert not buffer.trades.covers(START, START + MINUTE)
     assert buffer.trades.covers(START + MINUTE, START + 2 * MINUTE)
+
+
+def test_a_bar_of_mids_whose_trades_the_exchange_has_is_filled() -> None:
+    built = builder()
+    built.add(book(START + SECOND))
+    assert close(built, 1).volume[0] == 0.0
+    built.add(Candle(0, START, START + 61 * SECOND, (100.0, 104.0, 100.0, 103.0, 9.0)))
+    second = close(built, 2)
+    assert second.backfilled is not None
+    assert second.backfilled.values[:, 0, 0].tolist() == [100.0, 104.0, 100.0, 103.0, 9.0]
+    assert (built.counts.filled_bars.tolist(), built.counts.revised_candles.tolist()) == ([1], [0])
+
+
+def test_every_bar_of_a_silence_that_is_noticed_late_is_filled_and_a_quiet_candle_fills_none() -> None:
+    built = LiveBarBuilder(1, SECOND, 2, LATENCY)
+    for event in (up(START - MINUTE, "trades"), up(START - MINUTE, "book"), trade(START + SECOND // 2)):
+        built.add(event)
+    for number in range(1, 21):
+        built.add(book(START + (number - 1) * SECOND + 1))
+        built.close_bar(START + number * SECOND, START + number * SECOND + 1, 0)
+    built.add(StreamFault(0, "trades", "silent", START + 20 * SECOND, ""))
+    assert list(built.missing) == [START + number * SECOND for number in range(1, 21)]

@@ -119,3 +119,34 @@ def test_a_clock_that_is_set_replaces_older_samples() -> None:
 def test_errors_have_a_kind(error: Exception, kind: str) -> None:
     assert classify_error(error) == kind
     assert kind in FAULTS
+
+
+def test_an_exchange_that_gives_whole_seconds_is_measured_by_the_largest_offset() -> None:
+    clock, true = ClockOffset(), 5 * SECOND + SECOND // 2
+    for place in range(8):
+        sent = 100 * SECOND + place * 6 * SECOND // 5
+        clock.add(sent, sent + 10**7, (sent + 5 * 10**6 + true) // SECOND * SECOND)
+        assert clock.offset <= true + 5 * 10**6
+    assert true - clock.offset < SECOND // 5
+
+
+def test_a_number_that_a_count_of_trades_leaves_out_is_reported_and_ids_that_are_no_count_are_not() -> None:
+    counted = TradeFilter()
+    for number in range(60):
+        counted.is_new(str(number))
+    assert (counted.is_new("63"), counted.missing) == (True, 3)
+    assert (counted.is_new("62"), counted.missing, counted.stepped_back) == (True, 0, 1)
+    joined = TradeFilter()
+    reported = 0
+    for number in range(1, 3_000):
+        joined.is_new(str(number + number // 40))
+        reported += joined.missing > 0
+    assert reported == 0
+
+
+def test_a_count_that_turns_out_to_be_none_is_reported_ever_less() -> None:
+    joined, reported = TradeFilter(), 0
+    for number in range(10_000):
+        joined.is_new(str(number + number // 120))
+        reported += joined.missing > 0
+    assert reported <= 2

@@ -56,7 +56,7 @@ def _ticks(connection: Connection, facts: AlertInputs) -> AlertInputs:
         session=session,
     )
     return replace(
-        facts, last_decided_at=int(last["wall"]), is_warmup=bool(last["warm"]), ticks=clean.ticks, clean_ticks=clean.clean,
+        facts, last_decided_at=int(last["wall"]), is_warmup=bool(last["warm"]), ticks=clean.ticks, clean_ticks=clean.ticks - clean.degraded,
         symbols=len(gates), fresh_symbols=sum(is_open for _, is_open, _ in gates),
         faulty_symbols=tuple(f"{symbol}: {fault}" for symbol, _, fault in gates if fault),
         incidents=tuple(f"{row['kind'].replace('_', ' ')} {'everywhere' if row['symbol'] in {'*', ''} else row['symbol']}" for row in incidents),

@@ -62,7 +62,7 @@ class LatencyStats:
 
 @dataclass(frozen=True, slots=True)
 class CleanRate:
-    """Degraded live ticks and decisions on stale bars; warm-up ticks do not count."""
+    """Live ticks that were not clean, by cause, and decisions on stale bars; warm-up ticks do not count."""
 
     ticks: int  # stored live ticks of the last 30 days
     degraded: int  # ticks in which a phase fell back
@@ -70,7 +70,12 @@ class CleanRate:
     high: float | None
     decisions: int  # newest decisions, at most 2,000
     stale: int  # of these, decisions whose bar was missing or stale
-    no_data: int = 0  # of the ticks, those for which a live market had no bar in time
+    no_data: int = 0  # of the ticks, those without a fallback for which a live market had no bar in time
+
+    @property
+    def rate(self) -> float | None:
+        """The share of clean ticks; None without a tick."""
+        return 1.0 - (self.degraded + self.no_data) / self.ticks if self.ticks else None
 
 
 @dataclass(frozen=True, slots=True)

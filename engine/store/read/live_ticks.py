@@ -57,8 +57,8 @@ def count_degraded(connection: Connection, spans: TickRanges) -> int:
 
 
 def count_without_data(connection: Connection, spans: TickRanges) -> int:
-    """How many of these ticks of a live market had no bar in time."""
-    sql = "SELECT count(*) FROM ticks WHERE no_data = 1 AND tick >= :first AND tick <= :last"
+    """How many of these ticks of a live market had no bar in time, though no phase fell back."""
+    sql = "SELECT count(*) FROM ticks WHERE no_data = 1 AND degraded = '[]' AND tick >= :first AND tick <= :last"
     return sum(int(fetch_scalar(connection, sql, first=first, last=last)) for first, last in spans)
 
 
@@ -69,7 +69,7 @@ def find_ticks_since(connection: Connection, wall: int) -> tuple[int, int] | Non
 
 
 def count_clean_ticks(connection: Connection, now: int) -> CleanTicks:
-    """Count the live ticks of the last 30 days and the degraded ones among them."""
+    """Count the live ticks of the last 30 days and those among them that were not clean."""
     ends = find_ticks_since(connection, now - 30 * DAY)
     spans = () if ends is None else find_live_ranges(connection, *ends)
     return CleanTicks(count_ticks(spans), count_degraded(connection, spans), count_without_data(connection, spans))

@@ -25,6 +25,9 @@ NEWEST_READINGS = """
 _POSITIONS = "SELECT symbol, position, target FROM decisions WHERE tick = :tick ORDER BY symbol LIMIT :limit"
 _SKILL = "SELECT scope, model, horizon, r2, low, high, n_effective FROM skill WHERE regime = 'all' ORDER BY scope, model, horizon LIMIT :limit"
 _JUDGEMENTS = "SELECT action, metric, unit, treated, placebos, effect, low, high FROM judgements ORDER BY action, metric LIMIT :limit"
+_STREAMS = """
+    SELECT symbol, stream, state, last_at, messages, messages_per_second, reconnects, gaps, late_trades, revised_candles, filled_bars,
+           latency_p50_ms, latency_p99_ms FROM stream_status ORDER BY symbol, stream LIMIT :limit"""
 _QUEUED = "SELECT count(*) FROM (SELECT 1 FROM commands WHERE status = 'queued' LIMIT :limit)"
 _ALERTS = "SELECT severity, count(*) AS n FROM (SELECT severity FROM alerts WHERE state = 'open' LIMIT :limit) GROUP BY severity ORDER BY severity"
 
@@ -76,6 +79,25 @@ class JudgementSample:
 
 
 @dataclass(frozen=True, slots=True)
+class StreamSample:
+    """One stream of a live market, since its engine started."""
+
+    symbol: str
+    stream: str
+    state: str
+    last_at: int | None  # ns UTC
+    messages: int
+    messages_per_second: float | None
+    reconnects: int
+    gaps: int
+    late_trades: int
+    revised_candles: int
+    filled_bars: int
+    latency_p50_ms: float | None
+    latency_p99_ms: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class MetricsSnapshot:
     """All figures of a scrape. Times are ns UTC, None for never."""
 
@@ -84,7 +106,7 @@ class MetricsSnapshot:
     positions: tuple[tuple[str, float | None, float | None], ...]  # symbol, current and target share of equity
     counters: tuple[tuple[str, str, str, float], ...]  # kind, name, detail, value
     phases: tuple[tuple[str, float, float], ...]  # phase, p50 and p99 in ms, over the last 200 ticks
-    clean_ticks: tuple[int, int]  # stored live ticks of the last 30 days, and how many of them were degraded
+    clean_ticks: tuple[int, int, int]  # stored live ticks of the last 30 days; of these, with a fallback, and without data only
     clean_band: tuple[float, float] | None
     queued: int  # commands
     skill: tuple[SkillSample, ...]
@@ -96,6 +118,7 @@ class MetricsSnapshot:
     readings: tuple[tuple[int, str, str, float, str], ...]  # at, source, name, value, unit; of the last minute
     store_bytes: int
     evolutions: tuple[tuple[str, int], ...] = ()  # of the newest session: state, count
+    streams: tuple[StreamSample, ...] = ()  # of a live market
     contests: tuple[tuple[int, str, str, float | None, float | None], ...] = ()  # that run: number, model, strategy, e-value, threshold
 
 
@@ -110,7 +133,7 @@ def read_metrics(reader: Reader, now: int) -> MetricsSnapshot:
             positions=_tuples(connection, _POSITIONS, tick=last.tick if last else -1),
             counters=_tuples(connection, "SELECT kind, name, detail, value FROM counters ORDER BY kind, name, detail LIMIT :limit"),
             phases=_phases(connection),
-            clean_ticks=(clean.ticks, clean.degraded),
+            clean_ticks=(clean.ticks, clean.degraded, clean.no_data),
             clean_band=clean.band,
             queued=int(fetch_scalar(connection, _QUEUED, limit=MAX_ROWS)),
             skill=tuple(SkillSample(**row) for row in _rows(connection, _SKILL)),
@@ -122,6 +145,7 @@ def read_metrics(reader: Reader, now: int) -> MetricsSnapshot:
             readings=_tuples(connection, NEWEST_READINGS, since=now - READING_MAX_AGE),
             store_bytes=sum(path.stat().st_size for path in (reader.path, reader.path.with_name(reader.path.name + "-wal")) if path.exists()),
             evolutions=_tuples(connection, _EVOLUTIONS),
+            streams=tuple(StreamSample(**row) for row in _rows(connection, _STREAMS)),
             contests=_tuples(connection, _CONTESTS),
         )
 

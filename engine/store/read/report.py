@@ -80,7 +80,7 @@ def _day(connection: Connection, name: str, begin: int, until: int, parts: tuple
         day=name, since=begin, until=until, is_over=True, market=market, simulated=simulated, spans=parts, warmup_ticks=0,
         equity_points=_equity_points(connection, parts), actions=_actions(connection, parts), gates=_gates(connection, ranges, gates),
         ungated=count_decisions(connection, ranges, "binding_gate IS NULL"), intents=tuple(count_intents(connection, ranges).most_common()),
-        trading=_trading(connection, ranges), clean_counts=(clean.ticks, clean.degraded), clean_interval=clean.band,
+        trading=_trading(connection, ranges), clean_counts=(clean.ticks, clean.degraded, clean.no_data), clean_interval=clean.band,
         fallbacks=_fallbacks(connection, ranges), incidents=_incidents(connection, parts), recoveries=_recoveries(connection, within),
         drills=_drills(connection, within), skill=_skill(connection), skill_at=None if newest is None else int(newest),
         skill_then=_skill_then(connection, parts), runs=runs[:MAX_RUNS], more_runs=len(runs) > MAX_RUNS,

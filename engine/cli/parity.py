@@ -32,11 +32,18 @@ def _run(options: argparse.Namespace) -> int:
     return 0 if result.identical else 1
 
 
+CAUSES = {  # of ticks that a recording lacks
+    "restart": "restart", "unwritten": "after the newest part of the recording", "before": "before the recording began",
+}  # fmt: skip
+
+
 def format_parity(result: ParityResult) -> str:
     """Format the result in one line."""
     causes = f"{result.late_trades:,} late trades, {result.revised_candles:,} revised candles, {result.restarts:,} restarts"
     if result.history_ticks:
         causes += f", {result.history_ticks:,} ticks decided on the exchange's history"
+    for span in result.unrecorded:
+        causes += f"; {span.ticks:,} ticks not recorded ({CAUSES[span.cause]}), from tick {span.first_tick} to {span.last_tick}"
     if result.identical:
         return f"identical, {result.ticks:,} ticks ({causes})"
     return f"tick {result.first_tick} differs first, in {result.difference} ({causes})"

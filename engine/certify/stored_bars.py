@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.certify.certificate import BARS_AFTER, Certificate, call_in_fresh_processes, certify_recording
+from engine.certify.certificate import BARS_AFTER, Certificate, RunTraces, call_in_fresh_processes, certify_recording
 from engine.certify.trial import Schedule, Trace, trace_run
 from engine.domain.ports import FeedInfo
 from engine.live.recorder import ParquetRecorder
@@ -46,8 +46,11 @@ class CheckResult:
     cpu_seconds: float
 
 
-def check_session(check: SessionCheck) -> CheckResult:
-    """Check one tick, in a worker. Raises NotStored and ValueError, in one line, where too few bars are stored."""
+def check_session(check: SessionCheck, run_traces: RunTraces | None = None) -> CheckResult:
+    """Check one tick, in a worker; each copy is decided by a process of its own unless `run_traces` is given.
+
+    Raises NotStored and ValueError, in one line, where too few bars are stored.
+    """
     folder, source = choose_recording(check)
     settings = replace(check.settings, feed="recorded", feed_path=str(folder), seed=check.settings.seed + 1_000_003 * (check.number + 1))
     if folder.parent == Path(check.settings.home):
@@ -57,7 +60,7 @@ def check_session(check: SessionCheck) -> CheckResult:
         1,
         clock=WallClock(),
         report_progress=_report_nothing,
-        run_traces=partial(_run_one_by_one, check.quarantine),
+        run_traces=run_traces or partial(_run_one_by_one, check.quarantine),
         schedule=check.schedule,
     )
     times = os.times()

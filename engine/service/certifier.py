@@ -24,7 +24,7 @@ from engine.store.read.history import TickHistory
 
 FIRST_SECONDS = 60.0  # from the start of the engine to the first check
 RETRY_SECONDS = 60.0  # after a check that was given up or could not be made
-LONGEST_SECONDS = 900.0  # of a check, after which it is given up
+LONGEST_SECONDS = 3_600.0  # of a check, which yields to everything else on the machine, after which it is given up
 
 
 class FactStore(Protocol):

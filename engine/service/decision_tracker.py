@@ -39,7 +39,7 @@ class DecisionTracker:
     def is_late(self) -> bool:
         """Whether a tick is late, or the engine decides as fast as it can, as in a warm-up."""
         progress = self.progress()
-        silent = progress.silent_seconds
+        silent, latest = progress.silent_seconds, LATE_INTERVALS * progress.tick_interval_seconds + LATE_SECONDS
         return progress.is_warming_up or not progress.tick_interval_seconds or silent is None or silent > latest
 
     def has_time(self) -> bool:

@@ -36,6 +36,7 @@ from engine.service.live_feed import report_streams, wait_for_bar
 from engine.service.logging import LOG
 from engine.service.monitor import Monitor
 from engine.service.priority_lock import PriorityLock
+from engine.service.recording import RecordingMonitor
 from engine.service.scheduler import JobScheduler
 from engine.service.serial_queue import SerialQueue
 from engine.service.worker_pool import WorkerPool
@@ -65,6 +66,7 @@ JOB_NAMES = (
     "streams",
     "prune",
     "certify",
+    "recording",
 )
 
 
@@ -111,6 +113,7 @@ class EngineService:
         self.components, self.failures, self.actuators, self.workers = parts.components, parts.failures, parts.actuators, parts.workers
         self.ended, self.data_notes, self.ticks_decided = parts.ended, parts.data_notes, 0
         self._manual_actions = SerialQueue(self.run_manual_action, self._report, self._finish)
+        self._recording = RecordingMonitor(parts.engine, parts.session, parts.failures, parts.writer, parts.clock)
         self._drills = SerialQueue(lambda command, _: parts.alerting.handle_drill(command), self._report, self._finish)
 
     def report_moved_store(self, at: int, message: str) -> None:
@@ -141,6 +144,7 @@ class EngineService:
         jobs.run_every(DRILLS_SECONDS, "alerts", "drills", self._alerting.run_scheduled_drill, self.failures)
         run_every(PRUNE_SECONDS, "store", "prune", self.prune)
         run_every(CERTIFY_SECONDS, "optimizer", "certify", self.certify)
+        run_every(STREAMS_SECONDS, "store", "recording", self._recording.run)
         if self._engine.live is not None:
             jobs.run_every(STREAMS_SECONDS, "feed", "streams", self.report_streams, self.failures)
 

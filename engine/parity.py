@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,12 +28,25 @@ NEVER = 2**63  # ns
 MakeBuilder = Callable[[RecordingHeader], BarBuilder]
 
 
+RESTART, UNWRITTEN, BEFORE = "restart", "unwritten", "before"  # causes of ticks that a recording lacks
+
+
+@dataclass(frozen=True, slots=True)
+class UnrecordedTicks(Record):
+    """Consecutive stored ticks whose bars are not in the recording; they are decided again on the stored bars."""
+
+    cause: str  # RESTART: between two runs of the recorder, UNWRITTEN: after its last part, BEFORE: before its first
+    ticks: int
+    first_tick: int
+    last_tick: int
+
+
 @dataclass(frozen=True, slots=True)
 class ParityResult(Record):
     """The result of deciding a session again from its recording."""
 
     session: int
-    ticks: int  # compared, all of the session that are stored and have a known state
+    ticks: int  # compared: those of the session that are stored, have a known state and are not in `unrecorded`
     history_ticks: int  # of these, decided on the history that the exchange gave at a start: they are not in the recording
     identical: bool
     first_tick: int | None  # the first that differs
@@ -40,6 +54,38 @@ class ParityResult(Record):
     late_trades: int  # received after their bar was decided on
     revised_candles: int  # that differ from the bar that was decided on
     restarts: int
+    unrecorded: tuple[UnrecordedTicks, ...] = ()
+
+
+class Coverage:
+    """The bars that a recording holds, and why it lacks a tick."""
+
+    def __init__(self, recording: SessionRecording, session: StoredSession) -> None:
+        self._recording, self._session = recording, session
+        bars = [(bar.snapshot.at, bar.run) for bar in recording.bars()]
+        self.newest_row = {at: row for row, (at, _) in enumerate(bars)}  # by close, ns UTC
+        self._bars = sorted(bars)
+        self.unrecorded: list[UnrecordedTicks] = []
+
+    def add_unrecorded(self, stored: StoredTick) -> None:
+        """Add a tick to `unrecorded`. Raises NotStored for a gap within a run, which no restart explains."""
+        place = bisect(self._bars, (stored.at, NEVER))
+        before, after = self._bars[:place][-1:], self._bars[place : place + 1]
+        if before and after and before[0][1] == after[0][1]:
+            folder, session = self._recording.folder, self._session.id
+            raise NotStored(f"the recording at {folder} has a gap: it lacks tick {stored.tick}, so session {session} cannot be compared")
+        cause = BEFORE if not before else RESTART if after else UNWRITTEN
+        newest = self.unrecorded[-1] if self.unrecorded else None
+        if newest is not None and (newest.cause, newest.last_tick) == (cause, stored.tick - 1):
+            self.unrecorded[-1] = replace(newest, ticks=newest.ticks + 1, last_tick=stored.tick)
+        else:
+            self.unrecorded.append(UnrecordedTicks(cause, 1, stored.tick, stored.tick))
+
+    def is_history(self, snapshot: MarketSnapshot) -> bool:
+        """Whether a live market's tick was decided on candles that the exchange gave at a start: no book, before the first bar or not fresh."""
+        without_books = bool(np.isnan(snapshot.books.bid_price).all() and np.isnan(snapshot.flow).all())
+        first_close = self._bars[0][0] if self._bars else NEVER
+        return self._session.feed == "live" and without_books and (snapshot.at < first_close or not snapshot.fresh.any())
 
 
 def make_live_builder(header: RecordingHeader) -> BarBuilder:
@@ -96,7 +142,8 @@ def check_parity(
 ) -> ParityResult:
     """Decide a session (the newest where none is given) again from its recording.
 
-    Raises NotStored where the session, its recording or a part of it is missing, BadRecording where the recording cannot be read.
+    Ticks that a killed recorder did not write are decided again on their stored bars and reported apart: `unrecorded`.
+    Raises NotStored where the session, its recording or a part within a run is missing, BadRecording where the recording cannot be read.
     """
     session = history.latest_session() if number is None else history.session(number)
     if session is None:
@@ -109,30 +156,29 @@ def check_parity(
 
 
 def _compare_ticks(comparison: TickComparison, rebuilt: RebuiltBars, recording: SessionRecording) -> ParityResult:
-    closes = [bar.snapshot.at for bar in recording.bars()]
-    newest_row = {at: row for row, at in enumerate(closes)}
-    bars, row, session = rebuilt.build(), -1, comparison.session
+    coverage = Coverage(recording, comparison.session)
+    bars, row = rebuilt.build(), -1
     ticks = history_ticks = 0
     first_tick: int | None = None
     difference: str | None = None
     for stored in comparison.stored_ticks():
-        ticks += 1
         snapshot: MarketSnapshot | None = stored.snapshot
-        if stored.at in newest_row:
-            while row < newest_row[stored.at]:
+        if stored.at in coverage.newest_row:
+            while row < coverage.newest_row[stored.at]:
                 snapshot, row = next(bars, None), row + 1
-        elif _is_history(session, stored.snapshot, min(closes, default=NEVER)):
+        elif coverage.is_history(stored.snapshot):
             history_ticks += 1
         else:
-            raise NotStored(f"the recording at {recording.folder} has a gap: it lacks tick {stored.tick}, so session {session.id} cannot be compared")
+            coverage.add_unrecorded(stored)
+        ticks += 1
         if snapshot is not None and difference is None:
             difference = comparison.find_difference(stored, snapshot)
             first_tick = None if difference is None else stored.tick
     for _ in bars:  # to the end, for the counts
         pass
     return ParityResult(
-        session.id, ticks, history_ticks, difference is None, first_tick, difference, rebuilt.late_trades, rebuilt.revised_candles,
-        max(0, rebuilt.runs - 1),
+        comparison.session.id, ticks - sum(span.ticks for span in coverage.unrecorded), history_ticks, difference is None, first_tick, difference,
+        rebuilt.late_trades, rebuilt.revised_candles, max(0, rebuilt.runs - 1), tuple(coverage.unrecorded),
     )  # fmt: skip
 
 
@@ -222,9 +268,3 @@ def _find_folder(history: TickHistory, session: StoredSession) -> Path:
 
 def _close(builder: BarBuilder, bar: RecordedBar) -> MarketSnapshot:
     return builder.close_bar(bar.snapshot.at, bar.read_at, bar.clock_offset or 0).snapshot
-
-
-def _is_history(session: StoredSession, snapshot: MarketSnapshot, first_close: int) -> bool:
-    """Whether a live market's tick was decided on candles that the exchange gave at a start: without any book, before the first bar or not fresh."""
-    without_books = bool(np.isnan(snapshot.books.bid_price).all() and np.isnan(snapshot.flow).all())
-    return session.feed == "live" and without_books and (snapshot.at < first_close or not snapshot.fresh.any())

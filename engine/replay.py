@@ -13,9 +13,9 @@ from engine.domain.record import DIGEST_FORMAT, Record
 from engine.domain.state import State
 from engine.orchestrator import decide
 from engine.phases import learning
-from engine.plugins import discover_plugins
 from engine.run import PhaseRunner, axis_lengths
 from engine.service import fingerprint, session_controls, training
+from engine.service.plugin_files import select_session_families
 from engine.service.windows import MarketWindow
 from engine.store.errors import NotStored
 from engine.store.read.history import StoredSession, StoredTick, TickHistory
@@ -126,7 +126,7 @@ def decide_tick_again(
     """Decide the next tick again, with the models that served then; `loaded` holds those that were read before."""
     rolled.serving = _load_serving(history, stored, loaded, damaged)
     shadows = _load_shadows(history, stored, loaded)
-    catalog = Catalog(discover_plugins("engine.features", "FAMILY"), session.models, rolled.serving, shadows=shadows)
+    catalog = Catalog(select_session_families(session.identity), session.models, rolled.serving, shadows=shadows)
     _decide_again(rolled, stored, catalog)
 
 

@@ -103,6 +103,9 @@ class Settings:
     search_cpu_share: Annotated[
         float, limits(0.0, 64.0, "cores", "processor time that searches for better recipes may use, a mean over an hour; 0 for any; live only")
     ] = 0.25
+    certify_cpu_share: Annotated[
+        float, limits(0.0, 1.0, "cores", "processor time that checks for look-ahead may use while the engine is idle, on average; 0 for none")
+    ] = 0.05
     # retention
     retention_days: float | None = 30.0
     retention_bytes: int | None = 2_000_000_000

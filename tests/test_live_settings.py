@@ -39,6 +39,9 @@ def test_the_exchange_is_a_name_or_a_table_and_the_environment_replaces_each_par
     ("text", "remedy"),
     [
         ('[exchange]\nname = "kraken"\nsecret = "hunter2"\n', "[exchange] in podium.toml has secret: Podium reads public data and sends no orders"),
+        ('[exchange]\n[exchange.options]\napiKey = "hunter2"\n', "[exchange] in podium.toml has apiKey in 'options': Podium reads public data"),
+        ('exchange_options = \'{"spot": {"a": [{"SECRET": "hunter2"}]}}\'\n', "has secret in 'spot.a': Podium reads public data"),
+        ('[exchange]\n[exchange.spot]\nsecret = ""\n', "has secret in 'spot'"),
         ("[exchange]\nname = 3\n", "exchange.name in podium.toml is 3: give a text"),
         ("[exchange]\nsince = 2024-01-01\n", "has a value that JSON cannot hold"),
         ('exchange_options = "{}"\n[exchange]\ntimeout = 3\n', "are the same setting: give the table alone"),
@@ -49,6 +52,11 @@ def test_a_table_of_an_exchange_that_cannot_be_used_is_refused(tmp_path: Path, t
         load_settings({}, written(tmp_path, text))
     assert remedy in str(caught.value)
     assert "hunter2" not in str(caught.value)
+
+
+def test_headers_of_a_proxy_have_names_of_their_own(tmp_path: Path) -> None:
+    options = load_settings({}, written(tmp_path, '[exchange]\n[exchange.headers]\ntoken = "hunter2"\n')).exchange_options
+    assert json.loads(options) == {"headers": {"token": "hunter2"}}
 
 
 def test_each_exchange_is_another_session_and_its_secrets_are_not_stored() -> None:

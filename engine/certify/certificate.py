@@ -14,7 +14,7 @@ from engine.domain.decision import Phase
 from engine.domain.ports import Clock
 from engine.feeds._altered_copy import FUTURES, RECORDED, Cut, write_copies
 from engine.files import temporary_files
-from engine.service.bootstrap import open_configured_feed
+from engine.service.feeds import open_configured_feed
 from engine.service.worker_pool import WorkerPool
 from engine.settings import Settings
 

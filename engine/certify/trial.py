@@ -17,8 +17,9 @@ from engine.domain.model import PLUGIN_ERRORS
 from engine.domain.record import Floats
 from engine.domain.tick import Artifact, Tick
 from engine.service import training
-from engine.service.bootstrap import open_configured_feed
 from engine.service.engine import Engine
+from engine.service.feeds import open_configured_feed
+from engine.service.plugin_files import NO_QUARANTINE, Quarantine
 from engine.settings import Settings
 
 P = ParamSpec("P")
@@ -126,7 +127,7 @@ def configure_trial(settings: Settings, schedule: Schedule) -> Settings:
     return replace(settings, trading=trading, evolution="refresh", warmup_bars=0)
 
 
-def trace_run(settings: Settings, path: str, until: int) -> Trace:
+def trace_run(settings: Settings, path: str, until: int, quarantine: Quarantine = NO_QUARANTINE) -> Trace:
     """Decide every bar of the copy at `path` that closes by `until` (ns UTC), with models trained walk-forward, here and in this process.
 
     PODIUM_FEED_PATH is the copy's path meanwhile, so that code which looks the recording up finds the copy.
@@ -136,7 +137,7 @@ def trace_run(settings: Settings, path: str, until: int) -> Trace:
     try:
         feed = open_configured_feed(replace(settings, feed_path=path))
         store = TraceStore()
-        engine = Engine(settings, feed, StandingClock(), training_pool=InlineExecutor(), store=store)
+        engine = Engine(settings, feed, StandingClock(), training_pool=InlineExecutor(), store=store, quarantine=quarantine)
         while (tick := engine.step()) is not None and tick.inputs.at < until:
             pass
         for job in engine.training_jobs:

@@ -100,6 +100,28 @@ def resolve_settings(options: argparse.Namespace, *, headless: bool = True, is_b
     return load_settings(os.environ, Path.cwd(), overrides=named | more, headless=headless, is_backtest=is_backtest)
 
 
+def add_feed_options(parser: argparse.ArgumentParser, *, ticks: str) -> None:
+    """Add the flags that choose a market and its pace; `ticks` describes --ticks."""
+    parser.add_argument("--feed", metavar="FEED", help="simulated, recorded or live")
+    parser.add_argument("--path", metavar="DIR", help="the folder of a recording")
+    parser.add_argument("--exchange", metavar="NAME", help="the exchange of the live market, by its name in ccxt")
+    parser.add_argument("--symbols", metavar="A,B", help="some of the feed's symbols")
+    parser.add_argument("--interval", metavar="5m", help="bars of another length")
+    parser.add_argument("--seed", metavar="N", help="another simulated market, or other random draws")
+    parser.add_argument("--tick-interval", metavar="S", help="seconds between ticks, 0 for as fast as possible")
+    add_changes_option(parser)
+    parser.add_argument("--ticks", type=integer_in_range(1), metavar="N", help=ticks)
+
+
+def resolve_feed_settings(options: argparse.Namespace, **more: str | None) -> Settings:
+    """Load the settings with the flags of add_feed_options on top; a path means a recording, an exchange a live market."""
+    feed = options.feed or ("recorded" if options.path else "live" if options.exchange else None)
+    return resolve_settings(
+        options, feed=feed, feed_path=options.path, exchange=options.exchange, sim_changes=options.changes,
+        tick_interval_seconds=options.tick_interval, headless=True, is_backtest=False, **more,
+    )  # fmt: skip
+
+
 def add_evolution_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--evolution", metavar="MODE", help="off, refresh or full: whether models are trained again, and other recipes searched")
 

@@ -62,8 +62,8 @@ def _run(options: argparse.Namespace) -> int:
     from engine.backtest import run_backtest
     from engine.report.data_counts import describe_data
     from engine.service import backtests
-    from engine.service.bootstrap import open_configured_feed
     from engine.service.feed_window import FeedWindow
+    from engine.service.feeds import open_configured_feed
     from engine.store.backtest_files import backtest_folder
     from engine.store.trial_ledger import TrialLedger
 

@@ -26,6 +26,10 @@ from engine.store.parity_file import StoredParity, save_parity
 if TYPE_CHECKING:
     from engine.parity import ParityResult
 
+CAUSES = {  # of ticks that a recording lacks
+    "restart": "restart", "unwritten": "after the newest part of the recording", "before": "before the recording began",
+}  # fmt: skip
+
 
 def _add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--session", type=integer_in_range(0, 2**62), metavar="N", help="the number of a session; the newest unless given")
@@ -62,7 +66,7 @@ def _run(options: argparse.Namespace) -> int:
 def _build_record(result: ParityResult) -> StoredParity:
     return StoredParity(
         result.session, WallClock().now(), result.ticks, result.history_ticks, result.first_tick, result.difference, result.late_trades,
-        result.revised_candles, result.restarts, sum(span.ticks for span in getattr(result, "unrecorded", ())),
+        result.revised_candles, result.restarts, sum(span.ticks for span in result.unrecorded),
     )  # fmt: skip
 
 
@@ -79,6 +83,8 @@ def format_parity(result: ParityResult) -> str:
     causes = f"{result.late_trades:,} late trades, {result.revised_candles:,} revised candles, {result.restarts:,} restarts"
     if result.history_ticks:
         causes += f", {result.history_ticks:,} ticks decided on the exchange's history"
+    for span in result.unrecorded:
+        causes += f"; {span.ticks:,} ticks not recorded ({CAUSES[span.cause]}), from tick {span.first_tick} to {span.last_tick}"
     if result.identical:
         return f"identical, {result.ticks:,} ticks ({causes})"
     return f"tick {result.first_tick} differs first, in {result.difference} ({causes})"

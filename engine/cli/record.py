@@ -9,7 +9,7 @@ from threading import Event
 from types import FrameType
 
 from engine import libraries
-from engine.cli._arguments import Subcommand, add_changes_option, integer_in_range, print_notice, resolve_settings
+from engine.cli._arguments import Subcommand, add_feed_options, print_notice, resolve_feed_settings
 from engine.domain.market import MarketSnapshot
 from engine.domain.ports import Feed
 from engine.feeds.live import LiveFeed
@@ -27,24 +27,14 @@ class RecordingStopped(KeyboardInterrupt):
 
 def _add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", metavar="DIR", help="a new folder, or one that the same market was recorded in before")
-    parser.add_argument("--feed", metavar="FEED", help="simulated, recorded or live")
-    parser.add_argument("--path", metavar="DIR", help="the folder of a recording that is recorded again")
-    parser.add_argument("--symbols", metavar="A,B", help="some of the feed's symbols")
-    parser.add_argument("--interval", metavar="5m", help="bars of another length")
-    parser.add_argument("--seed", metavar="N")
-    parser.add_argument("--tick-interval", metavar="S", help="seconds between bars, 0 for as fast as possible")
-    add_changes_option(parser)
-    parser.add_argument("--ticks", type=integer_in_range(1), metavar="N", help="stop after N bars")
+    add_feed_options(parser, ticks="stop after N bars")
 
 
 def _run(options: argparse.Namespace) -> int:
     libraries.require_libraries(dashboard=False)
-    from engine.service.bootstrap import open_configured_feed
+    from engine.service.feeds import open_configured_feed
 
-    settings = resolve_settings(
-        options, feed=options.feed or ("recorded" if options.path else None), feed_path=options.path, sim_changes=options.changes,
-        tick_interval_seconds=options.tick_interval, record=options.folder,
-    )  # fmt: skip
+    settings = resolve_feed_settings(options, record=options.folder)
     feed = open_configured_feed(settings)
     before = {number: signal.signal(number, _stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

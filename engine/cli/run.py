@@ -8,14 +8,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from engine import libraries
-from engine.cli._arguments import (
-    Subcommand,
-    add_changes_option,
-    add_evolution_option,
-    integer_in_range,
-    print_notice,
-    resolve_settings,
-)
+from engine.cli._arguments import Subcommand, add_evolution_option, add_feed_options, print_notice, resolve_feed_settings
 from engine.live.exchange import ExchangeUnreachable
 from engine.settings import Settings
 
@@ -27,33 +20,13 @@ STOP_SECONDS = 30.0
 
 
 def _add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--feed", metavar="FEED", help="simulated, recorded or live")
-    parser.add_argument("--path", metavar="DIR", help="the folder of a recording")
-    parser.add_argument("--exchange", metavar="NAME", help="the exchange of the live market, by its name in ccxt")
-    parser.add_argument("--symbols", metavar="A,B", help="some of the feed's symbols")
-    parser.add_argument("--interval", metavar="5m", help="bars of another length")
-    parser.add_argument("--seed", metavar="N")
-    parser.add_argument("--tick-interval", metavar="S", help="seconds between ticks, 0 for as fast as possible")
-    parser.add_argument("--pace", metavar="S", help=argparse.SUPPRESS)  # its name until version 0.4
-    add_changes_option(parser)
+    add_feed_options(parser, ticks="stop after N ticks")
+    parser.add_argument("--pace", metavar="S", help=argparse.SUPPRESS)  # the name of --tick-interval until version 0.4
     add_evolution_option(parser)
-    parser.add_argument("--ticks", type=integer_in_range(1), metavar="N", help="stop after N ticks")
 
 
 def _run(options: argparse.Namespace) -> int:
-    feed = options.feed or ("recorded" if options.path else "live" if options.exchange else None)
-    return run_engine(
-        resolve_settings(
-            options,
-            feed=feed,
-            feed_path=options.path,
-            exchange=options.exchange,
-            sim_changes=options.changes,
-            tick_interval_seconds=options.tick_interval,
-            pace_seconds=options.pace,
-        ),
-        options.ticks,
-    )
+    return run_engine(resolve_feed_settings(options, pace_seconds=options.pace), options.ticks)
 
 
 def run_engine(settings: Settings, ticks: int | None) -> int:

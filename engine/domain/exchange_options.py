@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from engine.domain.addresses import HIDDEN, HIDDEN_SHORTEST, decode_percent
+from engine.domain.texts import shorten
 
 KEYS_OF_ACCOUNTS = ("apiKey", "secret", "password", "uid", "privateKey", "walletAddress", "token", "login", "twofa", "accountId")
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://(?:([^/:@]*)(?::([^/@]*))?@)?[^?]*(?:\?(.+))?", re.IGNORECASE)
@@ -23,14 +24,31 @@ def parse_exchange_options(name: str, value: object) -> str:
             options = None
     if not isinstance(options, dict):
         raise ValueError(f'{name} is no JSON object: write it as {{"timeout": 20000}}')
-    for key in options:
-        account_key = _REFUSED.get(str(key).replace("_", "").lower())
-        if account_key is not None:
-            raise ValueError(f"{name} has {account_key}: Podium reads public data and sends no orders, so remove it")
+    account_key = _find_account_key(options)
+    if account_key is not None:
+        raise ValueError(f"{name} has {account_key}: Podium reads public data and sends no orders, so remove it")
     try:
         return json.dumps(options, sort_keys=True, allow_nan=False) if options else ""
     except (TypeError, ValueError, RecursionError):
         raise ValueError(f"{name} has a value that JSON cannot hold: give texts, numbers, true, false, lists and tables") from None
+
+
+def _find_account_key(options: dict[str, object]) -> str | None:
+    """The first key of an account at any depth, outermost first, with the tables around it; names of headers are free."""
+    level: list[tuple[str, object]] = [("", options)]
+    while level:
+        inner: list[tuple[str, object]] = []
+        for place, value in level:
+            if isinstance(value, list):
+                inner += [(place, element) for element in value]
+            if isinstance(value, Mapping) and "header" not in place.rpartition(".")[2].lower():
+                for key, below in value.items():
+                    account_key = _REFUSED.get(str(key).replace("_", "").lower())
+                    if account_key is not None:
+                        return f"{account_key} in {shorten(place)}" if place else account_key
+                    inner.append((f"{place}.{key}" if place else str(key), below))
+        level = inner
+    return None
 
 
 def mask_exchange_options(options: str) -> str:

@@ -78,6 +78,11 @@ class LiveFeed:
             return None
         return self._candles.progress or "connecting to the exchange"
 
+    @property
+    def recorder(self) -> FeedRecorder | None:
+        """The recorder of every message; None where nothing is recorded."""
+        return self._recorder
+
     def set_recorder(self, recorder: FeedRecorder | None) -> None:
         """Record every message from now on, before the bar builder takes it, and every bar; None ends that."""
         with self._lock:

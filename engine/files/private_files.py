@@ -29,3 +29,24 @@ def create_private_file(path: Path) -> int:
 def private_opener(path: str, flags: int) -> int:
     """Open a file for `open(..., opener=...)`; a new file is private."""
     return os.open(path, flags, FILE_MODE)
+
+
+def replace_synced(draft: Path, path: Path) -> None:
+    """Rename a draft to its final name, its content first and the name then on the disk, so that a power cut leaves one or the other whole."""
+    descriptor = os.open(draft, os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    draft.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Write the names in a folder to the disk; systems without descriptors of folders do so themselves. Raises OSError."""
+    if hasattr(os, "O_DIRECTORY"):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -14,6 +14,7 @@ from engine.importers._recognition import list_formats
 from engine.importers._rows import RowCounts, read_rows
 from engine.importers._sample import Sample, take_sample
 from engine.importers._sources import Member, expand_sources, list_skipped
+from engine.importers._yfinance import split_tickers
 
 MAX_TABLES = 12  # that are read
 MAX_ROWS = 100_000  # read of each
@@ -61,7 +62,7 @@ def preview_files(paths: tuple[Path, ...], options: ImportOptions) -> ImportPrev
     """Read the beginning of every table. A table that would be refused says why; ImportFault is raised for the options and for missing files."""
     wanted = check_options(options)
     members = join_lobster(expand_sources(paths))
-    tables = tuple(_preview_table(member, wanted, options) for member in members[:MAX_TABLES])
+    tables = tuple(table for member in members[:MAX_TABLES] for table in _preview_member(member, wanted, options))[:MAX_TABLES]
     return ImportPreview(tables, len(members), list_skipped(paths), tuple((entry.name, entry.label) for entry in list_formats()))
 
 
@@ -81,16 +82,21 @@ def describe_preview(preview: ImportPreview) -> str:
     return "\n".join([*lines, *(f"{name} is left out: it is no table by its name" for name in preview.skipped)])
 
 
-def _preview_table(member: Member, wanted: Format | None, options: ImportOptions) -> TablePreview:
+def _preview_member(member: Member, wanted: Format | None, options: ImportOptions) -> tuple[TablePreview, ...]:
     try:
-        sample = take_sample(member)
+        samples = split_tickers(take_sample(member))
     except ImportFault as fault:
-        return TablePreview(member.title, "", "", "", "", "", (), (), (), (), (), 0, False, (), (), str(fault))
+        return (TablePreview(member.title, "", "", "", "", "", (), (), (), (), (), 0, False, (), (), str(fault)),)
+    return tuple(_preview_table(sample, wanted, options) for sample in samples)
+
+
+def _preview_table(sample: Sample, wanted: Format | None, options: ImportOptions) -> TablePreview:
+    title = sample.member.title
     raw = tuple(row[:MAX_CELLS] for row in sample.rows[:3])
     try:
         return _read_beginning(sample, raw, wanted, options)
     except ImportFault as fault:
-        return TablePreview(member.title, "", "", "", sample.describe(), "", (), (), sample.header[:MAX_CELLS], raw, (), 0, False, (), (), str(fault))
+        return TablePreview(title, "", "", "", sample.describe(), "", (), (), sample.header[:MAX_CELLS], raw, (), 0, False, (), (), str(fault))
 
 
 def _read_beginning(sample: Sample, raw: tuple[tuple[str, ...], ...], wanted: Format | None, options: ImportOptions) -> TablePreview:

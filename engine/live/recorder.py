@@ -242,7 +242,7 @@ def claim_folder(folder: Path, header: RecordingHeader) -> None:
     private_files.make_private_folder(folder)
     draft = folder / f"{MARKER}.draft"
     draft.write_text(identity, encoding="utf-8")
-    draft.replace(marker)
+    private_files.replace_synced(draft, marker)
 
 
 def _read_marker(marker: Path) -> dict[str, Any]:
@@ -270,7 +270,7 @@ def write_settings(folder: Path, header: RecordingHeader, info: FeedInfo) -> Non
         private_files.make_private_folder(folder / name)
     draft = folder / f".{SETTINGS_FILE}.draft"
     draft.write_text(describe_terms(header, info), encoding="utf-8")
-    draft.replace(folder / SETTINGS_FILE)
+    private_files.replace_synced(draft, folder / SETTINGS_FILE)
 
 
 def _levels_of(snapshot: MarketSnapshot, column: int) -> Floats:

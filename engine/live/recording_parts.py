@@ -57,7 +57,10 @@ def fault_row(fault: StreamFault, sequence: int) -> tuple[Any, ...]:
 
 
 class PartTable:
-    """A folder of parts; each is written under a hidden name and renamed, so that a reader never sees half a part."""
+    """A folder of parts; each is written under a hidden name and renamed, so that a reader never sees half a part.
+
+    A part is on the disk, under its name, when `write` returns: a power cut loses nothing of it.
+    """
 
     def __init__(self, folder: Path, schema: pa.Schema) -> None:
         self.folder, self._schema = folder, schema
@@ -69,13 +72,18 @@ class PartTable:
         """Write rows as the next part. Raises OSError, after which nothing of it is left."""
         columns = [pa.array(values, field.type) for values, field in zip(zip(*rows, strict=True), self._schema, strict=True)]
         table = pa.Table.from_arrays(columns, schema=self._schema)
-        private_files.make_private_folder(self.folder)
+        if not self.folder.is_dir():
+            private_files.make_private_folder(self.folder)
+            private_files.sync_folder(self.folder.parent)
         part = self.folder / f"part-{self._number + 1:06d}.parquet"
         draft = self.folder / f".{part.name}.{os.getpid()}.draft"
         try:
             with open(draft, "wb", opener=private_files.private_opener) as file:
                 pyarrow.parquet.write_table(table, file, compression="zstd")
+                file.flush()
+                os.fsync(file.fileno())
             draft.replace(part)
+            private_files.sync_folder(self.folder)
         except OSError:
             with suppress(OSError):
                 draft.unlink(missing_ok=True)

@@ -10,7 +10,7 @@ from threading import Event
 
 from engine.alerting.service import AlertingService
 from engine.domain.optimization import Action, PollingIntervals
-from engine.domain.ports import Clock, Feed, FeedKind
+from engine.domain.ports import Clock, Feed
 from engine.feeds.live import LiveFeed
 from engine.files import temporary_files
 from engine.live.recorder import open_recorder
@@ -18,7 +18,6 @@ from engine.optimizer.planner import default_mode
 from engine.optimizer.runtime.actuators import ActuatorParts, EngineActuators
 from engine.optimizer.runtime.experiment import load_actions
 from engine.optimizer.runtime.optimizer import Optimizer, OptimizerParts
-from engine.plugins import discover_plugins
 from engine.probes.engine import EngineProbe
 from engine.probes.probes import Probes
 from engine.report.data_counts import describe_data
@@ -28,12 +27,14 @@ from engine.resilience.remedies import ComponentRemedies, ThrottledSource
 from engine.service import process_memory
 from engine.service.backtests import BacktestRunner
 from engine.service.caches import ClearableCache
+from engine.service.certifier import IdleCertifier, read_known_files
 from engine.service.command_results import CommandResults
 from engine.service.component_status import ComponentStatus
 from engine.service.decision_tracker import DecisionTracker
 from engine.service.engine import Engine
 from engine.service.logging import LOG
 from engine.service.monitor import Monitor
+from engine.service.plugin_files import Quarantine, exclude_models
 from engine.service.priority_lock import PriorityLock
 from engine.service.resume import resume_engine
 from engine.service.service import COMMANDS_SECONDS, HEARTBEAT_SECONDS, PROBES_SECONDS, EngineService, ServiceParts
@@ -47,15 +48,6 @@ from engine.store.inbox import Inbox
 from engine.store.read.history import TickHistory
 from engine.store.retention import RetentionPolicy
 from engine.store.write.writer import Writer
-
-
-def open_configured_feed(settings: Settings) -> Feed:
-    """The feed that the settings name; raises ValueError in one line where it cannot be opened."""
-    kinds: tuple[FeedKind, ...] = discover_plugins("engine.feeds", "FEED")
-    for kind in kinds:
-        if kind.name == settings.feed:
-            return kind.open(settings)
-    raise ValueError(f"there is no feed {settings.feed!r}: there are {', '.join(kind.name for kind in kinds)}")
 
 
 def build_service(
@@ -81,14 +73,14 @@ def build_service(
     try:
         actions, notes = load_actions(), describe_data(feed)
         _store_facts(settings, writer, components, actions, notes)
-        engine, session = resume_engine(
-            settings, feed, clock, writer, TickHistory(url), training_pool=workers, phase_pool=_open_phase_pool(settings),
-            report=lambda fault, how: failures.record_past_failure("store", "checkpoint", 0.0, fault, tries=1, how=how),
-        )  # fmt: skip
-        engine.read_machine = monitor.machine_json
-        _start_recorder(settings, engine, writer, session)
+        known = read_known_files(TickHistory(url))
+        settings = exclude_models(settings, known.quarantine.models)
+        engine, session = _start_engine(settings, feed, clock, writer, workers, failures, monitor, known.quarantine)
         remedies = ComponentRemedies(failures, engine, lock, workers, writer.store, TickHistory(url), session, reopen)
         tracker = DecisionTracker(clock, engine)
+        certifier = IdleCertifier(
+            settings, feed.info, session, known, writer, clock, has_time=tracker.has_time, is_late=tracker.is_late,
+        )  # fmt: skip
         alerting = AlertingService(
             settings, writer.store, failures, clock, decision_context=lambda: tracker.context, ended=ended, progress=tracker.progress
         )
@@ -96,7 +88,6 @@ def build_service(
         _end_failed_start(error, components, monitor, writer, inbox)
         raise
     results = CommandResults(inbox, clock)
-    folder = backtest_files.backtest_folder(Path(settings.home))
     actuators = EngineActuators(
         ActuatorParts(
             engine, lock, workers, writer, monitor, components, clock,
@@ -109,15 +100,29 @@ def build_service(
     parts = ServiceParts(
         settings, clock, stop, ended, lock, engine, session, writer, inbox, results, components, failures, remedies, probe, probes, monitor, workers,
         tracker, alerting, actuators, BacktestRunner(Path(settings.home), clock, inbox.report_progress, results.submit),
-        BacktestRepair(folder, inbox.get, inbox.submit, failures, clock), notes,
+        BacktestRepair(backtest_files.backtest_folder(Path(settings.home)), inbox.get, inbox.submit, failures, clock), notes,
         Optimizer(
             OptimizerParts(settings, writer, monitor, probes, clock, stop, actuators, components, lambda: bool(engine.training_jobs), actions)
         ),
+        certifier,
     )  # fmt: skip
     process_memory.configure_memory()
     for component in ("store", "trainer", "optimizer", "alerts"):
         components.set_state(component, "ok")
     return EngineService(parts, ticks=ticks)
+
+
+def _start_engine(
+    settings: Settings, feed: Feed, clock: Clock, writer: Writer, workers: WorkerPool, failures: FailureLog, monitor: Monitor, quarantine: Quarantine
+) -> tuple[Engine, int]:
+    """The engine of a new or a resumed session, its number, and its recorder."""
+    engine, session = resume_engine(
+        settings, feed, clock, writer, TickHistory(settings.database_url), training_pool=workers, phase_pool=_open_phase_pool(settings),
+        report=lambda fault, how: failures.record_past_failure("store", "checkpoint", 0.0, fault, tries=1, how=how), quarantine=quarantine,
+    )  # fmt: skip
+    engine.read_machine = monitor.machine_json
+    _start_recorder(settings, engine, writer, session)
+    return engine, session
 
 
 def _start_recorder(settings: Settings, engine: Engine, writer: Writer, session: int) -> None:

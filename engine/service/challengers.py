@@ -51,6 +51,7 @@ class Challengers:
     refreshes: list[ChallengerTraining] = field(default_factory=list)
     artifacts: list[Artifact] = field(default_factory=list)  # trained by searches, without their bytes
     is_limited: bool = False  # searches may use no more than the processor time of the settings
+    excluded: frozenset[str] = frozenset()  # kinds of model in quarantine
     seconds: float = 0.0  # CPU of all searches
     error: str | None = None  # why the last search failed
     spent: deque[tuple[float, float]] = field(default_factory=deque)  # time by the monotonic clock, and CPU seconds, of the last hour
@@ -155,6 +156,7 @@ class Challengers:
             serving=frozenset(recipe.model for name, recipe in recipes.items() if name != place),
             margin=self.config.contest_margin,
             together=together,
+            excluded=self.excluded,
         )
 
     def _adopt_search(self, job: SearchJob, evolution: EvolutionState, save: SaveArtifact, now: float) -> list[Event]:

@@ -11,6 +11,8 @@ from engine.domain.state import State
 from engine.domain.tick import Tick
 from engine.service.engine import Engine
 
+LATE_INTERVALS, LATE_SECONDS = 1.5, 1.0  # after so many intervals and seconds without a decision, a tick is late
+
 
 class DecisionTracker:
     """The newest decision of one engine. Any thread may read it."""
@@ -33,3 +35,13 @@ class DecisionTracker:
         done, every = self._engine.progress
         silent = None if decided is None else now - decided
         return EngineProgress(now - self._started, silent, self.read_interval(), done < every, self._engine.is_training)
+
+    def is_late(self) -> bool:
+        """Whether a tick is late, or the engine decides as fast as it can, as in a warm-up."""
+        progress = self.progress()
+        silent, latest = progress.silent_seconds, LATE_INTERVALS * progress.tick_interval_seconds + LATE_SECONDS
+        return progress.is_warming_up or not progress.tick_interval_seconds or silent is None or silent > latest
+
+    def has_time(self) -> bool:
+        """Whether the engine waits for the time of its next tick and trains nothing."""
+        return not self.is_late() and not self._engine.training_jobs and not self._engine.challengers.searches

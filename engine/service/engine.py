@@ -28,11 +28,11 @@ from engine.evolution import events
 from engine.live.recorder import ParquetRecorder
 from engine.orchestrator import decide
 from engine.phases import learning, risk
-from engine.plugins import discover_plugins
 from engine.run import FallbackFailed, PhaseRunner, axis_lengths
 from engine.service import clock_skew, feeds, live_feed, model_registry, session_controls, training
 from engine.service.challengers import Challengers
 from engine.service.drift_check import DriftCheck
+from engine.service.plugin_files import NO_QUARANTINE, Quarantine, select_families
 from engine.service.version_controls import VersionControls, VersionMemory
 from engine.service.windows import MarketWindow, TrainingRows, build_row
 from engine.settings import Settings, build_trading_config
@@ -61,18 +61,10 @@ class Engine(VersionControls):
     begin_recording: Callable[[], None] = staticmethod(lambda: None)  # begins to record a live feed that was opened again
 
     def __init__(
-        self,
-        settings: Settings,
-        feed: Feed,
-        clock: Clock,
-        *,
-        training_pool: Executor | None,
-        phase_pool: Executor | None = None,
-        store: TickStore | None = None,
-        session: int = 0,
-        first_tick: int = 0,
-        waits_for_training: bool = True,
-    ) -> None:
+        self, settings: Settings, feed: Feed, clock: Clock, *, training_pool: Executor | None, phase_pool: Executor | None = None,
+        store: TickStore | None = None, session: int = 0, first_tick: int = 0, waits_for_training: bool = True,
+        quarantine: Quarantine = NO_QUARANTINE,
+    ) -> None:  # fmt: skip
         """Without `training_pool` nothing is trained.
 
         `waits_for_training` waits for a training that is due; else the old models serve on, and the delay is an event.
@@ -84,7 +76,7 @@ class Engine(VersionControls):
         self.config: TradingConfig = build_trading_config(settings, feed.info)
         self._training_pool, self.phase_pool, self._store, self._session = training_pool, phase_pool, store, session
         self._model_names = tuple(model.name for model in training.select_models(settings.models))
-        self.catalog = Catalog(discover_plugins("engine.features", "FAMILY"), self._model_names, (None,) * len(self._model_names))
+        self.catalog = Catalog(select_families(quarantine.families), self._model_names, (None,) * len(self._model_names))
         self.fitted_models = self.catalog.serving  # including resting models
         self.resting_models: frozenset[str] = frozenset()
         self.registry = model_registry.ModelRegistry()
@@ -95,8 +87,9 @@ class Engine(VersionControls):
         self.window = MarketWindow(feed.info)
         self.rows = TrainingRows(symbols, self.catalog.columns, training.count_training_bars(settings, feed))
         self.challengers = Challengers(
-            settings, self.config, self._model_names, training_pool, training.count_training_bars(settings, feed), is_limited=not waits_for_training
-        )
+            settings, self.config, self._model_names, training_pool, training.count_training_bars(settings, feed), is_limited=not waits_for_training,
+            excluded=quarantine.models,
+        )  # fmt: skip
         self.drift_check = DriftCheck(training_pool, settings.home, feed.info.interval)
         self._postponed: list[Instruction] = []
         self.training_jobs: list[training.TrainingJob] = []

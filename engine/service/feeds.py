@@ -1,4 +1,4 @@
-"""Takes bars from a feed; a failure there is reported as the feed's own, and the feed is reopened after the last bar."""
+"""Opens a feed and takes bars from it; a failure there is reported as the feed's own, and the feed is reopened after the last bar."""
 
 from __future__ import annotations
 
@@ -8,7 +8,18 @@ from typing import Protocol, runtime_checkable
 from engine.domain.market import MarketSnapshot
 from engine.domain.model import PLUGIN_ERRORS
 from engine.domain.optimization import MemoryBlock
-from engine.domain.ports import Feed
+from engine.domain.ports import Feed, FeedKind
+from engine.plugins import discover_plugins
+from engine.settings import Settings
+
+
+def open_configured_feed(settings: Settings) -> Feed:
+    """The feed that the settings name; raises ValueError in one line where it cannot be opened."""
+    kinds: tuple[FeedKind, ...] = discover_plugins("engine.feeds", "FEED")
+    for kind in kinds:
+        if kind.name == settings.feed:
+            return kind.open(settings)
+    raise ValueError(f"there is no feed {settings.feed!r}: there are {', '.join(kind.name for kind in kinds)}")
 
 
 class FeedFailed(ValueError):

@@ -17,13 +17,13 @@ from engine.domain.state import State
 from engine.domain.tick import Artifact, TrainingRow
 from engine.domain.trading_config import TradingConfig
 from engine.evolution.events import unfollowed_events
-from engine.plugins import discover_plugins
 from engine.replay import RollForward, roll_forward
 from engine.service import drift_check, fingerprint, session_controls, training
 from engine.service.engine import Engine
 from engine.service.live_feed import choose_tick_interval
 from engine.service.logging import LOG
 from engine.service.model_registry import ModelReplacement
+from engine.service.plugin_files import NO_QUARANTINE, Quarantine, select_families
 from engine.service.version_controls import VersionMemory
 from engine.settings import Settings, identify_session, serialize_settings
 from engine.store import codec
@@ -58,7 +58,7 @@ def _log_only(fault: str, how: str) -> None:
 
 def resume_engine(
     settings: Settings, feed: Feed, clock: Clock, writer: Writer, history: TickHistory, *, training_pool: Executor | None,
-    phase_pool: Executor | None = None, report: Report = _log_only,
+    phase_pool: Executor | None = None, report: Report = _log_only, quarantine: Quarantine = NO_QUARANTINE,
 ) -> tuple[Engine, int]:  # fmt: skip
     """The engine for this market on this store, and its session: the last one, where market and layout of the store are the same, else a new one.
 
@@ -68,7 +68,7 @@ def resume_engine(
     Raises StoreError where the store cannot be read or written, ValueError where its state does not fit the settings.
     """
     names = tuple(model.name for model in training.select_models(settings.models))
-    columns = tuple(f"{family.name}.{column}" for family in discover_plugins("engine.features", "FAMILY") for column in family.columns)
+    columns = tuple(f"{family.name}.{column}" for family in select_families(quarantine.families) for column in family.columns)
     identity = identify_session(settings, feed.info, names, columns, codec.digest_layout(State, Account, TradingConfig, MarketSnapshot, TrainingRow))
     session = writer.begin_session(
         identity, feed.info, names, settings.trading.horizons, serialize_settings(settings), fingerprint.read_platform(), clock.now()
@@ -86,6 +86,7 @@ def resume_engine(
         session=session,
         first_tick=first_tick,
         waits_for_training=patient,
+        quarantine=quarantine,
     )
     engine.stored_versions = StoredVersions(history, session)
     if history.tick_range(session) is not None and last is not None:

@@ -39,6 +39,7 @@ class SearchRequest:
     serving: frozenset[str]  # kinds of model that serve in other places
     tried: frozenset[str] = frozenset()  # ids of recipes that have lost
     margin: float = 0.0005  # of R2, within which a contest would find the recipes equivalent
+    excluded: frozenset[str] = frozenset()  # kinds of model in quarantine
     together: tuple[tuple[str, Recipe], ...] = ()  # other places with their recipes, which take the training window that is found
 
 
@@ -89,7 +90,8 @@ def submit_search(executor: Executor, training: TrainingSet, request: SearchRequ
 
 
 def _search(request: SearchRequest, rows: SpooledTraining) -> SearchResult:
-    return run_search(request, training_spool.read_spooled_training(rows), discover_plugins("engine.models", "MODEL"))
+    kinds = tuple(kind for kind in discover_plugins("engine.models", "MODEL") if kind.name not in request.excluded)
+    return run_search(request, training_spool.read_spooled_training(rows), kinds)
 
 
 def run_search(request: SearchRequest, training: TrainingSet, kinds: tuple[Model, ...]) -> SearchResult:

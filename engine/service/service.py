@@ -26,6 +26,7 @@ from engine.resilience.backtest_repair import BacktestRepair
 from engine.resilience.failure_log import FailureLog
 from engine.resilience.remedies import ComponentRemedies
 from engine.service.backtests import BacktestRunner
+from engine.service.certifier import IdleCertifier, describe_look_ahead
 from engine.service.command_results import FAILED, CommandResults
 from engine.service.component_status import ComponentStatus
 from engine.service.decision_tracker import DecisionTracker
@@ -35,6 +36,7 @@ from engine.service.live_feed import report_streams, wait_for_bar
 from engine.service.logging import LOG
 from engine.service.monitor import Monitor
 from engine.service.priority_lock import PriorityLock
+from engine.service.recording import RecordingMonitor
 from engine.service.scheduler import JobScheduler
 from engine.service.serial_queue import SerialQueue
 from engine.service.session_controls import build_command_result
@@ -48,6 +50,7 @@ from engine.store.write.writer import Writer
 
 COMMANDS_SECONDS, PROBES_SECONDS, HEARTBEAT_SECONDS, PRUNE_SECONDS = 0.5, 1.0, 10.0, 600.0
 ALERTS_SECONDS, DELIVERIES_SECONDS, DRILLS_SECONDS, STREAMS_SECONDS = 5.0, 2.0, 60.0, 2.0
+CERTIFY_SECONDS = 1.0
 YIELD_SECONDS = 0.1  # that a command without the lock waits for a tick, at most
 IDLE_SECONDS = 1.0  # between two reads of a feed that has no bar
 JOB_NAMES = (
@@ -63,6 +66,8 @@ JOB_NAMES = (
     "backtest files",
     "streams",
     "prune",
+    "certify",
+    "recording",
 )
 
 
@@ -94,6 +99,7 @@ class ServiceParts:
     backtest_repair: BacktestRepair
     data_notes: tuple[str, ...]  # on the data that a recording leaves out
     optimizer: Optimizer
+    certifier: IdleCertifier
 
 
 class EngineService:
@@ -108,6 +114,7 @@ class EngineService:
         self.components, self.failures, self.actuators, self.workers = parts.components, parts.failures, parts.actuators, parts.workers
         self.ended, self.data_notes, self.ticks_decided = parts.ended, parts.data_notes, 0
         self._manual_actions = SerialQueue(self.run_manual_action, self._report, self._finish)
+        self._recording = RecordingMonitor(parts.engine, parts.session, parts.failures, parts.writer, parts.clock)
         self._drills = SerialQueue(lambda command, _: parts.alerting.handle_drill(command), self._report, self._finish)
 
     def report_moved_store(self, at: int, message: str) -> None:
@@ -137,6 +144,8 @@ class EngineService:
         run_every(PRUNE_SECONDS, "optimizer", "backtest files", self._parts.backtest_repair.run)
         jobs.run_every(DRILLS_SECONDS, "alerts", "drills", self._alerting.run_scheduled_drill, self.failures)
         run_every(PRUNE_SECONDS, "store", "prune", self.prune)
+        run_every(CERTIFY_SECONDS, "optimizer", "certify", self.certify)
+        run_every(STREAMS_SECONDS, "store", "recording", self._recording.run)
         if self._engine.live is not None:
             jobs.run_every(STREAMS_SECONDS, "feed", "streams", self.report_streams, self.failures)
 
@@ -294,6 +303,19 @@ class EngineService:
         if dropped.ticks:
             LOG.info("pruned %s ticks and %s decisions", dropped.ticks, dropped.decisions)
 
+    def certify(self) -> None:
+        """Take a step of the checks for look-ahead. Where a file looks ahead, nothing more is decided: the supervisor starts an engine without it."""
+        certifier = self._parts.certifier
+        certifier.run()
+        self.components.report_part("engine", "look-ahead", describe_look_ahead(certifier.certificate))
+        if self.is_restart_due:
+            self.stop()
+
+    @property
+    def is_restart_due(self) -> bool:
+        """Whether the engine uses a file that is known to look ahead, and is to be started again without it."""
+        return self._parts.certifier.is_restart_due
+
     def stop(self) -> None:
         """Let the current runs end soon, and start nothing more."""
         self._stop.set()
@@ -306,6 +328,7 @@ class EngineService:
         """End the workers and close the store, after the current tick; writes that the store refuses are lost."""
         self.stop()
         self._monitor.close()
+        self._parts.certifier.close()
         if self._engine.live is not None:
             self._engine.live.close()
         if self._engine.recorder is not None:

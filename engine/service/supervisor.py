@@ -9,9 +9,10 @@ from threading import Event, Lock
 from engine.domain.ports import Clock, Feed
 from engine.health import ClockStep, describe_clock_step
 from engine.resilience.circuit_breaker import Backoff, CircuitBreaker
-from engine.service.bootstrap import build_service, open_configured_feed
+from engine.service.bootstrap import build_service
 from engine.service.caches import ClearableCache
 from engine.service.clock import StepDetector, WallClock
+from engine.service.feeds import open_configured_feed
 from engine.service.lease import Lease
 from engine.service.logging import LOG, close_log, open_log
 from engine.service.scheduler import JobScheduler, describe_error
@@ -139,6 +140,9 @@ class Supervisor:
         lease = self._lease
         if lease is None:
             return
+        if self._service is not None and self._service.is_restart_due:
+            self._restart()
+            return
         step = self._step_detector.measure_step()
         if step:
             LOG.warning("%s; decisions go on", describe_clock_step(ClockStep(self._clock.now(), step)))
@@ -150,6 +154,13 @@ class Supervisor:
             self._give_up(error)
         except StoreMoved as error:
             self._start_over(lease, error)
+
+    def _restart(self) -> None:
+        """Start the engine again on the same store, without the files that look ahead."""
+        LOG.warning("the engine starts again without the files that look ahead")
+        self._jobs.remove("heartbeat", *JOB_NAMES)
+        self._release()
+        self._continue()
 
     def _start_over(self, lease: Lease, error: StoreMoved) -> None:
         """Rescue a store whose file is no longer visible, and continue in a visible one, or stop.

@@ -8,6 +8,7 @@ from engine import units
 from engine.store.read.components import LatencyStats, Liveness
 from engine.store.read.status import EngineStatus
 from pages.components import charts, tables
+from pages.components.recording import show_recording
 from pages.components.streams import show_streams
 from pages.ui import cache, live, widgets
 from pages.ui.tables import PAIR_COLUMNS, render_table
@@ -37,6 +38,7 @@ def show_components() -> None:
         with right:
             _show_latency(latency)
         show_streams(status, now)
+        show_recording(status)
         _show_phase_times(latency)
         _show_recoveries()
         left, right = st.columns(2, gap="medium")

@@ -5,10 +5,9 @@ from __future__ import annotations
 import streamlit as st
 
 from engine import units
-from engine.store import certificate_file
 from engine.store.read.models import CalibrationReport
-from engine.store.read.status import EngineStatus, SessionInfo
-from pages.models import charts, evolution, tables
+from engine.store.read.status import SessionInfo
+from pages.models import certificate, charts, evolution, tables
 from pages.ui import cache, commands, evolution_text, live, reliability_chart, widgets
 from pages.ui.tables import render_table
 
@@ -29,7 +28,6 @@ def show_models() -> None:
         widgets.show_heading("Versions", "serving, waiting for their first tick, and retired; newest first")
         _show_retrain_form()
         _show_versions()
-        _show_certificate(status)
         with st.expander("Skill as a table: every model, horizon and regime"):
             _show_skill_table()
 
@@ -146,6 +144,7 @@ def _show_versions() -> None:
         versions = cache.fetch_versions(VERSIONS)
         if status.session is None or status.last is None or versions.empty:
             widgets.show_empty("no model has been trained yet")
+            certificate.show_certificates(status)
             return
         agreements = cache.fetch_version_agreement(versions)
         summary = tables.describe_succession(versions, agreements, cache.fetch_inherited_share(), status.session)
@@ -153,13 +152,7 @@ def _show_versions() -> None:
             widgets.show_note(summary)
         rows = tables.list_versions(versions, cache.fetch_skill(), status.session, status.last.tick, cache.current_time(), agreements)
         live.show_live_table(tables.render_versions(rows), key="versions", height=460)
-
-
-def _show_certificate(status: EngineStatus) -> None:
-    """Show the newest certificate of no look-ahead, where there is one."""
-    certificate = certificate_file.read_certificate(cache.backtest_folder(status))
-    if certificate is not None:
-        widgets.show_note(tables.describe_stored_certificate(certificate))
+        certificate.show_certificates(status)
 
 
 @st.fragment(run_every=10)

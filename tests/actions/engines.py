@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from engine.service.bootstrap import build_service, open_configured_feed
+from engine.service.bootstrap import build_service
 from engine.service.caches import ClearableCache
 from engine.service.clock import WallClock
+from engine.service.feeds import open_configured_feed
 from engine.service.lease import Lease
 from engine.service.scheduler import JobScheduler
 from engine.service.service import EngineService

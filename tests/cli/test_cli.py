@@ -17,7 +17,7 @@ import pytest
 
 from engine.__main__ import main
 from engine.cli.export import escape_formulas
-from engine.service.bootstrap import open_configured_feed
+from engine.service.feeds import open_configured_feed
 from engine.service.supervisor import Supervisor
 from engine.service.training import select_models
 from engine.settings import Settings

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from engine.domain.alerting import AlertInputs
-from engine.service.bootstrap import open_configured_feed
+from engine.service.feeds import open_configured_feed
 from engine.service.supervisor import Supervisor
 from engine.service.training import select_models
 from engine.settings import Settings

@@ -45,7 +45,7 @@ def settings(home: Path, **changes: Any) -> Settings:
 
 @pytest.fixture
 def symbols(tmp_path: Path) -> tuple[str, ...]:
-    from engine.service.bootstrap import open_configured_feed
+    from engine.service.feeds import open_configured_feed
 
     return open_configured_feed(settings(tmp_path, symbols=())).info.symbols[:2]
 
@@ -218,7 +218,7 @@ def test_a_signal_switched_by_hand_holds_after_a_restart(tmp_path: Path, plain: 
     (last,) = rows(configured, "SELECT max(tick) FROM ticks")[0]
     ran(plain, 3)
     (at,) = rows(plain, f"SELECT max(at) FROM ticks WHERE tick <= {last}")[0]
-    from engine.service.bootstrap import open_configured_feed
+    from engine.service.feeds import open_configured_feed
 
     feed = open_configured_feed(plain)
     feed.switch_signal(0.5, result["at"])

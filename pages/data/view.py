@@ -96,3 +96,5 @@ def _show_contents(source: RecordingSource, measurement: MeasuredRecording | Non
     if len(rows) > tables.MAX_ROWS:
         with st.expander(f"{units.format_count(len(rows) - tables.MAX_ROWS, 'more symbol')}"):
             widgets.show_table(tables.SYMBOL_COLUMNS, rows[tables.MAX_ROWS : tables.MAX_MORE], label=f"{label}, continued")
+            if len(rows) > tables.MAX_MORE:
+                widgets.show_note(f"{len(rows) - tables.MAX_MORE:,} more symbols are not shown: python -m engine inspect DIR lists all")

@@ -122,6 +122,7 @@ def test_a_path_that_is_not_whole_is_refused(full_store: str, tmp_path: Path) ->
 def test_an_import_never_writes_into_a_folder_that_no_import_made(tmp_path: Path) -> None:
     write_recording(tmp_path / "imports" / "mine")
     (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "import.json").write_text("[]")
     (tmp_path / "imports" / "link").symlink_to(tmp_path / "elsewhere")
     for name, fault in (
         ("mine", "no import made it"),

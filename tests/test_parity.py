@@ -143,6 +143,17 @@ def test_a_recording_with_a_gap_is_one_clear_line(tmp_path: Path, lost: str) -> 
     assert "\n" not in str(refusal.value)
 
 
+@pytest.mark.parametrize(("part", "lost"), [(1, ("unwritten", 15, 25, 39)), (0, ("before", 25, 0, 24))])
+def test_what_is_before_or_after_the_recording_is_counted_apart(tmp_path: Path, part: int, lost: tuple[object, ...]) -> None:
+    history = TickHistory(decide(tmp_path, BARS, restart=25))
+    sorted((tmp_path / "r" / "session.parquet").iterdir())[part].unlink()
+    result = check_parity(history)
+    history.close()
+    assert (result.identical, result.ticks) == (True, TICKS - int(str(lost[1])))
+    (span,) = result.unrecorded
+    assert (span.cause, span.ticks, span.first_tick, span.last_tick) == lost
+
+
 def test_a_session_that_was_not_recorded_is_one_clear_line(tmp_path: Path) -> None:
     history = TickHistory(decide(tmp_path, BARS[:3], recorders=False))
     with pytest.raises(NotStored, match="was not recorded"):

@@ -10,7 +10,6 @@ import json
 import multiprocessing
 import os
 import resource
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -161,4 +160,4 @@ def _messages(begin: int) -> Iterator[Trade | BookUpdate]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

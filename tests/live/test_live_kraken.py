@@ -14,7 +14,7 @@ from tests.live.test_live_feed import LONGEST, Session
 
 SYMBOLS = ("BTC/USD", "ETH/USD")
 MINUTE = 60 * 10**9
-BEFORE_CLOSE = 12.0  # s
+BEFORE_CLOSE = 16.0  # s
 TIMES = StreamTimes(settled=2.0, first_pause=0.05, longest_pause=0.3, halt_pause=0.3, watchdog=0.05)
 
 
@@ -38,6 +38,8 @@ def test_a_session_on_kraken_from_its_history_over_faults_to_its_first_bar() -> 
             fake.corrupt_checksum("BTC/USD")
             wait_for(lambda: session.stream("BTC/USD", "book").gaps > 0 and session.stream("BTC/USD", "book").state == "ok")
             assert session.stream("ETH/USD", "book").gaps == 0
+            fake.ghost_level("BTC/USD")  # a level whose removal is lost
+            wait_for(lambda: session.stream("BTC/USD", "book").gaps > 1 and session.stream("BTC/USD", "book").state == "ok")
             fake.drop_sockets()
             wait_for(lambda: all(session.stream(symbol, "book").reconnects for symbol in SYMBOLS))
             fake.delist("ETH/USD")

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
+from typing import ClassVar
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,7 +17,9 @@ from engine.live.clock_offset import ClockOffset
 from engine.live.exchange import load_ccxt_errors
 from engine.live.stream_messages import REMEMBERED_IDS, TradeFilter, explain_book, read_book, read_trade
 from engine.live.stream_statistics import StreamStatistics
-from engine.live.streams import classify_error
+from engine.live.streams import LiveStreams, classify_error
+from engine.settings import Settings
+from tests.coroutines import run_coroutine
 
 SECOND = 10**9
 errors = load_ccxt_errors()
@@ -150,3 +156,39 @@ def test_a_count_that_turns_out_to_be_none_is_reported_ever_less() -> None:
         joined.is_new(str(number + number // 120))
         reported += joined.missing > 0
     assert reported <= 2
+
+
+class _Unwatching:
+    """An exchange of ccxt whose unsubscription runs `meanwhile`."""
+
+    has: ClassVar[dict[str, bool]] = {"unWatchTrades": True}
+
+    def __init__(self, meanwhile: Callable[[], None]) -> None:
+        self._meanwhile = meanwhile
+
+    async def un_watch_trades(self, symbol: str) -> None:
+        """Unsubscribe."""
+        self._meanwhile()
+
+
+@pytest.mark.parametrize("has_dialled_again", [False, True])
+def test_a_redial_cancels_the_silent_call_and_not_the_one_its_watcher_has_made_meanwhile(has_dialled_again: bool) -> None:
+    async def redial() -> tuple[bool, bool]:
+        settings = Settings("", "", symbols=("A", "B"))
+        streams = LiveStreams(lambda: None, ("A", "B"), (SPOT, SPOT), settings, SECOND, lambda _: None)
+        silent, other = streams.streams[0], streams.streams[2]
+        now = streams.timer.tick()
+        other.is_up, other.since = True, now
+        newest = silent.call = asyncio.get_running_loop().create_future()
+
+        def dial_again() -> None:
+            nonlocal newest
+            if has_dialled_again and silent.call is not None:
+                silent.call.set_result([])
+                newest = silent.call = asyncio.get_running_loop().create_future()
+
+        streams.exchanges["trades"] = _Unwatching(dial_again)
+        await streams._redial(silent, now)
+        return newest.cancelled(), silent.is_redialled
+
+    assert run_coroutine(redial()) == (not has_dialled_again, not has_dialled_again)

@@ -73,6 +73,18 @@ def test_the_honest_rate_has_its_interval(reader: Reader) -> None:
     assert (rate.decisions, rate.stale) == (LIVE * 4, stale)
 
 
+def test_ticks_without_data_are_not_clean_and_counted_apart_from_fallbacks(tmp_path: Path) -> None:
+    reader = Reader(filled(tmp_path, ticks=TICKS))
+    with closing(sqlite3.connect(reader.path)) as store, store:
+        store.execute("UPDATE ticks SET no_data = 1 WHERE tick IN (119, 60, 61) OR (degraded <> '[]' AND warm = 0)")
+    rate = components.read_clean_rate(reader, NOW)
+    assert rate.degraded == 2
+    assert rate.no_data in {2, 3}, "a tick with a fallback counts once"
+    assert rate.rate == 1.0 - (2 + rate.no_data) / LIVE
+    assert rate.high is not None
+    assert rate.high < 0.9961
+
+
 def test_a_young_store_has_no_rate_yet(tmp_path: Path) -> None:
     rate = components.read_clean_rate(Reader(filled(tmp_path, ticks=24)), WALL + 60 * SECOND)
     assert (rate.ticks, rate.low) == (4, None)

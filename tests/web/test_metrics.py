@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from engine.domain.decision import Phase
 from engine.domain.evolution import EvolutionReport
+from engine.domain.live import StreamStatus
 from engine.domain.optimization import Effect, Reading
 from engine.store.database import path_from_url
 from engine.store.retention import DAY, RetentionPolicy
@@ -79,11 +80,19 @@ def test_hostile_names_stay_inside_their_labels(tmp_path: Path) -> None:
     url = made.filled(tmp_path, 25, (HOSTILE, "B"))
     with closing(Writer(url)) as writer:
         writer.set_component(HOSTILE, "ok", None, LAST)
+        stream = StreamStatus(HOSTILE, "book", "stale", LAST, 7, 0.5, 1, 2, 0, 0, 3, 20.0, None, "no message", LAST)
+        writer.save_streams([stream, replace(stream, stream="trades", state="ok")])
         writer.save_readings([Reading(made.WALL, HOSTILE, HOSTILE, 1.0, HOSTILE), Reading(made.WALL, "host", "a_total", 1.0, "count")])
     text = Asked(url, Clock(made.WALL)).get("/metrics").body
     check(text)
     assert math.isfinite(value(text, "podium_position_ratio", symbol=HOSTILE))
     assert value(text, "podium_component_state", component=HOSTILE, state="ok") == 1.0
+    assert (value(text, "podium_stream_up", symbol=HOSTILE, stream="book"), value(text, "podium_stream_up", symbol=HOSTILE, stream="trades")) == (
+        0,
+        1,
+    )
+    assert value(text, "podium_stream_latency_seconds", symbol=HOSTILE, stream="book", percentile="50") == 0.02
+    assert value(text, "podium_stream_filled_bars_total", symbol=HOSTILE, stream="book") == 3.0
     assert all(name.startswith("podium_") for name, _ in told(text))
 
 

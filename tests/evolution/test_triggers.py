@@ -149,6 +149,22 @@ def test_the_choice_depends_on_the_number_only() -> None:
     assert {strategy_choice.choose_strategy(sums, "schedule", number) for number in range(200)} == set(SEARCHES)
 
 
+def test_the_usual_cures_of_a_trigger_take_turns_while_they_are_tried_in_vain() -> None:
+    cures, trigger = set(strategy_choice.USUAL_CURES["performance decline"]), "performance decline"
+    sums = strategy_choice.empty_trigger_sums()
+    assert {strategy_choice.choose_strategy(sums, trigger, number) for number in range(60)} >= cures
+    sums = strategy_choice.record_start(sums, trigger, "shorter window", 100)
+    drawn = Counter(strategy_choice.choose_strategy(sums, trigger, number) for number in range(100))
+    assert drawn["shorter window"] == 0
+    assert drawn["structure search"] > 50
+    assert strategy_choice.choose_strategy(sums, trigger, 1, set(SEARCHES) - {"shorter window"}) == "shorter window", "the only one that is open"
+    other = strategy_choice.record_start(sums, "target drift", "shorter window", 100)  # what another trigger tries has no turn
+    both = strategy_choice.record_start(other, trigger, "structure search", 200)
+    assert {strategy_choice.choose_strategy(both, trigger, number) for number in range(60)} >= cures
+    promoted = strategy_choice.record_promotion(sums, trigger, "shorter window")
+    assert Counter(strategy_choice.choose_strategy(promoted, trigger, number) for number in range(100))["shorter window"] > 50
+
+
 def test_what_succeeds_is_chosen_most_of_the_time_and_what_fails_seldom() -> None:
     sums: TriggerSums = strategy_choice.empty_trigger_sums()
     chosen: list[str] = []

@@ -51,7 +51,8 @@ def may_start(triggers: TriggerSums, trigger: str, tick: int) -> bool:
 def choose_strategy(triggers: TriggerSums, trigger: str, number: int, excluded: Collection[str] = ()) -> str | None:
     """The strategy for a trigger; None where all are excluded."""
     place = TRIGGERS.index(trigger)
-    open_to = [strategy for strategy in SEARCHES if strategy not in excluded]
+    passed_over = _find_tried_cures(triggers, trigger, excluded)
+    open_to = [strategy for strategy in SEARCHES if strategy not in excluded and strategy not in passed_over]
     if not open_to:
         return None
     columns = [STRATEGIES.index(strategy) for strategy in open_to]
@@ -62,6 +63,17 @@ def choose_strategy(triggers: TriggerSums, trigger: str, number: int, excluded: 
     usual = np.array([(2.0 + 4.0 * (strategy == cures[0])) * (strategy in cures) if cures else 0.0 for strategy in open_to])
     draws = np.random.default_rng([SEED, number]).beta(1.0 + usual + promoted, FAILURES + np.maximum(tried - promoted, 0.0))
     return open_to[int(np.argmax(draws))]
+
+
+def _find_tried_cures(triggers: TriggerSums, trigger: str, excluded: Collection[str]) -> set[str]:
+    """The usual cures of a trigger that it has tried in vain more often than another one that is open to it.
+
+    They take turns: after a search in vain the market is mostly the same, so that the other cure says more than the same again.
+    """
+    place = TRIGGERS.index(trigger)
+    in_vain = triggers.tried[place] - triggers.promoted[place]
+    failures = {cure: float(in_vain[STRATEGIES.index(cure)]) for cure in USUAL_CURES.get(trigger, ()) if cure not in excluded}
+    return {cure for cure, count in failures.items() if count > min(failures.values())}
 
 
 def record_start(triggers: TriggerSums, trigger: str, strategy: str, tick: int) -> TriggerSums:

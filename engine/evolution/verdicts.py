@@ -124,15 +124,22 @@ def restart_blends(progress: Progress, inputs: Inputs, catalog: Catalog) -> Prog
 
 
 def retire_outdated_challengers(progress: Progress, inputs: Inputs, catalog: Catalog) -> Progress:
-    """End the contests of challengers whose search began before the recent blocks that show a decline, unless evidence in their favour is mounting.
+    """End the contests of challengers whose search began before the recent blocks that show a decline, unless they are half-way to a promotion.
 
-    They were found in a market that has changed, and hold places that searches in the present one need. Ending a contest without a verdict
-    promotes nothing, so it costs none of the error that the contests share.
+    They were found in a market that has changed, and hold places that searches in the present one need. Half-way is meant in logarithms, in which
+    evidence grows evenly. Ending a contest without a verdict promotes nothing, so it costs none of the error that the contests share.
     """
     shown = inputs.tick - decline.recent_ticks(inputs.config.horizons)
     every = enumerate(progress.evolution.arms)
-    outdated = [place for place, arm in every if arm.kind == CHALLENGER and arm.began < shown and not is_mounting(progress, place)]
+    outdated = [place for place, arm in every if arm.kind == CHALLENGER and arm.began < shown and not _is_halfway(progress, place)]
     return abandon(progress, outdated, inputs, catalog, "it was found before a performance decline")
+
+
+def _is_halfway(progress: Progress, place: int) -> bool:
+    """Whether the arm at this place among the arms has at least half of the evidence, in logarithms, that its promotion needs."""
+    evolution = progress.evolution
+    needed = math.log(evolution.contests.gain.shape[1] / evolution.arms[place].alpha)
+    return strongest_evidence(evolution, place, BETTER) >= 0.5 * needed
 
 
 def _accept(progress: Progress, place: int, inputs: Inputs, catalog: Catalog) -> Progress:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import replace
 
@@ -14,7 +15,7 @@ from engine.evidence import drift
 from engine.evolution import events, strategy_choice, triggers
 from engine.evolution.events import build_event
 from engine.evolution.progress import Progress, begin_search
-from tests.evolution.making import catalog, make_arm, prove, racing, situation, state, tick, version
+from tests.evolution.making import HORIZONS, catalog, make_arm, prove, racing, situation, state, tick, version
 
 CALM = tick().outcome.market_state
 CHANGED = replace(CALM, regime_change=np.full(4, 0.6))
@@ -106,21 +107,22 @@ def test_a_strategy_whose_challenger_races_is_not_searched_again() -> None:
 
 
 def test_a_decline_ends_the_contests_of_challengers_that_were_found_before_it() -> None:
-    """Unless evidence for them is mounting; a place that they leave is free for the search that the decline starts."""
+    """Unless they are half-way to a promotion; a place that they leave is free for the search that the decline starts."""
     now = racing(make_arm(7), make_arm(8, places=(1,), strategy="column selection"))  # found at tick 450
-    now = prove(now, 8, BETTER, log_wealth=1.0)
+    for share, arm in zip((0.49, 0.51), now.evolution.arms, strict=True):
+        now = prove(now, arm.number, BETTER, log_wealth=share * math.log(len(HORIZONS) / arm.alpha))
     calm = {"first_training": 10_000, "retrain_every": 10_000, "max_challengers": 2}
     declined = replace(now.evolution.decline, log_detector=np.full_like(now.evolution.decline.log_detector, 20.0))
-    after = pull(now.evolve(decline=declined), 900, **calm)  # type: ignore[arg-type]
+    after = pull(now.evolve(decline=declined), 900, **calm)
     assert [arm.number for arm in after.evolution.arms] == [8]
     assert [(row.number, row.state, row.verdict) for row in after.rows if row.number == 7] == [(7, "retired", "running")]
     assert after.rows[0].detail.endswith("it was found before a performance decline")
     assert [search.trigger for search in after.evolution.searches] == ["performance decline"]
     assert after.evolution.contests_begun == now.evolution.contests_begun, "the error of a contest without a verdict stays spent"
-    soon = pull(now.evolve(decline=declined), 700, **calm)  # type: ignore[arg-type]
+    soon = pull(now.evolve(decline=declined), 700, **calm)
     assert [arm.number for arm in soon.evolution.arms] == [7, 8], "found while the decline was under way"
     assert soon.evolution.searches == ()
-    assert [arm.number for arm in pull(now, 900, **calm).evolution.arms] == [7, 8]  # type: ignore[arg-type]
+    assert [arm.number for arm in pull(now, 900, **calm).evolution.arms] == [7, 8]
 
 
 def test_a_pause_doubles_with_each_search_without_success() -> None:
@@ -145,6 +147,22 @@ def test_the_choice_depends_on_the_number_only() -> None:
         assert chosen != strategy_choice.choose_strategy(sums, "schedule", number, {str(chosen)})
     assert strategy_choice.choose_strategy(sums, "schedule", 1, SEARCHES) is None
     assert {strategy_choice.choose_strategy(sums, "schedule", number) for number in range(200)} == set(SEARCHES)
+
+
+def test_the_usual_cures_of_a_trigger_take_turns_while_they_are_tried_in_vain() -> None:
+    cures, trigger = set(strategy_choice.USUAL_CURES["performance decline"]), "performance decline"
+    sums = strategy_choice.empty_trigger_sums()
+    assert {strategy_choice.choose_strategy(sums, trigger, number) for number in range(60)} >= cures
+    sums = strategy_choice.record_start(sums, trigger, "shorter window", 100)
+    drawn = Counter(strategy_choice.choose_strategy(sums, trigger, number) for number in range(100))
+    assert drawn["shorter window"] == 0
+    assert drawn["structure search"] > 50
+    assert strategy_choice.choose_strategy(sums, trigger, 1, set(SEARCHES) - {"shorter window"}) == "shorter window", "the only one that is open"
+    other = strategy_choice.record_start(sums, "target drift", "shorter window", 100)  # what another trigger tries has no turn
+    both = strategy_choice.record_start(other, trigger, "structure search", 200)
+    assert {strategy_choice.choose_strategy(both, trigger, number) for number in range(60)} >= cures
+    promoted = strategy_choice.record_promotion(sums, trigger, "shorter window")
+    assert Counter(strategy_choice.choose_strategy(promoted, trigger, number) for number in range(100))["shorter window"] > 50
 
 
 def test_what_succeeds_is_chosen_most_of_the_time_and_what_fails_seldom() -> None:

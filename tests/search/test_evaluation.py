@@ -89,8 +89,9 @@ def test_the_error_of_a_gain_is_that_of_a_sum_of_blocks() -> None:
     """Against the sampling spread of the outer gain over many draws of an outer block of independent rows."""
     random = np.random.default_rng(3)
     gains, errors = [], []
-    inner = (BlockSums(*(np.full((6, 1), value) for value in (100.0, 10.0, 1_000.0, 1_000.0)), (1,)),)
-    silent = (BlockSums(*(np.full((6, 1), value) for value in (0.0, 0.0, 1_000.0, 1_000.0)), (1,)),)
+    ones = np.ones((6, 1))
+    inner = (BlockSums(100.0 * ones, 10.0 * ones, 1_000.0 * ones, 1_000.0 * ones, (1,)),)
+    silent = (BlockSums(0.0 * ones, 0.0 * ones, 1_000.0 * ones, 1_000.0 * ones, (1,)),)
     tick = np.arange(1_200, dtype=np.int64)
     for _ in range(400):
         f = random.normal(size=(1_200, 1)) * 0.3

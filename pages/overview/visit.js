@@ -1,6 +1,7 @@
 // What this browser remembers of its visits: when somebody last looked, and whether the tour is over. Nothing leaves the browser but these two.
 const KEY = "podium.visit";
 const AWAY_MS = 60000; // a shorter absence is the same visit
+const AGAIN_MS = 4000; // after which a report that nobody has heard is made again
 
 function read() {
   try { return JSON.parse(localStorage.getItem(KEY)) || {}; } catch { return {}; }
@@ -24,24 +25,23 @@ function look(node) {
     if (visit.last && now - visit.last > AWAY_MS) visit.since = visit.last;
     visit.last = Math.round(now);
   }
-  if (node.podiumToured) visit.toured = true;
+  if (node.podiumVisit.toured) visit.toured = true;
   write(visit);
   report(node, "since", visit.since || null);
   report(node, "toured", Boolean(visit.toured));
 }
 
-// Each value is reported when it changes only: a report runs the page again.
+// A report runs the page again, so there is one for each change; one that got lost, which the page's answer shows, is made again.
 function report(node, name, value) {
-  if (node.podiumReported[name] === value) return;
-  node.podiumReported[name] = value;
-  node.podiumSet(name, value);
+  const { known, sent } = node.podiumVisit;
+  if (known[name] === value || (sent[name] && sent[name].value === value && performance.now() - sent[name].at < AGAIN_MS)) return;
+  sent[name] = { value, at: performance.now() };
+  node.podiumVisit.set(name, value);
 }
 
 export default function ({ data, parentElement, setStateValue }) {
   const node = parentElement.querySelector(".podium-visit");
-  node.podiumSet = setStateValue;
-  node.podiumReported ??= {};
-  node.podiumToured = data.toured;
+  node.podiumVisit = { set: setStateValue, known: data.known, toured: data.toured, sent: node.podiumVisit ? node.podiumVisit.sent : {} };
   node.podiumTimer ??= setInterval(() => look(node), 1000);
   look(node);
   return () => { clearInterval(node.podiumTimer); node.podiumTimer = undefined; };

@@ -16,7 +16,7 @@ from pages.overview.text import WHAT_IT_IS
 from pages.ui import now_cache, theme, widgets
 
 STEPS = 4
-_STEP, _DONE = "tour_step", "tour_done"
+_STEP, _DONE, _KNOWN = "tour_step", "tour_done", "visit_known"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +29,13 @@ class Visit:
 
 def remember_visit() -> Visit:
     """Let the browser keep its memory up to date, and return what it reports."""
+    known = st.session_state.get(_KNOWN, {"since": None, "toured": None})
     reported = _memory()(
-        key="visit", data={"toured": bool(st.session_state.get(_DONE))}, default={"since": None, "toured": None},
+        key="visit", data={"toured": bool(st.session_state.get(_DONE)), "known": known}, default={"since": None, "toured": None},
         on_since_change=_ignore, on_toured_change=_ignore,
     )  # fmt: skip
     since, toured = reported.get("since"), reported.get("toured")
+    st.session_state[_KNOWN] = {"since": since, "toured": toured}
     is_time = isinstance(since, int | float) and 0 < since < 1e14
     return Visit(int(since) * units.MS if is_time else None, toured if isinstance(toured, bool) else None)
 

@@ -131,7 +131,7 @@ def assert_component(message: Any) -> None:
     if "html" in content:
         assert_only_ours(content["html"])
     elif "figure" not in content:
-        assert content == {"toured": False}  # the memory of the browser, which is given no text
+        assert content == {"toured": False, "known": {"since": None, "toured": None}}  # the memory of the browser, which is given no text
     else:
         for text in strings(orjson.loads(content["figure"])):
             left = IN_CHARTS.sub("", text)

@@ -45,5 +45,6 @@ HISTORY = HistoryView(
     row_id=lambda row: f"{row.tick} {row.symbol}",
     noun="decision",
     empty="no decision yet",
+    label="Decisions",
     link=lambda row: link_to_decision(row.tick, row.symbol),
 )

@@ -8,8 +8,8 @@ from engine import units
 from engine.store import certificate_file
 from engine.store.read.models import CalibrationReport
 from engine.store.read.status import EngineStatus, SessionInfo
-from pages.models import charts, evolution, tables
-from pages.ui import cache, commands, evolution_text, live, reliability_chart, widgets
+from pages.models import charts, evolution, tables, versions
+from pages.ui import cache, commands, evolution_text, history_table, live, reliability_chart, widgets
 from pages.ui.tables import render_table
 
 VERSIONS = 8  # of each model shown
@@ -28,6 +28,7 @@ def show_models() -> None:
         evolution.show_evolution(status.session, horizon)
         widgets.show_heading("Versions", "serving, waiting for their first tick, and retired; newest first")
         _show_retrain_form()
+        history_table.show_toolbar(versions.build_history(status.session, status.last.tick, cache.current_time()))
         _show_versions()
         _show_certificate(status)
         with st.expander("Skill as a table: every model, horizon and regime"):
@@ -143,16 +144,14 @@ def _show_versions() -> None:
         commands = cache.fetch_commands(limit=1, name="retrain")
         if not commands.empty:
             widgets.show_note(tables.describe_retraining(commands.iloc[0]))
-        versions = cache.fetch_versions(VERSIONS)
-        if status.session is None or status.last is None or versions.empty:
+        newest = cache.fetch_versions(VERSIONS)
+        if status.session is None or status.last is None or newest.empty:
             widgets.show_empty("no model has been trained yet")
             return
-        agreements = cache.fetch_version_agreement(versions)
-        summary = tables.describe_succession(versions, agreements, cache.fetch_inherited_share(), status.session)
+        summary = tables.describe_succession(newest, cache.fetch_version_agreement(newest), cache.fetch_inherited_share(), status.session)
         if summary:
             widgets.show_note(summary)
-        rows = tables.list_versions(versions, cache.fetch_skill(), status.session, status.last.tick, cache.current_time(), agreements)
-        live.show_live_table(tables.render_versions(rows), key="versions", height=460)
+        history_table.show_rows(versions.build_history(status.session, status.last.tick, cache.current_time()), height=460)
 
 
 def _show_certificate(status: EngineStatus) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
@@ -23,13 +24,7 @@ COMMANDS = (
 
 
 def list_commands(frame: pd.DataFrame) -> list[TableRow]:
-    rows = []
-    for command in iterate_rows(frame):
-        name = Cell(command.name, small=_format_arguments(command.args))
-        reason = command.reason or NO_REASON
-        cells = (units.format_time(int(command.at), WHEN), name, command.by, reason, _status(command), describe_result(command.result))
-        rows.append(TableRow(str(command.id), cells))
-    return rows
+    return [TableRow(str(command.id), tuple(cell(command) for cell in COMMAND_CELLS)) for command in iterate_rows(frame)]
 
 
 def describe_result(stored: object) -> str:
@@ -68,3 +63,13 @@ def _format_arguments(stored: object) -> str:
     arguments = json.loads(stored) if isinstance(stored, str) and stored else {}
     pairs = arguments.items() if isinstance(arguments, dict) else arguments
     return ", ".join(readable_name(f"{key} {value}") for key, value in pairs)
+
+
+COMMAND_CELLS: tuple[Callable[[Any], Cell | str], ...] = (  # under COMMANDS
+    lambda command: units.format_time(int(command.at), WHEN),
+    lambda command: Cell(command.name, small=_format_arguments(command.args)),
+    lambda command: str(command.by),
+    lambda command: command.reason or NO_REASON,
+    _status,
+    lambda command: describe_result(command.result),
+)

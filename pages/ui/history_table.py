@@ -46,7 +46,10 @@ class HistoryView:
     row_id: Callable[[Any], str]
     noun: str  # of a row, such as "decision"
     empty: str  # shown while nothing is stored
+    label: str
     link: Callable[[Any], str | None] = lambda _row: None
+    is_marked: Callable[[Any], bool] = lambda _row: False
+    enrich: Callable[[pd.DataFrame], pd.DataFrame] = lambda frame: frame  # adds fields that the store does not hold
     rows: int = ROWS
 
     def choose_columns(self, names: Sequence[str]) -> tuple[ShownColumn, ...]:
@@ -88,12 +91,16 @@ def show_rows(view: HistoryView, ignored: Sequence[str] = (), *, height: int | N
     shown = view.choose_columns(columns)
     address = _address(view, _pinned(view, query, page), columns)
     heads = [_head(view, column, query, columns) for column in shown]
-    html = render_table(heads, list_rows(view, shown, page.frame), label=f"History of {view.table.name}", empty=_explain_empty(view, query, page))
-    live.show_live_table(html, key=f"history_{view.table.name}", height=height, reserved=reserved, label=view.table.name, place=address)
+    html = render_table(heads, list_rows(view, shown, page.frame), label=view.label, empty=_explain_empty(view, query, page))
+    live.show_live_table(html, key=f"history_{view.table.name}", height=height, reserved=reserved, label=view.label, place=address)
 
 
 def list_rows(view: HistoryView, shown: Sequence[ShownColumn], frame: pd.DataFrame) -> list[TableRow]:
-    return [TableRow(view.row_id(row), tuple(column.cell(row) for column in shown), view.link(row)) for row in iterate_rows(frame)]
+    """Return a row of the table per row of the frame, with the shown columns."""
+    return [
+        TableRow(view.row_id(row), tuple(column.cell(row) for column in shown), view.link(row), view.is_marked(row))
+        for row in iterate_rows(view.enrich(frame))
+    ]
 
 
 def describe_page(view: HistoryView, query: HistoryQuery, page: HistoryPage, newer: int) -> str:

@@ -79,7 +79,9 @@ def parse_place(text: str) -> Place | None:
 def _is_value(value: object) -> bool:
     if value is None or isinstance(value, str):
         return value is None or clean_text(value) == value
-    return not isinstance(value, bool) and isinstance(value, int | float) and abs(value) < LARGEST and math.isfinite(value)
+    if isinstance(value, int):
+        return not isinstance(value, bool) and abs(value) < LARGEST
+    return isinstance(value, float) and math.isfinite(value)
 
 
 def _parse_whole(text: str) -> int | None:

@@ -202,7 +202,7 @@ ALERTS = HistoryTable(
         *_plain("a", "value"),
     ),
     "a.id, a.at, a.rule, a.severity, a.state, a.message, a.acked_by, a.acked_at, a.resolved_at, a.value",
-    ("rule", "severity", "at", "lasted", "message"),
+    ("rule", "severity", "state", "at", "lasted", "message"),
     filters=(("state", _equal("a.state")),),
 )
 

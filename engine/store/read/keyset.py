@@ -15,7 +15,7 @@ from sqlalchemy import Connection, text
 from engine.store.read.history_tables import HistoryTable, StoredFilter
 from engine.store.read.reader import Reader, SqlValue, fetch_exact_frame, fetch_frame, fetch_scalar
 
-MAX_SEARCHED = 50_000  # rows searched at most for a page
+MAX_SEARCHED = 50_000  # rows searched for a page, unless a query says otherwise
 MAX_WORDS, MAX_WORD = 8, 60
 MOST_NEWER = 1_000  # rows counted at most
 LARGEST = 2**62  # of ticks and times
@@ -36,6 +36,7 @@ class HistoryQuery:
     place: Place | None = None
     until: int | None = None
     as_of: int | None = None
+    searched: int = MAX_SEARCHED  # rows searched at most for a page
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,7 @@ class _Search:
             return None
         if not self.is_bounded:
             return _Span(oldest, newest, oldest, newest)
-        width = max(1, MAX_SEARCHED // max(1, _count_rows_per_key(self.connection, self.table, newest)))
+        width = max(1, self.query.searched // max(1, _count_rows_per_key(self.connection, self.table, newest)))
         if self.is_sorted:
             return _Span(max(oldest, newest - width + 1), newest, oldest, newest)
         return self._around_place(width, oldest, newest, is_upwards=self.query.is_ascending != backwards)

@@ -106,13 +106,16 @@ def list_rows(view: HistoryView, shown: Sequence[ShownColumn], frame: pd.DataFra
 def describe_page(view: HistoryView, query: HistoryQuery, page: HistoryPage, newer: int) -> str:
     """Describe which rows a page shows, how many are newer, and how far a search went."""
     count = units.format_count(len(page.frame), view.noun)
+    by_column = query.sort and query.sort not in view.table.ordered
+    order = f" by {_label(view, query.sort)}" if by_column else ""
+    if page.frame.empty and page.searched_to is None:
+        return "Nothing to show"
     if query.place is None and query.until is None:
-        parts = [f"the first {count}" if query.sort else f"the newest {count}"]
+        which = "All" if page.following is None and page.searched_to is None else "The first" if query.sort else "The newest"
+        parts = [f"{which} {count}{order}"]
     else:
         more = f"more than {MOST_NEWER:,}" if newer > MOST_NEWER else f"{newer:,}"
-        parts = [f"{count}; this page stands still: {more} newer"]
-    if query.sort and query.sort not in view.table.ordered:
-        parts[0] += f" by {_label(view, query.sort)}"
+        parts = [f"{count}{order}; this page stands still, {more} newer"]
     if page.searched_to is not None:
         parts.append(f"searched {'up' if query.is_ascending and query.sort in view.table.ordered else 'back'} to {_name_key(view, page.searched_to)}")
     return "; ".join(parts)

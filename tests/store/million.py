@@ -24,6 +24,7 @@ def fill_store(folder: Path, *, decisions: int, symbols: int) -> str:
     url = made.filled(folder, min(BLOCK, max(2, decisions // symbols)), made.names(symbols), evolves=False)
     ticks = -(-decisions // symbols)
     with closing(sqlite3.connect(database.path_from_url(url), isolation_level=None)) as store:
+        store.execute("PRAGMA journal_mode = OFF")
         store.execute("PRAGMA synchronous = OFF")
         store.execute("PRAGMA cache_size = -262144")
         store.execute("BEGIN")
@@ -33,7 +34,7 @@ def fill_store(folder: Path, *, decisions: int, symbols: int) -> str:
         for table in ("trials", "commands", "alerts", "artifacts"):
             copy_rows(store, table, share if table != "artifacts" else min(2_000, share))
         store.execute("COMMIT")
-        store.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        store.execute("PRAGMA journal_mode = WAL")
     return url
 
 
@@ -46,7 +47,7 @@ def copy_ticks(store: sqlite3.Connection, table: str, ticks: int) -> None:
             f'"{name}" + {SHIFTED[name].format(start, BAR, PACE)}' if name in SHIFTED else "NULL" if name == "id" else f'"{name}"' for name in columns
         ]
         last = min(block, ticks - start)
-        store.execute(f"INSERT INTO {table} ({_listed(columns)}) SELECT {', '.join(values)} FROM {table} WHERE tick < {last} ORDER BY rowid")
+        store.execute(f"INSERT INTO {table} ({_listed(columns)}) SELECT {', '.join(values)} FROM {table} WHERE tick < {last} ORDER BY tick")
 
 
 def copy_rows(store: sqlite3.Connection, table: str, wanted: int) -> None:

@@ -217,4 +217,5 @@ def test_no_page_of_decisions_scans_a_table(url: str, query: HistoryQuery) -> No
     with store_of(url) as store:
         steps = [row[3] for sql, values in statements for row in store.execute(f"EXPLAIN QUERY PLAN {sql}", values)]
     assert len(statements) >= 4
-    assert [step for step in steps if step.startswith("SCAN") and "VIRTUAL TABLE" not in step and "CONSTANT ROW" not in step] == []
+    allowed = ("VIRTUAL TABLE", "CONSTANT ROW", "(subquery")  # the keys of a page, and the rows that were counted
+    assert [step for step in steps if step.startswith("SCAN") and not any(words in step for words in allowed)] == []

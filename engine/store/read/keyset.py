@@ -91,8 +91,8 @@ class _Search:
 
     def _add_word(self, place: int, word: str) -> str:
         self.params[f"word{place}"] = word
-        columns = [column.searched for column in self.table.columns if column.searched]
-        return f"({' OR '.join(f'instr(lower({sql}), lower(:word{place})) > 0' for sql in columns)})"
+        columns = [f"coalesce({column.searched}, '')" for column in self.table.columns if column.searched]
+        return f"instr(lower({' || char(10) || '.join(columns)}), lower(:word{place})) > 0"  # no word contains the end of a line
 
     def find_span(self, *, backwards: bool) -> _Span | None:
         """The keys to be searched for this page, or for the one before it; None in an empty table."""
@@ -133,13 +133,14 @@ class _Search:
                                 **self.params, limit=limit))  # fmt: skip
 
     def _from(self, span: _Span, *, backwards: bool) -> str:
-        key = self.table.key[0]
-        self.params |= {"low": span.low, "high": span.high}
+        key, low, high = self.table.key[0], span.low, span.high
+        start = self.place[0] if self.place is not None and not self.is_sorted else None
+        if isinstance(start, int | float):  # the range of the index begins at the place: of two bounds SQLite may take the wider
+            low, high = (max(low, int(start)), high) if self.query.is_ascending != backwards else (low, min(high, int(start)))
+        self.params |= {"low": low, "high": high}
         conditions = [f"{key} >= :low", f"{key} <= :high", *self.conditions]
         if self.place is not None:
             conditions.append(self._beyond_place(self.place, backwards=backwards))
-            if not self.is_sorted:  # the range of the index begins at the place
-                conditions.append(f"{key} {'<=' if self.query.is_ascending == backwards else '>='} :place0")
         return f"FROM {self.table.base} WHERE {' AND '.join(conditions)}"
 
     def _beyond_place(self, place: Place, *, backwards: bool) -> str:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import IO, TYPE_CHECKING
 
 from engine.cli._arguments import Subcommand, UsageError, add_store_option, integer_in_range, open_output, parse_time, resolve_store_url
 
@@ -113,11 +113,12 @@ def _write_parquet(chunks: Iterator[pd.DataFrame], table: HistoryTable, fields: 
             writer.write_table(pa.Table.from_pandas(chunk, schema=schema, preserve_index=False))
 
 
-def _write_csv(frame: pd.DataFrame, out: Path | TextIO | None, *, header: bool = True) -> None:
+def _write_csv(frame: pd.DataFrame, out: Path | IO[str] | None, *, header: bool = True) -> None:
     """Write CSV; texts are quoted where one holds a carriage return, which most readers take for the end of a row."""
     returns = any(isinstance(cell, str) and "\r" in cell for name in _texts(frame) for cell in frame[name])
     quoting = csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL
-    escape_formulas(frame).to_csv(out or sys.stdout, index=False, quoting=quoting, header=header)
+    target: Path | IO[str] = out or sys.stdout
+    escape_formulas(frame).to_csv(target, index=False, quoting=quoting, header=header)
 
 
 def escape_formulas(frame: pd.DataFrame) -> pd.DataFrame:

@@ -26,7 +26,7 @@ VERSIONS = (
 )  # fmt: skip
 
 
-def build_history(session: SessionInfo, tick: int, now: int) -> HistoryView:
+def build_version_view(session: SessionInfo, tick: int, now: int) -> HistoryView:
     """Return the table of versions as of the newest tick; skill belongs to the model, so only the serving version shows it."""
     cells = (
         lambda row: Cell(row.version, charts.model_colour(row.model, session.models)),
@@ -70,7 +70,8 @@ def add_facts(frame: pd.DataFrame, session: SessionInfo) -> pd.DataFrame:
     shown = [
         _skill(totals.loc[model]) if kind == "champion" and model in known else "" for model, kind in zip(frame["model"].tolist(), role, strict=True)
     ]
-    return frame.assign(role=role, agreement=agreement, skill=shown)
+    index = frame.index
+    return frame.assign(role=role, agreement=pd.Series(agreement, index, dtype=object), skill=pd.Series(shown, index, dtype=object))
 
 
 def _serves_from(row: Any, tick: int) -> str:

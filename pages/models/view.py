@@ -28,7 +28,7 @@ def show_models() -> None:
         evolution.show_evolution(status.session, horizon)
         widgets.show_heading("Versions", "serving, waiting for their first tick, and retired; newest first")
         _show_retrain_form()
-        history_table.show_toolbar(versions.build_history(status.session, status.last.tick, cache.current_time()))
+        history_table.show_toolbar(versions.build_version_view(status.session, status.last.tick, cache.current_time()))
         _show_versions()
         _show_certificate(status)
         with st.expander("Skill as a table: every model, horizon and regime"):
@@ -151,7 +151,7 @@ def _show_versions() -> None:
         summary = tables.describe_succession(newest, cache.fetch_version_agreement(newest), cache.fetch_inherited_share(), status.session)
         if summary:
             widgets.show_note(summary)
-        history_table.show_rows(versions.build_history(status.session, status.last.tick, cache.current_time()), height=460)
+        history_table.show_rows(versions.build_version_view(status.session, status.last.tick, cache.current_time()), height=460)
 
 
 def _show_certificate(status: EngineStatus) -> None:

@@ -51,7 +51,7 @@ def list_actions(frame: pd.DataFrame, now: int) -> list[TableRow]:
     return rows
 
 
-def build_history(chosen: int | None) -> HistoryView:
+def build_trial_view(chosen: int | None) -> HistoryView:
     """Return the table of trials, each of which opens the readings around it."""
     return HistoryView(
         TRIALS_STORED,

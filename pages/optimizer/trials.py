@@ -19,7 +19,7 @@ def show_trials(actions: pd.DataFrame) -> None:
         params.select_or_all("Action", actions["action"].tolist(), name="action", width=220)
     offered = {"kind": list(KINDS), "action": actions["action"].tolist()}
     ignored = tuple(name for name, options in offered.items() if params.find_unknown(options, name=name) is not None)
-    history_table.show_toolbar(tables.build_history(read_chosen_trial()), ignored)
+    history_table.show_toolbar(tables.build_trial_view(read_chosen_trial()), ignored)
     st.fragment(_show_list, run_every=3)(ignored)
 
 
@@ -35,7 +35,7 @@ def _show_list(ignored: tuple[str, ...]) -> None:
         if number is not None:
             _show_trial(number)
         widgets.show_heading("History", "choose a trial to see the readings around it", term="trial")
-        history_table.show_rows(tables.build_history(number), ignored, height=520)
+        history_table.show_rows(tables.build_trial_view(number), ignored, height=520)
 
 
 def _show_trial(number: int) -> None:

@@ -6,7 +6,7 @@ import argparse
 import csv
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -60,7 +60,8 @@ def _write(frame: pd.DataFrame, form: str, draft: Path | None) -> None:
         text = frame.to_json(orient="records", double_precision=15, date_unit="ns")
         draft.write_text(f"{text}\n", encoding="utf-8") if draft else print(text)
     else:
-        _write_csv(frame, draft)
+        with _open_text(draft) as out:
+            _write_csv(frame, out)
 
 
 def _export_address(options: argparse.Namespace, form: str) -> int:
@@ -91,7 +92,7 @@ def _write_chunks(chunks: Iterator[pd.DataFrame], table: HistoryTable, fields: l
     import pandas as pd
 
     if form == "csv":
-        with draft.open("w", encoding="utf-8", newline="") if draft else nullcontext(sys.stdout) as out:
+        with _open_text(draft) as out:
             csv.writer(out, lineterminator="\n").writerow(fields)
             for chunk in chunks:
                 _write_csv(chunk, out, header=False)
@@ -113,12 +114,14 @@ def _write_parquet(chunks: Iterator[pd.DataFrame], table: HistoryTable, fields: 
             writer.write_table(pa.Table.from_pandas(chunk, schema=schema, preserve_index=False))
 
 
-def _write_csv(frame: pd.DataFrame, out: Path | IO[str] | None, *, header: bool = True) -> None:
+def _open_text(draft: Path | None) -> AbstractContextManager[IO[str]]:
+    return nullcontext(sys.stdout) if draft is None else draft.open("w", encoding="utf-8", newline="")
+
+
+def _write_csv(frame: pd.DataFrame, out: IO[str], *, header: bool = True) -> None:
     """Write CSV; texts are quoted where one holds a carriage return, which most readers take for the end of a row."""
     returns = any(isinstance(cell, str) and "\r" in cell for name in _texts(frame) for cell in frame[name])
-    quoting = csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL
-    target: Path | IO[str] = out or sys.stdout
-    escape_formulas(frame).to_csv(target, index=False, quoting=quoting, header=header)
+    escape_formulas(frame).to_csv(out, index=False, quoting=csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL, header=header)
 
 
 def escape_formulas(frame: pd.DataFrame) -> pd.DataFrame:

@@ -135,7 +135,7 @@ def _show_steps(view: HistoryView, query: HistoryQuery, page: HistoryPage) -> No
         st.button(before, key="history_before", icon=":material/chevron_left:", disabled=not is_still, on_click=_go_back, args=(view, query))
         st.button(
             after, key="history_after", icon=":material/chevron_right:", icon_position="right", disabled=page.following is None,
-            on_click=_go_to, args=(page.following, page.until),
+            on_click=_go_to, args=(page.following, _pinned(view, query, page).until),
         )  # fmt: skip
         newer = history_cache.fetch_newer_count(view.table.name, query) if is_still else 0
         widgets.show_note(describe_page(view, query, page, newer))

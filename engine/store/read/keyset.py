@@ -185,9 +185,9 @@ def find_page_before(reader: Reader, table: HistoryTable, query: HistoryQuery, *
         span = None if search.place is None else search.find_span(backwards=True)
         if span is None:
             return None
-        places = search.read_places(span, limit, backwards=True)
-    if len(places) == limit:
-        return places[-1]
+        places = search.read_places(span, limit + 1, backwards=True)
+    if len(places) > limit:
+        return places[limit - 1]
     reached, end = (span.low, span.oldest) if query.is_ascending else (span.high, span.newest)
     return None if search.is_sorted or reached == end else (reached, *_before_all(table))
 

@@ -24,9 +24,13 @@ from engine.settings import Settings
 from engine.store import database
 from engine.store.read import portfolio
 from engine.store.read.history import TickHistory
+from engine.store.read.history_tables import FILLS
+from engine.store.read.keyset import HistoryQuery, read_history_page
 from engine.store.read.reader import Reader
 from engine.store.write.writer import Writer
-from pages.portfolio import tables
+from pages.portfolio import fills, tables
+from pages.ui.history_table import list_rows
+from pages.ui.tables import render_table
 from tests.controls import proven
 from tests.makers import MINUTE, START, Played, StoppedClock, no_books
 from tests.pages.test_pages import text
@@ -162,13 +166,13 @@ def test_a_round_trip_without_books_comes_to_the_cent_from_the_decision_to_the_a
 
 def test_the_store_and_the_portfolio_page_say_what_the_account_says(url: str) -> None:
     entered, filled, *rest = played(url, market({ENTER + 1: OPEN_IN, EXIT + 1: OPEN_OUT}))
-    fills = view(url, "v_fills")
-    assert fills["side"].tolist() == ["buy", "sell", "sell", "buy"]
-    assert fills["fee_bps"].tolist() == [7.5, 12.0, 7.5, 12.0]
-    assert fills["mid"].tolist() == [101.0, 49.5, 103.0, 48.0]
-    np.testing.assert_allclose(fills["price"][:2], (101.0404, 49.4802), rtol=1e-7)
-    np.testing.assert_allclose(fills["size"], (200, 400, 200, 400), rtol=1e-9)
-    np.testing.assert_allclose(fills["cost_bps"], (11.5, 16.0, 11.5, 16.0), rtol=1e-3)  # half a spread, impact and fee, one way
+    stored_fills = view(url, "v_fills")
+    assert stored_fills["side"].tolist() == ["buy", "sell", "sell", "buy"]
+    assert stored_fills["fee_bps"].tolist() == [7.5, 12.0, 7.5, 12.0]
+    assert stored_fills["mid"].tolist() == [101.0, 49.5, 103.0, 48.0]
+    np.testing.assert_allclose(stored_fills["price"][:2], (101.0404, 49.4802), rtol=1e-7)
+    np.testing.assert_allclose(stored_fills["size"], (200, 400, 200, 400), rtol=1e-9)
+    np.testing.assert_allclose(stored_fills["cost_bps"], (11.5, 16.0, 11.5, 16.0), rtol=1e-3)  # half a spread, impact and fee, one way
     held = view(url, "v_positions")
     np.testing.assert_allclose(held["size"][:2], UNITS, rtol=1e-9)
     np.testing.assert_allclose(held["entry"][:2], (101.0404, 49.4802), rtol=1e-7)
@@ -181,7 +185,9 @@ def test_the_store_and_the_portfolio_page_say_what_the_account_says(url: str) ->
     assert "100,891" in shown  # equity, and cash
     assert "+0.89 %" in shown  # since the start, after costs
     assert "no open positions" in shown
-    table = tables.render_fills(portfolio.read_fills(Reader(url), limit=4))
+    stored = read_history_page(Reader(url), FILLS, HistoryQuery(), limit=4)
+    columns = fills.HISTORY.columns
+    table = render_table([column.head for column in columns], list_rows(fills.HISTORY, columns, stored.frame), label="Fills")
     for figure in ("101.04", "49.480", "7.5", "12.0", "11.5", "16.0"):
         assert f">{figure}<" in table
 

@@ -8,10 +8,12 @@ from engine import units
 from engine.alerting.rules import find_rule
 from engine.domain.alerting import ALL, Drill
 from engine.store.read.alerts import AlertOverview
+from engine.store.read.history_tables import ALERTS
 from engine.store.read.status import EngineStatus
 from pages.ui import ages, theme, tiles
 from pages.ui.command_table import WHEN, readable_name
 from pages.ui.forest_plot import iterate_rows
+from pages.ui.history_table import TIME_FORMAT, HistoryView, ShownColumn
 from pages.ui.tables import Cell, Column, TableRow
 from pages.ui.widgets import Tile
 
@@ -19,13 +21,6 @@ OPEN = (
     Column("Alert", nowrap=True), Column("Severity"), Column("For", right=True), Column("Message", full_width=True),
     Column("Acknowledged", full_width=True, term="acknowledgement"), Column("Notified", full_width=True),
 )  # fmt: skip
-PAST = (
-    Column("Alert", nowrap=True),
-    Column("Severity"),
-    Column("Since", nowrap=True),
-    Column("Lasted", right=True),
-    Column("Message", full_width=True),
-)
 SILENCES = (
     Column("Rule", term="alert rule"),
     Column("Until", nowrap=True),
@@ -68,13 +63,8 @@ def list_open_alerts(alerts: AlertOverview, now: int) -> list[TableRow]:
     return lines
 
 
-def list_past_alerts(alerts: AlertOverview) -> list[TableRow]:
-    lines = []
-    for row in iterate_rows(alerts.past):
-        lasted = units.format_age((row.resolved_at - row.at) / units.SECOND) if units.is_known(row.resolved_at) else units.MISSING
-        cells = (f"{row.id} {readable_name(row.rule)}", _severity(row.severity), units.format_time(int(row.at), WHEN), lasted, row.message)
-        lines.append(TableRow(str(row.id), cells))
-    return lines
+def _lasted(row: Any) -> str:
+    return units.format_age((row.resolved_at - row.at) / units.SECOND) if units.is_known(row.resolved_at) else units.MISSING
 
 
 def list_silences(alerts: AlertOverview, now: int) -> list[TableRow]:
@@ -127,3 +117,21 @@ def _notified(row: Any, now: int) -> str:
         return "nobody yet"
     sent = f"{ages.ticking_age(int(row.notified_at), now)} ago" if row.notified_at else "waiting to be sent"
     return sent + (", escalated" if units.is_known(row.escalated_at) else "")
+
+
+HISTORY = HistoryView(
+    ALERTS,
+    (
+        ShownColumn("rule", Column("Alert", nowrap=True), lambda row: f"{row.id} {readable_name(row.rule)}"),
+        ShownColumn("severity", Column("Severity"), lambda row: _severity(row.severity)),
+        ShownColumn("state", Column("State"), lambda row: Cell(row.state, theme.state_colour(row.state))),
+        ShownColumn("at", Column("Since", nowrap=True), lambda row: units.format_time(int(row.at), TIME_FORMAT)),
+        ShownColumn("lasted", Column("Lasted", right=True), _lasted),
+        ShownColumn("message", Column("Message", full_width=True), lambda row: str(row.message)),
+        ShownColumn("acked_by", Column("Acknowledged by"), lambda row: row.acked_by if isinstance(row.acked_by, str) else "nobody"),
+    ),
+    row_id=lambda row: str(row.id),
+    noun="alert",
+    empty="no alert has been raised yet",
+    label="Every alert",
+)

@@ -6,10 +6,10 @@ import streamlit as st
 
 from engine.store.read.status import EngineStatus
 from pages.alerts import forms, tables
-from pages.ui import cache, command_table, commands, live, widgets
+from pages.ui import cache, command_table, commands, history_table, live, widgets
 from pages.ui.tables import render_table
 
-PAST = 50  # past alerts listed
+PAST = 1  # past alerts read; the history has them all
 ROWS = 5  # rows of height of a list
 BUTTONS = 56  # px: a row of buttons
 COMMANDS = ("ack", "silence", "unsilence", "drill")
@@ -21,6 +21,17 @@ def show_alerts() -> None:
     with widgets.reading_store(page=True):
         forms.show_silence_form(tuple(cache.fetch_alerts(past=PAST).open["rule"]))
     _show_rest()
+    with widgets.reading_store(page=True):
+        if _has_started(cache.fetch_status()):
+            widgets.show_heading("History", "every alert, open and resolved; times in UTC")
+            history_table.show_toolbar(tables.HISTORY)
+            _show_history()
+
+
+@st.fragment(run_every=5)
+def _show_history() -> None:
+    with widgets.reading_store():
+        history_table.show_rows(tables.HISTORY, reserved=2 * ROWS)
 
 
 @st.fragment(run_every=2)
@@ -60,13 +71,6 @@ def _show_rest() -> None:
         widgets.show_heading("Drills", "the newest ten; a drill trades nothing", term="drill")
         rows, empty = tables.list_drills(alerts.drills), "none yet: the first one runs some minutes after the start"
         live.show_live_table(render_table(tables.DRILLS, rows, label="Drills and their results", empty=empty), key="drills", reserved=ROWS)
-        widgets.show_heading("Past", f"the newest {PAST}")
-        rows = tables.list_past_alerts(alerts)
-        live.show_live_table(
-            render_table(tables.PAST, rows, label="Resolved alerts", empty="no alert has been resolved yet"),
-            key="past",
-            reserved=2 * ROWS,
-        )
         _show_commands()
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
 
 from engine import units
@@ -13,10 +11,10 @@ from engine.store.certificate_file import StoredCertificate
 from engine.store.read.models import CalibrationReport, HorizonCalibration, ObservedShare
 from engine.store.read.status import EngineStatus, SessionInfo
 from pages.models import charts
-from pages.ui import ages, command_table, reliability_chart, skill, theme
+from pages.ui import command_table, reliability_chart, skill
 from pages.ui.command_table import readable_name
 from pages.ui.forest_plot import finite_or_none, iterate_rows, to_percent
-from pages.ui.tables import Cell, Column, TableRow, render_table
+from pages.ui.tables import Cell, Column, TableRow
 from pages.ui.widgets import Tile
 
 WHEN = "%m-%d %H:%M"
@@ -24,13 +22,6 @@ FULL_SIZE = 0.9995  # of the proven size, from which it counts as full
 SKILL = (
     Column("Model", nowrap=True), Column("Horizon", right=True), Column("Regime"), Column("R²", right=True), Column("95 % interval", right=True),
     Column("n", right=True), Column("Effective n", right=True),
-)  # fmt: skip
-VERSIONS = (
-    Column("Version", nowrap=True), Column("Role"), Column("Age", right=True), Column("Training bars", right=True, full_width=True),
-    Column("Rows", right=True), Column("Training time", right=True), Column("Serves from", right=True),
-    Column("Agreement", right=True, full_width=True, term="agreement of a version"),
-    Column("Skill (R²)", right=True, full_width=True),
-    Column("Digest", nowrap=True),
 )  # fmt: skip
 DECLINED = (
     Column("Gate", nowrap=True), Column("Verdict", term="declined-trade P&L"), Column("Declined-trade P&L, bps", right=True),
@@ -166,30 +157,6 @@ def describe_succession(frame: pd.DataFrame, agreements: dict[int, Agreement], i
     return f"{what}. Their size is reduced to {units.format_percent(inherited, 0)} until their own record allows more."
 
 
-def list_versions(
-    frame: pd.DataFrame, skill: pd.DataFrame, session: SessionInfo, tick: int, now: int, agreements: dict[int, Agreement] | None = None
-) -> list[TableRow]:
-    """Return a row per version; skill belongs to the model, so only the serving version shows it."""
-    first = session.horizons[0]
-    totals = skill[(skill["regime"] == "all") & (skill["horizon"] == first)].set_index("model") if len(skill) else skill
-    lines = []
-    for row in iterate_rows(frame):
-        serves = row.role == "champion" and row.model in getattr(totals, "index", ())
-        cells = (
-            Cell(row.version, charts.model_colour(row.model, session.models)), Cell(row.role, theme.state_colour(row.role)),
-            ages.ticking_age(int(row.trained_at), now), f"{int(row.trained_from):,} to {int(row.trained_to):,}", f"{int(row.rows):,}",
-            units.format_duration(finite_or_none(row.seconds)), _serves_from(row, tick),
-            _agreement((agreements or {}).get(int(row.serves_from)), str(row.version)),
-            _skill(totals.loc[row.model]) if serves else "", row.digest[:12],
-        )  # fmt: skip
-        lines.append(TableRow(str(row.id), cells))
-    return lines
-
-
-def render_versions(lines: list[TableRow]) -> str:
-    return render_table(VERSIONS, lines, label="Versions of the models")
-
-
 def list_declined_trades(frame: pd.DataFrame) -> list[TableRow]:
     lines = []
     for row in iterate_rows(frame):
@@ -256,28 +223,6 @@ def _coverage(part: HorizonCalibration | None, level: float) -> Tile:
         units.format_percent(share.share),
         f"95 %: {units.format_interval(to_percent(share.low), to_percent(share.high), 1, '%')}, n={share.n:,}",
     )
-
-
-def _serves_from(row: Any, tick: int) -> str:
-    left = int(row.serves_from) - tick
-    return f"tick {int(row.serves_from):,}" + (f", in {units.format_count(left, 'bar')}" if row.role == "challenger" and left > 0 else "")
-
-
-def _agreement(agreement: Agreement | None, version: str) -> Cell:
-    """Return the lowest agreement over the horizons; a first version has nothing to agree with."""
-    values = [] if agreement is None else [value for name, by_horizon in agreement.models if name == version for value in by_horizon.tolist()]
-    if agreement is None or not values:
-        return Cell(units.MISSING)
-    lowest = min(values, key=lambda value: -2.0 if value != value else value)  # noqa: PLR0124 an unknown value comes first
-    return Cell(units.format_number(finite_or_none(lowest), 2, signed=True, missing=units.NOT_ENOUGH), small=f"{agreement.rows:,} rows")
-
-
-def _skill(row: pd.Series) -> Cell:
-    n = f"n={int(row['n']):,}"
-    if finite_or_none(row["r2"]) is None:
-        return Cell(units.NOT_ENOUGH, small=n)
-    band = units.format_interval(to_percent(row["low"]), to_percent(row["high"]), 2, "%")
-    return Cell(units.format_percent(finite_or_none(row["r2"]), 2, signed=True), small=f"{band}, {n}")
 
 
 def _extreme(vote: tuple[str, float] | None) -> Cell:

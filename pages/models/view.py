@@ -7,8 +7,8 @@ import streamlit as st
 from engine import units
 from engine.store.read.models import CalibrationReport
 from engine.store.read.status import SessionInfo
-from pages.models import certificate, charts, evolution, tables
-from pages.ui import cache, commands, evolution_text, live, reliability_chart, widgets
+from pages.models import certificate, charts, evolution, tables, versions
+from pages.ui import cache, commands, evolution_text, history_table, live, reliability_chart, widgets
 from pages.ui.tables import render_table
 
 VERSIONS = 8  # of each model shown
@@ -27,6 +27,7 @@ def show_models() -> None:
         evolution.show_evolution(status.session, horizon)
         widgets.show_heading("Versions", "serving, waiting for their first tick, and retired; newest first")
         _show_retrain_form()
+        history_table.show_toolbar(versions.build_version_view(status.session, status.last.tick, cache.current_time()))
         _show_versions()
         with st.expander("Skill as a table: every model, horizon and regime"):
             _show_skill_table()
@@ -141,17 +142,15 @@ def _show_versions() -> None:
         commands = cache.fetch_commands(limit=1, name="retrain")
         if not commands.empty:
             widgets.show_note(tables.describe_retraining(commands.iloc[0]))
-        versions = cache.fetch_versions(VERSIONS)
-        if status.session is None or status.last is None or versions.empty:
+        newest = cache.fetch_versions(VERSIONS)
+        if status.session is None or status.last is None or newest.empty:
             widgets.show_empty("no model has been trained yet")
             certificate.show_certificates(status)
             return
-        agreements = cache.fetch_version_agreement(versions)
-        summary = tables.describe_succession(versions, agreements, cache.fetch_inherited_share(), status.session)
+        summary = tables.describe_succession(newest, cache.fetch_version_agreement(newest), cache.fetch_inherited_share(), status.session)
         if summary:
             widgets.show_note(summary)
-        rows = tables.list_versions(versions, cache.fetch_skill(), status.session, status.last.tick, cache.current_time(), agreements)
-        live.show_live_table(tables.render_versions(rows), key="versions", height=460)
+        history_table.show_rows(versions.build_version_view(status.session, status.last.tick, cache.current_time()), height=460)
         certificate.show_certificates(status)
 
 

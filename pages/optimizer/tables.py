@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlencode
 
 import pandas as pd
+import streamlit as st
 
 from engine import units
 from engine.domain.optimization import MANUAL, describe_verdict
+from engine.store.read.history_tables import TRIALS as TRIALS_STORED
 from pages.optimizer.text import format_direct_effect, format_metric, format_metric_interval, metric_label
 from pages.ui import ages, theme
 from pages.ui.command_table import NO_REASON, WHEN, readable_name, text_or
 from pages.ui.forest_plot import finite_or_none, iterate_rows
+from pages.ui.history_table import HistoryView, ShownColumn
 from pages.ui.tables import Cell, Column, TableRow
 
 ACTIONS = (
@@ -46,19 +51,22 @@ def list_actions(frame: pd.DataFrame, now: int) -> list[TableRow]:
     return rows
 
 
-def list_trials(frame: pd.DataFrame, *, chosen: int | None = None) -> list[TableRow]:
-    """Return a row per trial, which opens the readings around it."""
-    rows = []
-    for trial in iterate_rows(frame):
-        unit, is_control = text_or(trial.unit, ""), bool(trial.placebo)
-        cells = (
-            units.format_time(int(trial.at), WHEN), readable_name(trial.action), _verdict(trial),
-            Cell("basis of comparison") if is_control else _effect(trial, unit),
-            metric_label(text_or(trial.metric)), format_metric(trial.before, unit), format_metric(trial.after, unit), _trigger(trial),
-            "nothing done" if is_control else format_direct_effect(trial.amount, trial.amount_unit),
-        )  # fmt: skip
-        rows.append(TableRow(str(trial.id), cells, link=f"/optimizer?view=History&trial={trial.id}", highlighted=trial.id == chosen))
-    return rows
+def build_trial_view(chosen: int | None) -> HistoryView:
+    """Return the table of trials, each of which opens the readings around it."""
+    return HistoryView(
+        TRIALS_STORED,
+        (
+            *(ShownColumn(name, head, cell) for name, head, cell in zip(TRIALS_STORED.default, TRIALS, _TRIAL_CELLS, strict=True)),
+            ShownColumn("seconds", Column("Duration", right=True), lambda trial: units.format_duration(finite_or_none(trial.seconds))),
+            ShownColumn("detail", Column("Detail", full_width=True), lambda trial: text_or(trial.detail, "")),
+        ),
+        row_id=lambda trial: str(trial.id),
+        noun="trial",
+        empty="no run has been measured yet",
+        label="Trials and their effects",
+        link=lambda trial: f"/optimizer?{urlencode(st.query_params.to_dict() | {'view': 'History', 'trial': trial.id})}",
+        is_marked=lambda trial: trial.id == chosen,
+    )
 
 
 def _trigger(trial: Any) -> Cell:
@@ -115,3 +123,16 @@ def _guard_effect(value: object, low: object, high: object, unit: str) -> Cell:
         return Cell(units.NOT_ENOUGH)
     interval = f"interval: {units.NOT_ENOUGH}" if lower is None or upper is None else units.format_interval(lower, upper, 2)
     return Cell(units.format_number(effect, 2 if abs(effect) < 10 else 1, unit, signed=True), small=interval)
+
+
+_TRIAL_CELLS: tuple[Callable[[Any], Cell | str], ...] = (  # under TRIALS
+    lambda trial: units.format_time(int(trial.at), WHEN),
+    lambda trial: readable_name(trial.action),
+    _verdict,
+    lambda trial: Cell("basis of comparison") if trial.placebo else _effect(trial, text_or(trial.unit, "")),
+    lambda trial: metric_label(text_or(trial.metric)),
+    lambda trial: format_metric(trial.before, text_or(trial.unit, "")),
+    lambda trial: format_metric(trial.after, text_or(trial.unit, "")),
+    _trigger,
+    lambda trial: "nothing done" if trial.placebo else format_direct_effect(trial.amount, trial.amount_unit),
+)

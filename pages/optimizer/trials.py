@@ -7,19 +7,20 @@ import streamlit as st
 
 from engine.store.read.optimizer import TrialDetails
 from pages.optimizer import charts, tables, text
-from pages.ui import cache, live, params, widgets
-from pages.ui.tables import render_table
+from pages.ui import cache, history_table, live, params, widgets
 
-TRIALS = 200
-KINDS = {"treated": "treated", "control": "placebo", "manual": "by hand"}  # shown: as the store reads it
+KINDS = ("treated", "control", "manual")
 
 
 def show_trials(actions: pd.DataFrame) -> None:
     """Show the trials that match the filters, below the chosen one."""
     with st.container(horizontal=True, vertical_alignment="bottom", key="trial_filters"):
-        kind = params.select_or_all("Trials", list(KINDS), name="kind", width=160)
-        action = params.select_or_all("Action", actions["action"].tolist(), name="action", width=220)
-    st.fragment(_show_list, run_every=3)(kind, action)
+        params.select_or_all("Trials", list(KINDS), name="kind", width=160)
+        params.select_or_all("Action", actions["action"].tolist(), name="action", width=220)
+    offered = {"kind": list(KINDS), "action": actions["action"].tolist()}
+    ignored = tuple(name for name, options in offered.items() if params.find_unknown(options, name=name) is not None)
+    history_table.show_toolbar(tables.build_trial_view(read_chosen_trial()), ignored)
+    st.fragment(_show_list, run_every=3)(ignored)
 
 
 def read_chosen_trial() -> int | None:
@@ -28,18 +29,13 @@ def read_chosen_trial() -> int | None:
     return int(number) if number.isascii() and number.isdigit() and len(number) < 16 else None
 
 
-def _show_list(kind: str | None, action: str | None) -> None:
+def _show_list(ignored: tuple[str, ...]) -> None:
     with widgets.reading_store():
         number = read_chosen_trial()
         if number is not None:
             _show_trial(number)
-        frame = cache.fetch_trials(limit=TRIALS, kind=KINDS[kind] if kind else "all", action=action)
-        widgets.show_heading("History", f"the newest {len(frame)}; choose one to see the readings around it" if len(frame) else "", term="trial")
-        if frame.empty:
-            widgets.show_empty("no trial matches these filters" if kind or action else "no run has been measured yet")
-            return
-        rows = tables.list_trials(frame, chosen=number)
-        live.show_live_table(render_table(tables.TRIALS, rows, label="Trials and their effects"), key="trials", height=520)
+        widgets.show_heading("History", "choose a trial to see the readings around it", term="trial")
+        history_table.show_rows(tables.build_trial_view(number), ignored, height=520)
 
 
 def _show_trial(number: int) -> None:

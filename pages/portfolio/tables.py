@@ -12,7 +12,7 @@ from engine.store.read.status import EngineStatus
 from pages.ui import skill, theme, tiles, trading_rules
 from pages.ui.forest_plot import iterate_rows
 from pages.ui.tables import Cell, Column, TableRow, number_columns, render_table, text_columns
-from pages.ui.trading_tables import FILL_COLUMNS, link_to_decision, list_fill_cells
+from pages.ui.trading_tables import link_to_decision
 from pages.ui.widgets import Tile
 
 ORDER_TYPES = {
@@ -72,18 +72,6 @@ def render_positions(frame: pd.DataFrame) -> str:
         )
         rows.append(TableRow(f"{position.tick} {position.symbol}", cells, link_to_decision(position.tick, position.symbol)))
     return render_table(_POSITIONS, rows, label="Positions", empty="no open positions")
-
-
-def render_fills(frame: pd.DataFrame) -> str:
-    rows = [
-        TableRow(
-            f"{fill.id}|{fill.tick - 1} {fill.symbol}",
-            (f"{fill.tick:,}", fill.symbol, *list_fill_cells(fill)),
-            link_to_decision(fill.tick - 1, fill.symbol),
-        )
-        for fill in iterate_rows(frame)
-    ]
-    return render_table((Column("Tick", right=True), Column("Symbol"), *FILL_COLUMNS), rows, label="Fills", empty="no fills yet")
 
 
 def render_execution(rows: Sequence[Mapping[str, Any]]) -> str:

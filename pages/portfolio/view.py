@@ -5,17 +5,36 @@ from __future__ import annotations
 import streamlit as st
 
 from engine.store.read.status import EngineStatus
-from pages.portfolio import charts, tables, text
-from pages.ui import cache, equity_chart, live, trading_rules, widgets
+from pages.portfolio import charts, fills, tables, text
+from pages.ui import cache, equity_chart, history_table, live, trading_rules, widgets
 from pages.ui.tables import render_table
 
-FILLS = 100
+FILLS_HEIGHT = 520  # px of the table at most
 ROWS = 8  # reserved for lists that change with every tick
 WORKING = 3  # rows reserved for working orders
 
 
-@st.fragment(run_every=2)
 def show_portfolio() -> None:
+    """Draw the account, and every fill there is."""
+    _show_account()
+    with widgets.reading_store(page=True):
+        if cache.fetch_status().last is None:
+            return
+        widgets.show_heading("Fills", "costs in bps of the amount filled; each opens its decision")
+        history_table.show_toolbar(fills.HISTORY)
+    _show_fills()
+
+
+@st.fragment(run_every=4)
+def _show_fills() -> None:
+    with widgets.reading_store():
+        history_table.show_rows(fills.HISTORY, height=FILLS_HEIGHT)
+        status = cache.fetch_status()
+        widgets.show_note(text.describe_cost_settings(status, cache.fetch_config(status)))
+
+
+@st.fragment(run_every=2)
+def _show_account() -> None:
     with widgets.reading_store():
         status = cache.fetch_status()
         if status.last is None or status.session is None:
@@ -24,7 +43,6 @@ def show_portfolio() -> None:
         widgets.show_tiles(tables.build_account_tiles(status), detail_lines=3)
         show_equity(status.session.settings.get("capital"))
         show_holdings(status)
-        widgets.show_note(text.describe_cost_settings(status, cache.fetch_config(status)))
 
 
 def show_equity(capital: float | None) -> None:
@@ -43,9 +61,6 @@ def show_holdings(status: EngineStatus) -> None:
     live.show_live_table(tables.render_positions(held), key="positions", reserved=min(len(positions), ROWS))
     show_orders()
     show_rules(status, held["symbol"].tolist())
-    fills = cache.fetch_fills(limit=FILLS)
-    widgets.show_heading("Fills", f"the newest {len(fills)}; costs in bps of the amount filled" if len(fills) else "")
-    live.show_live_table(tables.render_fills(fills), key="fills", reserved=3 * ROWS // 2)
 
 
 def show_orders() -> None:

@@ -122,10 +122,6 @@ def fetch_positions() -> pd.DataFrame:
     return _per_version(portfolio.read_positions)
 
 
-def fetch_fills(*, limit: int) -> pd.DataFrame:
-    return _per_version(portfolio.read_fills, limit=limit)
-
-
 def fetch_execution() -> list[dict[str, Any]]:
     return _per_version(portfolio.read_execution)
 
@@ -276,10 +272,6 @@ def fetch_running_trials() -> pd.DataFrame:
 
 def fetch_actions() -> pd.DataFrame:
     return _for_seconds(optimizer.read_actions)
-
-
-def fetch_trials(*, limit: int, kind: str, action: str | None) -> pd.DataFrame:
-    return optimizer.read_trials(get_reader(), limit=limit, kind=kind, action=action)
 
 
 def fetch_trial(number: int) -> TrialDetails | None:

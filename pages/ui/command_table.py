@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from types import MappingProxyType
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
@@ -24,16 +23,8 @@ COMMANDS = (
 )  # fmt: skip
 
 
-def list_commands(frame: pd.DataFrame, notes: Mapping[int, str] = MappingProxyType({})) -> list[TableRow]:
-    """Return a row for each command; `notes` are the reasons added later, by number."""
-    rows = []
-    for command in iterate_rows(frame):
-        name = Cell(command.name, small=_format_arguments(command.args))
-        added = notes.get(int(command.id))
-        reason = Cell(command.reason or NO_REASON, small=f"added later: {added}" if added else "")
-        cells = (units.format_time(int(command.at), WHEN), name, command.by, reason, _status(command), describe_result(command.result))
-        rows.append(TableRow(str(command.id), cells))
-    return rows
+def list_commands(frame: pd.DataFrame) -> list[TableRow]:
+    return [TableRow(str(command.id), tuple(cell(command) for cell in COMMAND_CELLS)) for command in iterate_rows(frame)]
 
 
 def describe_result(stored: object) -> str:
@@ -72,3 +63,13 @@ def _format_arguments(stored: object) -> str:
     arguments = json.loads(stored) if isinstance(stored, str) and stored else {}
     pairs = arguments.items() if isinstance(arguments, dict) else arguments
     return ", ".join(readable_name(f"{key} {value}") for key, value in pairs)
+
+
+COMMAND_CELLS: tuple[Callable[[Any], Cell | str], ...] = (  # under COMMANDS
+    lambda command: units.format_time(int(command.at), WHEN),
+    lambda command: Cell(command.name, small=_format_arguments(command.args)),
+    lambda command: str(command.by),
+    lambda command: Cell(command.reason or NO_REASON, small=getattr(command, "added_reason", "")),
+    _status,
+    lambda command: describe_result(command.result),
+)

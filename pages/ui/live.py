@@ -50,13 +50,17 @@ def run_clock(now: int, every: float, tab: TabState) -> None:
     _clock()(key="podium_clock", data={"now": now // units.MS, "every": every, "tab": shown})
 
 
-def show_live_table(html: str, *, key: str, height: int | None = None, reserved: int | None = None, label: str = "Table", after: str = "") -> None:
+def show_live_table(
+    html: str, *, key: str, height: int | None = None, reserved: int | None = None, label: str = "Table", after: str = "", place: str = ""
+) -> None:
     """Show a table from `tables.html`, whose rows may be links, or other markup.
 
     `height` is its largest height in pixels. `reserved` fixes its height to that many rows, and longer tables scroll, so that a list which
     changes with every tick moves nothing below it. `after` is the stamp of the chart that it changes together with.
+    `place` is the address at which the rows stay as they are: a browser that comes back from a row returns to it.
     """
-    _rows()(key=key, data={"html": ages.render_ages(html), "height": height, "reserved": reserved, "label": label, "after": after})
+    data = {"html": ages.render_ages(html), "height": height, "reserved": reserved, "label": label, "after": after, "place": place}
+    _rows()(key=key, data=data)
 
 
 @cache

@@ -40,22 +40,59 @@ function show(node, markup, after) {
   node.podiumTimer = setTimeout(apply, LONGEST_WAIT);
 }
 
+// As the browser's own back and forward do it: a trigger of a live part that then changes the page leaves it blank now and then.
+function open(address) {
+  window.history.pushState({}, "", address);
+  window.dispatchEvent(new PopStateEvent("popstate", { state: {} }));
+}
+
+const scroller = () => document.querySelector('[data-testid="stMain"]');
+const remembered = () => `podium-place:${window.location.pathname}${window.location.search}`;
+
+// Whoever comes back from a row finds the same rows, scrolled as they were.
+function leave(node, row) {
+  if (!node.podiumPlace) return;
+  window.history.replaceState(window.history.state, "", node.podiumPlace);
+  const main = scroller();
+  window.sessionStorage.setItem(remembered(), JSON.stringify({ row: row.dataset.id, inner: node.scrollTop, outer: main ? main.scrollTop : 0 }));
+}
+
+function comeBack(node) {
+  const stored = node.podiumPlace && window.sessionStorage.getItem(remembered());
+  if (!stored) return;
+  window.sessionStorage.removeItem(remembered());
+  const { row, inner, outer } = JSON.parse(stored);
+  const place = () => {
+    node.scrollTop = inner;
+    if (scroller()) scroller().scrollTop = outer;
+  };
+  const timers = [0, 100, 300, 700].map((ms) => setTimeout(place, ms)); // what is above may still grow
+  const stop = () => timers.forEach(clearTimeout);
+  for (const name of ["wheel", "touchstart", "keydown", "pointerdown"]) window.addEventListener(name, stop, { once: true, passive: true });
+  const link = [...node.querySelectorAll("tr[data-id]")].find((line) => line.dataset.id === row)?.querySelector("a");
+  if (link) link.focus({ preventScroll: true });
+}
+
 export default function (component) {
   const { data, parentElement } = component;
   const node = parentElement.querySelector(".podium-rows");
+  const isNew = node.podiumMarkup === undefined;
   node.style.maxHeight = data.height ? `${data.height}px` : "";
   node.classList.toggle("pd-reserved", Boolean(data.reserved));
   node.style.setProperty("--pd-rows", data.reserved || 0);
   node.setAttribute("aria-label", data.label);
+  node.podiumPlace = data.place;
   if (node.podiumMarkup !== data.html) show(node, data.html, data.after);
+  if (isNew) comeBack(node);
   node.onclick = (event) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+    const step = event.target.closest("a[data-step]");
     const row = event.target.closest("tr[data-id]");
-    if (!row || !row.querySelector("a") || event.ctrlKey || event.metaKey || event.shiftKey) return;
-    if (!event.target.closest("a") && String(window.getSelection())) return;
+    const link = step || (row && row.querySelector("a"));
+    if (!link || (!event.target.closest("a") && String(window.getSelection()))) return;
     event.preventDefault();
-    // as the browser's own back and forward do it: a trigger of a live part that then changes the page leaves it blank now and then
-    window.history.pushState({}, "", row.querySelector("a").href);
-    window.dispatchEvent(new PopStateEvent("popstate", { state: {} }));
+    if (!step) leave(node, row);
+    open(link.href);
   };
   return undefined;
 }

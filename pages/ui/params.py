@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
 ALL = "all"
+PLACE = ("from", "until")  # of a table of history: another choice begins at its first page
 
 
 def select_or_all(label: str, options: Sequence[str], *, name: str, width: int) -> str | None:
@@ -21,6 +22,24 @@ def select_one(label: str, options: Sequence[str], *, name: str, width: int) -> 
     """Show a select box and return one of the options; the address holds the choice, by default the first option."""
     key = _set_widget(name, _read_address(options, name))
     return str(st.selectbox(label, options, key=key, width=width, on_change=_store_choice, args=(name, key)))
+
+
+def show_text(label: str, *, name: str, width: int, placeholder: str = "") -> str:
+    """Show a text field and return its text; the address holds it."""
+    key = _set_widget(name, st.query_params.get(name, ""))
+    return str(st.text_input(label, key=key, width=width, placeholder=placeholder, max_chars=200, on_change=_store_choice, args=(name, key)))
+
+
+def select_value(label: str, options: Mapping[str, str], *, name: str, chosen: str) -> None:
+    """Show a select box of labels by value; the address holds the value, where it is not ""."""
+    key = _set_widget(name, chosen if chosen in options else "")
+    st.selectbox(label, list(options), format_func=lambda value: options[value], key=key, on_change=_store_choice, args=(name, key))
+
+
+def select_many(label: str, options: Mapping[str, str], chosen: Sequence[str], *, name: str, usual: Sequence[str]) -> None:
+    """Show a choice of several labels by value; the address holds the values, where they are not the usual ones."""
+    key = _set_widget(name, list(chosen))
+    st.multiselect(label, list(options), format_func=lambda value: options[value], key=key, on_change=_store_values, args=(name, key, tuple(usual)))
 
 
 def find_unknown(options: Sequence[str], *, name: str) -> str | None:
@@ -41,7 +60,7 @@ def _read_address(options: Sequence[str], name: str) -> str:
     return value if value is not None and value in options else options[0]
 
 
-def _set_widget(name: str, value: str | bool) -> str:
+def _set_widget(name: str, value: str | bool | list[str]) -> str:
     """Set the widget to this value and return its key: the browser's back and forward change the address, which overrides the widget's memory."""
     key = f"choice_{name}"
     st.session_state[key] = value
@@ -50,7 +69,21 @@ def _set_widget(name: str, value: str | bool) -> str:
 
 def _store_choice(name: str, key: str) -> None:
     choice = st.session_state[key]
-    if choice in {None, ALL, False}:
+    _leave_place()
+    if choice in {None, ALL, False, ""}:
         st.query_params.pop(name, None)
     else:
         st.query_params[name] = "yes" if choice is True else str(choice)
+
+
+def _store_values(name: str, key: str, usual: tuple[str, ...]) -> None:
+    chosen = st.session_state[key]
+    if not chosen or set(chosen) == set(usual):
+        st.query_params.pop(name, None)
+    else:
+        st.query_params[name] = ",".join(chosen)
+
+
+def _leave_place() -> None:
+    for name in PLACE:
+        st.query_params.pop(name, None)

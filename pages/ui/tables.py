@@ -11,7 +11,10 @@ from pages.ui import glossary, sparkline, theme
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column's head; numbers are aligned right. Its tooltip is the glossary's sentence for `term`, or for the label."""
+    """A column's head; numbers are aligned right. Its tooltip is the glossary's sentence for `term`, or for the label.
+
+    `link` is the address of the table sorted by this column, `order` its order now.
+    """
 
     label: str
     right: bool = False
@@ -19,6 +22,8 @@ class Column:
     nowrap: bool = False
     wrap: bool = False  # a number that may take several lines
     term: str = ""
+    link: str = ""
+    order: str = ""  # ascending, descending, none; "" where the table cannot be sorted
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +85,9 @@ def render_tooltip(term: str) -> str:
 
 
 def _head(column: Column) -> str:
-    return f'<th scope="col" class="{_classes(column)}"{render_tooltip(column.term or column.label)}>{escape(column.label)}</th>'
+    text = f'<a href="{escape(column.link)}" target="_self" data-step>{escape(column.label)}</a>' if column.link else escape(column.label)
+    order = f' aria-sort="{column.order}"' if column.order else ""
+    return f'<th scope="col" class="{_classes(column)}"{order}{render_tooltip(column.term or column.label)}>{text}</th>'
 
 
 def _row(columns: Sequence[Column], line: TableRow) -> str:

@@ -28,7 +28,7 @@ def render_decisions(frame: pd.DataFrame, *, wide: bool = False) -> str:
         cells: list[Cell | str] = [
             decision.symbol,
             Cell(decision.action, theme.state_colour(decision.action)),
-            _reason(decision),
+            reason_cell(decision),
             units.format_number(decision.edge_bps, 1, signed=True),
             units.format_number(decision.cost_bps, 1),
             units.format_percent(decision.target, signed=True),
@@ -74,7 +74,8 @@ def get_data_fault(decision: Any) -> str:
     return decision.fault if decision.binding_gate == "fresh data" and isinstance(decision.fault, str) else ""
 
 
-def _reason(decision: Any) -> Cell:
+def reason_cell(decision: Any) -> Cell:
+    """Return the intent and its reason, with the data fault behind it."""
     return Cell(
         f"{decision.intent}: {decision.reason}",
         small=", ".join(part for part in (get_data_fault(decision), "degraded" if decision.degraded else "") if part),

@@ -22,6 +22,7 @@ from tests.pages.test_pages import PAGES, run
 OURS = frozenset({"div", "span", "b", "i", "h1", "br", "small", "table", "thead", "tbody", "tr", "th", "td", "a", "svg", "path", "style"})
 NAMES = frozenset({
     "class", "style", "role", "scope", "aria-label", "aria-level", "aria-hidden", "data-label", "data-id", "data-link", "href", "target", "title",
+    "data-step", "aria-sort",
     "viewbox", "preserveaspectratio", "d", "fill", "stroke", "stroke-width", "vector-effect", "tabindex", "colspan", "data-since", "data-until",
 })  # fmt: skip
 IN_CHARTS = re.compile(r'</?b>|<br>|<extra></extra>|<span style="color:(#\w{6}|rgba?\([\d., ]+\))">|</span>')

@@ -76,8 +76,13 @@ def read_latest_decisions(reader: Reader, criteria: DecisionFilter, *, limit: in
             FROM decisions d CROSS JOIN ticks t ON t.tick = d.tick CROSS JOIN sessions s ON s.id = d.session {condition}
             ORDER BY d.tick DESC, d.symbol LIMIT :limit"""
         frame = fetch_frame(connection, sql, params | {"limit": limit})
+    return explain_rows(frame), floor or None
+
+
+def explain_rows(frame: pd.DataFrame) -> pd.DataFrame:
+    """Decisions with the reason of each, without the fields that only the reason needs."""
     frame["reason"] = [_reason(*values) for values in zip(*(frame[name].tolist() for name in _REASON), strict=True)]
-    return frame.drop(columns=["steps", "gates", "limit_names", "gate_names"]), floor or None
+    return frame.drop(columns=["steps", "gates", "limit_names", "gate_names"])
 
 
 def _search_floor(connection: Connection) -> int:

@@ -36,15 +36,6 @@ def read_positions(reader: Reader) -> pd.DataFrame:
     )
 
 
-def read_fills(reader: Reader, *, limit: int) -> pd.DataFrame:
-    """The newest fills with all their costs, newest first."""
-    return reader.frame(
-        "SELECT id, tick, at, symbol, side, size, unfilled, price, mid, fee_bps, spread_bps, impact_bps, cost_bps, realised "
-        "FROM fills ORDER BY id DESC LIMIT :limit",
-        {"limit": limit},
-    )
-
-
 def read_execution(reader: Reader) -> list[dict[str, Any]]:
     """Execution quality by kind of order in the newest session (fields of orders.ExecutionRow); [] until it is first stored."""
     with reader.reading() as connection:

@@ -150,16 +150,8 @@ class Reader:
         return frame.iloc[::-1].reset_index(drop=True)
 
     def _exact_frame(self, sql: str, params: Mapping[str, SqlValue]) -> pd.DataFrame:
-        """The rows of a query, in which integers stay integers where some are missing: as floats, times would lose their last digits."""
         with self.reading() as connection:
-            result = connection.execute(text(sql), dict(params))
-            rows, columns = [tuple(row) for row in result], list(result.keys())
-        frame = pd.DataFrame.from_records(rows, columns=columns)
-        for place, column in enumerate(columns):
-            values = [row[place] for row in rows]
-            if None in values and any(value is not None for value in values) and all(value is None or type(value) is int for value in values):
-                frame[column] = pd.array(values, dtype="Int64")
-        return frame
+            return fetch_exact_frame(connection, sql, params)
 
     def _since(self, name: str, since: int) -> list[str]:
         if name in _OF_TICKS:
@@ -177,6 +169,18 @@ def fetch_frame(connection: Connection, sql: str, params: Mapping[str, SqlValue]
     result = connection.execute(text(sql), dict(params or {}))
     columns = list(result.keys())
     return pd.DataFrame.from_records([tuple(row) for row in result], columns=columns)
+
+
+def fetch_exact_frame(connection: Connection, sql: str, params: Mapping[str, SqlValue] | None = None) -> pd.DataFrame:
+    """The rows of a query, in which integers stay integers where some are missing: as floats, times would lose their last digits."""
+    result = connection.execute(text(sql), dict(params or {}))
+    rows, columns = [tuple(row) for row in result], list(result.keys())
+    frame = pd.DataFrame.from_records(rows, columns=columns)
+    for place, column in enumerate(columns):
+        values = [row[place] for row in rows]
+        if None in values and any(value is not None for value in values) and all(value is None or type(value) is int for value in values):
+            frame[column] = pd.array(values, dtype="Int64")
+    return frame
 
 
 def fetch_all(connection: Connection, sql: str, **params: SqlValue) -> Sequence[RowMapping]:

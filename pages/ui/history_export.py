@@ -1,0 +1,52 @@
+"""Downloads of a table of history: every row that matches, written by a process of its own, so that neither the engine nor a page waits."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import streamlit as st
+
+from engine.files import temporary_files
+from engine.store.read.history_address import format_query_string
+from engine.store.read.history_tables import HistoryTable
+from engine.store.read.keyset import HistoryQuery
+from pages.ui import cache
+
+ROOT = Path(__file__).resolve().parents[2]
+MOST = 200_000  # rows of a file for a browser; the command line writes all
+SECONDS = 300
+FORMATS = {"csv": ("CSV", "text/csv"), "parquet": ("Parquet", "application/vnd.apache.parquet")}
+
+
+def show_downloads(table: HistoryTable, query: HistoryQuery, columns: Sequence[str]) -> None:
+    """Draw a button for each kind of file; its file is made when it is pressed."""
+    address = format_query_string(table, replace(query, place=None), columns)
+    with st.popover("Download", icon=":material/download:"):
+        st.caption(
+            f"Every row that matches, {MOST:,} at most, with the columns shown. All of them: `python -m engine export {table.name} --address ...`"
+        )
+        for kind, (label, mime) in FORMATS.items():
+            create: Callable[[], bytes] = partial(write_file, table.name, address, kind, cache.store_url())
+            st.download_button(label, create, f"podium-{table.name}.{kind}", mime, key=f"download_{kind}", on_click="ignore")
+
+
+def write_file(table: str, address: str, kind: str, store_url: str) -> bytes:
+    """Return the file of the rows at an address; raises RuntimeError, in one line, where there is none."""
+    folder = temporary_files.create_folder("", "export")
+    try:
+        path = folder.path / f"rows.{kind}"
+        command = [
+            sys.executable, "-m", "engine", "export", table, f"--address={address}", "--limit", str(MOST), "--format", kind,
+            "--out", str(path), "--store", store_url,
+        ]  # fmt: skip
+        process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=False)
+        if process.returncode:
+            raise RuntimeError(" ".join(process.stderr.split()).removeprefix("podium: ")[-400:])
+        return path.read_bytes()
+    finally:
+        folder.delete()

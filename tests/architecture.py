@@ -27,6 +27,7 @@ LAYERS: tuple[tuple[frozenset[str], ...], ...] = (
         frozenset(
             {
                 "engine.replay",
+                "engine.story",
                 "engine.parity",
                 "engine.backtest",
                 "engine.certify",

@@ -11,18 +11,13 @@ from engine.domain.market import Books, Inputs
 from engine.domain.story import WhatIf
 from engine.replay import DecisionBasis
 from engine.run import PhaseRunner
-from engine.schema import Parameter, parameters_of, read_value, suggest
+from engine.schema import read_value, suggest
 from engine.store.read.history import TickHistory
 from engine.story.basis import DecidedTick, decide_stored_tick, summarise_decision
-from engine.trading_parameters import TradingParameters
+from engine.trading_parameters import list_changeable_parameters
 
 SPREAD, FEE, WITHOUT = "spread_factor", "fee_factor", "without"
 MAX_FACTOR = 100.0
-CHANGEABLE = (  # trading parameters that a single decision depends on
-    "paused", "flatten", "skill_alpha", "min_history", "max_spread_bps", "min_models", "min_agreement", "max_out_of_distribution", "edge_margin",
-    "cooldown_bars", "min_trade", "rebalance_threshold", "kelly", "target_volatility", "max_position", "max_cluster", "cluster_correlation",
-    "max_shortfall", "max_gross", "max_net", "max_daily_loss", "max_drawdown",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +40,11 @@ def parse_change(text: str) -> Change:
         factor = _read_factor(name, value)
         scale = _scale_spread if name == SPREAD else _scale_fee
         return Change(f"{name.removesuffix('_factor')} times {factor:g}", lambda basis: scale(basis, factor), name)
-    parameter = list_parameters().get(name)
+    parameter = list_changeable_parameters().get(name)
     if parameter is None:
-        raise ValueError(f"{name!r} cannot be changed: {suggest(name, (SPREAD, FEE, WITHOUT, *list_parameters()), 'there are')}")
+        raise ValueError(f"{name!r} cannot be changed: {suggest(name, (SPREAD, FEE, WITHOUT, *list_changeable_parameters()), 'there are')}")
     setting = read_value(parameter, name, value)
     return Change(f"{name} = {value}", lambda basis: _configure(basis, name, setting), name)
-
-
-def list_parameters() -> dict[str, Parameter]:
-    """The trading parameters that can be changed, by name."""
-    known = parameters_of(TradingParameters)
-    return {name: known[name] for name in CHANGEABLE}
 
 
 def decide_with_changes(history: TickHistory, tick: int, symbol: str, changes: Sequence[Change]) -> WhatIf:

@@ -19,7 +19,8 @@ from engine.store.read.decision import read_decision
 from engine.store.read.history import TickHistory
 from engine.store.read.reader import Reader
 from engine.story.basis import decide_stored_tick
-from engine.story.what_if import CHANGEABLE, _scale_books, decide_with_changes, parse_change
+from engine.story.what_if import _scale_books, decide_with_changes, parse_change
+from engine.trading_parameters import CHANGEABLE
 from tests.story.decided import LAST, MODELS, SERVED
 
 SYMBOL = "ALFA"

@@ -75,7 +75,7 @@ def describe_verdict(answer: WhatIf) -> str:
         return f"{changes}: nothing changes, every bit is the same."
     flips = units.format_count(len(answer.flipped), "gate flips", "gates flip") if answer.flipped else "no gate flips"
     if (then.action, then.intent) != (now.action, now.intent):
-        return f"{changes}: {now.action} ({now.intent}) instead of {then.action} ({then.intent}); {flips}."
+        return f"{changes}: {_action(now)} instead of {_action(then)}; {flips}."
     if then.target != now.target:
         return f"{changes}: still {now.action}, to {sizing.format_size(now.target)} instead of {sizing.format_size(then.target)}; {flips}."
     return f"{changes}: still {now.action}, {now.reason}; {flips}."
@@ -102,9 +102,13 @@ def list_flips(answer: WhatIf) -> list[TableRow]:
     ]  # fmt: skip
 
 
+def _action(summary: DecidedSummary) -> str:
+    return summary.action if summary.action == summary.intent else f"{summary.action} ({summary.intent})"
+
+
 def _figures(summary: DecidedSummary) -> tuple[tuple[str, str], ...]:
     return (
-        ("Action", f"{summary.action} ({summary.intent})"),
+        ("Action", _action(summary)),
         ("Reason", summary.reason),
         ("Binding gate", summary.binding_gate or "none"),
         ("Target", sizing.format_size(summary.target)),

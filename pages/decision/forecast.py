@@ -11,10 +11,11 @@ from pages.decision import questions
 from pages.ui import live, theme, widgets
 from pages.ui.charts import Figure, category_axis, escape_text, new_figure
 from pages.ui.forest_plot import HOVER_TEMPLATE
-from pages.ui.tables import Cell, Column, TableRow, number_columns
+from pages.ui.tables import Column, TableRow, number_columns
 
 MODEL_COLUMNS = (
-    Column("Model"), *number_columns("Forecast", "Base", "Features", "Weight"), Column("Largest contributions", full_width=True),
+    Column("Model"), Column("Version"), *number_columns("Forecast", "Base", "Features", "Weight"), Column("Largest contributions", full_width=True),
+    Column("Base is", full_width=True),
 )  # fmt: skip
 SHOWN, NAMED = 14, 3  # features of the chart, and of a model's row
 
@@ -61,6 +62,7 @@ def plot_contributions(answer: ForecastContributions) -> Figure:
         figure.add_note(_bps(bps), xref="paper", x=1, xanchor="right", y=name)
     figure.set_axis("yaxis", **category_axis(names))
     figure.set_axis("xaxis", ticksuffix=" bps", range=[-1.1 * reach, 1.75 * reach], zeroline=True, zerolinecolor=theme.MUTED, nticks=5)
+    figure.layout["meta"] = {"narrow": {"layout.xaxis.range": [-1.1 * reach, 3.4 * reach], "layout.font.size": 11, "layout.xaxis.nticks": 3}}
     return figure
 
 
@@ -71,15 +73,11 @@ def list_models(models: Sequence[ModelContributions]) -> list[TableRow]:
         features = None if model.reason else sum(part.bps for part in model.features)
         largest = ", ".join(f"{part.feature} {_bps(part.bps)}" for part in model.features[:NAMED])
         cells = (
-            Cell(model.model, small=model.version), _bps(model.forecast_bps), _bps(model.base_bps), _bps(features),
-            units.format_number(model.weight, 3), Cell(model.reason or largest or "no feature moves it", small=_measured_from(model)),
+            model.model, model.version, _bps(model.forecast_bps), _bps(model.base_bps), _bps(features), units.format_number(model.weight, 3),
+            model.reason or largest or "no feature moves it", model.baseline,
         )  # fmt: skip
         rows.append(TableRow(model.model, cells))
     return rows
-
-
-def _measured_from(model: ModelContributions) -> str:
-    return f"base: {model.baseline}" if model.baseline else ""
 
 
 def _bps(value: float | None) -> str:

@@ -37,7 +37,7 @@ def describe_declined(gate: str, declined: pd.DataFrame) -> str:
     if pd.isna(row["mean_bps"]):
         return f"Trades declined by the gate {gate}: {units.NOT_ENOUGH} ({n})."
     mean = float(row["mean_bps"])
-    word = "cost" if mean > 0 else "saved"
+    verdict = "the gate cost money" if row["low"] > 0 else "the gate saved money" if row["high"] < 0 else "neither cost nor saving is proven"
     interval = units.NOT_ENOUGH if pd.isna(row["low"]) else f"{units.format_interval(row['low'], row['high'], 1, 'bps')}, 95 %"
     signed = units.format_bps(mean, signed=True)
-    return f"Trades declined by the gate {gate} would have made {signed} each after costs, so it {word} money ({interval}; {n})."
+    return f"Trades declined by the gate {gate} would have made {signed} each after costs: {verdict} ({interval}; {n})."

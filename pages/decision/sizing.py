@@ -90,7 +90,7 @@ def plot_sizing(decision: DecisionDetails) -> Figure:
     values = [value * 100 if value is not None else None for _, value in decision.limits]
     sizes = [value for _, value in decision.limits]
     factors = ["", *(format_factor(before, after) for before, after in pairwise(sizes))]
-    edge = _edge_value(values)
+    edge = _edge_value(decision)
     drawn_values = [None if value is None else max(-edge, min(edge, value)) for value in values]
     marker = {
         "size": 10,
@@ -113,10 +113,12 @@ def plot_sizing(decision: DecisionDetails) -> Figure:
     return figure
 
 
-def _edge_value(values: list[float | None]) -> float:
-    """Return the value beyond which a size is drawn at the edge: the desired size may be a hundred times the final one."""
-    there = sorted(abs(value) for value in values if value)
-    return 3.0 * (there[(len(there) - 1) // 2] + there[len(there) // 2]) / 2 if there else 1.0
+def _edge_value(decision: DecisionDetails) -> float:
+    """Return the value in % beyond which a size is drawn at the edge: the desired size may be a hundred times what the limits leave."""
+    names = [name for name, _ in decision.limits]
+    first = names.index("position") if "position" in names else 0
+    limited = max((abs(value) for _, value in decision.limits[first:] if value is not None), default=0.0)
+    return 150.0 * limited or 100.0
 
 
 def _marker_symbol(value: float | None, edge: float, *, changed: bool) -> str:

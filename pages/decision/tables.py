@@ -1,4 +1,4 @@
-"""The header, tiles and tables of one decision: gates, votes and challengers."""
+"""The header, tiles and tables of one decision: gates and votes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from html import escape
 
 from engine import units
 from engine.store.read.decision import DecisionDetails
-from engine.store.read.evolution import ArmForecastAtTick
 from pages.decision import text
 from pages.ui import tables, theme
 from pages.ui.tables import Cell, Column, TableRow, number_columns, text_columns
@@ -14,7 +13,6 @@ from pages.ui.widgets import Tile
 
 GATE_COLUMNS = (Column("Gate"), *number_columns("Value", "Limit", "Margin"), Column("Verdict", term="gate verdict"))
 VOTE_COLUMNS = (*text_columns("Model", "Version"), *number_columns("Horizon", "Forecast", "Reliability", "Weight"))
-ARM_COLUMNS = (Column("Contest", term="contest"), *number_columns("Horizon", "With it", "As it is"), Column("Direction", term="differing forecasts"))
 
 
 def render_header(decision: DecisionDetails, *, following: bool = False) -> str:
@@ -122,23 +120,9 @@ def list_votes(decision: DecisionDetails) -> list[TableRow]:
     return rows
 
 
-def list_arms(forecasts: tuple[ArmForecastAtTick, ...], horizon: int) -> list[TableRow]:
-    """List the ensemble's forecast with each challenger in its champion's place, beside the one that was decided on."""
-    rows = []
-    for arm in forecasts:
-        known = arm.bps is not None and arm.ensemble_bps is not None
-        word = "the same" if known and (arm.bps or 0.0) * (arm.ensemble_bps or 0.0) >= 0.0 else "differs" if known else units.MISSING
-        cells = (
-            f"{arm.number}: {arm.version or arm.strategy}" + (f" for {arm.model}" if arm.model else ""), units.format_count(arm.horizon, "bar"),
-            units.format_bps(arm.bps, signed=True, missing="not known"), units.format_bps(arm.ensemble_bps, signed=True, missing="not known"),
-            Cell(word, theme.WARNING if word == "differs" else theme.NEUTRAL),
-        )  # fmt: skip
-        rows.append(TableRow(f"{arm.number} {arm.horizon}", cells, highlighted=arm.horizon == horizon))
-    return rows
-
-
 def _intent(decision: DecisionDetails) -> str:
-    return "" if decision.action == "hold" else f"<span>intent: {escape(decision.intent)}</span>"
+    reason = f"<b>{escape(text.describe_reason(decision))}</b>"
+    return f"<span>{reason}</span>" if decision.action == "hold" else f"<span>intent: {escape(decision.intent)}, {reason}</span>"
 
 
 def _excess(edge: float | None, cost: float | None) -> float | None:

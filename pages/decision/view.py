@@ -7,7 +7,7 @@ import streamlit as st
 from engine import units
 from engine.store.read.decision import DecisionDetails
 from engine.store.read.decisions import DecisionFilter
-from pages.decision import changes, charts, evidence, forecast, navigation, similar, sizing, surroundings, tables, text, votes_chart
+from pages.decision import challengers, changes, charts, evidence, forecast, navigation, similar, sizing, surroundings, tables, text, votes_chart
 from pages.ui import cache, live, widgets
 
 
@@ -59,7 +59,7 @@ def draw(decision: DecisionDetails, *, following: bool = False) -> None:
     show_gates_and_sizing(decision)
     show_votes_and_phases(decision)
     with st.expander("Challengers: the ensemble's forecast with each in its champion's place"):
-        show_arms(decision)
+        challengers.show_arms(decision)
     surroundings.show_surroundings(decision, following=following)
     if following:
         widgets.show_note("To take the forecast apart, change one thing or bundle the evidence, stay on one tick: Previous or Replay this tick.")
@@ -95,15 +95,6 @@ def show_votes_and_phases(decision: DecisionDetails) -> None:
         live.show_chart(charts.plot_phases(decision), key="timeline", label="Start and length of the ten phases")
     with st.expander("Votes as a table"):
         widgets.show_table(tables.VOTE_COLUMNS, tables.list_votes(decision), label="Forecast, reliability and weight of every model")
-
-
-def show_arms(decision: DecisionDetails) -> None:
-    """Draw what the challengers in a contest would have changed."""
-    arms = cache.fetch_arm_forecasts(decision.tick, decision.symbol)
-    if not arms:
-        widgets.show_empty("no contest ran at this tick")
-        return
-    widgets.show_table(tables.ARM_COLUMNS, tables.list_arms(arms, decision.horizon), label="Forecast of the ensemble with each challenger")
 
 
 @st.fragment

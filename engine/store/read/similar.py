@@ -33,8 +33,8 @@ class ComparableDecisions:
     regimes: tuple[str, ...]
 
 
-def read_comparable_decisions(reader: Reader, tick: int, symbol: str) -> ComparableDecisions:
-    """Read a decision and at most 20,000 past ones, whose horizon had ended by its tick. Raises NotStored where the decision is not stored."""
+def read_comparable_decisions(reader: Reader, tick: int, symbol: str, *, most: int = MOST_ROWS) -> ComparableDecisions:
+    """Read a decision and at most `most` past ones, the newest, whose horizon had ended by its tick. Raises NotStored where the decision is not stored."""
     with reader.reading() as connection:
         row = fetch_first(connection, "SELECT session, horizon FROM decisions WHERE tick = :tick AND symbol = :symbol", tick=tick, symbol=symbol)
         session = None if row is None else read_session(connection, int(row["session"]))
@@ -42,7 +42,7 @@ def read_comparable_decisions(reader: Reader, tick: int, symbol: str) -> Compara
             raise NotStored(f"no decision of {symbol} at tick {tick} is stored")
         names = [name for name, _, _ in session.gates]
         place = names.index("agreement") if "agreement" in names else -1
-        horizon, ticks = int(row["horizon"]), max(1, MOST_ROWS // max(1, len(session.symbols)))
+        horizon, ticks = int(row["horizon"]), max(1, most // max(1, len(session.symbols)))
         target = fetch_first(connection, _TARGET, tick=tick, symbol=symbol, agreement=place)
         assert target is not None  # it was read above
         past = _read_past(connection, newest=tick - horizon, ticks=ticks, session=session.id, horizon=horizon, agreement=place)

@@ -34,7 +34,10 @@ class ComparableDecisions:
 
 
 def read_comparable_decisions(reader: Reader, tick: int, symbol: str, *, most: int = MOST_ROWS) -> ComparableDecisions:
-    """Read a decision and at most `most` past ones, the newest, whose horizon had ended by its tick. Raises NotStored where the decision is not stored."""
+    """Read a decision and at most `most` past ones, the newest, whose horizon had ended by its tick.
+
+    Raises NotStored where the decision is not stored.
+    """
     with reader.reading() as connection:
         row = fetch_first(connection, "SELECT session, horizon FROM decisions WHERE tick = :tick AND symbol = :symbol", tick=tick, symbol=symbol)
         session = None if row is None else read_session(connection, int(row["session"]))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from threadpoolctl import threadpool_limits
 
 from engine.domain.decision import Outcome, Phase
+from engine.domain.market import Inputs
 from engine.domain.model import Catalog, ServingModel
 from engine.domain.ports import FeedInfo
 from engine.domain.record import DIGEST_FORMAT, Record
@@ -32,6 +33,21 @@ class ReplayResult(Record):
     note: str
 
 
+@dataclass(frozen=True, slots=True)
+class DecisionBasis:
+    """What a tick was decided from, and the phases that failed then."""
+
+    inputs: Inputs
+    state: State
+    catalog: Catalog
+    forced_failures: dict[Phase, str]
+
+    def decide_again(self) -> tuple[Outcome, PhaseRunner]:
+        """Decide, as the engine did, with the same phases failing."""
+        run = PhaseRunner(axis_lengths(self.inputs, self.catalog), clock=lambda: 0.0, forced_failures=self.forced_failures)
+        return decide(self.inputs, self.state, self.catalog, run), run
+
+
 @dataclass(slots=True)
 class RollForward:
     """The end of rolling forward: the state after the last tick, its window and its outcome."""
@@ -43,6 +59,7 @@ class RollForward:
     run: PhaseRunner | None
     checkpoint_tick: int | None = None  # the tick of the checkpoint it began from; None for the session's start
     serving: tuple[ServingModel | None, ...] = ()
+    basis: DecisionBasis | None = None  # of the last tick
     damaged_checkpoints: dict[int, str] = field(default_factory=dict)  # reasons by tick, of the newer checkpoints that are damaged
     rebuilt_states: dict[int, State] = field(default_factory=dict)  # states by tick, of the damaged checkpoints that were rebuilt bit for bit
 
@@ -62,9 +79,18 @@ def replay_tick(history: TickHistory, tick: int) -> ReplayResult:
 
     Raises NotStored where the inputs of the tick are no longer stored, or where an earlier version of Podium decided it, with other digests.
     """
+    return judge_replay(history, roll_to_tick(history, tick), tick)
+
+
+def roll_to_tick(history: TickHistory, tick: int) -> RollForward:
+    """Decide a stored tick again, from the nearest checkpoint on; raises as `replay_tick` does."""
     if history.fingerprint(tick).get("digests") != DIGEST_FORMAT:
         raise NotStored(f"tick {tick} was decided by an earlier version of Podium, whose digests cannot be compared: replay it with that version")
-    rolled = roll_forward(history, history.session(history.tick(tick).session), tick)
+    return roll_forward(history, history.session(history.tick(tick).session), tick)
+
+
+def judge_replay(history: TickHistory, rolled: RollForward, tick: int) -> ReplayResult:
+    """Compare the digest of every phase and of the decisions with the stored ones."""
     stored, outcome, run = rolled.stored, rolled.outcome, rolled.run
     if stored is None or outcome is None or run is None:
         raise ValueError(f"tick {tick} could not be rolled forward to")
@@ -140,9 +166,9 @@ def _decide_again(rolled: RollForward, stored: StoredTick, catalog: Catalog) -> 
     rolled.window.append(stored.snapshot)
     inputs = rolled.window.build_inputs(stored.tick, stored.account, stored.config, stored.events)
     forced = {Phase(name): "failed when it was decided" for name in stored.degraded}
-    run = PhaseRunner(axis_lengths(inputs, catalog), clock=lambda: 0.0, forced_failures=forced)
-    outcome = decide(inputs, session_controls.discard_unscorable(rolled.state, stored.events), catalog, run)
-    rolled.state, rolled.stored, rolled.outcome, rolled.run = outcome.state, stored, outcome, run
+    basis = DecisionBasis(inputs, session_controls.discard_unscorable(rolled.state, stored.events), catalog, forced)
+    outcome, run = basis.decide_again()
+    rolled.state, rolled.stored, rolled.outcome, rolled.run, rolled.basis = outcome.state, stored, outcome, run, basis
     if stored.tick in rolled.damaged_checkpoints and reproduces(stored, run):
         rolled.rebuilt_states[stored.tick] = outcome.state
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from engine.domain.trading_config import TradingConfig
-from engine.schema import MAX_INTEGER, limits
+from engine.schema import MAX_INTEGER, Parameter, limits, parameters_of
 from engine.window import WINDOW_BARS
 
 MAX_HORIZON = 250  # bars
@@ -130,3 +130,14 @@ SET_ELSEWHERE = {  # the other fields of TradingConfig, which [knobs] refuses: w
     "rules": _OF_FEED.format("tick, lot and the other rules of each symbol"),
     "trading_hours": _OF_FEED.format("session of each symbol"),
 }
+CHANGEABLE = (  # what a single decision depends on, apart from what was learned before it
+    "paused", "flatten", "skill_alpha", "min_history", "max_spread_bps", "min_models", "min_agreement", "max_out_of_distribution", "edge_margin",
+    "cooldown_bars", "min_trade", "rebalance_threshold", "kelly", "target_volatility", "max_position", "max_cluster", "cluster_correlation",
+    "max_shortfall", "max_gross", "max_net", "max_daily_loss", "max_drawdown",
+)  # fmt: skip
+
+
+def list_changeable_parameters() -> dict[str, Parameter]:
+    """The parameters that a single decision depends on, by name: those that can be changed for one stored tick."""
+    known = parameters_of(TradingParameters)
+    return {name: known[name] for name in CHANGEABLE}

@@ -28,6 +28,7 @@ LAYERS: tuple[tuple[frozenset[str], ...], ...] = (
         frozenset(
             {
                 "engine.replay",
+                "engine.story",
                 "engine.parity",
                 "engine.backtest",
                 "engine.certify",
@@ -50,7 +51,8 @@ IMPURE = frozenset({
 })  # fmt: skip
 PURITY_EXCEPTIONS = {("engine.domain.optimization", "pathlib"), ("engine.units", "datetime")}  # paths as values, times as text
 PAGES_MAY_USE = (
-    "engine.domain", "engine.settings", "engine.schema", "engine.plugins", "engine.units", "engine.commands", "engine.health", "engine.explain",
+    "engine.domain", "engine.settings", "engine.trading_parameters", "engine.schema", "engine.plugins", "engine.units", "engine.commands",
+    "engine.health", "engine.explain",
     "engine.replay", "engine.report.savings",
     "engine.optimizer.rule_state", "engine.optimizer.preview", "engine.optimizer.default_rules", "engine.optimizer.rule_schema",
     "engine.alerting.rules", "engine.store.read", "engine.store.inbox", "engine.store.database", "engine.store.errors", "engine.store.backtest_files",

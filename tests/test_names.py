@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 BANNED = frozenset({"told", "came", "said", "asked", "found", "one", "ones", "heard", "kept", "gone"})
 # each module of these defines what its protocol asks for
 PLUG_INS = {"engine.features", "engine.models", "engine.actions", "engine.store.migrations.versions"}
-BY_PROTOCOL = frozenset({"build", "fit", "load", "predict", "run", "preview", "undo", "upgrade", "downgrade"})
+BY_PROTOCOL = frozenset({"build", "fit", "load", "predict", "contribute", "run", "preview", "undo", "upgrade", "downgrade"})
 CLASSES_BY_PROTOCOL = frozenset({"Fitted"})  # of every model
 
 

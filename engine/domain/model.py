@@ -37,6 +37,8 @@ class OnlineLearner:
     select_columns: Callable[[Any, Floats], NDArray[np.float32]]  # fitted, (S, F) -> (S, K) the columns it learns on, without NaN
     forecast: Callable[[Any, NDArray[np.float32], OnlineMemory | None, int], Floats]  # fitted, (S, K), memory, ticks since training -> (H, S)
     decay: float | Callable[[Any], float]  # factor by which a tick discounts the sums, or the function that reads it from a fitted version
+    # fitted, (S, F), memory, ticks since training -> (H, S, F + 1) Shapley values of the forecast, the base last
+    contribute: Callable[[Any, Floats, OnlineMemory | None, int], Floats] | None = None
 
     def decay_of(self, fitted: Any) -> float:
         """The factor by which a tick discounts the sums of this version."""
@@ -72,6 +74,10 @@ class Model:
     online: OnlineLearner | None = None  # for a model that also learns between trainings
     parameters: tuple[Hyperparameter, ...] = ()
     serves_by_default: bool = True  # False: only a structure search brings it into service
+    contribute: Callable[[bytes, Floats], Floats] | None = (
+        None  # bytes, (S, F) -> (H, S, F + 1) exact Shapley values, the base last; None: no exact way
+    )
+    baseline: str = ""  # what a feature's contribution is measured from, in words
 
 
 @dataclass(frozen=True, slots=True)

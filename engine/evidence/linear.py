@@ -19,6 +19,7 @@ PENALTIES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)  # multiples of the number o
 HELD_OUT = 0.25  # share of the ticks, the last ones, on which the penalty is chosen
 SAMPLE = 20_000  # rows from which quantiles are estimated
 MIN_SHARED = 0.9  # share of a horizon's rows known to all horizons, above which they share sums
+MEAN_BASELINE = "the forecast at the training mean of every feature"  # which is 0 once standardised
 STANDARDISER_ARRAYS = ("low", "high", "mean", "deviation")
 _MAX_BYTES = 1 << 30  # of a model's arrays: more than any model has, and less than memory
 # Raised by zipfile, zlib and numpy for bytes that are no arrays, or that claim to exceed memory.
@@ -101,6 +102,15 @@ def fit_ridge(z: Floats, training: TrainingSet, penalty_scale: float = 1.0) -> F
             columns[:-1, index] = np.linalg.solve(total.gram + penalty * np.eye(len(moment)), moment[:, place])
             columns[-1, index] = centre[place]
     return columns
+
+
+def linear_contributions(slopes: Floats, z: Floats, base: Floats) -> Floats:
+    """(H, N, K + 1) Shapley values of a linear model with slopes (H, K), columns z (N, K) whose mean is 0 and intercepts (H,), the base last.
+
+    For a linear model they are slope times distance from the mean (Lundberg and Lee 2017, corollary 1).
+    """
+    own = slopes[:, None, :] * z
+    return np.concatenate((own, np.broadcast_to(base[:, None, None], (*own.shape[:2], 1))), axis=2)
 
 
 def choose_penalties(z: Floats, training: TrainingSet) -> list[float]:

@@ -49,6 +49,11 @@ def walk_books(price: Floats, size: Floats, mid: Floats, money: Floats) -> Float
     return np.where(depth[:, :, -1] >= units[:, None], SIDES * (paid - 1.0) * 1e4, np.nan)
 
 
+def fill_levels(size: Floats, units: float) -> Floats:
+    """(D,) the part of an order of `units` that each level (D,) fills, the best level first."""
+    return np.asarray(np.minimum(np.maximum(units - (size.cumsum() - size), 0.0), size))
+
+
 def average_volume(volume: Floats) -> Floats:
     """(S,) base units traded per bar, the mean of the last 48 of (S, T); NaN where one of them is unknown."""
     return np.asarray(volume[:, -AVERAGE_BARS:].sum(axis=1) / AVERAGE_BARS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.domain.model import Hyperparameter, Model, TrainingSet
 from engine.domain.record import Floats
@@ -54,8 +55,49 @@ def predict(fitted: Fitted, x: Floats) -> Floats:
     return np.ascontiguousarray((cosines @ fitted.coefficients[:-1] + fitted.coefficients[-1]).T)
 
 
+def contribute(data: bytes, x: Floats) -> Floats:
+    """(H, S, F + 1) contributions of (S, F) features: exact Shapley values between the training mean and the features.
+
+    A cosine of a sum is the real part of a product with one factor exp(i w z) per feature. The Shapley value of a factor u_j in such a game is the
+    integral over t from 0 to 1 of (u_j - 1) times the product of 1 + t (u_k - 1) over the others (the multilinear extension of Owen 1972): a
+    polynomial of degree F - 1, which Gauss and Legendre's rule integrates exactly with F / 2 points.
+    """
+    fitted = load(data)
+    z = fitted.standard.transform(x)
+    rows, columns = z.shape
+    points, weights = np.polynomial.legendre.leggauss(columns // 2 + 1)
+    parts = np.zeros((fitted.coefficients.shape[1], rows, columns + 1))
+    for row in range(rows):
+        change = np.exp(1j * z[row][:, None] * fitted.frequencies) - 1.0  # (F, K)
+        shares = np.zeros(change.shape, dtype=complex)
+        for point, weight in zip((points + 1.0) / 2.0, weights / 2.0, strict=True):
+            factors = 1.0 + point * change
+            shares += weight * change * _product_of_others(factors)
+        terms = (shares * np.exp(1j * fitted.phases)).real  # (F, K)
+        parts[:, row, :-1] = (terms @ fitted.coefficients[:-1]).T
+    parts[:, :, -1] = (np.cos(fitted.phases) @ fitted.coefficients[:-1] + fitted.coefficients[-1])[:, None]
+    return parts
+
+
+def _product_of_others(factors: NDArray[np.complex128]) -> NDArray[np.complex128]:
+    """(F, K) product over the first axis without the own factor; by products from both ends, so that a factor of 0 does no harm."""
+    unit = np.ones((1, factors.shape[1]), dtype=complex)
+    before = np.cumprod(np.concatenate((unit, factors[:-1])), axis=0)
+    after = np.cumprod(np.concatenate((unit, factors[:0:-1])), axis=0)[::-1]
+    return np.asarray(before * after)
+
+
 def _cosines(z: Floats, frequencies: Floats, phases: Floats) -> Floats:
     return np.cos(z @ frequencies + phases)
 
 
-MODEL = Model("random_fourier_features", "random Fourier features", fit, load, predict, parameters=HYPERPARAMETERS)
+MODEL = Model(
+    "random_fourier_features",
+    "random Fourier features",
+    fit,
+    load,
+    predict,
+    parameters=HYPERPARAMETERS,
+    contribute=contribute,
+    baseline=linear.MEAN_BASELINE,
+)

@@ -203,4 +203,24 @@ def _trust(z: Floats, training: TrainingSet, part: Ints, sums: _ScreeningSums, l
     return np.asarray(np.where(t > NO_EVIDENCE, 1.0 - (NO_EVIDENCE / np.maximum(t, NO_EVIDENCE)) ** 2, 0.0))
 
 
-MODEL = Model("interactions", "interactions of columns", fit, load, predict, parameters=HYPERPARAMETERS, serves_by_default=False)
+def contribute(data: bytes, x: Floats) -> Floats:
+    """(H, S, F + 1) contributions of (S, F) features: exact Shapley values between the training mean and the features.
+
+    At the mean a product is 0 whatever the other column is, so that both columns of a product have half of it each.
+    """
+    fitted = load(data)
+    z, terms = fitted.standard.transform(x[:, fitted.used]), fitted.terms
+    single, paired = fitted.slopes[: len(terms.single)], fitted.slopes[len(terms.single) :] / terms.deviation[:, None]
+    halves = np.einsum("ph,np->hnp", paired, z[:, terms.first] * z[:, terms.second]) / 2.0
+    parts = np.zeros((fitted.slopes.shape[1], len(x), x.shape[1] + 1))
+    for places, shares in ((terms.single, np.einsum("kh,nk->hnk", single, z[:, terms.single])), (terms.first, halves), (terms.second, halves)):
+        for column, place in enumerate(fitted.used[places].tolist()):  # a column may stand in several products
+            parts[:, :, place] += shares[:, :, column]
+    parts[:, :, -1] = (fitted.intercept - terms.mean @ paired)[:, None]
+    return parts
+
+
+MODEL = Model(
+    "interactions", "interactions of columns", fit, load, predict, parameters=HYPERPARAMETERS, serves_by_default=False, contribute=contribute,
+    baseline=linear.MEAN_BASELINE,
+)  # fmt: skip

@@ -84,6 +84,19 @@ def predict(fitted: Fitted, x: Floats) -> Floats:
     return np.stack([zeros if booster is None else np.asarray(booster.predict(x, num_threads=1)) for booster in fitted.boosters])
 
 
+def contribute(data: bytes, x: Floats) -> Floats:
+    """(H, S, F + 1) contributions of (S, F) features: TreeSHAP (Lundberg et al. 2020), measured from the mean forecast over the training rows.
+
+    It needs the numbers of rows in the leaves, which `load` leaves out: LightGBM reads the stored text itself, after `load` has checked it.
+    """
+    fitted = load(data)
+    parts = np.zeros((len(fitted.boosters), len(x), x.shape[1] + 1))
+    for index, text in enumerate(json.loads(data)):
+        if text is not None:
+            parts[index] = np.asarray(lightgbm.Booster(model_str=text).predict(x, num_threads=1, pred_contrib=True))
+    return parts
+
+
 def _grow(training: TrainingSet, seed: int, values: dict[str, float]) -> list[str | None]:
     """A tree ensemble per horizon. Binning is most of the work, so horizons with nearly the same rows share one binned set."""
     known = np.isfinite(training.y)
@@ -120,4 +133,7 @@ def _boost(data: lightgbm.Dataset, y: Floats, seed: int, values: dict[str, float
     return lightgbm.train(settings, data, num_boost_round=int(values["rounds"])).model_to_string()
 
 
-MODEL = Model("lightgbm", "boosted trees", fit, load, predict, parameters=HYPERPARAMETERS)
+MODEL = Model(
+    "lightgbm", "boosted trees", fit, load, predict, parameters=HYPERPARAMETERS, contribute=contribute,
+    baseline="the mean forecast over the training rows",
+)  # fmt: skip

@@ -85,11 +85,23 @@ def select_columns(fitted: Fitted, x: Floats) -> NDArray[np.float32]:
 
 def predict_online(fitted: Fitted, columns: NDArray[np.float32], since: OnlineMemory | None, elapsed: int) -> Floats:
     """(H, S) forecasts from (S, K) columns by the training's sums, discounted by `elapsed` ticks, and the sums of the ticks since."""
-    slopes = fitted.slopes
-    if since is not None:
-        remaining = fitted.decay**elapsed
-        slopes = _solve(fitted.gram * remaining + since.gram, fitted.moment * remaining + since.moment, fitted.penalty)
+    slopes = fitted.slopes if since is None else _solve_with(fitted, since, elapsed)
     return np.ascontiguousarray(slopes @ columns.T)
+
+
+def contribute_online(fitted: Fitted, x: Floats, since: OnlineMemory | None, elapsed: int) -> Floats:
+    """(H, S, F + 1) contributions of (S, F) features to `predict_online`: slope times standardised column; the base is 0."""
+    columns = select_columns(fitted, x)
+    slopes = fitted.slopes if since is None else _solve_with(fitted, since, elapsed)
+    parts = np.zeros((len(slopes), len(x), x.shape[1] + 1))
+    parts[:, :, fitted.columns] = linear.linear_contributions(slopes, columns.astype(np.float64), np.zeros(len(slopes)))[:, :, :-1]
+    return parts
+
+
+def _solve_with(fitted: Fitted, since: OnlineMemory, elapsed: int) -> Floats:
+    """(H, K) slopes by the training's sums, discounted by `elapsed` ticks, and the sums of the ticks since."""
+    remaining = fitted.decay**elapsed
+    return _solve(fitted.gram * remaining + since.gram, fitted.moment * remaining + since.moment, fitted.penalty)
 
 
 def _ticks_per_row(training: TrainingSet) -> float:
@@ -123,4 +135,7 @@ def _read_decay(fitted: Fitted) -> float:
     return fitted.decay
 
 
-MODEL = Model("online", "recursive least squares", fit, load, predict, OnlineLearner(select_columns, predict_online, _read_decay), HYPERPARAMETERS)
+MODEL = Model(
+    "online", "recursive least squares", fit, load, predict, OnlineLearner(select_columns, predict_online, _read_decay, contribute_online),
+    HYPERPARAMETERS, baseline=linear.MEAN_BASELINE,
+)  # fmt: skip

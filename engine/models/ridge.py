@@ -42,4 +42,10 @@ def predict(fitted: Fitted, x: Floats) -> Floats:
     return np.ascontiguousarray((fitted.standard.transform(x) @ fitted.coefficients[:-1] + fitted.coefficients[-1]).T)
 
 
-MODEL = Model("ridge", "ridge regression", fit, load, predict, parameters=HYPERPARAMETERS)
+def contribute(data: bytes, x: Floats) -> Floats:
+    """(H, S, F + 1) contributions of (S, F) features: coefficient times standardised column, whose mean in training is 0, and the intercept."""
+    fitted = load(data)
+    return linear.linear_contributions(fitted.coefficients[:-1].T, fitted.standard.transform(x), fitted.coefficients[-1])
+
+
+MODEL = Model("ridge", "ridge regression", fit, load, predict, parameters=HYPERPARAMETERS, contribute=contribute, baseline=linear.MEAN_BASELINE)

@@ -1,23 +1,18 @@
-"""The header, tiles and tables of one decision."""
+"""The header, tiles and tables of one decision: gates and votes."""
 
 from __future__ import annotations
 
 from html import escape
 
 from engine import units
-from engine.explain import describe_fault
 from engine.store.read.decision import DecisionDetails
-from engine.store.read.evolution import ArmForecastAtTick
 from pages.decision import text
 from pages.ui import tables, theme
 from pages.ui.tables import Cell, Column, TableRow, number_columns, text_columns
-from pages.ui.trading_tables import list_fill_cells
 from pages.ui.widgets import Tile
 
 GATE_COLUMNS = (Column("Gate"), *number_columns("Value", "Limit", "Margin"), Column("Verdict", term="gate verdict"))
 VOTE_COLUMNS = (*text_columns("Model", "Version"), *number_columns("Horizon", "Forecast", "Reliability", "Weight"))
-ARM_COLUMNS = (Column("Contest", term="contest"), *number_columns("Horizon", "With it", "As it is"), Column("Direction", term="differing forecasts"))
-OUTCOME_COLUMNS = (Column("Horizon"), *number_columns("Price move", "In trade direction"))
 
 
 def render_header(decision: DecisionDetails, *, following: bool = False) -> str:
@@ -125,108 +120,9 @@ def list_votes(decision: DecisionDetails) -> list[TableRow]:
     return rows
 
 
-def list_arms(forecasts: tuple[ArmForecastAtTick, ...], horizon: int) -> list[TableRow]:
-    """List the ensemble's forecast with each challenger in its champion's place, beside the one that was decided on."""
-    rows = []
-    for arm in forecasts:
-        known = arm.bps is not None and arm.ensemble_bps is not None
-        word = "the same" if known and (arm.bps or 0.0) * (arm.ensemble_bps or 0.0) >= 0.0 else "differs" if known else units.MISSING
-        cells = (
-            f"{arm.number}: {arm.version or arm.strategy}" + (f" for {arm.model}" if arm.model else ""), units.format_count(arm.horizon, "bar"),
-            units.format_bps(arm.bps, signed=True, missing="not known"), units.format_bps(arm.ensemble_bps, signed=True, missing="not known"),
-            Cell(word, theme.WARNING if word == "differs" else theme.NEUTRAL),
-        )  # fmt: skip
-        rows.append(TableRow(f"{arm.number} {arm.horizon}", cells, highlighted=arm.horizon == horizon))
-    return rows
-
-
-def list_costs(decision: DecisionDetails) -> list[TableRow]:
-    """List the costs of trading, one way and round trip."""
-    half = None if decision.spread_bps is None else decision.spread_bps / 2
-    one_way = None if half is None or decision.fee_bps is None or decision.impact_bps is None else half + decision.fee_bps + decision.impact_bps
-    rows = (
-        ("Fee", units.format_bps(decision.fee_bps)),
-        (f"Half-spread ({decision.spread_source})", units.format_bps(half)),
-        ("Impact of the largest order", units.format_bps(decision.impact_bps)),
-        ("Total, one way", units.format_bps(one_way)),
-        ("Round trip", units.format_bps(decision.cost_bps)),
-        ("Expected move", units.format_bps(decision.edge_bps, signed=True)),
-        ("Execution", decision.execution),
-    )
-    return [TableRow(name, (name, value), highlighted=name == "Round trip") for name, value in rows]
-
-
-def list_outcomes(decision: DecisionDetails) -> list[TableRow]:
-    """List the price move after each horizon, and its sign in the direction of the trade."""
-    sign = {"buy": 1.0, "sell": -1.0}.get(decision.action)
-    rows = []
-    for outcome in decision.outcomes:
-        move = outcome.reason if outcome.bps is None else units.format_bps(outcome.bps, signed=True)
-        colour = None if outcome.bps is None else theme.UP if outcome.bps > 0 else theme.DOWN
-        traded = "no trade" if sign is None else units.MISSING if outcome.bps is None else units.format_bps(sign * outcome.bps, signed=True)
-        rows.append(
-            TableRow(
-                str(outcome.horizon),
-                (units.format_count(outcome.horizon, "bar"), Cell(move, colour), traded),
-                highlighted=outcome.horizon == decision.horizon,
-            )
-        )
-    return rows
-
-
-def list_market_state(decision: DecisionDetails) -> list[TableRow]:
-    """List regime, price, spread and book at the tick."""
-    regimes = ", ".join(f"{name} {units.format_percent(share, 0)}" for name, share in decision.regimes)
-    pairs = [
-        ("Regime", decision.regime),
-        ("Probabilities", regimes),
-        ("Price", units.format_price(decision.price)),
-        ("Volatility per bar", units.format_bps(decision.sigma_bps)),
-        ("Spread", units.format_bps(decision.spread_bps)),
-        ("Book imbalance", units.format_number(decision.micro.get("imbalance"), 2, signed=True)),
-        ("Flow pressure", units.format_number(decision.micro.get("pressure"), 2, signed=True)),
-        ("Depth, money", units.format_money(decision.micro.get("depth"))),
-        (
-            "Bar",
-            next(
-                (describe_fault(gate.fault, gate.value) for gate in decision.gates if gate.fault), "fresh" if decision.fresh else "missing or stale"
-            ),
-        ),
-    ]
-    return [TableRow(name, (name, value)) for name, value in pairs if value]
-
-
-def list_machine_state(decision: DecisionDetails) -> list[TableRow]:
-    """List the readings of the machine; the container's where there is one, and only known ones."""
-    known = {name: value for name, value in decision.machine.items() if value is not None}
-    limited = "container" if "container.memory_percent" in known else "host"
-    shown = (
-        ("CPU, host", "host.cpu_percent", "%"),
-        ("CPU, process", "process.cpu_percent", "%"),
-        ("CPU throttled", "container.cpu_throttled_percent", "%"),
-        (f"Memory, {limited}", f"{limited}.memory_percent", "%"),
-        ("Memory, process", "process.rss_bytes", "bytes"),
-        ("CPU pressure", "host.cpu_pressure_percent", "%"),
-        ("Memory pressure", "host.memory_pressure_percent", "%"),
-        ("I/O pressure", "host.io_pressure_percent", "%"),
-        ("GC pause", "process.gc_pause_ms", "ms"),
-        ("Data age", "engine.data_age_ms", "ms"),
-        ("Threads", "process.threads", "count"),
-    )
-    return [
-        TableRow(label, (label, units.format_age(known[name] / 1000) if name == "engine.data_age_ms" else units.format_reading(known[name], unit)))
-        for label, name, unit in shown
-        if name in known
-    ]
-
-
-def list_order_fills(decision: DecisionDetails) -> list[TableRow]:
-    """List the fills of the decision's order."""
-    return [TableRow(str(place), list_fill_cells(fill)) for place, fill in enumerate(decision.fills)]
-
-
 def _intent(decision: DecisionDetails) -> str:
-    return "" if decision.action == "hold" else f"<span>intent: {escape(decision.intent)}</span>"
+    reason = f"<b>{escape(text.describe_reason(decision))}</b>"
+    return f"<span>{reason}</span>" if decision.action == "hold" else f"<span>intent: {escape(decision.intent)}, {reason}</span>"
 
 
 def _excess(edge: float | None, cost: float | None) -> float | None:

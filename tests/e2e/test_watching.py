@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zipfile
 from collections.abc import Callable
 from urllib.parse import quote
 
@@ -154,6 +155,27 @@ def test_a_decision_tells_its_reasons_and_replays_identical(watched: Served, vis
     visitor.sees(f"tick {tick + 1:,}")
     visitor.page.go_back()
     visitor.sees(f"tick {tick:,}")
+
+
+def test_a_decision_is_taken_apart_changed_and_its_evidence_downloaded(watched: Served, visit: Visit) -> None:
+    tick, symbol = watched.ask("SELECT tick, symbol FROM decisions WHERE edge_bps <> 0 AND tick > 640 ORDER BY tick LIMIT 1")[0]
+    visitor = visit(watched.url)
+    visitor.go(f"/decision?tick={tick}&symbol={symbol}")
+    visitor.press("Compute contributions")
+    expect(visitor.page.get_by_text("The ensemble's forecast: ")).to_be_visible(timeout=2 * MS)
+    assert visitor.chart("Contributions of the features").locator(".ytick").count() >= 10
+    visitor.page.get_by_role("tab", name="Change one thing").click()
+    visitor.press("Decide again")
+    expect(visitor.banner("What would have been decided.")).to_contain_text("spread times 0.5", timeout=2 * MS)
+    visitor.page.get_by_role("tab", name="Evidence").click()
+    visitor.press("Create evidence bundle")
+    save = visitor.page.get_by_role("button", name="Download")
+    expect(save).to_be_visible(timeout=2 * MS)
+    with visitor.page.expect_download() as download:
+        save.click()
+    assert download.value.suggested_filename == f"podium-evidence-{tick}.zip"
+    with zipfile.ZipFile(download.value.path()) as bundle:
+        assert f"podium-evidence-{tick}/verify.py" in bundle.namelist()
 
 
 def test_the_newest_decision_is_followed_without_anything_moving_until_one_is_held(watched: Served, visit: Visit) -> None:

@@ -8,13 +8,12 @@ import math
 import pandas as pd
 import pytest
 
-from engine import units
 from engine.phases.gates import GATE_NAMES
 from engine.store.read import decision, decisions, portfolio, resources, status
 from engine.store.read.decision import DecisionDetails, GateResult
 from engine.store.read.reader import Reader
 from engine.store.read.status import SessionInfo
-from pages.decision import charts
+from pages.decision import charts, sizing, votes_chart
 from pages.models import charts as model_charts
 from pages.overview import charts as overview_charts
 from pages.resources import charts as resources_charts
@@ -115,7 +114,7 @@ def test_a_fallback_is_named_in_the_timeline(details: DecisionDetails) -> None:
 
 
 def test_votes_show_only_models_that_were_heard(details: DecisionDetails) -> None:
-    drawn = charts.plot_votes(details)
+    drawn = votes_chart.plot_votes(details)
     models = [trace for trace in drawn.data if trace["y"] != ["ensemble"]]
     assert len(models) == len(details.session.horizons)
     active = sum(vote.bps is not None for vote in details.votes)
@@ -123,10 +122,9 @@ def test_votes_show_only_models_that_were_heard(details: DecisionDetails) -> Non
 
 
 def test_a_size_far_beyond_the_rest_is_drawn_at_the_edge_with_its_true_figure(details: DecisionDetails) -> None:
-    drawn = charts.plot_sizing(details)
-    assert [note["text"] for note in drawn.layout["annotations"]] == [
-        units.format_number(value * 100 if value is not None else None, 2, "%", signed=True) for _, value in details.limits
-    ]
+    drawn = sizing.plot_sizing(details)
+    words = [note["text"].partition("  ")[0] for note in drawn.layout["annotations"]]
+    assert words == [sizing.format_size(value) for _, value in details.limits]
 
 
 def test_a_gap_in_the_readings_is_a_gap_in_the_line() -> None:

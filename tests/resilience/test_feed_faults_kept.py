@@ -24,7 +24,7 @@ from engine.store.read.history import TickHistory
 from engine.store.read.reader import Reader
 from engine.store.read.status import read_status
 from engine.store.write.writer import Writer
-from pages.decision import tables
+from pages.decision import context, tables
 from pages.decision import text as decision_text
 from pages.overview import charts
 from pages.ui import trading_tables
@@ -77,7 +77,7 @@ def test_the_decision_says_which_fault_shuts_the_gate_and_for_how_long(stored: S
     assert "It holds no position: stale feed: 14 bars repeat exactly." in (decision_text.explain_decision(text) or "")
     assert (text.gates[0].name, text.gates[0].passed, text.gates[0].fault, text.gates[0].value) == ("fresh data", False, "stale", 14.0)
     assert tables.build_decision_tiles(text)[0].small == "stale feed: 14 bars repeat exactly"
-    assert "stale feed: 14 bars repeat exactly" in str(tables.list_market_state(text)[-1])
+    assert "stale feed: 14 bars repeat exactly" in str(context.list_market_state(text)[-1])
     assert decision_text.describe_gate(next(gate for gate in text.gates if gate.name == "fresh data")) == "stale feed: 14 bars repeat exactly"
     first = decision.read_decision(stored.reader, FROZEN, STALE)
     assert first is not None

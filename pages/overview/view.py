@@ -6,9 +6,13 @@ import streamlit as st
 
 from engine import units
 from engine.store.read.decisions import DecisionFilter
-from engine.store.read.status import SessionInfo
+from engine.store.read.status import EngineStatus, SessionInfo
 from pages.overview import charts, tables
 from pages.ui import cache, equity_chart, evolution_text, live, skill, tiles, trading_tables, widgets
+from pages.ui.charts import Figure
+from pages.ui.frame import REFRESH
+from pages.ui.shared import build_once
+from pages.ui.widgets import Tile
 
 STRIP = 120  # ticks
 LATEST = 16  # decisions
@@ -16,7 +20,7 @@ EVOLUTIONS = 60  # newest, as on Models, so that both read them once
 GATES = 10  # rows of what bound and what was done
 
 
-@st.fragment(run_every=2)
+@st.fragment(run_every=REFRESH)
 def show_overview() -> None:
     """Draw the whole page as one live fragment: a fragment costs more than its contents."""
     with widgets.reading_store():
@@ -24,18 +28,12 @@ def show_overview() -> None:
         if status.last is None or status.session is None:
             widgets.show_waiting("the first tick", "figures and charts fill as soon as the engine has decided once")
             return
-        estimates, standing = cache.fetch_skill(), skill.judge_current_skill(status, cache.fetch_skill())
-        if standing is not None:
-            widgets.show_html(skill.render_skill_banner(standing, status.last.verdict))
-        halflife = cache.fetch_config(status).get("recent_skill_halflife")
-        widgets.show_tiles(
-            tables.build_engine_tiles(status, cache.fetch_positions(), estimates, cache.fetch_session_ticks(), cache.fetch_clean_rate(), halflife),
-            detail_lines=3,
-        )
-        proven, what = tiles.describe_drill(cache.fetch_last_drill(), cache.current_time())
-        widgets.show_note(f"Safety drill ({what}): {proven}.")
-        evolved = cache.fetch_evolution(limit=EVOLUTIONS)
-        widgets.show_html(evolution_text.render_summary(evolved.evolutions, evolved.standings))
+        verdict, shown, drill, evolution = build_once("overview: engine", lambda: build_engine(status), seconds=REFRESH)
+        if verdict:
+            widgets.show_html(verdict)
+        widgets.show_tiles(shown, detail_lines=3)
+        widgets.show_note(drill)
+        widgets.show_html(evolution)
         left, right = st.columns([5, 7], gap="medium")
         with left:
             show_gate_shares(status.session)
@@ -46,42 +44,71 @@ def show_overview() -> None:
         show_latest_decisions()
 
 
+def build_engine(status: EngineStatus) -> tuple[str, list[Tile], str, str]:
+    """Build the verdict on skill, the tiles of the live decisions, the sentence on the last drill and the line on the evolution."""
+    estimates = cache.fetch_skill()
+    standing = skill.judge_current_skill(status, estimates)
+    verdict = "" if standing is None or status.last is None else skill.render_skill_banner(standing, status.last.verdict)
+    halflife = cache.fetch_config(status).get("recent_skill_halflife")
+    shown = tables.build_engine_tiles(status, cache.fetch_positions(), estimates, cache.fetch_session_ticks(), cache.fetch_clean_rate(), halflife)
+    proven, what = tiles.describe_drill(cache.fetch_last_drill(), cache.current_time())
+    evolved = cache.fetch_evolution(limit=EVOLUTIONS)
+    return verdict, shown, f"Safety drill ({what}): {proven}.", evolution_text.render_summary(evolved.evolutions, evolved.standings)
+
+
 def show_gate_shares(session: SessionInfo) -> None:
-    counts = cache.fetch_binding_gates()
+    counts = build_once("overview: binding gates", cache.fetch_binding_gates)
     which = f"{'warm-up' if counts.is_warmup else 'live'} decisions"
     more = "; no live decision yet" if counts.is_warmup else f", the newest {counts.total:,}" if counts.is_truncated else ""
     widgets.show_heading("Why not trading?", f"{which} of the last 24 h{more}")
-    live.show_live_table(tables.render_gate_shares(counts, session), key="gates", reserved=GATES)
+    table = build_once("overview: gates", lambda: tables.render_gate_shares(counts, session), seconds=REFRESH)
+    live.show_live_table(table, key="gates", reserved=GATES)
 
 
 def show_machine() -> None:
-    now = cache.fetch_readings()
-    if now.empty:
-        widgets.show_heading("Machine")
+    freshness, shown = build_once("overview: machine", build_machine, seconds=REFRESH)
+    widgets.show_heading("Machine", freshness)
+    if shown:
+        widgets.show_tiles(shown, detail_lines=2)
+    else:
         widgets.show_waiting("the first readings of the machine")
-        return
-    widgets.show_heading("Machine", tables.describe_freshness(now, cache.current_time()))
-    widgets.show_tiles(
-        tables.build_machine_tiles(now, cache.fetch_reading_series(tables.TRENDS, 900, points=90), cache.fetch_latency(), cache.current_time()),
-        detail_lines=2,
-    )
+
+
+def build_machine() -> tuple[str, list[Tile]]:
+    """Build the words on how current the readings are, and the tiles of the machine; none before the first reading."""
+    now, clock = cache.fetch_readings(), cache.current_time()
+    if now.empty:
+        return "", []
+    trends = cache.fetch_reading_series(tables.TRENDS, 900, points=90)
+    return tables.describe_freshness(now, clock), tables.build_machine_tiles(now, trends, cache.fetch_latency(), clock)
 
 
 def show_gate_strip(session: SessionInfo) -> None:
     widgets.show_heading("Gate strip", f"last {STRIP} ticks; bright blue: bought, bright orange: sold, muted: the binding gate")
-    figure = charts.plot_gate_strip(cache.fetch_gate_strip(STRIP), session)
+    figure = build_once("overview: strip", lambda: charts.plot_gate_strip(cache.fetch_gate_strip(STRIP), session))
     live.show_chart(figure, key="strip", label="Binding gate of each symbol over the last ticks", clickable=True)
 
 
 def show_equity(session: SessionInfo) -> None:
-    frame = cache.fetch_equity()
-    if len(frame) > 1:
+    figure = build_once("overview: equity", lambda: plot_equity(session))
+    if figure is not None:
         widgets.show_heading("Equity", "gain since the start after costs, warm-up included; benchmark: equal-weight buy and hold; events below")
-        figure = equity_chart.plot_equity(frame, session.settings.get("capital"), cache.fetch_marks())
         live.show_chart(figure, key="equity", label="Equity of Podium and of the benchmark over time")
 
 
+def plot_equity(session: SessionInfo) -> Figure | None:
+    """Return the equity chart with its events; None before there are two points."""
+    frame = cache.fetch_equity()
+    return equity_chart.plot_equity(frame, session.settings.get("capital"), cache.fetch_marks()) if len(frame) > 1 else None
+
+
 def show_latest_decisions() -> None:
+    newest, table = build_once("overview: latest", render_latest_decisions)
+    widgets.show_heading("Latest decisions", f"market time in UTC; newest {newest}")
+    live.show_live_table(table, key="latest")
+
+
+def render_latest_decisions() -> tuple[str, str]:
+    """Return the time of the newest decisions, and their table."""
     frame, _ = cache.fetch_decisions(DecisionFilter(), limit=LATEST)
-    widgets.show_heading("Latest decisions", f"market time in UTC; newest {units.format_time(int(frame['at'].iloc[0]), '%Y-%m-%d %H:%M')}")
-    live.show_live_table(trading_tables.render_decisions(frame), key="latest")
+    return units.format_time(int(frame["at"].iloc[0]), "%Y-%m-%d %H:%M"), trading_tables.render_decisions(frame)

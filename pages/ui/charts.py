@@ -21,6 +21,7 @@ class Figure:
     height: int
     layout: dict[str, Any]
     data: list[dict[str, Any]] = field(default_factory=list)
+    _text: bytes | None = None
 
     def add_trace(self, kind: str, **trace: Any) -> None:
         self.data.append({"type": kind, **trace})
@@ -33,8 +34,11 @@ class Figure:
         """Set options of an axis ("xaxis", "yaxis2" ...); a new axis starts in the house style."""
         self.layout.setdefault(name, _axis()).update(options)
 
-    def to_json(self) -> str:
-        return orjson.dumps({"data": self.data, "layout": self.layout}, option=orjson.OPT_SERIALIZE_NUMPY).decode()
+    def to_json(self) -> bytes:
+        """Return the figure as JSON; from then on it may not be changed, since sessions may share it."""
+        if self._text is None:
+            self._text = orjson.dumps({"data": self.data, "layout": self.layout}, option=orjson.OPT_SERIALIZE_NUMPY)
+        return self._text
 
 
 def escape_text(text: object) -> str:

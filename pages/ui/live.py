@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
-from pathlib import Path
 from typing import Any
 
+import orjson
 import streamlit as st
 
 from engine import units
-from pages.ui import ages, plotly_library
+from pages.ui import ages, plotly_library, scripts, wire
 from pages.ui.charts import Figure
 
-HERE = Path(__file__).parent
+ROW_STARTS = re.compile("(?=<tr)")  # a table is sent by its rows
 
 
 def show_chart(figure: Figure, *, key: str, label: str, clickable: bool = False, stamp: str = "") -> None:
@@ -23,7 +24,7 @@ def show_chart(figure: Figure, *, key: str, label: str, clickable: bool = False,
     _chart()(
         key=key,
         data={
-            "figure": figure.to_json(),
+            **_message(key, figure.to_json()),
             "height": figure.height,
             "label": label,
             "clickable": clickable,
@@ -44,7 +45,13 @@ def show_live_table(html: str, *, key: str, height: int | None = None, reserved:
     `height` is its largest height in pixels. `reserved` fixes its height to that many rows, and longer tables scroll, so that a list which
     changes with every tick moves nothing below it. `after` is the stamp of the chart that it changes together with.
     """
-    _rows()(key=key, data={"html": ages.render_ages(html), "height": height, "reserved": reserved, "label": label, "after": after})
+    rows = orjson.dumps(ROW_STARTS.split(ages.render_ages(html)))
+    _rows()(key=key, data={**_message(key, rows), "height": height, "reserved": reserved, "label": label, "after": after})
+
+
+def _message(key: str, text: bytes) -> dict[str, Any]:
+    """Return the part of a component's data that says what it shows, against what this browser session was sent last under the key."""
+    return wire.build_message(st.session_state.setdefault("wire_sent", {}), key, wire.register_payload(text))
 
 
 @cache
@@ -52,14 +59,14 @@ def _chart() -> Any:
     return st.components.v2.component(
         "podium_chart",
         html='<div class="podium-chart" role="img"></div>',
-        js=(HERE / "live_chart.js").read_text(encoding="utf-8"),
+        js=scripts.component_script("live_chart.js"),
         isolate_styles=False,
     )
 
 
 @cache
 def _clock() -> Any:
-    return st.components.v2.component("podium_clock", js=(HERE / "live_clock.js").read_text(encoding="utf-8"), isolate_styles=False)
+    return st.components.v2.component("podium_clock", js=scripts.component_script("live_clock.js"), isolate_styles=False)
 
 
 @cache
@@ -67,6 +74,6 @@ def _rows() -> Any:
     return st.components.v2.component(
         "podium_rows",
         html='<div class="podium-rows pd" tabindex="0" role="region"></div>',
-        js=(HERE / "live_table.js").read_text(encoding="utf-8"),
+        js=scripts.component_script("live_table.js"),
         isolate_styles=False,
     )

@@ -1,5 +1,7 @@
 // Keeps a table's rows by their id: unchanged rows stay untouched, so scroll, focus and text selection survive an update.
 // Ages count by themselves (live_clock.js): a row with another age only is unchanged.
+import { receive } from "./live_wire.js";
+
 const marked = (row) => row.outerHTML.replace(/(<span class="pd-ticking"[^>]*>)[^<]*/g, "$1");
 
 function update(node, markup) {
@@ -40,14 +42,13 @@ function show(node, markup, after) {
   node.podiumTimer = setTimeout(apply, LONGEST_WAIT);
 }
 
-export default function (component) {
-  const { data, parentElement } = component;
+export default function ({ data, parentElement }) {
   const node = parentElement.querySelector(".podium-rows");
   node.style.maxHeight = data.height ? `${data.height}px` : "";
   node.classList.toggle("pd-reserved", Boolean(data.reserved));
   node.style.setProperty("--pd-rows", data.reserved || 0);
   node.setAttribute("aria-label", data.label);
-  if (node.podiumMarkup !== data.html) show(node, data.html, data.after);
+  receive(node, data, (rows) => show(node, rows.join(""), data.after));
   node.onclick = (event) => {
     const row = event.target.closest("tr[data-id]");
     if (!row || !row.querySelector("a") || event.ctrlKey || event.metaKey || event.shiftKey) return;
@@ -57,5 +58,4 @@ export default function (component) {
     window.history.pushState({}, "", row.querySelector("a").href);
     window.dispatchEvent(new PopStateEvent("popstate", { state: {} }));
   };
-  return undefined;
 }

@@ -1,0 +1,51 @@
+"""Parts of a page built once per version of the store for all browser sessions that show them."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any, TypeVar
+
+from pages.ui import cache
+
+MAX_PARTS = 64  # the least recently used part is dropped
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class BuiltPart:
+    """The newest result of a part; the lock lets one session build it while the others wait for it."""
+
+    key: Hashable = None
+    value: Any = None
+    lock: Lock = field(default_factory=Lock)
+
+
+_parts: OrderedDict[Hashable, BuiltPart] = OrderedDict()
+_lock = Lock()
+
+
+def build_once(name: Hashable, build: Callable[[], T], *, seconds: float | None = None) -> T:
+    """Return what `build` returns, which nobody may change; it runs when the store's version changes.
+
+    `seconds` is for a part that depends on the time: it is then built again after as many seconds.
+    """
+    period = None if seconds is None else int(cache.current_time() / (seconds * cache.SECOND))
+    key = (cache.store_version(), period)
+    part = _find_part((cache.store_url(), name))
+    with part.lock:
+        if part.key != key:
+            part.value, part.key = build(), key
+        value: T = part.value
+        return value
+
+
+def _find_part(name: Hashable) -> BuiltPart:
+    with _lock:
+        part = _parts.setdefault(name, BuiltPart())
+        _parts.move_to_end(name)
+        while len(_parts) > MAX_PARTS:
+            _parts.popitem(last=False)
+        return part

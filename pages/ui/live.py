@@ -13,7 +13,8 @@ from engine import units
 from pages.ui import ages, plotly_library, scripts, wire
 from pages.ui.charts import Figure
 
-ROW_STARTS = re.compile("(?=<tr)")  # a table is sent by its rows
+ROW = re.compile("(?=<tr)")  # a table is sent as the tags and texts of its rows, so that a patch holds the texts which changed
+TAG = re.compile("(<[^>]*>)")
 
 
 def show_chart(figure: Figure, *, key: str, label: str, clickable: bool = False, stamp: str = "") -> None:
@@ -45,7 +46,7 @@ def show_live_table(html: str, *, key: str, height: int | None = None, reserved:
     `height` is its largest height in pixels. `reserved` fixes its height to that many rows, and longer tables scroll, so that a list which
     changes with every tick moves nothing below it. `after` is the stamp of the chart that it changes together with.
     """
-    rows = orjson.dumps(ROW_STARTS.split(ages.render_ages(html)))
+    rows = orjson.dumps([TAG.split(row) for row in ROW.split(ages.render_ages(html))])
     _rows()(key=key, data={**_message(key, rows), "height": height, "reserved": reserved, "label": label, "after": after})
 
 

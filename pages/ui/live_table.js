@@ -48,7 +48,7 @@ export default function ({ data, parentElement }) {
   node.classList.toggle("pd-reserved", Boolean(data.reserved));
   node.style.setProperty("--pd-rows", data.reserved || 0);
   node.setAttribute("aria-label", data.label);
-  receive(node, data, (rows) => show(node, rows.join(""), data.after));
+  receive(node, data, (rows) => show(node, rows.flat().join(""), data.after));
   node.onclick = (event) => {
     const row = event.target.closest("tr[data-id]");
     if (!row || !row.querySelector("a") || event.ctrlKey || event.metaKey || event.shiftKey) return;

@@ -11,12 +11,10 @@ function apply(old, patch) {
     for (const key of removed) delete changed[key];
     return changed;
   }
-  if (kind === "#") {
-    const elements = [...old];
-    for (const [place, inner] of parts) elements[place] = apply(old[place], inner);
-    return elements;
-  }
-  return parts.flatMap((part) => (part.length === 1 ? part[0] : old.slice(part[0], part[0] + part[1])));
+  return parts.flatMap((part) => {
+    if (part.length === 1) return part[0];
+    return part.length === 3 ? [apply(old[part[0]], part[2])] : old.slice(part[0], part[0] + part[1]);
+  });
 }
 
 async function fetchWhole(digest) {

@@ -1,7 +1,7 @@
 """Patches between two JSON values: what a rolling chart or table has gained and lost since it was last sent.
 
-A patch is a list. ["=", value] replaces. ["{", {key: patch}, [removed keys]] changes an object. ["[", [[start, count] or [[values]] ...]] puts an
-array together from runs of the old one and new values. ["#", [[index, patch] ...]] changes elements of an array.
+A patch is a list. ["=", value] replaces. ["{", {key: patch}, [removed keys]] changes an object. ["[", parts] puts an array
+together from parts: [start, count] is a run of the old one, [index, 0, patch] a changed element of it, [[values ...]] is new.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 from itertools import groupby
 from operator import eq
 from typing import Any
+
+import orjson
 
 Json = Any  # what orjson.loads returns
 Patch = list[Any]
@@ -37,12 +39,14 @@ def apply_patch(old: Json, patch: Patch | None) -> Json:
     if patch[0] == "{":
         changed = {key: apply_patch(old.get(key), inner) for key, inner in patch[1].items()}
         return {key: value for key, value in (old | changed).items() if key not in patch[2]}
-    if patch[0] == "#":
-        elements = list(old)
-        for index, inner in patch[1]:
-            elements[index] = apply_patch(old[index], inner)
+    return [element for part in patch[1] for element in _apply_part(old, part)]
+
+
+def _apply_part(old: list[Json], part: list[Any]) -> list[Json]:
+    if len(part) == 1:
+        elements: list[Json] = part[0]
         return elements
-    return [element for part in patch[1] for element in (part[0] if len(part) == 1 else old[part[0] : part[0] + part[1]])]
+    return [apply_patch(old[part[0]], part[2])] if len(part) == 3 else old[part[0] : part[0] + part[1]]
 
 
 def _diff_objects(old: dict[str, Json], new: dict[str, Json]) -> Patch:
@@ -56,12 +60,13 @@ def _diff_objects(old: dict[str, Json], new: dict[str, Json]) -> Patch:
 
 def _diff_arrays(old: list[Json], new: list[Json]) -> Patch:
     shift, common = _find_shift(old, new)
-    if common >= MIN_COMMON * len(new):
-        return ["[", _assemble_parts(old, new, shift)]
-    if len(old) == len(new) and isinstance(new[0], dict | list):
-        inner = [(place, diff_json(left, right)) for place, (left, right) in enumerate(zip(old, new, strict=True))]
-        return ["#", [[place, patch] for place, patch in inner if patch is not None]]
-    return ["=", new]
+    nested = isinstance(new[0], dict | list)
+    if not nested and common < MIN_COMMON * len(new):
+        return ["=", new]
+    patch = ["[", _assemble_parts(old, new, shift)]
+    if shift and nested:  # new rows may still be like the old ones in their places
+        patch = min(patch, ["[", _assemble_parts(old, new, 0)], key=lambda choice: len(orjson.dumps(choice)))
+    return patch
 
 
 def _find_shift(old: list[Json], new: list[Json]) -> tuple[int, int]:
@@ -76,11 +81,23 @@ def _find_shift(old: list[Json], new: list[Json]) -> tuple[int, int]:
 
 
 def _assemble_parts(old: list[Json], new: list[Json], shift: int) -> list[list[Any]]:
-    def is_old(place: int) -> bool:
-        return 0 <= place + shift < len(old) and bool(old[place + shift] == new[place])
+    """Return the parts of the new array where the old one has moved: runs of it, changed elements of it, and new elements."""
+
+    def kind(place: int) -> str:
+        if not 0 <= place + shift < len(old):
+            return "new"
+        left, right = old[place + shift], new[place]
+        if left == right:
+            return "old"
+        return "changed" if type(left) is type(right) and isinstance(left, dict | list) else "new"
 
     parts: list[list[Any]] = []
-    for common, run in groupby(range(len(new)), is_old):
+    for what, run in groupby(range(len(new)), kind):
         places = list(run)
-        parts.append([places[0] + shift, len(places)] if common else [[new[place] for place in places]])
+        if what == "old":
+            parts.append([places[0] + shift, len(places)])
+        elif what == "new":
+            parts.append([[new[place] for place in places]])
+        else:
+            parts += [[place + shift, 0, diff_json(old[place + shift], new[place])] for place in places]
     return parts

@@ -31,7 +31,7 @@ try:
     from pages.ui import cache_stats, plotly_library, scripts, wire
     from pages.ui.base_url import BaseUrlMiddleware
     from pages.ui.navigation import NotFoundMiddleware
-    from pages.ui.static_files import StaticCompressionMiddleware
+    from pages.ui.static_files import StaticFilesMiddleware
 except (ImportError, OSError) as error:
     libraries.exit_with_remedy(error)
 
@@ -109,7 +109,7 @@ if get_script_run_ctx(suppress_warning=True) is None:
         middleware=[
             Middleware(Guard, config.get_option("server.allowedHosts") or ()),
             Middleware(NotFoundMiddleware),
-            Middleware(StaticCompressionMiddleware),
+            Middleware(StaticFilesMiddleware),
             Middleware(BaseUrlMiddleware),
         ],
         exception_handlers={500: internal_error},

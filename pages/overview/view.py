@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from engine import units
-from engine.store.read.decisions import DecisionFilter
+from engine.store.read.decisions import DecisionFilter, GateCounts
 from engine.store.read.status import EngineStatus, SessionInfo
 from pages.overview import charts, tables
 from pages.ui import cache, equity_chart, evolution_text, live, skill, tiles, trading_tables, widgets
@@ -17,6 +17,7 @@ from pages.ui.widgets import Tile
 STRIP = 120  # ticks
 LATEST = 16  # decisions
 EVOLUTIONS = 60  # newest, as on Models, so that both read them once
+AGEING = 10.0  # s after which what depends on the time is built again, also without a tick
 GATES = 10  # rows of what bound and what was done
 
 
@@ -28,7 +29,7 @@ def show_overview() -> None:
         if status.last is None or status.session is None:
             widgets.show_waiting("the first tick", "figures and charts fill as soon as the engine has decided once")
             return
-        verdict, shown, drill, evolution = build_once("overview: engine", lambda: build_engine(status), seconds=REFRESH)
+        verdict, shown, drill, evolution = build_once("overview: engine", lambda: build_engine(status), seconds=AGEING)
         if verdict:
             widgets.show_html(verdict)
         widgets.show_tiles(shown, detail_lines=3)
@@ -57,16 +58,20 @@ def build_engine(status: EngineStatus) -> tuple[str, list[Tile], str, str]:
 
 
 def show_gate_shares(session: SessionInfo) -> None:
-    counts = build_once("overview: binding gates", cache.fetch_binding_gates)
+    counts, table = build_once("overview: gates", lambda: build_gate_shares(session), seconds=AGEING)
     which = f"{'warm-up' if counts.is_warmup else 'live'} decisions"
     more = "; no live decision yet" if counts.is_warmup else f", the newest {counts.total:,}" if counts.is_truncated else ""
     widgets.show_heading("Why not trading?", f"{which} of the last 24 h{more}")
-    table = build_once("overview: gates", lambda: tables.render_gate_shares(counts, session), seconds=REFRESH)
     live.show_live_table(table, key="gates", reserved=GATES)
 
 
+def build_gate_shares(session: SessionInfo) -> tuple[GateCounts, str]:
+    counts = cache.fetch_binding_gates()
+    return counts, tables.render_gate_shares(counts, session)
+
+
 def show_machine() -> None:
-    freshness, shown = build_once("overview: machine", build_machine, seconds=REFRESH)
+    freshness, shown = build_once("overview: machine", build_machine, seconds=2 * REFRESH)
     widgets.show_heading("Machine", freshness)
     if shown:
         widgets.show_tiles(shown, detail_lines=2)

@@ -13,7 +13,7 @@ from engine import units
 from pages.ui import ages, plotly_library, scripts, wire
 from pages.ui.charts import Figure
 
-ROW = re.compile("(?=<tr)")  # a table is sent as the tags and texts of its rows, so that a patch holds the texts which changed
+ROW = re.compile("(?=<tr)")
 TAG = re.compile("(<[^>]*>)")
 
 
@@ -46,8 +46,12 @@ def show_live_table(html: str, *, key: str, height: int | None = None, reserved:
     `height` is its largest height in pixels. `reserved` fixes its height to that many rows, and longer tables scroll, so that a list which
     changes with every tick moves nothing below it. `after` is the stamp of the chart that it changes together with.
     """
-    rows = orjson.dumps([TAG.split(row) for row in ROW.split(ages.render_ages(html))])
-    _rows()(key=key, data={**_message(key, rows), "height": height, "reserved": reserved, "label": label, "after": after})
+    _rows()(key=key, data={**_message(key, split_markup(html)), "height": height, "reserved": reserved, "label": label, "after": after})
+
+
+def split_markup(html: str) -> bytes:
+    """Return the tags and texts of a table as JSON, an array for each row."""
+    return orjson.dumps([TAG.split(row) for row in ROW.split(ages.render_ages(html))])
 
 
 def _message(key: str, text: bytes) -> dict[str, Any]:

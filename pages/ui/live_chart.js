@@ -54,7 +54,7 @@ async function draw(node) {
   const Plotly = await plotly(node.podiumLibrary);
   const stamp = node.podiumStamp;
   const colours = palette(node);
-  const figure = paint(structuredClone(node.podiumKnown.value), colours);
+  const figure = paint(structuredClone(node.podiumValue), colours);
   figure.layout.font = { ...figure.layout.font, family: colours.family };
   if (node.clientWidth < 560) {
     figure.layout.dragmode = false; // a finger scrolls the page
@@ -114,7 +114,8 @@ export default function ({ data, parentElement }) {
   node.classList.toggle("podium-clickable", data.clickable);
   node.podiumSend = data.clickable ? open : null;
   const told = (problem) => { if (!node.podiumBound) node.textContent = String(problem.message || problem); };
-  receive(node, data, () => {
+  receive(node, data, (value) => {
+    node.podiumValue = value;
     node.podiumFigure = data.digest;
     node.podiumLibrary = data.library;
     node.podiumStamp = data.stamp;

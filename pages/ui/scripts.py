@@ -24,7 +24,8 @@ def script_folder() -> str:
 
 def component_script(name: str) -> str:
     """Return the code of a component: it loads its script once and passes on every call, in order."""
-    return f'export default (c) => {{\n  import(location.origin + "{script_folder()}{name}").then((m) => m.default(c));\n}};\n'  # in several lines: else Streamlit takes it for a path
+    address = f'location.origin + "{script_folder()}{name}"'
+    return f"export default (c) => {{\n  import({address}).then((m) => m.default(c));\n}};\n"  # in several lines: else Streamlit takes it for a path
 
 
 def script_route() -> Route:

@@ -18,7 +18,8 @@ T = TypeVar("T")
 class BuiltPart:
     """The newest result of a part; the lock lets one session build it while the others wait for it."""
 
-    key: Hashable = None
+    version: str | None = None
+    at: int = 0  # ns UTC
     value: Any = None
     lock: Lock = field(default_factory=Lock)
 
@@ -30,14 +31,14 @@ _lock = Lock()
 def build_once(name: Hashable, build: Callable[[], T], *, seconds: float | None = None) -> T:
     """Return what `build` returns, which nobody may change; it runs when the store's version changes.
 
-    `seconds` is for a part that depends on the time: it is then built again after as many seconds.
+    `seconds` is for a part that depends on the time too: it is built again when it is as old as that.
     """
-    period = None if seconds is None else int(cache.current_time() / (seconds * cache.SECOND))
-    key = (cache.store_version(), period)
+    version, now = cache.store_version(), cache.current_time()
     part = _find_part((cache.store_url(), name))
     with part.lock:
-        if part.key != key:
-            part.value, part.key = build(), key
+        if part.version != version or (seconds is not None and not 0 <= now - part.at < seconds * cache.SECOND):
+            part.value = build()
+            part.version, part.at = version, now
         value: T = part.value
         return value
 

@@ -89,7 +89,7 @@ def build_message(sent: MutableMapping[str, tuple[Payload, ...]], key: str, payl
 
 def payload_route() -> Route:
     """Return the route of whole payloads; one that no session shows any more is answered with 204, since a newer one is on its way."""
-    return Route(f"{FOLDER}{{digest}}", _serve_payload)
+    return Route(f"{FOLDER}{{digest}}.json", _serve_payload)
 
 
 def _serve_payload(request: Request) -> Response:

@@ -70,10 +70,13 @@ async def run_proxy(port: int, target: int, traffic: Traffic) -> None:
 
     async def relay_connection(client: SocketStream) -> None:
         async with client, await anyio.connect_tcp("127.0.0.1", target) as server, anyio.create_task_group() as tasks:
+
             async def relay_requests() -> None:
                 await traffic.relay(client, server, counted=False)
+
             async def relay_answers() -> None:
                 await traffic.relay(server, client, counted=True)
+
             tasks.start_soon(relay_requests)
             tasks.start_soon(relay_answers)
 
@@ -173,7 +176,9 @@ def print_sessions(served: Served, process: psutil.Process, portal: BlockingPort
 
 def main() -> None:
     """Start a server with an engine, and print every figure beside its goal."""
-    chromium = next((path for path in map(shutil.which, (os.environ.get("CHROMIUM") or "chromium", "chromium-browser", "google-chrome")) if path), None)
+    chromium = next(
+        (path for path in map(shutil.which, (os.environ.get("CHROMIUM") or "chromium", "chromium-browser", "google-chrome")) if path), None
+    )
     if chromium is None:
         sys.exit("this bench needs Chromium: install it or give its path in CHROMIUM")
     traffic, port = Traffic(), free_port()

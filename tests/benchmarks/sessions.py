@@ -48,4 +48,5 @@ def _rerun(fragment: str, page: str = "") -> bytes:
     message.rerun_script.fragment_id = fragment
     message.rerun_script.page_script_hash = page
     message.rerun_script.is_auto_rerun = bool(fragment)
-    return message.SerializeToString()
+    data: bytes = message.SerializeToString()
+    return data

@@ -11,8 +11,9 @@ from pages.overview import charts, tables
 from pages.ui import cache, equity_chart, evolution_text, live, skill, tiles, trading_tables, widgets
 from pages.ui.charts import Figure
 from pages.ui.frame import REFRESH
-from pages.ui.shared import build_once
+from pages.ui.shared import build_every, build_once
 from pages.ui.widgets import Tile
+from pages.ui.wire import Payload
 
 STRIP = 120  # ticks
 LATEST = 16  # decisions
@@ -25,16 +26,16 @@ GATES = 10  # rows of what bound and what was done
 def show_overview() -> None:
     """Draw the whole page as one live fragment: a fragment costs more than its contents."""
     with widgets.reading_store():
-        status = cache.fetch_status()
+        status = build_once("overview: status", cache.fetch_status, seconds=REFRESH)
         if status.last is None or status.session is None:
             widgets.show_waiting("the first tick", "figures and charts fill as soon as the engine has decided once")
             return
-        verdict, shown, drill, evolution = build_once("overview: engine", lambda: build_engine(status), seconds=AGEING)
+        verdict, shown, drill = build_once("overview: engine", lambda: build_engine(status), seconds=AGEING)
         if verdict:
             widgets.show_html(verdict)
         widgets.show_tiles(shown, detail_lines=3)
         widgets.show_note(drill)
-        widgets.show_html(evolution)
+        widgets.show_html(build_every("overview: evolution", render_evolution, seconds=AGEING))
         left, right = st.columns([5, 7], gap="medium")
         with left:
             show_gate_shares(status.session)
@@ -45,16 +46,20 @@ def show_overview() -> None:
         show_latest_decisions()
 
 
-def build_engine(status: EngineStatus) -> tuple[str, list[Tile], str, str]:
-    """Build the verdict on skill, the tiles of the live decisions, the sentence on the last drill and the line on the evolution."""
+def build_engine(status: EngineStatus) -> tuple[str, list[Tile], str]:
+    """Build the verdict on skill, the tiles of the live decisions and the sentence on the last drill."""
     estimates = cache.fetch_skill()
     standing = skill.judge_current_skill(status, estimates)
     verdict = "" if standing is None or status.last is None else skill.render_skill_banner(standing, status.last.verdict)
     halflife = cache.fetch_config(status).get("recent_skill_halflife")
     shown = tables.build_engine_tiles(status, cache.fetch_positions(), estimates, cache.fetch_session_ticks(), cache.fetch_clean_rate(), halflife)
     proven, what = tiles.describe_drill(cache.fetch_last_drill(), cache.current_time())
+    return verdict, shown, f"Safety drill ({what}): {proven}."
+
+
+def render_evolution() -> str:
     evolved = cache.fetch_evolution(limit=EVOLUTIONS)
-    return verdict, shown, f"Safety drill ({what}): {proven}.", evolution_text.render_summary(evolved.evolutions, evolved.standings)
+    return evolution_text.render_summary(evolved.evolutions, evolved.standings)
 
 
 def show_gate_shares(session: SessionInfo) -> None:
@@ -65,9 +70,9 @@ def show_gate_shares(session: SessionInfo) -> None:
     live.show_live_table(table, key="gates", reserved=GATES)
 
 
-def build_gate_shares(session: SessionInfo) -> tuple[GateCounts, str]:
+def build_gate_shares(session: SessionInfo) -> tuple[GateCounts, Payload]:
     counts = cache.fetch_binding_gates()
-    return counts, tables.render_gate_shares(counts, session)
+    return counts, live.prepare_table(tables.render_gate_shares(counts, session))
 
 
 def show_machine() -> None:
@@ -84,8 +89,9 @@ def build_machine() -> tuple[str, list[Tile]]:
     now, clock = cache.fetch_readings(), cache.current_time()
     if now.empty:
         return "", []
+    latency = build_every("overview: latency", cache.fetch_latency, seconds=AGEING)
     trends = cache.fetch_reading_series(tables.TRENDS, 900, points=90)
-    return tables.describe_freshness(now, clock), tables.build_machine_tiles(now, trends, cache.fetch_latency(), clock)
+    return tables.describe_freshness(now, clock), tables.build_machine_tiles(now, trends, latency, clock)
 
 
 def show_gate_strip(session: SessionInfo) -> None:
@@ -113,7 +119,7 @@ def show_latest_decisions() -> None:
     live.show_live_table(table, key="latest")
 
 
-def render_latest_decisions() -> tuple[str, str]:
+def render_latest_decisions() -> tuple[str, Payload]:
     """Return the time of the newest decisions, and their table."""
     frame, _ = cache.fetch_decisions(DecisionFilter(), limit=LATEST)
-    return units.format_time(int(frame["at"].iloc[0]), "%Y-%m-%d %H:%M"), trading_tables.render_decisions(frame)
+    return units.format_time(int(frame["at"].iloc[0]), "%Y-%m-%d %H:%M"), live.prepare_table(trading_tables.render_decisions(frame))

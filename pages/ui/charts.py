@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from pages.ui import theme
+from pages.ui.wire import Payload, register_payload
 
 Axis = dict[str, Any]
 NO_FILL = "rgba(0,0,0,0)"
@@ -21,7 +22,7 @@ class Figure:
     height: int
     layout: dict[str, Any]
     data: list[dict[str, Any]] = field(default_factory=list)
-    _text: bytes | None = None
+    _payload: Payload | None = None
 
     def add_trace(self, kind: str, **trace: Any) -> None:
         self.data.append({"type": kind, **trace})
@@ -35,10 +36,13 @@ class Figure:
         self.layout.setdefault(name, _axis()).update(options)
 
     def to_json(self) -> bytes:
-        """Return the figure as JSON; from then on it may not be changed, since sessions may share it."""
-        if self._text is None:
-            self._text = orjson.dumps({"data": self.data, "layout": self.layout}, option=orjson.OPT_SERIALIZE_NUMPY)
-        return self._text
+        return orjson.dumps({"data": self.data, "layout": self.layout}, option=orjson.OPT_SERIALIZE_NUMPY)
+
+    def to_payload(self) -> Payload:
+        """Return what is sent of the figure, which may not be changed from then on, since sessions may share it."""
+        if self._payload is None:
+            self._payload = register_payload(self.to_json())
+        return self._payload
 
 
 def escape_text(text: object) -> str:

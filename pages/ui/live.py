@@ -12,6 +12,7 @@ import streamlit as st
 from engine import units
 from pages.ui import ages, plotly_library, scripts, wire
 from pages.ui.charts import Figure
+from pages.ui.wire import Payload
 
 ROW = re.compile("(?=<tr)")
 TAG = re.compile("(<[^>]*>)")
@@ -25,7 +26,7 @@ def show_chart(figure: Figure, *, key: str, label: str, clickable: bool = False,
     _chart()(
         key=key,
         data={
-            **_message(key, figure.to_json()),
+            **_message(key, figure.to_payload()),
             "height": figure.height,
             "label": label,
             "clickable": clickable,
@@ -40,23 +41,34 @@ def run_clock(now: int, every: float) -> None:
     _clock()(key="podium_clock", data={"now": now // units.MS, "every": every})
 
 
-def show_live_table(html: str, *, key: str, height: int | None = None, reserved: int | None = None, label: str = "Table", after: str = "") -> None:
-    """Show a table from `tables.html`, whose rows may be links, or other markup.
+def show_live_table(
+    html: str | Payload, *, key: str, height: int | None = None, reserved: int | None = None, label: str = "Table", after: str = ""
+) -> None:
+    """Show a table from `tables.html`, whose rows may be links, or other markup; `prepare_table` gives what sessions may share.
 
     `height` is its largest height in pixels. `reserved` fixes its height to that many rows, and longer tables scroll, so that a list which
     changes with every tick moves nothing below it. `after` is the stamp of the chart that it changes together with.
     """
-    _rows()(key=key, data={**_message(key, split_markup(html)), "height": height, "reserved": reserved, "label": label, "after": after})
+    _rows()(
+        key=key,
+        data={
+            **_message(key, prepare_table(html) if isinstance(html, str) else html),
+            "height": height,
+            "reserved": reserved,
+            "label": label,
+            "after": after,
+        },
+    )
 
 
-def split_markup(html: str) -> bytes:
-    """Return the tags and texts of a table as JSON, an array for each row."""
-    return orjson.dumps([TAG.split(row) for row in ROW.split(ages.render_ages(html))])
+def prepare_table(html: str) -> Payload:
+    """Return what is sent of a table: its tags and texts, an array for each row."""
+    return wire.register_payload(orjson.dumps([TAG.split(row) for row in ROW.split(ages.render_ages(html))]))
 
 
-def _message(key: str, text: bytes) -> dict[str, Any]:
+def _message(key: str, payload: Payload) -> dict[str, Any]:
     """Return the part of a component's data that says what it shows, against what this browser session was sent last under the key."""
-    return wire.build_message(st.session_state.setdefault("wire_sent", {}), key, wire.register_payload(text))
+    return wire.build_message(st.session_state.setdefault("wire_sent", {}), key, payload)
 
 
 @cache

@@ -33,8 +33,16 @@ def build_once(name: Hashable, build: Callable[[], T], *, seconds: float | None 
 
     `seconds` is for a part that depends on the time too: it is built again when it is as old as that.
     """
-    version, now = cache.store_version(), cache.current_time()
-    part = _find_part((cache.store_url(), name))
+    return _build(name, build, cache.store_version(), seconds)
+
+
+def build_every(name: Hashable, build: Callable[[], T], *, seconds: float) -> T:
+    """Return what `build` returns, which nobody may change; for what changes little from tick to tick, it runs after as many seconds."""
+    return _build(name, build, "", seconds)
+
+
+def _build(name: Hashable, build: Callable[[], T], version: str, seconds: float | None) -> T:
+    part, now = _find_part((cache.store_url(), name)), cache.current_time()
     with part.lock:
         if part.version != version or (seconds is not None and not 0 <= now - part.at < seconds * cache.SECOND):
             part.value = build()

@@ -54,7 +54,7 @@ def test_a_tick_later_the_charts_of_overview_send_a_twentieth(full_store: str) -
         (equity_chart.plot_equity(equity[:-1], None, marks), equity_chart.plot_equity(equity, None, marks)),
     )
     for before, after in pairs:
-        old, new = wire.register_payload(before.to_json()), wire.register_payload(after.to_json())
+        old, new = before.to_payload(), after.to_payload()
         patch = new.patch_from(old)
         assert patch is not None
         assert apply_patch(old.value, patch) == new.value
@@ -63,7 +63,7 @@ def test_a_tick_later_the_charts_of_overview_send_a_twentieth(full_store: str) -
 
 def test_rows_of_a_table_send_the_texts_that_changed(full_store: str) -> None:
     frame, _ = decisions.read_latest_decisions(Reader(full_store), decisions.DecisionFilter(), limit=32)
-    old, new = (wire.register_payload(live.split_markup(trading_tables.render_decisions(part))) for part in (frame[16:], frame[:16]))
+    old, new = (live.prepare_table(trading_tables.render_decisions(part)) for part in (frame[16:], frame[:16]))
     patch = new.patch_from(old)
     assert patch is not None
     assert len(orjson.dumps(patch)) < 0.4 * len(new.text)

@@ -8,11 +8,11 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 .DELETE_ON_ERROR:
-.PHONY: help run unit test check lint types fix bench proof soak soak-live mutants shots test-stability chromium promtool stress-ng
+.PHONY: help run unit test check lint types fix bench bench-ui proof soak soak-live mutants shots test-stability chromium promtool stress-ng
 
 help:
 	@echo "make run     the dashboard with the engine inside, on http://127.0.0.1:8501 (PODIUM_PORT=8600 make run; make run ARGS=\"--feed recorded --path DIR\")"
-	@echo "make unit    the fast tests, under a minute    make test    all tests    make check  format, lint, types, tests    make fix  format and mend    make bench  the figures    make proof  the long statistical proofs"
+	@echo "make unit    the fast tests, under a minute    make test    all tests    make check  format, lint, types, tests    make fix  format and mend    make bench  the figures    make bench-ui  bytes and processor time of Overview    make proof  the long statistical proofs"
 	@echo "make soak    half an hour under load (PODIUM_SOAK_MINUTES=5 make soak)    make soak-live  half an hour on a fake exchange with every fault in turn    make mutants  200 small faults in the core, and whether the tests see them    make shots  the pictures in docs"
 	@echo "make test-stability    all tests 20 times beside a load on every core (RUNS=3 make test-stability)"
 
@@ -53,6 +53,10 @@ fix: .venv/dev.stamp
 
 bench: .venv/dev.stamp
 	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+# Bytes on the wire, paint and processor time of Overview beside their goals; it needs four minutes of a machine with nothing else to do.
+bench-ui: .venv/dev.stamp chromium
+	$(BIN)/python -m tests.benchmarks ui
 
 proof: .venv/dev.stamp
 	$(BIN)/python -m pytest -q -s -o python_files='proof_*.py' tests/proof $(ARGS)

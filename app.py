@@ -28,9 +28,10 @@ try:
     from engine.settings import Settings, SettingsError
     from engine.web.guard import Guard, internal_error
     from engine.web.routes import build_routes
-    from pages.ui import cache_stats, plotly_library
+    from pages.ui import cache_stats, plotly_library, scripts, wire
     from pages.ui.base_url import BaseUrlMiddleware
     from pages.ui.navigation import NotFoundMiddleware
+    from pages.ui.static_files import StaticFilesMiddleware
 except (ImportError, OSError) as error:
     libraries.exit_with_remedy(error)
 
@@ -104,8 +105,13 @@ if get_script_run_ctx(suppress_warning=True) is None:
     app = App(
         Path(__file__).absolute(),
         lifespan=lifespan,
-        routes=[*build_routes(_store, WallClock()), plotly_library.library_route()],
-        middleware=[Middleware(Guard, config.get_option("server.allowedHosts") or ()), Middleware(NotFoundMiddleware), Middleware(BaseUrlMiddleware)],
+        routes=[*build_routes(_store, WallClock()), plotly_library.library_route(), wire.payload_route(), scripts.script_route()],
+        middleware=[
+            Middleware(Guard, config.get_option("server.allowedHosts") or ()),
+            Middleware(NotFoundMiddleware),
+            Middleware(StaticFilesMiddleware),
+            Middleware(BaseUrlMiddleware),
+        ],
         exception_handlers={500: internal_error},
     )
     share_one_arena()

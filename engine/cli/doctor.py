@@ -130,7 +130,7 @@ def _chart_library() -> Finding:
     except ImportError as error:  # of a library that comes with Streamlit
         return "wrong", f"charts: they cannot be served ({error}): pip install -r requirements.txt"
     if plotly_library.library_file() is not None:
-        return "ok", "charts: the plotly package has its browser library"
+        return "ok", "charts: their browser library is there"
     return "wrong", "charts: plotly.min.js is missing from the plotly package: pip install --force-reinstall plotly"
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from pages.ui import theme
+from pages.ui.wire import Payload, register_payload
 
 Axis = dict[str, Any]
 NO_FILL = "rgba(0,0,0,0)"
@@ -21,6 +22,7 @@ class Figure:
     height: int
     layout: dict[str, Any]
     data: list[dict[str, Any]] = field(default_factory=list)
+    _payload: Payload | None = None
 
     def add_trace(self, kind: str, **trace: Any) -> None:
         self.data.append({"type": kind, **trace})
@@ -33,8 +35,14 @@ class Figure:
         """Set options of an axis ("xaxis", "yaxis2" ...); a new axis starts in the house style."""
         self.layout.setdefault(name, _axis()).update(options)
 
-    def to_json(self) -> str:
-        return orjson.dumps({"data": self.data, "layout": self.layout}, option=orjson.OPT_SERIALIZE_NUMPY).decode()
+    def to_json(self) -> bytes:
+        return orjson.dumps({"data": self.data, "layout": self.layout}, option=orjson.OPT_SERIALIZE_NUMPY)
+
+    def to_payload(self) -> Payload:
+        """Return what is sent of the figure, which may not be changed from then on, since sessions may share it."""
+        if self._payload is None:
+            self._payload = register_payload(self.to_json())
+        return self._payload
 
 
 def escape_text(text: object) -> str:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
+import orjson
 import streamlit as st
 
 from engine import units
-from pages.ui import ages, plotly_library
+from pages.ui import ages, plotly_library, scripts, wire
 from pages.ui.charts import Figure
+from pages.ui.wire import Payload
 
-HERE = Path(__file__).parent
+ROW = re.compile("(?=<tr)")
+TAG = re.compile("(<[^>]*>)")
 
 
 def show_chart(figure: Figure, *, key: str, label: str, clickable: bool = False, stamp: str = "") -> None:
@@ -24,7 +27,7 @@ def show_chart(figure: Figure, *, key: str, label: str, clickable: bool = False,
     _chart()(
         key=key,
         data={
-            "figure": figure.to_json(),
+            **_message(key, figure.to_payload()),
             "height": figure.height,
             "label": label,
             "clickable": clickable,
@@ -51,16 +54,35 @@ def run_clock(now: int, every: float, tab: TabState) -> None:
 
 
 def show_live_table(
-    html: str, *, key: str, height: int | None = None, reserved: int | None = None, label: str = "Table", after: str = "", place: str = ""
+    html: str | Payload, *, key: str, height: int | None = None, reserved: int | None = None, label: str = "Table", after: str = "", place: str = ""
 ) -> None:
-    """Show a table from `tables.html`, whose rows may be links, or other markup.
+    """Show a table from `tables.html`, whose rows may be links, or other markup; `prepare_table` gives what sessions may share.
 
     `height` is its largest height in pixels. `reserved` fixes its height to that many rows, and longer tables scroll, so that a list which
     changes with every tick moves nothing below it. `after` is the stamp of the chart that it changes together with.
     `place` is the address at which the rows stay as they are: a browser that comes back from a row returns to it.
     """
-    data = {"html": ages.render_ages(html), "height": height, "reserved": reserved, "label": label, "after": after, "place": place}
-    _rows()(key=key, data=data)
+    _rows()(
+        key=key,
+        data={
+            **_message(key, prepare_table(html) if isinstance(html, str) else html),
+            "height": height,
+            "reserved": reserved,
+            "label": label,
+            "after": after,
+            "place": place,
+        },
+    )
+
+
+def prepare_table(html: str) -> Payload:
+    """Return what is sent of a table: its tags and texts, an array for each row."""
+    return wire.register_payload(orjson.dumps([TAG.split(row) for row in ROW.split(ages.render_ages(html))]))
+
+
+def _message(key: str, payload: Payload) -> dict[str, Any]:
+    """Return the part of a component's data that says what it shows, against what this browser session was sent last under the key."""
+    return wire.build_message(st.session_state.setdefault("wire_sent", {}), key, payload)
 
 
 @cache
@@ -68,16 +90,14 @@ def _chart() -> Any:
     return st.components.v2.component(
         "podium_chart",
         html='<div class="podium-chart" role="img"></div>',
-        js=(HERE / "live_chart.js").read_text(encoding="utf-8"),
+        js=scripts.component_script("live_chart.js"),
         isolate_styles=False,
     )
 
 
 @cache
 def _clock() -> Any:
-    return st.components.v2.component(
-        "podium_clock", js="".join((HERE / name).read_text(encoding="utf-8") for name in ("live_tab.js", "live_clock.js")), isolate_styles=False
-    )
+    return st.components.v2.component("podium_clock", js=scripts.component_script("live_clock.js"), isolate_styles=False)
 
 
 @cache
@@ -85,6 +105,6 @@ def _rows() -> Any:
     return st.components.v2.component(
         "podium_rows",
         html='<div class="podium-rows pd" tabindex="0" role="region"></div>',
-        js=(HERE / "live_table.js").read_text(encoding="utf-8"),
+        js=scripts.component_script("live_table.js"),
         isolate_styles=False,
     )

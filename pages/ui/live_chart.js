@@ -1,4 +1,6 @@
 // Draws a figure with Plotly.react into a node that is kept, so zoom, hover and place survive every update.
+import { receive } from "./live_wire.js";
+
 const MISSING = "The chart library cannot be loaded: reload the page; if it stays so, run python -m engine doctor";
 
 function plotly(library) {
@@ -52,7 +54,7 @@ async function draw(node) {
   const Plotly = await plotly(node.podiumLibrary);
   const stamp = node.podiumStamp;
   const colours = palette(node);
-  const figure = paint(JSON.parse(node.podiumFigure), colours);
+  const figure = paint(structuredClone(node.podiumValue), colours);
   figure.layout.font = { ...figure.layout.font, family: colours.family };
   if (node.clientWidth < 560) {
     figure.layout.dragmode = false; // a finger scrolls the page
@@ -90,30 +92,34 @@ function open(id) {
   window.dispatchEvent(new PopStateEvent("popstate", { state: {} }));
 }
 
-export default function (component) {
-  const { data, parentElement } = component;
+// Draws again for another width or other colours.
+function watch(node, told) {
+  if (node.podiumWatch) return;
+  const again = () => { if (node.isConnected) draw(node).catch(told); };
+  let width = node.clientWidth;
+  node.podiumWatch = new ResizeObserver(() => {
+    const shown = node.isConnected && node.clientWidth > 0 && getComputedStyle(node).display !== "none";
+    if (!shown || !node.podiumBound || Math.abs(node.clientWidth - width) < 2) return;
+    width = node.clientWidth;
+    window.Plotly.Plots.resize(node).catch(() => {}); // the page may have been left meanwhile
+  });
+  node.podiumWatch.observe(node);
+  window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => setTimeout(again, 400));
+}
+
+export default function ({ data, parentElement }) {
   const node = parentElement.querySelector(".podium-chart");
   node.style.height = `${data.height}px`;
   node.setAttribute("aria-label", data.label);
   node.classList.toggle("podium-clickable", data.clickable);
   node.podiumSend = data.clickable ? open : null;
-  if (node.podiumFigure === data.figure) return undefined;
-  node.podiumFigure = data.figure;
-  node.podiumLibrary = data.library;
-  node.podiumStamp = data.stamp;
   const told = (problem) => { if (!node.podiumBound) node.textContent = String(problem.message || problem); };
-  draw(node).catch(told);
-  if (!node.podiumWatch) {
-    const again = () => { if (node.isConnected) draw(node).catch(told); };
-    let width = node.clientWidth;
-    node.podiumWatch = new ResizeObserver(() => {
-      const shown = node.isConnected && node.clientWidth > 0 && getComputedStyle(node).display !== "none";
-      if (!shown || !node.podiumBound || Math.abs(node.clientWidth - width) < 2) return;
-      width = node.clientWidth;
-      window.Plotly.Plots.resize(node).catch(() => {}); // the page may have been left meanwhile
-    });
-    node.podiumWatch.observe(node);
-    window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => setTimeout(again, 400));
-  }
-  return undefined;
+  receive(node, data, (value) => {
+    node.podiumValue = value;
+    node.podiumFigure = data.digest;
+    node.podiumLibrary = data.library;
+    node.podiumStamp = data.stamp;
+    draw(node).catch(told);
+    watch(node, told);
+  });
 }

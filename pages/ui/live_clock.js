@@ -1,4 +1,6 @@
 // Counts ages by the server's clock, and says so when the server has not been heard for three refreshes.
+import { showTab } from "./live_tab.js";
+
 const REFRESHES = 3;
 const ANSWER_MS = 3000; // within which a living server answers
 const HEALTH = new URL("./_stcore/health", document.baseURI).href;
@@ -14,6 +16,12 @@ function words(seconds) {
 // The server's time, ms: what it said last and what has passed since. The browser's own clock may be wrong and is not asked.
 function time(clock) {
   return clock.server + performance.now() - clock.heard;
+}
+
+function refreshTab(clock) {
+  const { word, since, page, alerts } = clock.tab;
+  const from = clock.bar ? clock.server : since ?? null;
+  showTab({ state: clock.bar ? "no contact" : word, age: from === null ? "" : words((time(clock) - from) / 1000), page, alerts });
 }
 
 function count(clock) {
@@ -36,7 +44,7 @@ function lose(clock, what) {
   document.body.append(clock.bar);
   document.documentElement.classList.add("podium-lost");
   count(clock);
-  showTab(clock);
+  refreshTab(clock);
 }
 
 const GONE = ["The server has not answered", "What is shown is as of then. Start the server again with make run; this page then goes on by itself."];
@@ -68,7 +76,7 @@ async function ask(clock) {
 
 // Seconds are counted only while the page is looked at: the timers of a page in the background stand still and prove nothing about the server.
 function tick(clock) {
-  showTab(clock);
+  refreshTab(clock);
   if (document.hidden) return;
   count(clock);
   clock.silent += 1;
@@ -94,6 +102,6 @@ export default function ({ data }) {
   Object.assign(clock, { server: data.now, heard: performance.now(), every: data.every, silent: 0 });
   recover(clock);
   count(clock);
-  showTab(clock);
+  refreshTab(clock);
   return undefined;
 }

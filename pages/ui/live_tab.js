@@ -24,12 +24,8 @@ function showIcon(word) {
 }
 
 // Called every second, also while the tab is in the background: that is where the title is read.
-function showTab(clock) {
-  const { word, since, page, alerts } = clock.tab;
+export function showTab({ state, age, page, alerts }) {
   if (!page) return;
-  const state = clock.bar ? "no contact" : word;
-  const from = clock.bar ? clock.server : since;
-  const age = from === null ? "" : words((time(clock) - from) / 1000);
   const title = [state, age, page, "Podium"].filter(Boolean).join(" · ");
   if (document.title !== title) document.title = title;
   showIcon(state);

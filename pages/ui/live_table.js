@@ -1,5 +1,7 @@
 // Keeps a table's rows by their id: unchanged rows stay untouched, so scroll, focus and text selection survive an update.
 // Ages count by themselves (live_clock.js): a row with another age only is unchanged.
+import { receive } from "./live_wire.js";
+
 const marked = (row) => row.outerHTML.replace(/(<span class="pd-ticking"[^>]*>)[^<]*/g, "$1");
 
 function update(node, markup) {
@@ -73,17 +75,18 @@ function comeBack(node) {
   if (link) link.focus({ preventScroll: true });
 }
 
-export default function (component) {
-  const { data, parentElement } = component;
+export default function ({ data, parentElement }) {
   const node = parentElement.querySelector(".podium-rows");
-  const isNew = node.podiumMarkup === undefined;
   node.style.maxHeight = data.height ? `${data.height}px` : "";
   node.classList.toggle("pd-reserved", Boolean(data.reserved));
   node.style.setProperty("--pd-rows", data.reserved || 0);
   node.setAttribute("aria-label", data.label);
   node.podiumPlace = data.place;
-  if (node.podiumMarkup !== data.html) show(node, data.html, data.after);
-  if (isNew) comeBack(node);
+  receive(node, data, (rows) => {
+    const isNew = node.podiumMarkup === undefined;
+    show(node, rows.flat().join(""), data.after);
+    if (isNew) comeBack(node);
+  });
   node.onclick = (event) => {
     if (event.ctrlKey || event.metaKey || event.shiftKey) return;
     const step = event.target.closest("a[data-step]");
@@ -94,5 +97,4 @@ export default function (component) {
     if (!step) leave(node, row);
     open(link.href);
   };
-  return undefined;
 }

@@ -13,15 +13,14 @@ def render_sparkline(values: Sequence[float | None]) -> str:
     if len(finite) < 2:
         return ""
     low, span = min(finite), (max(finite) - min(finite)) or 1.0
-    width = 100 / (len(values) - 1)
     path, pen = [], "M"
     for position, value in enumerate(values):
         if value is None or value != value:  # noqa: PLR0124
             pen = "M"
             continue
-        path.append(f"{pen}{position * width:.1f} {23 - 20 * (value - low) / span:.1f}")
+        path.append(f"{pen}{position} {88 - 76 * (value - low) / span:.0f}")
         pen = "L"
     return (
-        '<svg viewBox="0 0 100 26" preserveAspectRatio="none" aria-hidden="true">'
-        f'<path d="{" ".join(path)}" fill="none" stroke="{theme.UP}" stroke-width="1.4" vector-effect="non-scaling-stroke"></path></svg>'
+        f'<svg viewBox="0 0 {len(values) - 1} 100" preserveAspectRatio="none" aria-hidden="true">'
+        f'<path d="{"".join(path)}" fill="none" stroke="{theme.UP}" stroke-width="1.4" vector-effect="non-scaling-stroke"></path></svg>'
     )

@@ -261,7 +261,7 @@ def test_doctor_goes_through_the_machine_line_by_line(home: Path, capsys: pytest
     told = capsys.readouterr().out
     assert "Python 3." in told
     assert "packages of requirements.txt are there" in told
-    assert "the plotly package has its browser library" in told
+    assert "charts: their browser library is there" in told
     assert all(line.startswith(("ok ", "note ", "wrong ")) for line in told.splitlines())
 
 

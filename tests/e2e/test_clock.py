@@ -12,7 +12,7 @@ from engine import units
 from pages.ui import ages
 
 pytestmark = pytest.mark.browser
-SCRIPT = "".join((Path(__file__).parents[2] / "pages" / "ui" / name).read_text(encoding="utf-8") for name in ("live_tab.js", "live_clock.js"))
+SCRIPTS = Path(__file__).parents[2] / "pages" / "ui"
 NOW = 1_700_000_000_000  # ms, of the server
 BODY = """<script type="module">
 import start from "./live_clock.js";
@@ -39,7 +39,8 @@ class Window:
 
     def _serve(self, route: Route) -> None:
         if route.request.url.endswith(".js"):
-            route.fulfill(body=SCRIPT, content_type="text/javascript")
+            name = route.request.url.rpartition("/")[2]
+            route.fulfill(body=(SCRIPTS / name).read_text(encoding="utf-8"), content_type="text/javascript")
         elif "health" not in route.request.url:
             route.fulfill(body=BODY, content_type="text/html")
         elif self.answers:

@@ -42,8 +42,12 @@ def find_warmup_ranges(connection: Connection, first: int, last: int) -> TickRan
 
 
 def spaced(first: int, last: int, points: int) -> list[int]:
-    """At most so many evenly spaced ticks, ascending, `last` among them."""
-    return sorted(range(last, first - 1, -max(1, -(-(last - first + 1) // points))))
+    """At most so many evenly spaced ticks, ascending, and `last` after them.
+
+    They are multiples of their distance, so that a later call chooses the same ones and a chart gains points without losing the others.
+    """
+    step = max(1, -(-(last - first + 1) // max(1, points - 1)))
+    return [*range(-(-first // step) * step, last, step), last]
 
 
 def count_ticks(spans: TickRanges) -> int:

@@ -1,0 +1,48 @@
+"""Serves the scripts of the live components, compressed, in a folder whose name changes with their content, so that no message carries them."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from functools import cache
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+HERE = Path(__file__).parent
+NAMES = ("live_chart.js", "live_clock.js", "live_tab.js", "live_table.js", "live_wire.js")
+FOREVER = "public, max-age=31536000, immutable"  # other content has another address
+
+
+@cache
+def script_folder() -> str:
+    content = b"".join((HERE / name).read_bytes() for name in NAMES)
+    return f"/podium/scripts-{hashlib.blake2b(content, digest_size=10).hexdigest()}/"
+
+
+def component_script(name: str) -> str:
+    """Return the code of a component: it loads its script once and passes on every call, in order."""
+    address = f'location.origin + "{script_folder()}{name}"'
+    return f"export default (c) => {{\n  import({address}).then((m) => m.default(c));\n}};\n"  # in several lines: else Streamlit takes it for a path
+
+
+def script_route() -> Route:
+    """Return the route of the scripts; an address of another version is a 404."""
+    return Route("/podium/{folder}/{name}", _serve_script)
+
+
+def _serve_script(request: Request) -> Response:
+    name = request.path_params["name"]
+    if name not in NAMES or request.scope["path"] != script_folder() + name:
+        return PlainTextResponse("There is no such script here: reload the page.\n", 404)
+    headers = {"Cache-Control": FOREVER, "Vary": "Accept-Encoding"}
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        return Response(_compress_script(name), headers=headers | {"Content-Encoding": "gzip"}, media_type="text/javascript")
+    return Response((HERE / name).read_bytes(), headers=headers, media_type="text/javascript")
+
+
+@cache
+def _compress_script(name: str) -> bytes:
+    return gzip.compress((HERE / name).read_bytes(), 9, mtime=0)

@@ -1,0 +1,60 @@
+"""Parts of a page built once per version of the store for all browser sessions that show them."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any, TypeVar
+
+from pages.ui import cache
+
+MAX_PARTS = 64  # the least recently used part is dropped
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class BuiltPart:
+    """The newest result of a part; the lock lets one session build it while the others wait for it."""
+
+    version: str | None = None
+    at: int = 0  # ns UTC
+    value: Any = None
+    lock: Lock = field(default_factory=Lock)
+
+
+_parts: OrderedDict[Hashable, BuiltPart] = OrderedDict()
+_lock = Lock()
+
+
+def build_once(name: Hashable, build: Callable[[], T], *, seconds: float | None = None) -> T:
+    """Return what `build` returns, which nobody may change; it runs when the store's version changes.
+
+    `seconds` is for a part that depends on the time too: it is built again when it is as old as that.
+    """
+    return _build(name, build, cache.store_version(), seconds)
+
+
+def build_every(name: Hashable, build: Callable[[], T], *, seconds: float) -> T:
+    """Return what `build` returns, which nobody may change; for what changes little from tick to tick, it runs after as many seconds."""
+    return _build(name, build, "", seconds)
+
+
+def _build(name: Hashable, build: Callable[[], T], version: str, seconds: float | None) -> T:
+    part, now = _find_part((cache.store_url(), name)), cache.current_time()
+    with part.lock:
+        if part.version != version or (seconds is not None and not 0 <= now - part.at < seconds * cache.SECOND):
+            part.value = build()
+            part.version, part.at = version, now
+        value: T = part.value
+        return value
+
+
+def _find_part(name: Hashable) -> BuiltPart:
+    with _lock:
+        part = _parts.setdefault(name, BuiltPart())
+        _parts.move_to_end(name)
+        while len(_parts) > MAX_PARTS:
+            _parts.popitem(last=False)
+        return part

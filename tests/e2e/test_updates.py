@@ -1,0 +1,82 @@
+"""Updates of a live page in a real browser: patches that give the picture of a fresh load, and the whole where one was missed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.e2e.served import Served
+from tests.e2e.visitor import Visitor
+
+pytestmark = pytest.mark.browser
+Visit = Callable[..., Visitor]
+STRIP = "Binding gate of each"
+UPDATES = 20
+MAX_FRAMES = 24_000  # bytes of an update before compression; whole figures alone were 190,000
+# The picture of each digest that was drawn, as Plotly holds it.
+RECORD = """
+node => {
+  window.pictures = {};
+  const keep = () => { window.pictures[node.podiumFigure] = JSON.stringify([node.data, node.layout.xaxis.title, node.layout.yaxis.type]); };
+  node.on("plotly_afterplot", keep);
+  keep();
+}
+"""
+DRAWN = "wanted => Object.keys(window.pictures).length > wanted"
+PICTURES = "() => window.pictures"
+FORGET = "() => window.podiumValues.clear()"
+RANGE = "node => node._fullLayout.xaxis.range.map(Number)"
+
+
+class Wire:
+    """What one window receives: bytes of frames, and the addresses of whole values."""
+
+    def __init__(self, visitor: Visitor) -> None:
+        self.frames = 0
+        self.wholes: list[str] = []
+        session = visitor.page.context.new_cdp_session(visitor.page)
+        session.send("Network.enable")
+        session.on("Network.webSocketFrameReceived", self._on_frame)
+        visitor.page.on("request", lambda request: self.wholes.append(request.url) if "/podium/live/" in request.url else None)
+
+    def _on_frame(self, event: Any) -> None:
+        self.frames += len(event["response"]["payloadData"]) * 3 // 4  # base64
+
+
+def test_updates_are_patches_that_give_the_picture_of_a_fresh_load_and_a_missed_one_is_fetched_whole(server: Served, visit: Visit) -> None:
+    visitor = visit(server.url)
+    visitor.go("/")
+    strip = visitor.chart(STRIP)
+    strip.evaluate(RECORD)
+    wire = Wire(visitor)
+    visitor.page.wait_for_function(DRAWN, arg=UPDATES, polling=200)
+    assert wire.wholes == [], "nothing whole is sent after the first picture"
+    assert wire.frames < MAX_FRAMES * (UPDATES + 2)
+
+    visitor.drag(strip, 0.3, 0.6)
+    zoomed = strip.evaluate(RANGE)
+    missed = len(visitor.page.evaluate(PICTURES))
+    visitor.page.evaluate(FORGET)
+    visitor.page.wait_for_function(DRAWN, arg=missed + 1, polling=100)
+    digests = list(visitor.page.evaluate(PICTURES))[missed:]
+    fetched = {url.rsplit("/", 1)[1].removesuffix(".json") for url in wire.wholes}
+    assert fetched & set(digests), "a patch against what is not there leads to the whole"
+    assert len(wire.wholes) <= 4 * 2, "each chart and table once, or twice where two ticks were under way"
+    assert strip.evaluate(RANGE) == zoomed
+
+    assert _find_same_picture(visitor, visit(server.url))
+
+
+def _find_same_picture(watching: Visitor, fresh: Visitor) -> bool:
+    """Load the page afresh until it shows a tick that the other window shows too, and compare the pictures."""
+    for _ in range(20):
+        fresh.go("/")
+        digest, picture = fresh.chart(STRIP).evaluate(f"node => {{ ({RECORD})(node); return Object.entries(window.pictures)[0]; }}")
+        watching.page.wait_for_timeout(1500)
+        pictures = watching.page.evaluate(PICTURES)
+        if digest in pictures:
+            assert pictures[digest] == picture
+            return True
+    return False

@@ -77,6 +77,11 @@ def register_payload(text: bytes) -> Payload:
     return payload
 
 
+def find_payload(digest: str) -> Payload | None:
+    """Return the payload of a digest; None where no session shows it any more."""
+    return _payloads.get(digest)
+
+
 def build_message(sent: MutableMapping[str, tuple[Payload, ...]], key: str, payload: Payload) -> dict[str, Any]:
     """Return what a component is given: the digest, and where the session was sent an earlier payload the patch against that."""
     earlier = sent.get(key, ())
@@ -93,7 +98,7 @@ def payload_route() -> Route:
 
 
 def _serve_payload(request: Request) -> Response:
-    payload = _payloads.get(request.path_params["digest"])
+    payload = find_payload(request.path_params["digest"])
     headers = {"Cache-Control": "no-store", "Vary": "Accept-Encoding"}
     if payload is None:
         return Response(status_code=204, headers=headers)

@@ -21,6 +21,7 @@ from engine.store.read import evolution
 from engine.store.read.reader import Reader
 from pages.models import evolution_charts, evolution_tables
 from pages.ui import evolution_text
+from tests.pages.sent import sent_value
 from tests.pages.stores import store
 from tests.pages.test_pages import run, text
 from tests.store.made import filled
@@ -213,9 +214,7 @@ def test_another_contest_can_be_chosen(full_store: str, tmp_path: Path) -> None:
         box = next(item for item in app.selectbox if item.label == "Contest")
         assert box.options == ["1: ridge-10-abc123, racing", "2: lightgbm-12-def456, retired"]
         box.set_value(box.options[1]).run()
-        figure = next(
-            json.loads(json.loads(part.proto.json)["figure"]) for part in app.get("bidi_component") if "Evidence of the contest" in part.proto.json
-        )
+        figure = next(sent_value(part.proto.json) for part in app.get("bidi_component") if "Evidence of the contest" in part.proto.json)
     assert max(figure["data"][0]["x"]) == 88, "the last point before it was retired"
     assert not app.exception
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sqlite3
 from contextlib import closing
@@ -18,6 +17,7 @@ from engine.service.clock import WallClock
 from engine.store.read import portfolio
 from engine.store.read.reader import Reader
 from pages.ui import navigation
+from tests.pages.sent import joined, sent_value
 from tests.pages.stores import STATES, beat, store
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,8 +37,8 @@ def run(page: str, url: str, **query: str) -> AppTest:
 
 def text(app: AppTest) -> str:
     """What the page says: its Markdown, then the rows of its live tables; ages as they are read, without the element that lets them count."""
-    tables = [json.loads(part.proto.json) for part in app.get("bidi_component") if part.proto.component_name == "podium_rows"]
-    words = " ".join([*(str(part.value) for part in app.markdown), *(table["html"] for table in tables)])
+    tables = [joined(sent_value(part.proto.json)) for part in app.get("bidi_component") if part.proto.component_name == "podium_rows"]
+    words = " ".join([*(str(part.value) for part in app.markdown), *tables])
     return re.sub(r'<span class="pd-ticking"[^>]*>([^<]*)</span>', r"\1", words)
 
 

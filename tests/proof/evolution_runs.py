@@ -139,6 +139,7 @@ def summarize(course: Course) -> dict[str, object]:
         "contests": course.contests,
         "cpu": round(course.cpu, 1),
         "oracle": None if course.oracle is None else course.oracle.round(5).tolist(),
+        "share": None if course.oracle is None else round(float(course.r2(last - 1_000, last)[0] / course.oracle[0]), 3),
     }
 
 

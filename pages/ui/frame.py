@@ -38,7 +38,9 @@ def show_header(title: str) -> None:
     """Show the page's name, the state bar with its buttons, and the banners."""
     try:
         with cache.read_snapshot():
-            _show_status(title, cache.fetch_status(), now_cache.fetch_activity())
+            status, activity = cache.fetch_status(), now_cache.fetch_activity()
+            cache.fetch_config(status)  # everything is read before anything is drawn
+            _show_status(title, status, activity)
     except StoreUnreadable as error:
         _show_unreadable(title, error)
 

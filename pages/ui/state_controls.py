@@ -52,7 +52,7 @@ def show_dialogue(status: EngineStatus) -> None:
     """Show the open question, or the result of the command sent last; nothing where there is neither."""
     dialogue = _dialogue()
     if dialogue.question:
-        with st.container(key="bar_panel"):
+        with st.container(key="bar_panel"), widgets.reading_store():
             _show_flatten() if dialogue.question == "flatten" else _show_resume(status)
             _show_hint(dialogue)
     elif dialogue.error:
@@ -60,7 +60,8 @@ def show_dialogue(status: EngineStatus) -> None:
             widgets.show_notice(dialogue.error, word="Not sent.", colour=theme.HARM)
             st.button("Close", key="bar_close", on_click=_forget)
     elif dialogue.command is not None:
-        _show_outcome(dialogue)
+        with widgets.reading_store():
+            _show_outcome(dialogue)
 
 
 def describe_closing(estimate: ClosingEstimate) -> str:

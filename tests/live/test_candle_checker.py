@@ -55,7 +55,7 @@ def test_what_several_answers_lack_is_given_up_and_the_rest_is_not() -> None:
     builder = _Missing()
     checker = _Checker(builder)
     for place in range(PATIENCE_BARS + 3):
-        builder.missing = {50 * SECOND: (0,)} | ({51 * SECOND: (0,)} if place > 4 else {})
+        builder.missing = {close * SECOND: (0,) for close in ((50, 51) if place > 4 else (50,))}
         fill(checker, 200 + place)
     assert checker.requests[:PATIENCE_BARS] == [(49, 50)] * PATIENCE_BARS
     assert checker.requests[PATIENCE_BARS:] == [(50, 51)] * 3

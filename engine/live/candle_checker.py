@@ -22,6 +22,7 @@ URGENT_ATTEMPTS = 3
 CHECK_SECONDS = 5.0  # s from a bar's close to the check of every bar, or half a bar where that is shorter
 HISTORY_PAUSE = 3.0  # s between attempts while the exchange is away
 PATIENCE_BARS = 5  # that a missing candle is fetched again
+CHECKED_BARS = 60  # that are checked at once where the checks have fallen behind
 REFUSALS = 3  # of a symbol's history before the start goes on without it
 SOURCE = "trades"  # the connection whose REST is used
 
@@ -35,7 +36,8 @@ class CandleChecker:
     ) -> None:  # fmt: skip
         self._streams, self._builder, self._symbols, self._settings, self._interval = streams, builder, tuple(symbols), settings, interval
         self._take, self._lock = take, lock  # the builder is read under the lock
-        self._given_up: dict[int, int] = {}  # by symbol, the close up to which missing bars are not fetched again
+        self._answers: dict[tuple[int, int], int] = {}  # by symbol and close of a missing bar, the answers that lacked it
+        self._checked = 0  # ns UTC, the newest close whose candles were compared with the bars
         self.statistics = [StreamStatistics(symbol, "candles") for symbol in self._symbols]
         self.progress = ""
         self._attempts: int | None = None  # that are left; None for as many as it takes
@@ -79,7 +81,8 @@ class CandleChecker:
             await self._fetch_urgent(incomplete, at)
             await self._fill_missing(at)
             await self._sleep_until(at + min(round(CHECK_SECONDS * SECOND), self._interval // 2))
-            await self._fetch_bars(range(len(self._symbols)), at)
+            await self._fetch_bars(range(len(self._symbols)), at, max(self._checked or at - self._interval, at - CHECKED_BARS * self._interval))
+            self._checked = at
 
     async def _sleep_until(self, at: int) -> None:
         await asyncio.sleep(max(0.0, (at - self.exchange_time()) / SECOND))
@@ -92,32 +95,29 @@ class CandleChecker:
             if columns:
                 await asyncio.sleep(AGAIN)
 
-    async def _fetch_bars(self, columns: Iterable[int], at: int) -> set[int]:
-        """Fetch the bar that closes at `at`; returns the symbols whose candle is there."""
+    async def _fetch_bars(self, columns: Iterable[int], at: int, since: int | None = None) -> set[int]:
+        """Fetch the bar that closes at `at`, or all that open from `since` on; returns the symbols whose candles are there."""
         chosen = list(columns)
-        fetched = await asyncio.gather(*(self._fetch_bar(column, at) for column in chosen))
+        fetched = await asyncio.gather(*(self._fetch_bar(column, at, at - self._interval if since is None else since) for column in chosen))
         return {column for column, is_there in zip(chosen, fetched, strict=True) if is_there}
 
-    async def _fetch_bar(self, column: int, at: int) -> bool:
-        """Fetch one bar and take it as soon as it is there: within a rate limit those of many symbols take long."""
-        candles = await self._fetch(column, at - self._interval, at)
+    async def _fetch_bar(self, column: int, at: int, since: int) -> bool:
+        """Fetch bars of one symbol and take them as soon as they are there: within a rate limit those of many symbols take long."""
+        candles = await self._fetch(column, since, at)
         self._take_all(candles or ())
         return bool(candles)
 
     async def _fill_missing(self, at: int) -> None:
-        """Fetch what is missing; what the exchange has not after several bars, it will not have."""
+        """Fetch what is missing; what several answers have lacked, the exchange will not have."""
         with self._lock:
-            missing = self._builder.missing
-        spans: dict[int, tuple[int, int]] = {}
-        for close, columns in missing.items():
-            for column in columns:
-                if self._given_up.get(column, 0) < close < at:
-                    first, _ = spans.get(column, (close, close))
-                    spans[column] = (first, close)
-        for column, (first, last) in spans.items():
-            candles = await self._fetch(column, first - self._interval, last)
+            missing = {(column, close) for close, columns in self._builder.missing.items() for column in columns if close < at}
+        self._answers = {bar: count for bar, count in self._answers.items() if bar in missing}
+        wanted = {bar for bar in missing if self._answers.get(bar, 0) < PATIENCE_BARS}
+        for column in sorted({column for column, _ in wanted}):
+            closes = sorted(close for symbol, close in wanted if symbol == column)
+            candles = await self._fetch(column, closes[0] - self._interval, closes[-1])
             if candles is not None:
-                self._given_up[column] = at - PATIENCE_BARS * self._interval
+                self._answers |= {(column, close): self._answers.get((column, close), 0) + 1 for close in closes}
             self._take_all(candles or ())
 
     def _take_all(self, candles: Iterable[Candle]) -> None:

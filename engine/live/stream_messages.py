@@ -14,48 +14,47 @@ from engine.feeds._contracts import Contract
 
 NS_PER_MS = 1_000_000
 REMEMBERED_IDS = 4_096
-COUNTING_STEPS = 50
+COUNTING_STEPS, STEPS_PER_JUMP = 50, 200
 _SIGNS = {"buy": 1.0, "sell": -1.0}
 
 
 class TradeFilter:
     """Leaves out trades that were there already, and counts ids that step back or, where an exchange counts its trades, leave some out.
 
-    Ids that grew by 1 for 50 trades are a count. Each number that is left out doubles what it takes, because ids of trades that an exchange joins
-    are no count though they look like it for a while.
+    Ids of which fewer than 1 in 200 leaves a number out are a count, from the 50th on: ids of trades that an exchange joins leave out more.
     """
 
     def __init__(self) -> None:
         self._order: deque[str] = deque()
         self._ids: set[str] = set()
         self._highest = -1
-        self._steps, self._needed = 0, COUNTING_STEPS  # ids that grew by 1 in a row; so many are a count
+        self._steps = self._jumps = 0  # ids that grew by 1, and by more
         self.stepped_back = 0
         self.missing = 0  # before the newest trade, by its id
 
-    def is_new(self, trade_id: str) -> bool:
-        """Whether a trade of this id was not there yet; a trade without an id is new."""
+    def is_new(self, trade_id: str, *, is_up: bool = True) -> bool:
+        """Whether a trade of this id was not there yet; a trade without an id is new. Where the stream was not up, nothing counts as left out."""
         self.missing = 0
         if not trade_id:
             return True
         if trade_id in self._ids:
             return False
         if trade_id.isdecimal():
-            self._count(int(trade_id))
+            self._count(int(trade_id), is_up)
         self._order.append(trade_id)
         self._ids.add(trade_id)
         if len(self._order) > REMEMBERED_IDS:
             self._ids.discard(self._order.popleft())
         return True
 
-    def _count(self, number: int) -> None:
+    def _count(self, number: int, is_up: bool) -> None:
         self.stepped_back += number < self._highest
         if number == self._highest + 1:
             self._steps += 1
-        elif number > self._highest:
-            if self._steps >= self._needed:
-                self.missing, self._needed = number - self._highest - 1, self._needed * 2
-            self._steps = 0
+        elif number > self._highest >= 0 and is_up:
+            if self._steps >= max(COUNTING_STEPS, STEPS_PER_JUMP * self._jumps):
+                self.missing = number - self._highest - 1
+            self._jumps += 1
         self._highest = max(self._highest, number)
 
 

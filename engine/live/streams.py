@@ -179,7 +179,7 @@ class LiveStreams:
             return
         for row in message:
             trade = read_trade(row, stream.column, received, contract)
-            if trade is not None and stream.trades.is_new(trade.id):
+            if trade is not None and stream.trades.is_new(trade.id, is_up=stream.is_up):
                 statistics.add_message(received, trade.at, self.clock.offset)
                 if stream.trades.missing and stream.is_up:
                     statistics.gaps += 1

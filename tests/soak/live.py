@@ -33,7 +33,7 @@ ROOT = Path(__file__).parent.parent.parent
 SYMBOLS = ("BTC/USDT", "ETH/USDT", "SOL/USDT")
 INTERVAL, SECOND = "1s", 1_000_000_000  # ns
 FAULT_SECONDS, QUIET_SECONDS = 10.0, 20.0
-UP_SECONDS, STOP_SECONDS = 600.0, 60.0
+UP_SECONDS, STOP_SECONDS = 1_200.0, 60.0
 RECOVERED_SECONDS = 5  # at the end of a turn, in which every symbol must be fresh again
 LONGEST_GAP_SECONDS = 10.0  # between two ticks
 CLEAN = 0.999  # of the ticks, in which no phase falls back
@@ -296,7 +296,7 @@ def _report(soak: LiveSoak, minutes: float, code: int) -> list[str]:
     """Print what was decided and what the process used; return what is wrong."""
     print(f"the engine ended with {code}; {platform.platform()}, {os.cpu_count()} cores, load {os.getloadavg()[2]:.1f}")
     results = read_turns(soak.store, soak.turns, SECOND)
-    print("\n".join(summarize([*join_results(results), _join("all", results)])))
+    print("\n".join(summarize([*join_results(results), _join("all", results)])), flush=True)
     wrong = find_failures(results)
     for name, series in (soak.series | {"sockets": [float(count) for count in soak.sockets]}).items():
         scale, unit = findings.UNITS.get(name, (1.0, ""))
@@ -326,6 +326,7 @@ def _report_bars(soak: LiveSoak, truth: Mapping[str, Sequence[CandleTruth]]) -> 
         print("\n".join(summarize_bars(counts)))
         for bar in [bar for bar in judged if bar.verdict in {"lost", "invented", "differing"}][:20]:
             print(f"  {bar.verdict}: {bar.symbol} closing at {bar.at // SECOND}: {bar.own} here, {bar.true} there")
+        sys.stdout.flush()  # a parity of half an hour takes minutes
         parity = check_parity(history)
     except (StoreError, ValueError) as error:
         return [f"the session cannot be compared: {error}"]

@@ -15,7 +15,7 @@ from engine.files import temporary_files
 from engine.store.read.history_address import format_query_string
 from engine.store.read.history_tables import HistoryTable
 from engine.store.read.keyset import HistoryQuery
-from pages.ui import cache
+from pages.ui import cache, widgets
 
 ROOT = Path(__file__).resolve().parents[2]
 MOST = 200_000  # rows of a file for a browser; the command line writes all
@@ -27,9 +27,7 @@ def show_downloads(table: HistoryTable, query: HistoryQuery, columns: Sequence[s
     """Draw a button for each kind of file; its file is made when it is pressed."""
     address = format_query_string(table, replace(query, place=None), columns)
     with st.popover("Download", icon=":material/download:"):
-        st.caption(
-            f"Every row that matches, {MOST:,} at most, with the columns shown. All of them: `python -m engine export {table.name} --address ...`"
-        )
+        widgets.show_note(f"Every row that matches, with the columns shown. At most {MOST:,} rows; export on the command line writes them all.")
         for kind, (label, mime) in FORMATS.items():
             create: Callable[[], bytes] = partial(write_file, table.name, address, kind, cache.store_url())
             st.download_button(label, create, f"podium-{table.name}.{kind}", mime, key=f"download_{kind}", on_click="ignore")

@@ -161,7 +161,7 @@ def test_every_make_target_named_is_there() -> None:
 
 
 def test_the_table_of_commands_is_the_command_line() -> None:
-    named = {name for row in rows("The command line") for name in re.findall(r"`(\w+)[^`]*`", row[0])}
+    named = {name for row in rows("The command line") for name in re.findall(r"`([\w-]+)[^`]*`", row[0])}
     assert named == {command.name for command in COMMANDS if not command.is_reserved}
     assert {command.name for command in COMMANDS if command.is_reserved} <= set(re.findall(r"`([\w-]+)`", section("What it does not do")))
 

@@ -14,7 +14,7 @@ LEVELS = 6  # of a side, and as many more as the order reaches
 
 def show_book(decision: DecisionDetails, book: WalkedBook | None) -> None:
     """Draw the book as a ladder, the walked levels marked."""
-    widgets.show_heading("Book and the order in it", "asks above, bids below", term="book")
+    widgets.show_heading("Book and the order in it", "asks above, bids below")
     if book is None:
         widgets.show_empty("no valid order book at this tick")
         return

@@ -110,6 +110,7 @@ def plot_sizing(decision: DecisionDetails) -> Figure:
     reach = (high - low) or 1.0
     figure.set_axis("xaxis", ticksuffix=" %", range=[low - 0.06 * reach, high + 0.6 * reach], zeroline=True, zerolinecolor=theme.MUTED, nticks=6)
     figure.set_axis("yaxis", **category_axis(names))
+    figure.layout["meta"] = {"narrow": {"layout.xaxis.range": [low - 0.06 * reach, high + 1.5 * reach], "layout.xaxis.nticks": 4}}
     return figure
 
 

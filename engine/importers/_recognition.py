@@ -49,7 +49,7 @@ def find_format(name: str) -> Format:
 
 def recognise(sample: Sample, wanted: Format | None, columns: Mapping[str, str]) -> Recognised:
     """Recognise the format of a table. Raises ImportFault where none fits, or two do."""
-    if sample.header and not sample.rows:
+    if sample.header and not sample.rows and not sample.extra:
         raise ImportFault(f"{sample.member.title} has a header and no row below it: get it again")
     if columns:
         return _fit_columns(sample, columns)

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from engine.__main__ import main
 from engine.domain.market import MarketSnapshot
 from engine.store import codec
 from engine.store.errors import NotStored
@@ -32,10 +33,7 @@ TICK = LAST - 2
 def bundle(decided_store: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle as the command line writes it."""
     path = tmp_path_factory.mktemp("bundle") / "evidence.zip"
-    command = [sys.executable, "-m", "engine", "replay", str(TICK), "--bundle", str(path), "--store", decided_store]
-    process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
-    assert process.returncode == 0, process.stderr
-    assert process.stdout.startswith(f"tick {TICK}: identical")
+    assert main(["replay", str(TICK), "--bundle", str(path), "--store", decided_store]) == 0
     return path
 
 
@@ -150,10 +148,9 @@ def test_nothing_secret_is_in_it(copied_store: str) -> None:
     assert copied_store.removeprefix("sqlite:///").encode() not in content
 
 
-def test_a_tick_that_is_not_stored_leaves_no_file(decided_store: str, tmp_path: Path) -> None:
+def test_a_tick_that_is_not_stored_leaves_no_file(decided_store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(NotStored):
         build_bundle(decided_store, LAST + 1)
-    command = [sys.executable, "-m", "engine", "replay", str(LAST + 1), "--bundle", str(tmp_path / "evidence.zip"), "--store", decided_store]
-    process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
-    assert (process.returncode, len(process.stderr.splitlines())) == (64, 1)
+    code = main(["replay", str(LAST + 1), "--bundle", str(tmp_path / "evidence.zip"), "--store", decided_store])
+    assert (code, len(capsys.readouterr().err.splitlines())) == (64, 1)
     assert not list(tmp_path.iterdir())

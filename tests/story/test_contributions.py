@@ -5,14 +5,12 @@ from __future__ import annotations
 import itertools
 import json
 import math
-import subprocess
-import sys
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
 
+from engine.__main__ import main
 from engine.domain.model import TrainingSet
 from engine.domain.record import Floats
 from engine.models import fourier_features, interactions, lightgbm, online, ridge
@@ -21,7 +19,6 @@ from engine.store.read.history import TickHistory
 from engine.story.contributions import NOT_EXACT, explain_forecast
 from tests.story.decided import LAST, SERVED
 
-ROOT = Path(__file__).parents[2]
 WIDTH = 5
 EXACT = {"interactions", "lightgbm", "online", "random_fourier_features", "ridge"}
 
@@ -126,10 +123,8 @@ def test_what_is_not_stored_is_refused_in_one_line(history: TickHistory) -> None
         explain_forecast(history, LAST, history.session(1).symbols[0], 2)
 
 
-def test_the_command_prints_what_adds_up(decided_store: str, history: TickHistory) -> None:
-    symbol = history.session(1).symbols[1]
-    command = [sys.executable, "-m", "engine", "explain", str(LAST), "--symbol", symbol, "--json", "--store", decided_store]
-    process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=300)
-    answer = json.loads(process.stdout)
+def test_the_command_prints_what_adds_up(decided_store: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", str(LAST), "--symbol", "BRAVO", "--json", "--store", decided_store]) == 0
+    answer = json.loads(capsys.readouterr().out)
     total = answer["base_bps"] + sum(part["bps"] for part in answer["features"] + answer["whole_models"])
     assert total == pytest.approx(answer["forecast_bps"], abs=1e-9)

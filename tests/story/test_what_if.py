@@ -26,7 +26,7 @@ from tests.story.decided import LAST, MODELS, SERVED
 SYMBOL = "ALFA"
 
 
-@pytest.mark.parametrize("tick", [0, 1, SERVED - 1, SERVED, 400, 401, LAST])
+@pytest.mark.parametrize("tick", [0, SERVED, 401, LAST])
 def test_without_a_change_it_is_the_record(history: TickHistory, decided_store: str, tick: int) -> None:
     answer = decide_with_changes(history, tick, SYMBOL, ())
     assert answer.identical
@@ -42,7 +42,7 @@ def test_without_a_change_it_is_the_record(history: TickHistory, decided_store: 
     assert [name for name, _ in now.limits] == [name for name, _ in stored.limits]
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", ["lightgbm", "online"])
 def test_a_model_that_is_left_out_changes_only_what_follows_from_it(history: TickHistory, model: str) -> None:
     before = decide_stored_tick(history, LAST)
     answer = decide_with_changes(history, LAST, SYMBOL, [parse_change(f"without={model}")])

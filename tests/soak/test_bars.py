@@ -18,10 +18,9 @@ SECOND = 10**9
 def test_each_bar_has_its_verdict() -> None:
     (snapshot,) = build_history([(Candle(0, 0, 0, (1.0, 1.0, 1.0, 1.0, 2.0)),)], SECOND, 1, SECOND)
     values = {1: 2.0, 2: 0.0, 3: np.nan, 4: 2.0, 5: 2.0, 6: 0.0, 7: 0.0}  # volume by close; NaN for no bar
+    prices = {at: np.array([np.nan if np.isnan(volume) else 1.0]) for at, volume in values.items()}
     bars = [
-        replace(
-            snapshot, at=at * SECOND, **{name: np.array([1.0 + volume * 0.0]) for name in ("open", "high", "low", "close")}, volume=np.array([volume])
-        )
+        replace(snapshot, at=at * SECOND, open=prices[at], high=prices[at], low=prices[at], close=prices[at], volume=np.array([volume]))
         for at, volume in values.items()
     ]
     bars += [replace(bars[0], at=at * SECOND) for at in range(8, 9 + PATIENCE)]

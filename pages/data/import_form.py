@@ -56,7 +56,7 @@ def _choose_upload(home: Path) -> ImportRequest | None:
         f"Files, at most {MAX_UPLOAD_MB} MB each; name larger ones on this machine", accept_multiple_files=True, key="uploaded",
         max_upload_size=MAX_UPLOAD_MB,
     )  # fmt: skip
-    if not st.button("Preview", key="preview_upload", disabled=not files, icon=":material/preview:") or not files:
+    if not st.button("Preview", key="preview_upload", disabled=not files, icon=":material/visibility:") or not files:
         return None
     running = st.session_state.get(STARTED)
     try:
@@ -70,7 +70,7 @@ def _choose_upload(home: Path) -> ImportRequest | None:
 def _choose_path() -> ImportRequest | None:
     with st.form("name_source", border=False, enter_to_submit=True):
         path = st.text_input("File or folder", key="source_path", placeholder="/data/BTCUSDT-1m-2024-01.zip", max_chars=1_000)
-        pressed = st.form_submit_button("Preview", icon=":material/preview:")
+        pressed = st.form_submit_button("Preview", icon=":material/visibility:")
     if not pressed:
         return None
     text = path.strip()

@@ -174,7 +174,9 @@ def test_equity_is_sampled_evenly_and_keeps_the_newest(reader: Reader) -> None:
     few = portfolio.read_equity(reader, points=20)["tick"].tolist()
     assert len(few) <= 20
     assert few[-1] == TICKS - 1
-    assert {later - earlier for earlier, later in pairwise(few)} == {8}
+    gaps = [later - earlier for earlier, later in pairwise(few)]
+    assert set(gaps[:-1]) == {9}
+    assert gaps[-1] <= 9
 
 
 def test_a_decision_is_told_with_all_it_came_from(reader: Reader) -> None:

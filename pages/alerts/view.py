@@ -19,6 +19,7 @@ def show_alerts() -> None:
     """Show the whole page."""
     _show_open()
     with widgets.reading_store(page=True):
+        live.show_notice_switch()
         forms.show_silence_form(tuple(cache.fetch_alerts(past=PAST).open["rule"]))
     _show_rest()
     with widgets.reading_store(page=True):

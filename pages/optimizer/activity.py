@@ -14,7 +14,7 @@ from engine.domain.optimization import manual_result
 from engine.domain.rules import MODES, SCHEDULE, Rule
 from engine.store.inbox import QUEUED, RUNNING
 from pages.optimizer import charts, rules, text
-from pages.ui import ages, cache, command_table, commands, glossary, live, theme, widgets
+from pages.ui import ages, cache, command_table, commands, glossary, live, params, theme, widgets
 from pages.ui.command_table import NO_REASON, readable_name, text_or
 
 MOST = 6  # firing rules, pending approvals and waiting runs shown
@@ -105,6 +105,7 @@ def show_run_form(actions: pd.DataFrame) -> None:
     with st.container(border=True, key="by_hand"):
         left, right = st.columns([2, 3], vertical_alignment="bottom")
         names = actions["action"].tolist()
+        params.preset_choice("action_to_run", names, name="run")
         chosen = str(left.selectbox("Action", names, format_func=lambda name: readable_name(str(name)), key="action_to_run"))
         reason = right.text_input(commands.REASON, key="reason_to_run", placeholder="why now", max_chars=commands.MAX_REASON)
         widgets.show_note(str(actions[actions["action"] == chosen].iloc[0]["about"]))

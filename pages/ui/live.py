@@ -54,10 +54,15 @@ class TabState:
 
 def run_clock(now: int, every: float, tab: TabState) -> None:
     """Update the ages on the page and in the tab from `now`, ns UTC, and grey the page when no refresh arrives within `every` seconds."""
+    _clock()(key="podium_clock", data={"now": now // units.MS, "every": every, "tab": describe_tab(tab)})
+
+
+def describe_tab(tab: TabState) -> dict[str, Any]:
+    """Return what the browser is given for its tab; critical alerts only where there are any."""
     shown: dict[str, Any] = {"word": tab.word, "since": None if tab.since is None else tab.since // units.MS, "page": tab.page, "alerts": tab.alerts}
     if tab.critical:
         shown["critical"] = [[rule, message[:MAX_MESSAGE]] for rule, message in tab.critical]
-    _clock()(key="podium_clock", data={"now": now // units.MS, "every": every, "tab": shown})
+    return shown
 
 
 def show_live_table(

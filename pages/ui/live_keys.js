@@ -106,11 +106,11 @@ function showPalette() {
 function showTerms() {
   const terms = new Map();
   for (const node of document.querySelectorAll('[data-testid="stMain"] .pd [title]')) {
-    const label = node.innerText.trim().split("\n")[0];
+    const label = (node.querySelector("i") || node).innerText.trim().split("\n")[0];
     if (label && /[a-z].*\.$/.test(node.title) && node.checkVisibility()) terms.set(label.slice(0, 60), node.title);
   }
   const all = [...terms].map(([label, about]) => ({ label, about }));
-  openList("Terms on this page", "Term", (typed) => rank(all, typed));
+  openList("Terms on this page", "Find a term", (typed) => rank(all, typed));
 }
 
 function showKeys() {

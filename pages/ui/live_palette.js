@@ -5,7 +5,7 @@ const STYLE = `
   border-radius: 9px; background: light-dark(#FFFFFF, #171D24); color: light-dark(#1B2027, #E8ECF1); box-shadow: 0 12px 44px rgb(0 0 0 / 34%); font-size: 0.95rem; }
 .podium-dialog[open] { display: flex; flex-direction: column; }
 .podium-dialog::backdrop { background: rgb(0 0 0 / 34%); }
-.podium-dialog h2 { font-size: 1.05rem; font-weight: 640; margin: 0; padding: 0.8rem 1rem 0.3rem; }
+.podium-dialog.podium-dialog h2 { font-size: 1.05rem; font-weight: 640; margin: 0; padding: 0.8rem 1rem 0.3rem; }
 .podium-dialog input[role="combobox"] { border: none; border-bottom: 1px solid light-dark(#C4CAD1, #3A434D); background: none; color: inherit; font: inherit; padding: 0.8rem 1rem;
   outline: none; width: 100%; box-sizing: border-box; }
 .podium-dialog input[role="combobox"]:focus-visible { box-shadow: inset 0 -2px 0 #0072B2; }
@@ -33,6 +33,8 @@ const STYLE = `
 .podium-hover-time { position: fixed; z-index: 999; pointer-events: none; padding: 0.05rem 0.45rem; border-radius: 4px; font-size: 0.78rem; background: #1B2027; color: #FFFFFF; }
 .podium-tip { position: fixed; z-index: 1000; max-width: min(22rem, 92vw); padding: 0.45rem 0.65rem; border-radius: 6px; font-size: 0.88rem; background: #1B2027; color: #FFFFFF;
   box-shadow: 0 4px 18px rgb(0 0 0 / 30%); }
+.podium-notice label { display: inline-flex; gap: 0.5rem; align-items: center; margin-right: 0.7rem; cursor: pointer; }
+.pd :is([title$=" UTC"], [title$="(UTC)"]) { text-decoration: none !important; cursor: inherit !important; }
 @media (max-width: 640px) { .podium-dialog { margin-top: 3vh; } .podium-dialog li kbd { display: none; } .podium-dialog li { flex-wrap: wrap; } }
 @media print { .podium-dialog, .podium-hover-time, .podium-tip { display: none !important; } }`;
 

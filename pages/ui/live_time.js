@@ -126,6 +126,7 @@ export function watchHover() {
   chip.setAttribute("aria-hidden", "true");
   document.body.append(chip);
   let timer = 0;
+  window.addEventListener("popstate", () => { chip.hidden = true; });
   document.addEventListener("pointermove", (event) => {
     const chart = event.target.closest?.(".podium-chart");
     if (!chart && chip.hidden) return;

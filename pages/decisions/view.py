@@ -45,4 +45,6 @@ def show_filters(session: SessionInfo) -> tuple[str, ...]:
 def show_table(ignored: tuple[str, ...]) -> None:
     with widgets.reading_store():
         history_table.show_rows(tables.HISTORY, ignored, height=HEIGHT)
-        widgets.show_note("Each opens its decision. Edge and cost over the horizon acted on, target and position in % of equity, times in UTC.")
+        widgets.show_note(
+            "Click a row to open its decision. Edge and cost are over the horizon acted on. Target and position are in % of equity. Times are in UTC."
+        )

@@ -32,7 +32,7 @@ def show_firing_rules(states: pd.DataFrame, known_rules: Mapping[str, Rule], act
     for firing_rule in shown[:MOST]:
         _show_card(firing_rule, known_rules.get(str(firing_rule["rule"])), actions, now)
     if len(shown) > MOST:
-        widgets.show_note(f"{len(shown) - MOST} more rules fire; the view Rules lists them")
+        widgets.show_note(f"{len(shown) - MOST} more rules are firing; Rules lists them all")
     if not shown:
         widgets.show_empty(_describe_calm(states, now))
     if len(blind):
@@ -198,9 +198,9 @@ def _capitalized(text: str) -> str:
 def _describe_calm(states: pd.DataFrame, now: int) -> str:
     cleared = states[states["state"] == "cleared"]
     if cleared.empty:
-        return "no rule fires"
+        return "no rule is firing"
     newest = cleared.iloc[0]
-    return f"no rule fires; {readable_name(str(newest['rule']))} was the last and cleared {ages.ticking_age(int(newest['at']), now)} ago"
+    return f"no rule is firing; the last, {readable_name(str(newest['rule']))}, cleared {ages.ticking_age(int(newest['at']), now)} ago"
 
 
 def _render_waiting(run: Record) -> str:

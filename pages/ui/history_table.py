@@ -117,7 +117,7 @@ def describe_page(view: HistoryView, query: HistoryQuery, page: HistoryPage, new
         parts = [f"{which} {count}{order}"]
     else:
         more = f"more than {MOST_NEWER:,}" if newer > MOST_NEWER else f"{newer:,}"
-        parts = [f"{count}{order}; this page stands still, {more} newer"]
+        parts = [f"{count}{order}; this page does not update, {more} newer"]
     if page.searched_to is not None:
         parts.append(f"searched {'up' if query.is_ascending and query.sort in view.table.ordered else 'back'} to {_name_key(view, page.searched_to)}")
     return "; ".join(parts)

@@ -5,13 +5,15 @@ import { applyTimes, isLocal, setLocal, watchHover } from "./live_time.js";
 const OFF = "podium.keys"; // "off": no single keys, for whoever speaks to the browser or types without looking
 const SEQUENCE_MS = 1500; // within which the letter follows g
 const WAIT_MS = 10000; // for a field of a page that has just been opened
+const DRAWN_MS = 2000; // that a key waits for the page at most
 const IS_MAC = /Mac|iPhone|iPad/.test(navigator.platform);
 const PALETTE_KEYS = IS_MAC ? ["\u2318 K"] : ["Ctrl K"];
 const OWN_ARROWS = '[role="tab"], [role="slider"], [role="listbox"], [role="option"], [role="menu"], [role="radio"], [role="radiogroup"], [role="grid"], .podium-rows, .podium-chart';
 const TIME = /^(?:(\d{4}-\d\d-\d\d)[ T])?(\d\d?:\d\d(?::\d\d)?)$/;
 
-// As the browser's own back and forward do it (live_table.js).
-function open(address) {
+// As the browser's own back and forward do it (live_table.js); a page that is still being drawn is waited for, or its parts would land on the next page.
+function open(address, until = performance.now() + DRAWN_MS) {
+  if (document.querySelector('[data-test-script-state="running"]') && performance.now() < until) { setTimeout(() => open(address, until), 50); return; }
   window.history.pushState({}, "", address);
   window.dispatchEvent(new PopStateEvent("popstate", { state: {} }));
 }

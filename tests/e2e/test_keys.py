@@ -31,7 +31,6 @@ FITS = """
   .every((node) => !node.checkVisibility() || node.getBoundingClientRect().right <= window.innerWidth + 1)
 """
 CRITICAL = "INSERT INTO alerts (at, rule, severity, state, message) VALUES (1, 'made', 'critical', 'open', 'made for the test')"
-SELECTED = '[role="option"][aria-selected="true"]'
 
 
 def go(page: Page, letter: str) -> None:
@@ -39,10 +38,15 @@ def go(page: Page, letter: str) -> None:
     page.keyboard.press(letter)
 
 
+def close(page: Page) -> None:
+    page.keyboard.press("Escape")
+    expect(page.locator("dialog")).to_have_count(0)
+
+
 def find(page: Page, typed: str) -> None:
     """Opens the palette, types, and takes the first option."""
     page.keyboard.press("Control+k")
-    expect(page.get_by_role("combobox", name="Page, symbol, tick, time or action")).to_be_focused()
+    expect(page.locator('dialog input[role="combobox"]')).to_be_focused()
     page.keyboard.type(typed)
     page.keyboard.press("Enter")
 
@@ -73,7 +77,7 @@ def moves_by_keys(visitor: Visitor) -> None:
     visitor.is_on("Overview")
     page.keyboard.press("t")
     expect(page.get_by_role("listbox", name="Terms on this page")).to_contain_text("The loss from the highest equity so far.")
-    page.keyboard.press("Escape")
+    close(page)
 
 
 def finds_by_palette(visitor: Visitor, symbol: str) -> None:
@@ -94,7 +98,7 @@ def finds_by_palette(visitor: Visitor, symbol: str) -> None:
     page.keyboard.press("Control+k")
     page.keyboard.type("nothing of this name")
     expect(page.locator("dialog")).to_contain_text("Nothing matches.")
-    page.keyboard.press("Escape")
+    close(page)
     find(page, "2026-11-30 14:02")
     visitor.is_on("Decisions")
     page.wait_for_function("() => !location.search.includes('goto')")
@@ -133,9 +137,12 @@ def reads_local_time(visitor: Visitor) -> None:
     page.reload()
     visitor.is_on("Decisions")
     expect(head).to_contain_text("UTC+5:30", timeout=MS)  # the browser remembers
-    row = page.locator(".podium-rows tbody tr").last
+    name = page.locator(".podium-rows tbody tr").first.get_attribute("data-id")
+    row = page.locator(f'.podium-rows tbody tr[data-id="{name}"]')
     mark = visitor.keep(row)
-    page.wait_for_timeout(4_500)  # two updates leave an unchanged row as it is
+    expect(page.locator(".podium-rows tbody tr").first).not_to_have_attribute(
+        "data-id", str(name), timeout=MS
+    )  # an update leaves an old row as it is
     assert visitor.is_kept(row, mark)
     assert "your local time" in page.locator(".stMainBlockContainer").inner_text()
     assert (page.locator('.podium-rows td[title$="(UTC)"]').first.get_attribute("title") or "").startswith("2")

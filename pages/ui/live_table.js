@@ -82,11 +82,13 @@ export default function ({ data, parentElement }) {
   node.style.maxHeight = data.height ? `${data.height}px` : "";
   node.classList.toggle("pd-reserved", Boolean(data.reserved));
   node.style.setProperty("--pd-rows", data.reserved || 0);
-  node.setAttribute("aria-label", data.label);
+  if (data.label !== "Table" || !node.hasAttribute("aria-label")) node.setAttribute("aria-label", data.label);
   node.podiumPlace = data.place;
   receive(node, data, (rows) => {
     const isNew = node.podiumMarkup === undefined;
     show(node, rows.flat().join(""), data.after);
+    const table = node.querySelector("table[aria-label]");
+    if (table && data.label === "Table") node.setAttribute("aria-label", `${table.getAttribute("aria-label")}, scrollable`); // landmarks have names of their own
     if (isNew) comeBack(node);
   });
   node.onclick = (event) => {

@@ -19,6 +19,7 @@ def show_alerts() -> None:
     """Show the whole page."""
     _show_open()
     with widgets.reading_store(page=True):
+        live.show_notice_switch()
         forms.show_silence_form(tuple(cache.fetch_alerts(past=PAST).open["rule"]))
     _show_rest()
     with widgets.reading_store(page=True):
@@ -42,9 +43,9 @@ def _show_open() -> None:
             widgets.show_waiting("the engine to check its rules")
             return
         widgets.show_tiles(tables.build_alert_tiles(alerts, status, now))
-        widgets.show_heading("Open", "an acknowledged alert stays until it is resolved and is not sent again")
+        widgets.show_heading("Open", "acknowledged alerts stay here until they are resolved, and are not sent again")
         rows = tables.list_open_alerts(alerts, now)
-        live.show_live_table(render_table(tables.OPEN, rows, label="Open alerts", empty="no rule has found a fault"), key="open", reserved=ROWS)
+        live.show_live_table(render_table(tables.OPEN, rows, label="Open alerts", empty="no alert is open"), key="open", reserved=ROWS)
         with widgets.fixed_container("acknowledge", BUTTONS):
             commands.show_answer("alerts")
             forms.show_acknowledge_buttons(alerts.open)
@@ -58,7 +59,7 @@ def _show_rest() -> None:
             return
         left, right = st.columns(2, gap="medium")
         with left:
-            widgets.show_heading("Silences", "alerts are raised all the same; nobody is notified", term="silence")
+            widgets.show_heading("Silences", "alerts are still raised; nobody is notified", term="silence")
             rows = tables.list_silences(alerts, now)
             live.show_live_table(render_table(tables.SILENCES, rows, label="Silenced rules", empty="no rule is silenced"), key="silenced", reserved=3)
         with right:
@@ -69,7 +70,7 @@ def _show_rest() -> None:
             label, empty = "Targets, masked, and the state of the last message", "no target is set: alerts are shown on this page only"
             live.show_live_table(render_table(tables.TARGETS, rows, label=label, empty=empty), key="targets", reserved=3)
         widgets.show_heading("Drills", "the newest ten; a drill trades nothing", term="drill")
-        rows, empty = tables.list_drills(alerts.drills), "none yet: the first one runs some minutes after the start"
+        rows, empty = tables.list_drills(alerts.drills), "none yet; the first runs a few minutes after the start"
         live.show_live_table(render_table(tables.DRILLS, rows, label="Drills and their results", empty=empty), key="drills", reserved=ROWS)
         _show_commands()
 

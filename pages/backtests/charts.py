@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine import units
+from engine.domain.intents import phrase_gate
 from engine.store.backtest_files import StoredBacktest
 from engine.store.read import models as read_models
 from engine.store.read.models import ObservedShare
@@ -61,7 +62,7 @@ def plot_skill_by_run(chosen: Sequence[StoredBacktest], horizon: int) -> Figure:
 def plot_gate_shares(chosen: Sequence[StoredBacktest]) -> Figure:
     """The share of all decisions by binding gate."""
     ranked = list(tables.rank_gates(chosen))
-    names = [escape_text(gate) for gate, _ in ranked]
+    names = [escape_text(phrase_gate(gate)) for gate, _ in ranked]
     figure = new_figure(height=60 + len(names) * (14 + 11 * len(chosen)), top=24 if len(chosen) > 1 else 8, bottom=30)
     for place in reversed(range(len(chosen))):  # the first on top
         shares = [(shares[place] or 0.0) * 100 for _, shares in ranked]

@@ -28,7 +28,10 @@ def show_form() -> None:
         left, right = st.columns([5, 2], vertical_alignment="bottom")
         reason = left.text_input(commands.REASON, key="reason_to_backtest", placeholder="purpose of this run", max_chars=commands.MAX_REASON)
         training = right.toggle(
-            "Train models", value=True, key="training", help="Trains walk-forward, as live. Turned off, the run measures the time of everything else"
+            "Train models",
+            value=True,
+            key="training",
+            help="Trains walk-forward, as live trading does. Without it, the run measures how long everything else takes",
         )
         run = st.form_submit_button("Run", type="primary", icon=":material/play_arrow:")
     if run:
@@ -63,7 +66,7 @@ def show_delete_button(chosen: list[StoredBacktest]) -> None:
         "Delete",
         icon=":material/delete:",
         key="delete",
-        help="Deletes the open backtests after a confirmation",
+        help="Deletes the backtests shown, after you confirm",
         on_click=_request_deletion,
         args=(names,),
         disabled=held,

@@ -27,7 +27,7 @@ def show_parity(status: EngineStatus) -> None:
     sessions = dict(list(recorded_sessions.list_recorded_sessions(status).items())[:MAX_SESSIONS])
     if not sessions:
         return
-    widgets.show_heading("Recorded sessions decided again", "from the recording, bit for bit: is the live decision the one that a replay gives?")
+    widgets.show_heading("Recorded sessions decided again", "whether a replay of the recording gives the live decisions, bit for bit")
     results = recorded_sessions.fetch_parity(status)
     running = jobs.get_jobs().running_key(LANE)
     state = None if running is None else jobs.get_jobs().read_state(running)

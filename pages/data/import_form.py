@@ -25,7 +25,7 @@ ON_DISK, UPLOAD = "on this machine", "upload"
 
 def show_form(home: Path) -> None:
     """Draw the choice of a source, and below it what was read of it."""
-    widgets.show_heading("Import files", "CSV, JSON, Parquet or Feather, also packed; the format is recognised")
+    widgets.show_heading("Import files", "CSV, JSON, Parquet or Feather, compressed or not; the format is detected")
     place = st.segmented_control("Source", [UPLOAD, ON_DISK], default=UPLOAD, key="source", bind="query-params", required=True)
     request = _choose_upload(home) if place == UPLOAD else _choose_path()
     if request is not None:
@@ -53,7 +53,7 @@ def show_result(result: PreviewResult, home: Path) -> None:
 
 def _choose_upload(home: Path) -> ImportRequest | None:
     files = st.file_uploader(
-        f"Files, at most {MAX_UPLOAD_MB} MB each; name larger ones on this machine", accept_multiple_files=True, key="uploaded",
+        f"Files, at most {MAX_UPLOAD_MB} MB each; give the path of larger ones on this machine", accept_multiple_files=True, key="uploaded",
         max_upload_size=MAX_UPLOAD_MB,
     )  # fmt: skip
     if not st.button("Preview", key="preview_upload", disabled=not files, icon=":material/visibility:") or not files:
@@ -75,7 +75,7 @@ def _choose_path() -> ImportRequest | None:
         return None
     text = path.strip()
     if not Path(text).is_absolute() or not text.isprintable():
-        st.session_state[RESULT] = PreviewResult(ImportRequest(Path()), None, "give the whole path of a file or folder, from / on")
+        st.session_state[RESULT] = PreviewResult(ImportRequest(Path()), None, "give the full path of a file or folder, beginning with /")
         return None
     return ImportRequest(Path(text))
 
@@ -92,7 +92,7 @@ def _show_table(place: int, table: Mapping[str, Any]) -> None:
     if table["raw_rows"]:
         names = table["header"] or [f"column {number}" for number in range(1, len(table["raw_rows"][0]) + 1)]
         rows = [TableRow(str(number), tuple(str(cell)[:40] for cell in row)) for number, row in enumerate(table["raw_rows"])]
-        with st.expander("The first rows as they are written"):
+        with st.expander("The first rows as they would be written"):
             markup = tables.render_table(text_columns(*names[: len(table["raw_rows"][0])]), rows, label=f"First rows of {name}", cards=False)
             live.show_live_table(markup, key=f"raw_{place}", label=f"First rows of {name}")
     if table["first_rows"]:
@@ -109,13 +109,13 @@ def _list_leftovers(preview: Mapping[str, Any]) -> list[str]:
     more = preview["count"] - len(preview["tables"])
     lines = [f"{units.format_count(more, 'more table')} would be imported too"] if more else []
     skipped = [Path(name).name for name in preview["skipped"]]
-    return lines + ([shorten_text(f"Left out, no table by its name: {', '.join(skipped)}")] if skipped else [])
+    return lines + ([shorten_text(f"Left out, as no table has its name: {', '.join(skipped)}")] if skipped else [])
 
 
 def _show_options(result: PreviewResult) -> None:
     """Draw the options; another preview is made with them."""
     formats = [RECOGNISE, *(name for name, _ in (result.preview or {}).get("formats", ()))]
-    with st.expander("Correct how it is read", expanded=not result.is_importable), st.form("import_options", border=False):
+    with st.expander("Adjust how the files are read", expanded=not result.is_importable), st.form("import_options", border=False):
         with st.container(horizontal=True, vertical_alignment="bottom"):
             chosen = st.selectbox("Format", formats, key="import_format", width=220)
             symbol = st.text_input("Symbol", key="import_symbol", placeholder="from its name", width=160, max_chars=60)
@@ -126,7 +126,7 @@ def _show_options(result: PreviewResult) -> None:
                 "Time zone", key="import_zone", placeholder="as written", width=180, help="Such as UTC or Europe/Berlin", max_chars=60
             )
         columns = st.text_input("Columns", key="import_columns", placeholder="ts=time,open=o,high=h,low=l,close=c,volume=6", max_chars=400,
-                                help="Ours = theirs, by header or by number from 1")  # fmt: skip
+                                help="Podium's column = the file's column, by header or by number, counted from 1")  # fmt: skip
         pressed = st.form_submit_button("Preview again")
     if pressed:
         request = ImportRequest(

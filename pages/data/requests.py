@@ -76,7 +76,7 @@ def explain_name(name: str, home: Path) -> str | None:
         return "give the recording a name of at most 60 letters, digits, and . _ + = -, that begins with a letter or digit"
     folder = home / IMPORTS / name
     if folder.is_symlink() or (folder.exists() and not (folder / REPORT_FILE).is_file()):
-        return f"{folder} is there already and no import made it: give another name"
+        return f"{folder} already exists and was not made by an import: choose another name"
     return None
 
 
@@ -88,7 +88,7 @@ def start_import(request: ImportRequest, name: str, home: Path) -> str | None:
     arguments = ["import", *request.list_arguments(), "--out", str(home / IMPORTS / name), "--json"]
     if jobs.get_jobs().start(LANE, f"{LANE} {name}", arguments, lambda state: _finish(request, state)):
         return None
-    return "another import is running: wait for its end"
+    return "another import is running: wait until it has finished"
 
 
 def suggest_name(preview: Mapping[str, Any]) -> str:

@@ -60,4 +60,4 @@ def _render_runs(kind: str, marked: Sequence[bool], colour: str) -> str:
 
 def _describe_lane(kind: str, cells: Sequence[int]) -> str:
     due = sum(value >= 0 for value in cells)
-    return f"{kind} in {sum(value > 0 for value in cells)} of {due} parts of its time"
+    return f"{kind} in {sum(value > 0 for value in cells)} of {due} parts of its time span"

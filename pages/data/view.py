@@ -47,7 +47,7 @@ def show_recordings(*, imported_only: bool) -> None:
         if shown:
             widgets.show_note(tables.LEGEND)
         if len(recordings) > len(shown):
-            widgets.show_note(f"{len(recordings) - len(shown):,} older imports are not shown: python -m engine inspect DIR says what each holds")
+            widgets.show_note(f"{len(recordings) - len(shown):,} older imports are not shown: python -m engine inspect DIR shows what each holds")
 
 
 def _show_verdict(recordings: list[RecordingSource], measured: list[MeasuredRecording | None]) -> None:

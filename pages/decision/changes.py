@@ -58,7 +58,10 @@ def choose_change(decision: DecisionDetails) -> str | None:
 def show_comparison(answer: WhatIf) -> None:
     """Draw the verdict, then what was decided beside what would have been."""
     widgets.show_notice(describe_verdict(answer), word="What would have been decided.", colour=theme.UP)
-    for note in (*answer.notes, *(() if answer.reproduced else ("without the change the tick is not decided as it was stored: replay it",))):
+    for note in (
+        *answer.notes,
+        *(() if answer.reproduced else ("even without the change, the result differs from the stored one: replay the tick",)),
+    ):
         widgets.show_note(note)
     widgets.show_table(COMPARISON_COLUMNS, list_comparison(answer), label="The decision and what it would have been", cards=False)
     if answer.flipped:

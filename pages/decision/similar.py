@@ -20,7 +20,7 @@ SHOWN = 12
 
 def show_similar(decision: DecisionDetails) -> None:
     """Draw the button and, once searched, the outcomes of the nearest past decisions."""
-    widgets.show_note("Nearest by edge over cost, agreement, confidence, volatility and regime, in ranks; outcomes known at this tick only.")
+    widgets.show_note("Nearest by rank in edge over cost, agreement, confidence, volatility and regime. Only outcomes known at this tick count.")
     answer = questions.ask(
         "similar", ("explain", str(decision.tick), "--symbol", decision.symbol, "--part", "similar", "--json"), "Searching past decisions",
         label="Find similar decisions", detail="Searches the newest 20,000 decisions before this one, in a separate process",

@@ -33,7 +33,7 @@ MEANING = {  # of the steps without a setting of their own
     DESIRED: "growth-optimal for the expected move, before any limit",
     "proven skill": "by the share of skill that is proven",
     "new version": "by the agreement of new model versions",
-    "cost": "what a round trip would cost is taken off",
+    "cost": "less the cost of a round trip",
     "spot, no shorts": "no short positions on spot",
     "joint sizing": "together with correlated symbols",
 }

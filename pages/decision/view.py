@@ -76,7 +76,7 @@ def show_gates_and_sizing(decision: DecisionDetails) -> None:
         widgets.show_note(reduced if let_through else first)
         live.show_chart(charts.plot_gates(decision), key="ladder", label="Margin of every gate to its limit, the binding one outlined")
     with right:
-        widgets.show_heading("Position sizing", "what was wanted and what each limit left; amber: reduced, with the factor")
+        widgets.show_heading("Position sizing", "the desired size and what each limit left of it; amber: reduced, with the factor")
         live.show_chart(sizing.plot_sizing(decision), key="limits", label="Desired size and the size after each limit")
     with st.expander("Position sizing as a table: the limits in force and what each left"):
         steps = sizing.list_steps(decision, cache.fetch_config_of(decision.config_digest))
@@ -100,7 +100,7 @@ def show_votes_and_phases(decision: DecisionDetails) -> None:
 @st.fragment
 def show_questions(decision: DecisionDetails) -> None:
     """Draw what is computed on demand; a click runs this part alone."""
-    widgets.show_heading("Ask about this decision", "computed when asked for, from what is stored")
+    widgets.show_heading("Ask about this decision", "computed on request, from stored data")
     why, change, past, proof = st.tabs(["Why this forecast", "Change one thing", "Similar decisions", "Evidence"])
     with why:
         forecast.show_forecast(decision)

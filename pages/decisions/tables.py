@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from engine import units
+from engine.domain.intents import phrase_gate
 from engine.store.read.history_tables import DECISIONS
 from pages.ui import theme
 from pages.ui.history_table import TIME_FORMAT, HistoryView, ShownColumn
@@ -18,6 +19,10 @@ def _number(label: str) -> Column:
 
 def _action(decision: Any) -> Cell:
     return Cell(decision.action, theme.state_colour(decision.action))
+
+
+def _phrase_binding_gate(decision: Any) -> str:
+    return phrase_gate(decision.binding_gate) if decision.binding_gate else "none"
 
 
 HISTORY = HistoryView(
@@ -35,7 +40,7 @@ HISTORY = HistoryView(
         ShownColumn("confidence", _number("P(direction)"), lambda row: units.format_percent(row.confidence)),
         ShownColumn("regime", Column("Regime"), lambda row: str(row.regime)),
         ShownColumn("price", _number("Price"), lambda row: units.format_price(row.price)),
-        ShownColumn("binding_gate", Column("Binding gate"), lambda row: row.binding_gate or "none"),
+        ShownColumn("binding_gate", Column("Binding gate"), _phrase_binding_gate),
         ShownColumn("outcome_bps", _number("Outcome, bps"), lambda row: units.format_number(row.outcome_bps, 1, signed=True)),
         ShownColumn("edge_to_flip_bps", _number("Edge to flip, bps"), lambda row: units.format_number(row.edge_to_flip_bps, 1, signed=True)),
         ShownColumn("horizon", _number("Horizon"), lambda row: units.format_count(int(row.horizon), "bar")),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from engine.domain.decision import ACTIONS
-from engine.domain.intents import INTENTS
+from engine.domain.intents import INTENTS, phrase_gate
 from engine.store.read.status import SessionInfo
 from pages.decisions import report, tables
 from pages.ui import cache, history_table, params, widgets
@@ -33,7 +33,7 @@ def show_filters(session: SessionInfo) -> tuple[str, ...]:
     widths = {"symbol": ("Symbol", 170), "action": ("Action", 130), "intent": ("Intent", 130), "gate": ("Binding gate", 220)}
     with st.container(horizontal=True, vertical_alignment="bottom", key="filters"):
         for name, (label, width) in widths.items():
-            params.select_or_all(label, offered[name], name=name, width=width)
+            params.select_or_all(label, offered[name], name=name, width=width, describe=phrase_gate if name == "gate" else str)
         params.show_toggle("Only degraded ticks", name="degraded")
         report.show_report_button()
     unknown = {name: value for name, options in offered.items() if (value := params.find_unknown(options, name=name)) is not None}
@@ -45,4 +45,6 @@ def show_filters(session: SessionInfo) -> tuple[str, ...]:
 def show_table(ignored: tuple[str, ...]) -> None:
     with widgets.reading_store():
         history_table.show_rows(tables.HISTORY, ignored, height=HEIGHT)
-        widgets.show_note("Each opens its decision. Edge and cost over the horizon acted on, target and position in % of equity, times in UTC.")
+        widgets.show_note(
+            "Click a row to open its decision. Edge and cost are over the horizon acted on. Target and position are in % of equity. Times are in UTC."
+        )

@@ -32,7 +32,7 @@ def describe_totals(certificate: IdleCertificate, now: int) -> str:
     files = f" {units.format_count(unchecked, 'file')} not checked yet." if unchecked else ""
     if not certificate.is_on:
         return f"Checks in idle time are off (certify_cpu_share is 0).{files}"
-    reason = f" The last check was given up: {certificate.note}." if certificate.note else ""
+    reason = f" The last check was abandoned: {certificate.note}." if certificate.note else ""
     if certificate.checked_at is None:
         return f"No decision checked yet: the first check needs idle time.{reason}{files}"
     tried = f"{certificate.decisions:,} decisions tried, {certificate.changed:,} changed"

@@ -30,7 +30,7 @@ def _show_live_part(session: SessionInfo, horizon: int) -> None:
     with widgets.reading_store():
         view = cache.fetch_evolution(limit=HISTORY)
         evolutions, standings, lineage = view.evolutions, view.standings, view.lineage
-        widgets.show_heading("Evolution", "models change only where the change is proved better", term="evolution")
+        widgets.show_heading("Evolution", "a model changes only when the change is proven better", term="evolution")
         config = cache.fetch_config(cache.fetch_status())
         widgets.show_html(evolution_tables.render_verdict(evolution_text.describe_evolution(evolutions, standings, config)))
         left, right = st.columns([7, 5], gap="medium")

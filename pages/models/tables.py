@@ -176,7 +176,7 @@ def list_calibration(part: HorizonCalibration) -> list[TableRow]:
     band = units.format_interval(part.brier_low, part.brier_high, 4)
     lines = [
         TableRow("brier", ("Brier score", units.format_number(part.brier, 4, missing=units.NOT_ENOUGH), band, n)),
-        TableRow("naive", ("Brier score of always saying 50 %", units.format_number(part.brier_naive, 4, missing=units.NOT_ENOUGH), "", n)),
+        TableRow("naive", ("Brier score of a constant 50 %", units.format_number(part.brier_naive, 4, missing=units.NOT_ENOUGH), "", n)),
     ]
     for bin_ in part.bins:
         observed = bin_.observed

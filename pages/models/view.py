@@ -129,7 +129,7 @@ def _show_retrain_form() -> None:
     """Show a form that trains every model now, with a reason."""
     with st.container(horizontal=True, vertical_alignment="bottom", key="retraining"):
         reason = st.text_input(commands.REASON, key="reason_to_retrain", placeholder="why now", max_chars=commands.MAX_REASON, width=420)
-        if st.button("Retrain", icon=":material/model_training:", help="Train every model now; the new versions serve some bars later"):
+        if st.button("Retrain", icon=":material/model_training:", help="Train every model now; the new versions serve a few bars later"):
             commands.submit_with_reason("retrain", {}, reason)
     commands.show_answer("retraining")
 

@@ -14,7 +14,7 @@ from engine.domain.optimization import manual_result
 from engine.domain.rules import MODES, SCHEDULE, Rule
 from engine.store.inbox import QUEUED, RUNNING
 from pages.optimizer import charts, rules, text
-from pages.ui import ages, cache, command_table, commands, glossary, live, theme, widgets
+from pages.ui import ages, cache, command_table, commands, glossary, live, params, theme, widgets
 from pages.ui.command_table import NO_REASON, readable_name, text_or
 
 MOST = 6  # firing rules, pending approvals and waiting runs shown
@@ -32,7 +32,7 @@ def show_firing_rules(states: pd.DataFrame, known_rules: Mapping[str, Rule], act
     for firing_rule in shown[:MOST]:
         _show_card(firing_rule, known_rules.get(str(firing_rule["rule"])), actions, now)
     if len(shown) > MOST:
-        widgets.show_note(f"{len(shown) - MOST} more rules fire; the view Rules lists them")
+        widgets.show_note(f"{len(shown) - MOST} more rules are firing; Rules lists them all")
     if not shown:
         widgets.show_empty(_describe_calm(states, now))
     if len(blind):
@@ -105,6 +105,7 @@ def show_run_form(actions: pd.DataFrame) -> None:
     with st.container(border=True, key="by_hand"):
         left, right = st.columns([2, 3], vertical_alignment="bottom")
         names = actions["action"].tolist()
+        params.preset_choice("action_to_run", names, name="run")
         chosen = str(left.selectbox("Action", names, format_func=lambda name: readable_name(str(name)), key="action_to_run"))
         reason = right.text_input(commands.REASON, key="reason_to_run", placeholder="why now", max_chars=commands.MAX_REASON)
         widgets.show_note(str(actions[actions["action"] == chosen].iloc[0]["about"]))
@@ -197,9 +198,9 @@ def _capitalized(text: str) -> str:
 def _describe_calm(states: pd.DataFrame, now: int) -> str:
     cleared = states[states["state"] == "cleared"]
     if cleared.empty:
-        return "no rule fires"
+        return "no rule is firing"
     newest = cleared.iloc[0]
-    return f"no rule fires; {readable_name(str(newest['rule']))} was the last and cleared {ages.ticking_age(int(newest['at']), now)} ago"
+    return f"no rule is firing; the last, {readable_name(str(newest['rule']))}, cleared {ages.ticking_age(int(newest['at']), now)} ago"
 
 
 def _render_waiting(run: Record) -> str:

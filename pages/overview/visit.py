@@ -43,7 +43,7 @@ def remember_visit() -> Visit:
 def describe_news(news: News | None, since: int | None) -> str:
     """Say what happened since the previous visit, with what is known only."""
     if since is None:
-        return "this is the first look from this browser"
+        return "this is your first visit in this browser"
     when = f"since {units.format_time(since, '%m-%d %H:%M')} UTC"
     if news is None:
         return f"{when}: not known, the store does not reach back that far"
@@ -75,7 +75,7 @@ def describe_step(step: int, status: EngineStatus, reasons: list[str]) -> str:
     return (
         f"{WHAT_IT_IS} {market}".strip(),
         " ".join(reasons) or "As soon as there is a decision, its reason is shown here.",
-        "A model trades only after its forecasts have proved right on data that it has not seen. Until then every decision is a hold, on purpose.",
+        "A model trades only after its forecasts have proved right on data it has not seen. Until then every decision is a hold, by design.",
         "The bar at the top is on every page: the state, and Pause and Flatten. Click any cell of the gate strip to see that decision in full.",
     )[min(max(step, 1), STEPS) - 1]
 

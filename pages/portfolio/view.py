@@ -20,7 +20,7 @@ def show_portfolio() -> None:
     with widgets.reading_store(page=True):
         if cache.fetch_status().last is None:
             return
-        widgets.show_heading("Fills", "costs in bps of the amount filled; each opens its decision")
+        widgets.show_heading("Fills", "costs in bps of the amount filled; click a fill to open its decision")
         history_table.show_toolbar(fills.HISTORY)
     _show_fills()
 

@@ -157,7 +157,7 @@ def _simulated(status: EngineStatus) -> str:
     if current == 0:
         return "Prices are generated, not real; nothing in them can be predicted (signal 0)"
     changes = "" if status.session is None else str(status.session.settings.get("sim_changes") or "").replace(",", ", ")
-    suffix = f". From a bar on its relation is scheduled to change: {changes}" if changes else ""
+    suffix = f". The signal is scheduled to change: {changes}" if changes else ""
     return (
         f"Prices are generated, not real, with a known signal: the best one-bar forecast would reach an R² of {units.format_percent(current)}{suffix}"
     )

@@ -12,7 +12,8 @@ from engine.health import is_in_future
 from engine.store.read.activity import Activity
 from engine.store.read.reader import StoreUnreadable
 from engine.store.read.status import EngineStatus
-from pages.ui import ages, banners, cache, live, now_cache, state_bar, state_controls, theme, widgets
+from pages.ui import ages, banners, cache, live, now_cache, palette, state_bar, state_controls, theme, widgets
+from pages.ui.command_table import readable_name
 from pages.ui.navigation import PAGES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,8 +28,10 @@ def run_page(store_url: str) -> None:
     st.logo(str(Path(__file__).parent / "podium.svg"), size="large")
     cache.use_store(store_url)
     chosen = st.navigation(
-        [st.Page(ROOT / "pages" / file, title=title, url_path=address, icon=icon, default=address is None) for file, title, address, icon in PAGES]
+        [st.Page(ROOT / "pages" / file, title=title, url_path=address, icon=icon, default=address is None) for file, title, address, icon in PAGES],
+        expanded=True,  # what stands below the menu would fold it
     )
+    palette.show_palette()
     show_header(chosen.title)
     chosen.run()
 
@@ -50,7 +53,8 @@ def _show_status(title: str, status: EngineStatus, activity: Activity) -> None:
     now = cache.current_time()
     verdict = banners.judge_status(status, now)
     state = state_bar.judge_state(status, verdict, now)
-    live.run_clock(now, REFRESH, live.TabState(state.word, state.since, title, status.alerts))
+    critical = tuple((readable_name(rule), message) for rule, message in status.critical)
+    live.run_clock(now, REFRESH, live.TabState(state.word, state.since, title, status.alerts, critical))
     facts = "".join(f"<span>{fact}</span>" for fact in _facts(status, now))
     widgets.show_html(f'<div class="pd"><div class="pd-head"><h1>{escape(title)}</h1>{facts}</div></div>')
     with st.container(key="state_bar"):

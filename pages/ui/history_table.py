@@ -66,6 +66,8 @@ def read_state(view: HistoryView, ignored: Sequence[str] = ()) -> tuple[HistoryQ
 
 def show_toolbar(view: HistoryView, ignored: Sequence[str] = ()) -> None:
     """Draw the search, the jump, the order, the choice of columns and the downloads, outside any live part."""
+    if "goto" in st.query_params:  # from the command palette
+        _go_to_moment(view, read_state(view, ignored)[0], st.query_params.pop("goto"))
     query, columns = read_state(view, ignored)
     with st.container(horizontal=True, vertical_alignment="bottom", key="history_tools"):
         params.show_text("Search", name="q", width=210, placeholder="words")
@@ -115,7 +117,7 @@ def describe_page(view: HistoryView, query: HistoryQuery, page: HistoryPage, new
         parts = [f"{which} {count}{order}"]
     else:
         more = f"more than {MOST_NEWER:,}" if newer > MOST_NEWER else f"{newer:,}"
-        parts = [f"{count}{order}; this page stands still, {more} newer"]
+        parts = [f"{count}{order}; this page does not update, {more} newer"]
     if page.searched_to is not None:
         parts.append(f"searched {'up' if query.is_ascending and query.sort in view.table.ordered else 'back'} to {_name_key(view, page.searched_to)}")
     return "; ".join(parts)
@@ -162,6 +164,10 @@ def _jump(view: HistoryView, query: HistoryQuery) -> None:
     """Go to the tick or the time that was typed; a line says why that is not possible."""
     typed = str(st.session_state.get("history_jump") or "").strip()
     st.session_state["history_jump"] = ""
+    _go_to_moment(view, query, typed)
+
+
+def _go_to_moment(view: HistoryView, query: HistoryQuery, typed: str) -> None:
     moment = parse_moment(typed)
     if moment is None:
         st.session_state[EMPTY_JUMP] = f"{typed[:40]} is neither a tick nor a time such as 2026-11-30 14:02" if typed else None

@@ -17,6 +17,7 @@ from pages.ui.wire import Payload
 
 ROW = re.compile("(?=<tr)")
 TAG = re.compile("(<[^>]*>)")
+MAX_MESSAGE = 200  # characters of an alert in a notification
 
 
 def show_chart(figure: Figure, *, key: str, label: str, clickable: bool = False, stamp: str = "") -> None:
@@ -39,18 +40,29 @@ def show_chart(figure: Figure, *, key: str, label: str, clickable: bool = False,
 
 @dataclass(frozen=True, slots=True)
 class TabState:
-    """What the browser's tab shows: the state and since when (ns UTC, None for no age), the page, and the open alerts (None where unknown)."""
+    """What the browser's tab shows: the state and since when (ns UTC, None for no age), the page, and the open alerts (None where unknown).
+
+    `critical` are rule and message of the critical ones, for whoever wants to be notified.
+    """
 
     word: str
     since: int | None
     page: str
     alerts: int | None
+    critical: tuple[tuple[str, str], ...] = ()
 
 
 def run_clock(now: int, every: float, tab: TabState) -> None:
     """Update the ages on the page and in the tab from `now`, ns UTC, and grey the page when no refresh arrives within `every` seconds."""
-    shown = {"word": tab.word, "since": None if tab.since is None else tab.since // units.MS, "page": tab.page, "alerts": tab.alerts}
-    _clock()(key="podium_clock", data={"now": now // units.MS, "every": every, "tab": shown})
+    _clock()(key="podium_clock", data={"now": now // units.MS, "every": every, "tab": describe_tab(tab)})
+
+
+def describe_tab(tab: TabState) -> dict[str, Any]:
+    """Return what the browser is given for its tab; critical alerts only where there are any."""
+    shown: dict[str, Any] = {"word": tab.word, "since": None if tab.since is None else tab.since // units.MS, "page": tab.page, "alerts": tab.alerts}
+    if tab.critical:
+        shown["critical"] = [[rule, message[:MAX_MESSAGE]] for rule, message in tab.critical]
+    return shown
 
 
 def show_live_table(
@@ -98,6 +110,18 @@ def _chart() -> Any:
 @cache
 def _clock() -> Any:
     return st.components.v2.component("podium_clock", js=scripts.component_script("live_clock.js"), isolate_styles=False)
+
+
+def show_notice_switch() -> None:
+    """Show the switch for browser notifications of critical alerts; the browser remembers it, and it is off at first."""
+    _notice()(key="podium_notice")
+
+
+@cache
+def _notice() -> Any:
+    return st.components.v2.component(
+        "podium_notice", html='<div class="pd podium-notice"></div>', js=scripts.component_script("live_notice.js"), isolate_styles=False
+    )
 
 
 @cache

@@ -1,4 +1,5 @@
 // Counts ages by the server's clock, and says so when the server has not been heard for three refreshes.
+import { notifyCritical } from "./live_notice.js";
 import { showTab } from "./live_tab.js";
 
 const REFRESHES = 3;
@@ -103,5 +104,6 @@ export default function ({ data }) {
   recover(clock);
   count(clock);
   refreshTab(clock);
+  if (typeof clock.tab.alerts === "number") notifyCritical(clock.tab.critical ?? []);
   return undefined;
 }

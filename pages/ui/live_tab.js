@@ -1,5 +1,5 @@
 // The tab: its title and icon show the engine's state with its age, and the menu the number of open alerts.
-const SHAPES = { ok: "#009E73", degraded: "#E69F00", paused: "#E69F00", flattening: "#E69F00", down: "#CC3D6B", "no contact": "#CC3D6B" };
+const SHAPES = { ok: "#009E73", degraded: "#E69F00", paused: "#E69F00", flattening: "#E69F00", down: "#D1003F", "no contact": "#D1003F" };
 const BARS = '<rect x="2" y="18" width="8" height="11" rx="1.5" fill="#56B4E9"/><rect x="12" y="5" width="8" height="24" rx="1.5" fill="#0072B2"/>' +
   '<rect x="22" y="12" width="8" height="17" rx="1.5" fill="#E69F00"/>';
 

@@ -1,5 +1,6 @@
 // Keeps a table's rows by their id: unchanged rows stay untouched, so scroll, focus and text selection survive an update.
 // Ages count by themselves (live_clock.js): a row with another age only is unchanged.
+import { localise } from "./live_time.js";
 import { receive } from "./live_wire.js";
 
 const marked = (row) => row.outerHTML.replace(/(<span class="pd-ticking"[^>]*>)[^<]*/g, "$1");
@@ -7,6 +8,7 @@ const marked = (row) => row.outerHTML.replace(/(<span class="pd-ticking"[^>]*>)[
 function update(node, markup) {
   const fresh = document.createElement("template");
   fresh.innerHTML = markup;
+  localise(fresh.content);
   const table = node.querySelector("table");
   const other = fresh.content.querySelector("table");
   if (!table || !other || (table.tHead || {}).innerHTML !== (other.tHead || {}).innerHTML) {
@@ -80,11 +82,13 @@ export default function ({ data, parentElement }) {
   node.style.maxHeight = data.height ? `${data.height}px` : "";
   node.classList.toggle("pd-reserved", Boolean(data.reserved));
   node.style.setProperty("--pd-rows", data.reserved || 0);
-  node.setAttribute("aria-label", data.label);
+  if (data.label !== "Table" || !node.hasAttribute("aria-label")) node.setAttribute("aria-label", data.label);
   node.podiumPlace = data.place;
   receive(node, data, (rows) => {
     const isNew = node.podiumMarkup === undefined;
     show(node, rows.flat().join(""), data.after);
+    const table = node.querySelector("table[aria-label]");
+    if (table && data.label === "Table") node.setAttribute("aria-label", `${table.getAttribute("aria-label")}, scrollable`); // landmarks have names of their own
     if (isNew) comeBack(node);
   });
   node.onclick = (event) => {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import streamlit as st
 
@@ -10,11 +10,14 @@ ALL = "all"
 PLACE = ("from", "until")  # of a table of history: another choice begins at its first page
 
 
-def select_or_all(label: str, options: Sequence[str], *, name: str, width: int) -> str | None:
-    """Show a select box and return one of the options, or None for all; the address holds the choice."""
+def select_or_all(label: str, options: Sequence[str], *, name: str, width: int, describe: Callable[[str], str] = str) -> str | None:
+    """Show a select box and return one of the options, or None for all; the address holds the choice.
+
+    `describe` gives the words shown for an option.
+    """
     shown = [ALL, *options]
     key = _set_widget(name, _read_address(shown, name))
-    choice = st.selectbox(label, shown, key=key, width=width, on_change=_store_choice, args=(name, key))
+    choice = st.selectbox(label, shown, format_func=describe, key=key, width=width, on_change=_store_choice, args=(name, key))
     return None if choice in {None, ALL} else str(choice)
 
 
@@ -52,6 +55,14 @@ def show_toggle(label: str, *, name: str) -> bool:
     """Show a toggle and return whether it is on; the address holds its state."""
     key = _set_widget(name, st.query_params.get(name) == "yes")
     return bool(st.toggle(label, key=key, on_change=_store_choice, args=(name, key)))
+
+
+def preset_choice(key: str, options: Sequence[str], *, name: str) -> None:
+    """Set a select box of this key, once, to the option that a link names; the address forgets it, so that the box can then be changed."""
+    if name in st.query_params:
+        value = st.query_params.pop(name)
+        if value in options:
+            st.session_state[key] = value
 
 
 def _read_address(options: Sequence[str], name: str) -> str:

@@ -12,7 +12,10 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 HERE = Path(__file__).parent
-NAMES = ("live_chart.js", "live_clock.js", "live_tab.js", "live_table.js", "live_wire.js")
+NAMES = (
+    "live_chart.js", "live_clock.js", "live_keys.js", "live_notice.js", "live_palette.js",
+    "live_tab.js", "live_table.js", "live_time.js", "live_wire.js",
+)  # fmt: skip
 FOREVER = "public, max-age=31536000, immutable"  # other content has another address
 
 

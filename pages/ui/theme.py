@@ -8,7 +8,7 @@ UP = "#0072B2"
 DOWN = "#D55E00"
 NEUTRAL = "#6B7280"
 WARNING = "#E69F00"
-HARM = "#CC3D6B"
+HARM = "#D1003F"
 GOOD = "#009E73"
 CATEGORIES = (
     "#0072B2",
@@ -17,11 +17,11 @@ CATEGORIES = (
     "#CC79A7",
     "#56B4E9",
     "#D55E00",
-    "#A8A000",
+    "#A0522D",
     "#6B7280",
-)  # Okabe-Ito; its black and yellow bent to show on both grounds
+)  # Okabe-Ito; grey and brown in place of its black and yellow, which do not show on both grounds
 
-LANES = (UP, "#56B4E9", "#CC79A7", "#7A5195", NEUTRAL)  # threads; amber marks a fallback
+LANES = (UP, "#56B4E9", "#CC79A7", "#A0522D", NEUTRAL)  # threads; amber marks a fallback
 
 # Placeholders that the browser replaces by the colours of the theme, so that one figure serves light and dark.
 TEXT = "#010101"

@@ -30,7 +30,7 @@ def test_a_file_is_uploaded_imported_and_decided(server: Served, visit: Visit, t
     expect(visitor.banner("Imported.")).to_contain_text("130 bars", timeout=MS)
     table = visitor.fresh('table[aria-label="What BTCUSDT holds, by symbol"] tbody tr')
     expect(table).to_have_count(1, timeout=MS)
-    expect(table.locator("svg[role=img]")).to_have_attribute("aria-label", "BTCUSDT: bars in 200 of 200 parts of its time")
+    expect(table.locator("svg[role=img]")).to_have_attribute("aria-label", "BTCUSDT: bars in 200 of 200 parts of its time span")
     assert [file.name for file in (server.home / "imports" / "BTCUSDT" / "BTCUSDT").iterdir()] == ["bars.parquet"]
     visitor.press("Start a backtest")
     visitor.is_on("Backtests")

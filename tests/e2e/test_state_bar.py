@@ -60,7 +60,7 @@ def test_a_visit_with_the_bar_the_tab_and_the_memory_of_the_browser(server: Serv
 
     # a newcomer: the tour, a step at a time, skipped, and not shown again
     expect(visitor.banner("First look, 1 of 4.")).to_be_visible(timeout=MS)
-    expect(news).to_contain_text("this is the first look from this browser", timeout=MS)
+    expect(news).to_contain_text("this is your first visit in this browser", timeout=MS)
     visitor.press("Next")
     expect(visitor.banner("First look, 2 of 4.")).to_contain_text("was held at tick", timeout=MS)
     visitor.press("Skip the tour")

@@ -122,7 +122,7 @@ def test_a_gate_of_the_overview_leads_to_the_decisions_it_bound(watched: Served,
     visitor.go("/")
     visitor.page.locator('tr[data-id="edge above cost"] a').click()
     visitor.is_on("Decisions")
-    expect(visitor.page.get_by_role("combobox", name="Binding gate")).to_have_value("edge above cost", timeout=MS)
+    expect(visitor.page.get_by_role("combobox", name="Binding gate")).to_have_value("edge below cost", timeout=MS)
     assert visitor.query() == {"gate": "edge above cost"}
     gates = visitor.page.locator("tr[data-link] td:nth-child(3)")
     expect(gates.first).to_have_text("hold: edge below cost", timeout=MS)

@@ -43,7 +43,7 @@ def test_older_newer_and_newest_move_by_a_page_that_stands_still(full_store: str
     app.button(key="history_after").click().run()
     second = ids(app)
     assert not set(first) & set(second)
-    assert "this page stands still, 100 newer" in text(app)
+    assert "this page does not update, 100 newer" in text(app)
     assert "from" in address(app)
     assert ids(run(DECISIONS, full_store, **address(app))) == second  # by its address
     app.button(key="history_before").click().run()

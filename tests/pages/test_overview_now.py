@@ -31,7 +31,7 @@ def test_the_present_is_answered_from_the_store(full_store: str, tmp_path: Path)
         shown = " ".join(re.sub("<[^>]+>", " ", text(run("01_overview.py", url))).split())
     for words in ("P&amp;L today", "since midnight UTC", "Exposure", "Recent skill", "Open alerts 1", "Recommended", "Safety drill"):
         assert words in shown, words
-    assert "Since you last looked: this is the first look from this browser" in shown
+    assert "Since you last looked: this is your first visit in this browser" in shown
     assert "phase failed: validation failed at tick 59" in shown
     assert re.search(r"net [+\N{MINUS SIGN}]?[0-9.]+ %; \d positions: ", shown)
 
@@ -71,7 +71,7 @@ def test_what_changed_is_counted_and_what_is_not_known_is_said(full_store: str) 
     assert visit.describe_news(News(103, 412, 3, 0.002, 1), SINCE) == "since 06-15 15:06 UTC: 412 decisions, 3 trades, +0.20 %, 1 alert"
     assert visit.describe_news(News(1, 4, 1_000, None, 0), SINCE) == "since 06-15 15:06 UTC: 4 decisions, 1,000 trades or more, 0 alerts"
     assert "not known" in visit.describe_news(None, SINCE)
-    assert visit.describe_news(None, None) == "this is the first look from this browser"
+    assert visit.describe_news(None, None) == "this is your first visit in this browser"
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ def test_the_totals_are_one_clause_a_sentence() -> None:
     )
     young = replace(clean, checks=0, decisions=0, checked_at=None, note="361 stored bars are needed, there are 12")
     assert describe_totals(young, now) == (
-        "No decision checked yet: the first check needs idle time. The last check was given up: 361 stored bars are needed, there are 12."
+        "No decision checked yet: the first check needs idle time. The last check was abandoned: 361 stored bars are needed, there are 12."
     )
     assert describe_totals(replace(TOTALS, is_on=False), now) == "Checks in idle time are off (certify_cpu_share is 0). 1 file not checked yet."
 

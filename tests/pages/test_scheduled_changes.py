@@ -20,4 +20,4 @@ def test_a_schedule_of_changes_is_shown_and_no_schedule_is_not(full_store: str, 
                 changed = json.dumps(json.loads(text) | {"sim_signal": 0.05, "sim_changes": "3000:flip,6000:none"})
                 made.execute("UPDATE sessions SET settings = ? WHERE id = ?", (changed, session))
         shown = words(url, NOW)
-    assert "From a bar on its relation is scheduled to change: 3000:flip, 6000:none" in shown
+    assert "The signal is scheduled to change: 3000:flip, 6000:none" in shown

@@ -25,6 +25,11 @@ def fetch_activity() -> Activity:
     return _per_version(activity.read_activity, now)
 
 
+def fetch_silences() -> dict[str, int]:
+    """Return the silenced rules and until when, ns UTC."""
+    return _per_version(activity.read_silences, cache.current_time() // STEP * STEP)
+
+
 def fetch_closing_estimate() -> ClosingEstimate:
     return closing.read_closing_estimate(cache.get_reader())
 

@@ -17,7 +17,7 @@ from pages.ui.wire import Payload
 
 STRIP = 120  # ticks
 LATEST = 16  # decisions
-EVOLUTIONS = 60  # newest, as on Models, so that both read them once
+EVOLUTIONS = 60  # newest, as on Models
 AGEING = 10.0  # s after which what depends on the time is built again, also without a tick
 GATES = 10  # rows of what bound and what was done
 
@@ -88,13 +88,13 @@ def show_now_list(status: EngineStatus, looked: visit.Visit) -> None:
 def build_now_list(status: EngineStatus) -> list[tuple[str, str]]:
     """Build the lines that are the same for every browser."""
     activity, last = now_cache.fetch_activity(), status.last
-    evolved = build_every("overview: evolution", lambda: cache.fetch_evolution(limit=EVOLUTIONS), seconds=AGEING)
+    evolutions, standings = build_every("overview: evolution", lambda: now_cache.fetch_contests(limit=EVOLUTIONS), seconds=AGEING)
     proven, what = tiles.describe_drill(cache.fetch_last_drill(), cache.current_time())
     is_stopped = last is not None and (last.paused or last.flattening)
     return [
         ("Recommended", text.describe_recommendation(activity, is_trading_stopped=is_stopped)),
         ("Alerts", text.describe_alerts(activity, status.alerts)),
-        ("Evolution", evolution_text.summarise_evolution(evolved.evolutions, evolved.standings)),
+        ("Evolution", evolution_text.summarise_evolution(evolutions, standings)),
         (f"Safety drill ({what})", proven),
     ]
 

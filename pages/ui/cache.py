@@ -115,7 +115,7 @@ def fetch_gate_strip(ticks: int) -> pd.DataFrame:
 
 
 def fetch_equity() -> pd.DataFrame:
-    return _per_version(portfolio.read_equity)
+    return _per_version(portfolio.read_equity_once)
 
 
 def fetch_positions() -> pd.DataFrame:

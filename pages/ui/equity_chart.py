@@ -23,13 +23,13 @@ EVENT_LANES = {  # kind of event: word, mark, colour
 def plot_equity(frame: pd.DataFrame, capital: float | None, marks: pd.DataFrame | None = None, matched: pd.DataFrame | None = None) -> Figure:
     """Gain since the start after all costs, against the benchmark and the `matched` one of equal exposure; below it the events."""
     start = capital or float(frame["equity"].iloc[0])
-    at = [int(moment) // units.MS for moment in frame["at"]]
+    at, ticks = _milliseconds(frame), [str(tick) for tick in frame["tick"].tolist()]
     figure = new_figure(height=250 if marks is None else 250 + LANE * len(EVENT_LANES), right=92 if marks is None else 104)
     for name, column, colour, width in (("benchmark", "benchmark", theme.NEUTRAL, 1.3), ("Podium", "equity", theme.UP, 2.0)):
         gain = [(value / start - 1) * 100 if units.is_known(value) else None for value in frame[column].tolist()]
         figure.add_trace(
             "scatter", x=at, y=gain, mode="lines", name=name, line={"color": colour, "width": width}, connectgaps=False,
-            customdata=[str(tick) for tick in frame["tick"]], hovertemplate=f"{name} %{{y:+.2f}} %, tick %{{customdata}}<extra></extra>",
+            customdata=ticks, hovertemplate=f"{name} %{{y:+.2f}} %, tick %{{customdata}}<extra></extra>",
         )  # fmt: skip
     if matched is not None and len(matched) > 1:
         _add_matched(figure, matched, start)
@@ -43,12 +43,16 @@ def plot_equity(frame: pd.DataFrame, capital: float | None, marks: pd.DataFrame 
     return figure
 
 
+def _milliseconds(frame: pd.DataFrame) -> list[int]:
+    return [int(moment) // units.MS for moment in frame["at"].tolist()]
+
+
 def _add_matched(figure: Figure, matched: pd.DataFrame, start: float) -> None:
     """Draw the benchmark of equal exposure: tick, at, value."""
     figure.add_trace(
-        "scatter", x=[int(moment) // units.MS for moment in matched["at"]], y=[(value / start - 1) * 100 for value in matched["value"].tolist()],
+        "scatter", x=_milliseconds(matched), y=[(value / start - 1) * 100 for value in matched["value"].tolist()],
         mode="lines", name=EQUAL_EXPOSURE, line={"color": theme.WARNING, "width": 1.3, "dash": "dot"}, connectgaps=False,
-        customdata=[str(tick) for tick in matched["tick"]], hovertemplate=f"{EQUAL_EXPOSURE} %{{y:+.2f}} %, tick %{{customdata}}<extra></extra>",
+        customdata=[str(tick) for tick in matched["tick"].tolist()], hovertemplate=f"{EQUAL_EXPOSURE} %{{y:+.2f}} %, tick %{{customdata}}<extra></extra>",
     )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import pandas as pd
 import streamlit as st
 
-from engine.store.read import activity, closing, command_notes, recent
+from engine.store.read import activity, closing, command_notes, evolution, recent
 from engine.store.read.activity import Activity
 from engine.store.read.closing import ClosingEstimate
 from engine.store.read.command_notes import CommandOutcome
@@ -23,6 +23,11 @@ STEP = 10_000_000_000  # ns, for which an activity that no tick or command has c
 def fetch_activity() -> Activity:
     now = cache.current_time() // STEP * STEP
     return _per_version(activity.read_activity, now)
+
+
+def fetch_contests(*, limit: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the newest evolutions and the standings of their contests."""
+    return _per_version(evolution.read_contests, limit)
 
 
 def fetch_silences() -> dict[str, int]:

@@ -49,10 +49,11 @@ def _milliseconds(frame: pd.DataFrame) -> list[int]:
 
 def _add_matched(figure: Figure, matched: pd.DataFrame, start: float) -> None:
     """Draw the benchmark of equal exposure: tick, at, value."""
+    ticks = [str(tick) for tick in matched["tick"].tolist()]
     figure.add_trace(
         "scatter", x=_milliseconds(matched), y=[(value / start - 1) * 100 for value in matched["value"].tolist()],
         mode="lines", name=EQUAL_EXPOSURE, line={"color": theme.WARNING, "width": 1.3, "dash": "dot"}, connectgaps=False,
-        customdata=[str(tick) for tick in matched["tick"].tolist()], hovertemplate=f"{EQUAL_EXPOSURE} %{{y:+.2f}} %, tick %{{customdata}}<extra></extra>",
+        customdata=ticks, hovertemplate=f"{EQUAL_EXPOSURE} %{{y:+.2f}} %, tick %{{customdata}}<extra></extra>",
     )  # fmt: skip
 
 

@@ -20,6 +20,11 @@ T = TypeVar("T")
 STEP = 10_000_000_000  # ns, for which an activity that no tick or command has changed is not read again
 
 
+def read_now(query: Callable[..., T], *args: Any) -> T:
+    """Read without caching: for a part that `shared.build_once` builds, a second cache would only copy what is read once."""
+    return query(cache.get_reader(), *args)
+
+
 def fetch_activity() -> Activity:
     now = cache.current_time() // STEP * STEP
     return _per_version(activity.read_activity, now)
@@ -27,7 +32,7 @@ def fetch_activity() -> Activity:
 
 def fetch_contests(*, limit: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the newest evolutions and the standings of their contests."""
-    return _per_version(evolution.read_contests, limit)
+    return read_now(evolution.read_contests, limit)
 
 
 def fetch_silences() -> dict[str, int]:
@@ -48,16 +53,16 @@ def fetch_notes() -> dict[int, str]:
 
 
 def fetch_day_open() -> float | None:
-    return _per_version(recent.read_day_open)
+    return read_now(recent.read_day_open)
 
 
 def fetch_trends() -> pd.DataFrame:
-    return _per_version(recent.read_trends)
+    return read_now(recent.read_trends)
 
 
 def fetch_equal_exposure() -> tuple[pd.DataFrame, int]:
     """Return the benchmark at the engine's exposure, and the ticks between two changes of that exposure."""
-    return _per_version(recent.read_equal_exposure)
+    return read_now(recent.read_equal_exposure)
 
 
 def fetch_warmup_pace() -> float | None:

@@ -28,12 +28,6 @@ def read_equity(reader: Reader, points: int = EQUITY_POINTS) -> pd.DataFrame:
         return fetch_frame(connection, sql, {"picked": json.dumps(picked)})
 
 
-def read_equity_once(reader: Reader) -> pd.DataFrame:
-    """The same, read once in a snapshot for the chart and its events; nobody may change it."""
-    line: pd.DataFrame = reader.once(read_equity)
-    return line
-
-
 def read_positions(reader: Reader) -> pd.DataFrame:
     """Every symbol at the newest tick with its position: symbol, units, entry, mark, position (share of equity), target, action ..."""
     return reader.frame(

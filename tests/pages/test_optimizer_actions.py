@@ -145,7 +145,11 @@ def test_the_evidence_stands_in_place_of_sampled_gains() -> None:
 
 
 def test_the_recommendation_goes_before_newer_firings_without_one() -> None:
-    firing = [{"rule": "a", "answer": None}, {"rule": "b", "answer": "recommends running x"}, {"rule": "c", "answer": "ran y"}]
+    firing: list[dict[str, str | None]] = [
+        {"rule": "a", "answer": None},
+        {"rule": "b", "answer": "recommends running x"},
+        {"rule": "c", "answer": "ran y"},
+    ]
     assert recommendation.choose_first(firing) is firing[1]
     assert recommendation.choose_first(firing[:1]) is firing[0]
     assert recommendation.choose_first([]) is None

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
 
@@ -115,6 +115,7 @@ def test_nothing_is_sent_to_an_engine_that_is_gone(full_store: str, tmp_path: Pa
         assert newest(url) == before
 
 
+@settings(deadline=None)
 @given(alive=st.booleans(), busy=st.booleans(), dry=st.booleans(), mode=st.sampled_from(["off", "ask", "auto"]),
        licence=st.sampled_from(["auto", "recommend", "quarantined"]))  # fmt: skip
 def test_an_action_runs_where_nothing_stands_in_the_way(alive: bool, busy: bool, dry: bool, mode: str, licence: str) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.store.read import components, decisions, portfolio, recent, status, timeline
@@ -41,6 +41,7 @@ def test_figures_of_skill_are_those_of_the_table(reader: Reader) -> None:
 cells = st.one_of(st.none(), st.text(max_size=3), st.integers(-(2**53), 2**53), st.floats(allow_nan=False))
 
 
+@settings(deadline=None)
 @given(rows=st.lists(st.tuples(st.text(max_size=3), st.integers(-(2**62), 2**62), st.floats(allow_nan=False), cells), max_size=6))
 def test_rows_are_those_of_itertuples(rows: list[tuple[object, ...]]) -> None:
     frame = pd.DataFrame(rows, columns=["symbol", "at", "class", "mixed"])

@@ -74,7 +74,8 @@ def list_actions(frame: pd.DataFrame, now: int, *, alive: bool, busy: Collection
         last = f"{ages.ticking_age(int(action.last_at), now)} ago" if units.is_known(action.last_at) else "never"
         kind = ", ".join(part for part in (action.kind, COSTS.get(text_or(action.cost, ""), "")) if part)
         verdict = text_or(action.verdict, units.NOT_ENOUGH)
-        evidence = ("recommended now; " if action.action in recommended else "") + describe_evidence(action)
+        trials = describe_evidence(action).removeprefix(f"{units.NOT_MEASURED}, ") if verdict == units.NOT_ENOUGH else describe_evidence(action)
+        evidence = ("recommended now; " if action.action in recommended else "") + trials
         cells = (
             Cell(readable_name(action.action), small=kind), Cell(verdict, theme.state_colour(verdict), small=evidence), _pooled_effect(action),
             action.mode, _licence(action, now), last, _window_counts(action), _guards(action), _buttons(action, alive=alive, busy=busy),

@@ -68,13 +68,13 @@ def suggest_action(answer: object, rule: Rule | None, actions: Collection[str]) 
     return next((name for name in (rule.candidates if rule else ()) if name in actions), None)
 
 
-def describe_answer(answer: str, action: Any) -> str:
-    """Return the planner's answer with the measured evidence in place of its sampled gains."""
-    if action is None:
-        return text.capitalize(answer)
+def describe_answer(answer: str, action: Any, names: Collection[str] = ()) -> str:
+    """Return the planner's answer in words; what it recommends or asks, with the measured evidence in place of its sampled gains."""
     words, _, why = answer.partition("; sampled gains")
-    words = words.replace(action.action, readable_name(action.action))
-    return text.capitalize(f"{words}, because it {describe_reason(action)}" if why else words)
+    for name in names:
+        words = words.replace(name, readable_name(name))
+    is_advice = words.startswith(("recommends", "asks", "observes"))
+    return text.capitalize(f"{words}, because it {describe_reason(action)}" if why and is_advice and action is not None else words)
 
 
 def describe_reason(action: Any) -> str:
@@ -92,7 +92,7 @@ def _show_card(firing: Record, view: FiringView) -> None:
         notice = widgets.render_notice(
             _describe_firing(firing, rule, view.now), word=f"{text.capitalize(readable_name(name))}.", colour=theme.WARNING
         )
-        response = f'<div class="pd-then">{widgets.escape_html(describe_answer(answer, action))}</div>' if answer else ""
+        response = f'<div class="pd-then">{widgets.escape_html(describe_answer(answer, action, tuple(actions)))}</div>' if answer else ""
         widgets.show_html(f'<div class="pd">{notice}{response}</div>')
         with st.container(horizontal=True, vertical_alignment="center", key=f"answer_{firing['id']}"):
             if action is not None:

@@ -92,7 +92,7 @@ def test_a_row_says_verdict_evidence_mode_and_licence_and_why_it_cannot_run(work
     acts = buttons(shown)
     assert acts["run resize_threads"] == "quarantined; restore its licence first"
     assert acts["dry resize_threads"] == acts["run trim_cache"] == ""
-    assert "recommended now; not measured yet, 0 trials" in shown
+    assert "recommended now; 0 trials" in shown
     assert re.search(r'data-id="trim_cache" class="mark"', shown)
 
 
@@ -141,7 +141,11 @@ def test_evidence_is_one_clause_and_claims_no_more_than_is_known(effect: Any, lo
 def test_the_evidence_stands_in_place_of_sampled_gains() -> None:
     action = SimpleNamespace(action="trim_cache", treated=7, helped=6, effect=-3e8, low=-4e8, high=-2e8, unit="bytes", metric="host.disk_bytes")
     answer = "recommends running trim_cache; sampled gains: trim_cache +0.31 (better in 6 of 7 windows)"
-    assert recommendation.describe_answer(answer, action).startswith("Recommends running trim cache, because it lowered host disk by 300 MB")
+    idle = "nothing was run: trim_cache needs 20 idle windows; sampled gains: trim_cache +0.31"
+    assert recommendation.describe_answer(idle, action, ["trim_cache"]) == "Nothing was run: trim cache needs 20 idle windows"
+    assert recommendation.describe_answer(answer, action, ["trim_cache"]).startswith(
+        "Recommends running trim cache, because it lowered host disk by 300 MB"
+    )
     assert requests.find_action("recommends running trim_cache; sampled gains: delete_temp +1", ("delete_temp", "trim_cache")) == "trim_cache"
 
 

@@ -13,7 +13,7 @@ UNIT = r" ?(?:ms|s|min|h|%|bps|B|kB|MB|GB|TB|bytes)(?!\w)"
 HAND_MADE = re.compile(rf"{SPEC}{UNIT}|\{{[^{{}}\n]*:[+]?,?\.\d+%\}}|{SPEC} ?\.\. ?\{{")
 RAW = re.compile(r"\{[^{}\n]*:[+]?,\} bytes\b|\{[^{}\n]*:[+]?,(?:\.\d+)?f\} ms\b|\.\.\{[^{}\n]*:[+]?,?\.\d+f\}")
 NUMBERS_OF_SETTINGS = {  # a setting or a constant, as it was typed
-    "pages/components/tables.py", "pages/ui/frame.py", "pages/optimizer/rules.py", "engine/settings.py", "engine/feeds/_bar_grid.py",
+    "pages/components/tables.py", "pages/ui/frame.py", "pages/optimizer/rule_text.py", "engine/settings.py", "engine/feeds/_bar_grid.py",
 }  # fmt: skip
 TEXTS_OF_STATE = {"engine/evidence/incidents.py"}  # the detail of an incident is part of the state, which a replay compares
 BYTES_OF_FILES = {  # errors and notes about files, for people who look at the files themselves

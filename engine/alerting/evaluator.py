@@ -61,9 +61,9 @@ class AlertEvaluator:
             raise ValueError(f"alert {number} is not open: Alerts shows the numbers of those that are")
         return f"alert {number}, {alert.rule}, is acknowledged by {alert.acked_by}: the next message comes when it is resolved"
 
-    def silence(self, rule: str, minutes: float, by: str, reason: str) -> str:
-        """Send no messages about a rule, or about all, for so many minutes. Raises ValueError."""
-        self._known(rule)
+    def silence(self, rule: str, minutes: float, by: str, reason: str, others: tuple[str, ...] = ()) -> str:
+        """Send no messages about a rule, or about all, for so many minutes; `others` are rules without alerts. Raises ValueError."""
+        self._known(rule, others)
         if not 1.0 <= minutes <= MAX_SILENCE_MINUTES:
             raise ValueError(f"minutes={minutes:g} is outside 1 to {MAX_SILENCE_MINUTES:g}: a silence lasts a week at most")
         if not reason.strip():
@@ -71,7 +71,8 @@ class AlertEvaluator:
         until = self.clock.now() + round(minutes * MINUTE)
         with self.store.write() as connection:
             write_alerts.silence_rule(connection, rule, until, by, reason.strip()[:200], self.clock.now())
-        return f"{rule} is silenced until {messages.format_utc(until)} UTC; alerts are raised all the same"
+        what = "it is not recommended to respond to it, but it is evaluated" if rule in others else "alerts are raised"
+        return f"{rule} is silenced until {messages.format_utc(until)} UTC; {what} all the same"
 
     def unsilence(self, rule: str) -> str:
         """End the silence of a rule. Raises ValueError where it is not silenced."""
@@ -81,9 +82,9 @@ class AlertEvaluator:
             raise ValueError(f"{rule[:60]!r} is not silenced")
         return f"{rule} is no longer silenced"
 
-    def _known(self, rule: str) -> None:
+    def _known(self, rule: str, others: tuple[str, ...] = ()) -> None:
         with self.store.read() as connection:
-            names = rules.list_rule_names(tuple(alert.rule for alert in write_alerts.find_open_alerts(connection)))
+            names = rules.list_rule_names((*(alert.rule for alert in write_alerts.find_open_alerts(connection)), *others))
         if rule not in names:
             near = get_close_matches(rule, names, n=1)
             raise ValueError(f"no rule is called {rule[:60]!r}: " + (f"did you mean {near[0]!r}" if near else f"there are {', '.join(names)}"))

@@ -64,7 +64,8 @@ class AlertControls(Protocol):
 
     def acknowledge(self, number: int, by: str, /) -> str: ...
 
-    def silence(self, rule: str, minutes: float, by: str, reason: str, /) -> str: ...
+    def silence(self, rule: str, minutes: float, by: str, reason: str, others: tuple[str, ...], /) -> str:
+        """`others` are the rules of the optimizer, which may be silenced too."""
 
     def unsilence(self, rule: str, /) -> str: ...
 

@@ -1,24 +1,18 @@
-"""The view Rules: a form that previews a change on stored readings before it applies it, and the table of rules."""
+"""A form that previews a change of a rule on stored readings before it applies it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-import numpy as np
-import pandas as pd
 import streamlit as st
 
-from engine import units
-from engine.domain.rules import ERROR, PERFORMANCE, SCHEDULE, THRESHOLD, Rule, RulePreview
+from engine.domain.rules import ERROR, PERFORMANCE, SCHEDULE, THRESHOLD, Rule
 from engine.optimizer.rule_schema import parse_rule, serialise_rule
-from pages.optimizer import charts, rules
-from pages.optimizer.preview import run_preview
+from pages.optimizer import rule_preview, rule_text
 from pages.optimizer.rules import FILE, HERE, RuleSource
-from pages.optimizer.text import metric_label
-from pages.ui import cache, commands, live, params, theme, widgets
+from pages.ui import commands, params, theme, widgets
 from pages.ui.command_table import NO_REASON, readable_name
 
-LISTED = 12  # firing times listed in a preview
 _FIELDS = {  # name: label, help
     "recovery": ("Clears at", "The rule clears at this level; empty: at the level itself"),
     "hold": ("For", "Time beyond the level before the rule fires, and time back before it clears: 30s, 5m, 1h"),
@@ -36,16 +30,6 @@ _FIELDS_OF_KIND = {
     SCHEDULE: ("cron",),
 }
 _SPANS = ("hold", "cooldown", "missing", "span")
-
-
-def show_rules(sources: Sequence[RuleSource], states: Mapping[str, str]) -> None:
-    """Show the table; the page runs again when the rule in the form above has changed."""
-    name, digest = st.session_state.get("rule_in_form", ("", ""))
-    if any(source.rule.name == name and source.rule.digest() != digest for source in sources):
-        st.rerun()
-    widgets.show_heading("Rules", "the metric each one watches, when it fires, and the actions that may respond", term="rule")
-    rows = rules.list_rules(sources, states, cache.current_time())
-    widgets.show_table(rules.COLUMNS, rows, label="Rules in force and their sources")
 
 
 def show_rule_form(sources: Sequence[RuleSource], actions: Sequence[str]) -> None:
@@ -71,7 +55,7 @@ def show_rule_form(sources: Sequence[RuleSource], actions: Sequence[str]) -> Non
         _preview_or_apply(source, fields, reason, actions, is_apply=is_apply)
     commands.show_answer("rule")
     with widgets.keyed_container("rule_preview"):
-        _show_preview(name)
+        rule_preview.show_preview(name)
 
 
 def _describe_source(source: RuleSource) -> str:
@@ -88,12 +72,12 @@ def _show_fields(rule: Rule, actions: Sequence[str]) -> dict[str, str]:
     with st.container(horizontal=True, vertical_alignment="bottom", key=f"fields_{rule.name}"):
         if rule.kind in {THRESHOLD, ERROR}:
             side = st.selectbox("Fires", ["above", "below"], index=0 if rule.above else 1, key=f"side_{suffix}", width=110)
-            unit = rules.metric_unit(rule.metric)
+            unit = rule_text.metric_unit(rule.metric)
             label = f"Level{'' if unit == 'count' else f', {unit}'}{' per hour' if rule.growth else ''}"
             fields[str(side)] = st.text_input(label, current["above" if rule.above else "below"], key=f"level_{suffix}", width=150)
         for name in (*_FIELDS_OF_KIND[rule.kind], *(("span",) if rule.growth else ())):
             label, about = _FIELDS[name]
-            value = rules.format_span_input(float(current[name])) if name in _SPANS else current.get(name, "")
+            value = rule_text.format_span_input(float(current[name])) if name in _SPANS else current.get(name, "")
             width = 260 if name in {"cron", "every", "baseline"} else 160
             fields[name] = st.text_input(label, value, key=f"{name}_{suffix}", help=about, width=width, max_chars=120)
     candidates = st.multiselect(
@@ -121,52 +105,4 @@ def _preview_or_apply(source: RuleSource, fields: dict[str, str], reason: str, a
     elif is_apply:
         commands.submit_with_reason("rule", {"name": rule.name, **changes}, reason)
     else:
-        _store_preview(source.rule, rule)
-
-
-def _store_preview(before: Rule, rule: Rule) -> None:
-    """Store for this session when the rule, before and after the change, would have fired in the last day."""
-    until = cache.current_time()
-    if rule.kind == SCHEDULE:
-        at = np.arange(until - cache.DAY, until, 60 * units.SECOND, dtype=np.int64)
-        readings = pd.DataFrame({"at": at, "value": np.full(len(at), np.nan)})
-    else:
-        readings = cache.fetch_metric_history(rule.metric, until)
-    times, values = readings["at"].to_numpy(dtype=np.int64), readings["value"].to_numpy(dtype=np.float64)
-    try:
-        previews = (run_preview(before, times, values), run_preview(rule, times, values)) if len(readings) else None
-    except OSError as error:
-        st.session_state["answer"] = (str(error), theme.HARM, "No preview.")
-        return
-    st.session_state["rule_preview"] = (rule, previews, readings)
-
-
-def _show_preview(name: str) -> None:
-    """Show the stored preview if it is of this rule."""
-    stored = st.session_state.get("rule_preview")
-    if stored is None or stored[0].name != name:
-        return
-    rule, previews, readings = stored
-    if previews is None:
-        widgets.show_empty(f"{units.NOT_ENOUGH}: no reading of {rule.metric} is stored for the last day")
-        return
-    before, after = previews
-    text = f"{_describe_preview(after, rule)}. Unchanged: {_count_firings(before)}."
-    widgets.show_notice(text, word="Preview.", colour=theme.UP)
-    if rule.kind == SCHEDULE:
-        return
-    level = rule.level if not rule.growth else None
-    recovery = (rule.level if rule.recovery is None else rule.recovery) if level is not None else None
-    drawn = charts.plot_rule_preview(readings, after.times.tolist(), unit=rules.metric_unit(rule.metric), level=level, recovery=recovery)
-    live.show_chart(drawn, key="rule_preview_chart", label=f"{metric_label(rule.metric)} of the last day, with the firings of the changed rule")
-
-
-def _describe_preview(preview: RulePreview, rule: Rule) -> str:
-    span = f"{units.format_count(preview.samples, 'sample')} of {units.format_age(preview.span)}" if rule.kind != SCHEDULE else "the last day"
-    times = ", ".join(units.format_time(int(at), "%m-%d %H:%M:%S") for at in preview.times[-LISTED:])
-    more = f", the last {LISTED}" if preview.count > LISTED else ""
-    return f"Would have fired {_count_firings(preview)} in {span}" + (f"{more}: {times} UTC" if times else "")
-
-
-def _count_firings(preview: RulePreview) -> str:
-    return "once" if preview.count == 1 else f"{preview.count:,} times" if preview.count else "never"
+        rule_preview.store_preview(source.rule, rule)

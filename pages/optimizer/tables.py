@@ -1,4 +1,4 @@
-"""Tables of actions and trials."""
+"""The table of trials."""
 
 from __future__ import annotations
 
@@ -6,49 +6,23 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
-import pandas as pd
 import streamlit as st
 
 from engine import units
 from engine.domain.optimization import MANUAL, describe_verdict
 from engine.store.read.history_tables import TRIALS as TRIALS_STORED
 from pages.optimizer.text import format_direct_effect, format_metric, format_metric_interval, metric_label
-from pages.ui import ages, theme
+from pages.ui import theme
 from pages.ui.command_table import NO_REASON, WHEN, readable_name, text_or
-from pages.ui.forest_plot import finite_or_none, iterate_rows
+from pages.ui.forest_plot import finite_or_none
 from pages.ui.history_table import HistoryView, ShownColumn
-from pages.ui.tables import Cell, Column, TableRow
+from pages.ui.tables import Cell, Column
 
-ACTIONS = (
-    Column("Action", nowrap=True, term="optimizer action"), Column("Verdict"), Column("Effect, 95 %", right=True, full_width=True, wrap=True),
-    Column("Metric", nowrap=True), Column("Mode"), Column("Licence", full_width=True), Column("Last run", right=True),
-    Column("Runs, controls", right=True, term="control window"),
-    Column("On latency", right=True, full_width=True, wrap=True, term="guard metric"),
-    Column("On clean rate", right=True, full_width=True, wrap=True, term="guard metric"),
-)  # fmt: skip
 TRIALS = (
     Column("Time", nowrap=True), Column("Action", nowrap=True, term="optimizer action"), Column("Verdict", full_width=True),
     Column("Effect, 95 %", right=True, full_width=True), Column("Metric", nowrap=True), Column("Before", right=True), Column("After", right=True),
     Column("Trigger", full_width=True), Column("Direct effect", right=True, full_width=True),
 )  # fmt: skip
-COSTS = {"none": "no cost", "low": "low cost", "high": "high cost"}
-
-
-def list_actions(frame: pd.DataFrame, now: int) -> list[TableRow]:
-    """Return a row per action with the pooled result of its trials."""
-    rows = []
-    for action in iterate_rows(frame):
-        last = f"{ages.ticking_age(int(action.last_at), now)} ago" if units.is_known(action.last_at) else "never"
-        kind = ", ".join(part for part in (action.kind, COSTS.get(text_or(action.cost, ""), "")) if part)
-        verdict = text_or(action.verdict, units.NOT_ENOUGH)
-        cells = (
-            Cell(readable_name(action.action), small=kind), Cell(verdict, theme.state_colour(verdict)), _pooled_effect(action),
-            metric_label(action.cures), action.mode, _licence(action, now), last, _window_counts(action),
-            _guard_effect(action.latency, action.latency_low, action.latency_high, "ms"),
-            _guard_effect(action.clean, action.clean_low, action.clean_high, "points"),
-        )  # fmt: skip
-        rows.append(TableRow(action.action, cells))
-    return rows
 
 
 def build_trial_view(chosen: int | None) -> HistoryView:
@@ -91,38 +65,6 @@ def _verdict(trial: Any) -> Cell:
     if trial.mode == MANUAL:
         return Cell(describe_verdict(trial.verdict), theme.NEUTRAL, small="manual run: an indication")
     return Cell(trial.verdict, theme.state_colour(trial.verdict), small="undone" if trial.undone else "")
-
-
-def _licence(action: Any, now: int) -> Cell:
-    """Return the licence with its reason and age; the initial licence needs no reason."""
-    age = f"{ages.ticking_age(int(action.licensed_at), now)} ago" if units.is_known(action.licensed_at) else ""
-    return Cell(action.licence, theme.state_colour(action.licence), small=", ".join(part for part in (text_or(action.why, ""), age) if part))
-
-
-def _window_counts(action: Any) -> Cell:
-    """Return the judged runs and control windows; manual runs are counted separately."""
-    manual = f"plus {action.by_hand:,} manual" if action.by_hand else ""
-    if not units.is_known(action.judged_treated):
-        return Cell(f"{action.treated:,}, {action.placebos:,}", small=manual)
-    total = f"{action.treated:,} runs in total" if action.treated != action.judged_treated else ""
-    return Cell(f"{int(action.judged_treated):,}, {int(action.judged_placebos):,}", small=", ".join(part for part in (total, manual) if part))
-
-
-def _pooled_effect(action: Any) -> Cell:
-    if not units.is_known(action.effect):
-        return Cell(units.NOT_ENOUGH)
-    unit = text_or(action.unit, "")
-    other = "" if action.metric == action.cures else f", on {metric_label(text_or(action.metric))}"
-    return Cell(format_metric(action.effect, unit), small=format_metric_interval(action.low, action.high, unit) + other)
-
-
-def _guard_effect(value: object, low: object, high: object, unit: str) -> Cell:
-    """Return the effect on a guard metric."""
-    effect, lower, upper = (finite_or_none(bound) for bound in (value, low, high))
-    if effect is None:
-        return Cell(units.NOT_ENOUGH)
-    interval = f"interval: {units.NOT_ENOUGH}" if lower is None or upper is None else units.format_interval(lower, upper, 2)
-    return Cell(units.format_number(effect, 2 if abs(effect) < 10 else 1, unit, signed=True), small=interval)
 
 
 _TRIAL_CELLS: tuple[Callable[[Any], Cell | str], ...] = (  # under TRIALS

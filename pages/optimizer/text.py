@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from engine import units
 from engine.domain.optimization import MANUAL, describe_verdict
@@ -40,7 +41,7 @@ def describe_trial(trial: TrialDetails) -> str:
     unit, metric = str(row["unit"] or ""), metric_label(str(row["metric"]))
     change = f"went from {format_metric(row['before'], unit)} to {format_metric(row['after'], unit)}"
     if row["placebo"]:
-        return f"Control window: {readable_name(str(row['action']))} withheld. {_capitalized(metric)} {change}."
+        return f"Control window: {readable_name(str(row['action']))} withheld. {capitalize(metric)} {change}."
     direct = f"Direct effect: {row['detail'] or format_direct_effect(row['amount'], row['amount_unit'])}."
     if not units.is_known(row["effect"]):
         return f"{units.NOT_ENOUGH.capitalize()} on {metric}. {direct}"
@@ -51,9 +52,23 @@ def describe_trial(trial: TrialDetails) -> str:
         verdict = describe_verdict(str(row["verdict"])).capitalize()
         idle = units.format_count(windows, "idle window")
         indication = f"{effect} against {idle} at a comparable level. An indication: the run was not randomised"
-        return f"{verdict}. {_capitalized(metric)} {change}: {indication}. {direct}"
+        return f"{verdict}. {capitalize(metric)} {change}: {indication}. {direct}"
     control = units.format_count(windows, "control window")
     return f"{str(row['verdict']).capitalize()}. Effect on {metric}: {effect}, 95 % interval, against {control}. {direct}"
+
+
+def describe_evidence(action: Any) -> str:
+    """Say what the trials of an action showed, in one clause: "lowered process RSS by 21 MB (17 to 25) in 11 of 16 trials"."""
+    runs, effect = int(action.treated), finite_or_none(action.effect)
+    low, high = finite_or_none(action.low), finite_or_none(action.high)
+    if effect is None or low is None or high is None:
+        return f"not measured yet, {units.format_count(runs, 'trial')}"
+    unit, metric = str(action.unit or ""), metric_label(str(action.metric))
+    if low <= 0.0 <= high:
+        return f"changed {metric} by {format_metric(effect, unit)} ({_bare_interval(low, high, unit)}) over {units.format_count(runs, 'trial')}"
+    verb = "lowered" if effect < 0.0 else "raised"
+    span = _bare_interval(min(abs(low), abs(high)), max(abs(low), abs(high)), unit)
+    return f"{verb} {metric} by {format_metric(abs(effect), unit)} ({span}) and helped in {int(action.helped)} of {units.format_count(runs, 'trial')}"
 
 
 def build_trial_tiles(trial: TrialDetails) -> list[Tile]:
@@ -82,7 +97,7 @@ def build_trial_tiles(trial: TrialDetails) -> list[Tile]:
     ]
 
 
-def _capitalized(text: str) -> str:
+def capitalize(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
@@ -106,3 +121,7 @@ def _guard_tiles(stored: object) -> list[Tile]:
             before, after = pair
             shown.append(Tile(metric_label(str(name)), _arrow(before, after, unit), "before, after", term="guard metric"))
     return shown
+
+
+def _bare_interval(low: float, high: float, unit: str) -> str:
+    return units.format_reading_interval(low, high, unit)

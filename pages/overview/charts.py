@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from functools import lru_cache
 
 import orjson
 import pandas as pd
@@ -18,6 +18,7 @@ from pages.ui.forest_plot import iterate_rows
 
 MAX_SYMBOLS = 24  # symbols in the strip at most
 ACTION_COLOURS = 3  # bought, sold, and held without a failed gate come before the gates
+REMEMBERED = 6_000  # descriptions, twice what a strip of 24 symbols shows
 HELD_FREELY = 2.5  # held although no gate failed
 
 
@@ -37,7 +38,11 @@ def plot_gate_strip(frame: pd.DataFrame, session: SessionInfo) -> Figure:
         if decision.symbol in rows:
             row, column = rows[decision.symbol], place[decision.tick]
             z[row][column] = _colour_code(decision.action, decision.binding_gate, names)
-            hover[row][column] = _describe_decision(decision, times[decision.at], gates.get(decision.binding_gate), session)
+            gate = gates.get(decision.binding_gate)
+            hover[row][column] = _describe_decision(
+                decision.symbol, decision.action, decision.tick, times[decision.at], decision.intent, decision.gates, gate,
+                None if gate is None else session.gates[gate],
+            )  # fmt: skip
             links[row][column] = f"{decision.tick} {decision.symbol}"
     figure = new_figure(height=46 + 24 * len(symbols), bottom=26)
     figure.add_trace(
@@ -66,12 +71,16 @@ def _colour_scale(gates: int) -> list[list[object]]:
     return steps
 
 
-def _describe_decision(decision: Any, when: str, place: int | None, session: SessionInfo) -> str:
-    head = f"<b>{escape_text(decision.symbol)}</b> {escape_text(decision.action)} · tick {decision.tick:,}<br>{when} UTC"
-    if place is None:
-        return head + (f"<br>intent: {escape_text(decision.intent)}" if decision.action != "hold" else "<br>no gate failed")
-    gates = orjson.loads(decision.gates)
-    gate, sense, unit = session.gates[place]
+@lru_cache(maxsize=REMEMBERED)
+def _describe_decision(
+    symbol: str, action: str, tick: int, when: str, intent: str, stored: str, place: int | None, binding: tuple[str, str, str] | None
+) -> str:
+    """Describe a stored decision, which never changes: a strip of the next tick has one new column."""
+    head = f"<b>{escape_text(symbol)}</b> {escape_text(action)} · tick {tick:,}<br>{when} UTC"
+    if place is None or binding is None:
+        return head + (f"<br>intent: {escape_text(intent)}" if action != "hold" else "<br>no gate failed")
+    gates = orjson.loads(stored)
+    gate, sense, unit = binding
     value, limit = gates["value"][place], gates["limit"][place]
     margin = None if value is None or limit is None else (limit - value if sense == "<=" else value - limit)
     digits = 2 if margin is not None and math.isfinite(margin) and abs(margin) < 10 else 1

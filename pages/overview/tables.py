@@ -150,7 +150,10 @@ def _build_reading_tile(now: pd.DataFrame, trend: pd.DataFrame, label: str, sour
 
 
 def _reading_trend(trend: pd.DataFrame, source: str, name: str) -> tuple[float | None, ...]:
-    return tuple(trend[(trend["source"] == source) & (trend["name"] == name)]["mean"].tolist()) if len(trend) else ()
+    if not len(trend):
+        return ()
+    rows = zip(trend["source"].tolist(), trend["name"].tolist(), trend["mean"].tolist(), strict=True)
+    return tuple(mean for given, shown, mean in rows if given == source and shown == name)
 
 
 def _format_data_age(now: pd.DataFrame, clock: int) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import streamlit as st
 
 from engine import units
+from engine.store.read import components, decisions, portfolio, timeline
 from engine.store.read.decisions import DecisionFilter, GateCounts
 from engine.store.read.status import EngineStatus, SessionInfo
 from pages.overview import charts, tables, text, visit
@@ -17,7 +19,7 @@ from pages.ui.wire import Payload
 
 STRIP = 120  # ticks
 LATEST = 16  # decisions
-EVOLUTIONS = 60  # newest, as on Models, so that both read them once
+EVOLUTIONS = 60  # newest, as on Models
 AGEING = 10.0  # s after which what depends on the time is built again, also without a tick
 GATES = 10  # rows of what bound and what was done
 
@@ -51,9 +53,8 @@ def show_first_look(status: EngineStatus, looked: visit.Visit) -> None:
     with widgets.keyed_container("warming"):
         if warming is not None:
             widgets.show_note(f"{text.WHAT_IT_IS} {warming}")
-    newest, _ = cache.fetch_decisions(DecisionFilter(), limit=LATEST)
     with widgets.keyed_container("first_look"):
-        visit.show_tour(looked, status, text.explain_newest(newest))
+        visit.show_tour(looked, status, lambda: text.explain_newest(read_newest()))
 
 
 def show_present(status: EngineStatus) -> None:
@@ -67,13 +68,14 @@ def show_present(status: EngineStatus) -> None:
 
 def build_present(status: EngineStatus) -> tuple[str, list[Tile], list[Tile]]:
     """Build the verdict on skill ("" before one), and the tiles on the present and on the session."""
-    estimates, positions, halflife = cache.fetch_skill(), cache.fetch_positions(), cache.fetch_config(status).get("recent_skill_halflife")
+    estimates, positions = now_cache.read_now(decisions.read_skill), now_cache.read_now(portfolio.read_positions)
+    halflife = cache.fetch_config(status).get("recent_skill_halflife")
     standing, verdict = skill.judge_current_skill(status, estimates), ""
     if standing is not None and status.last is not None and status.session is not None:
         outcomes = skill.count_outcomes(estimates, standing, len(status.session.symbols))
         verdict = skill.render_skill_banner(standing, status.last.verdict, outcomes)
     present = tables.Present(status, positions, estimates, now_cache.fetch_trends(), now_cache.fetch_day_open(), halflife)
-    counts = cache.fetch_session_ticks(), cache.fetch_clean_rate()
+    counts = now_cache.read_now(decisions.read_session_ticks), now_cache.read_now(components.read_clean_rate, cache.current_time())
     return verdict, tables.build_now_tiles(present), tables.build_engine_tiles(status, positions, estimates, *counts, halflife)
 
 
@@ -88,13 +90,13 @@ def show_now_list(status: EngineStatus, looked: visit.Visit) -> None:
 def build_now_list(status: EngineStatus) -> list[tuple[str, str]]:
     """Build the lines that are the same for every browser."""
     activity, last = now_cache.fetch_activity(), status.last
-    evolved = build_every("overview: evolution", lambda: cache.fetch_evolution(limit=EVOLUTIONS), seconds=AGEING)
+    evolutions, standings = build_every("overview: evolution", lambda: now_cache.fetch_contests(limit=EVOLUTIONS), seconds=AGEING)
     proven, what = tiles.describe_drill(cache.fetch_last_drill(), cache.current_time())
     is_stopped = last is not None and (last.paused or last.flattening)
     return [
         ("Recommended", text.describe_recommendation(activity, is_trading_stopped=is_stopped)),
         ("Alerts", text.describe_alerts(activity, status.alerts)),
-        ("Evolution", evolution_text.summarise_evolution(evolved.evolutions, evolved.standings)),
+        ("Evolution", evolution_text.summarise_evolution(evolutions, standings)),
         (f"Safety drill ({what})", proven),
     ]
 
@@ -133,7 +135,7 @@ def build_machine() -> tuple[str, list[Tile]]:
 
 def show_gate_strip(session: SessionInfo) -> None:
     widgets.show_heading("Gate strip", f"last {STRIP} ticks; bright blue: bought, bright orange: sold, muted: the binding gate")
-    figure = build_once("overview: strip", lambda: charts.plot_gate_strip(cache.fetch_gate_strip(STRIP), session))
+    figure = build_once("overview: strip", lambda: charts.plot_gate_strip(now_cache.read_now(decisions.read_gate_strip, STRIP), session))
     live.show_chart(figure, key="strip", label="Binding gate of each symbol over the last ticks", clickable=True)
 
 
@@ -147,9 +149,12 @@ def show_equity(session: SessionInfo) -> None:
 
 def plot_equity(session: SessionInfo) -> tuple[Figure | None, int]:
     """Return the equity chart with its events, None before there are two points, and the ticks between two changes of the benchmark's exposure."""
-    frame = cache.fetch_equity()
+    frame = cache.get_reader().once(portfolio.read_equity)  # its events are read from the same line
     matched, step = now_cache.fetch_equal_exposure()
-    return equity_chart.plot_equity(frame, session.settings.get("capital"), cache.fetch_marks(), matched) if len(frame) > 1 else None, step
+    if len(frame) < 2:
+        return None, step
+    marks = now_cache.read_now(timeline.read_timeline)
+    return equity_chart.plot_equity(frame, session.settings.get("capital"), marks, matched), step
 
 
 def show_latest_decisions() -> None:
@@ -158,7 +163,12 @@ def show_latest_decisions() -> None:
     live.show_live_table(table, key="latest")
 
 
+def read_newest() -> pd.DataFrame:
+    """Read the newest decisions, once for all parts that show them."""
+    return build_once("overview: newest", lambda: decisions.read_latest_decisions(cache.get_reader(), DecisionFilter(), limit=LATEST)[0])
+
+
 def render_latest_decisions() -> tuple[str, Payload]:
     """Return the time of the newest decisions, and their table."""
-    frame, _ = cache.fetch_decisions(DecisionFilter(), limit=LATEST)
+    frame = read_newest()
     return units.format_time(int(frame["at"].iloc[0]), "%Y-%m-%d %H:%M"), live.prepare_table(trading_tables.render_decisions(frame))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -56,13 +57,13 @@ def fetch_news_of(visit: Visit) -> News | None:
     return None if visit.since is None else now_cache.fetch_news(visit.since)
 
 
-def show_tour(visit: Visit, status: EngineStatus, reasons: list[str]) -> None:
-    """Show the tour to a browser that has not had it, a step at a time; `reasons` are sentences on a decision."""
+def show_tour(visit: Visit, status: EngineStatus, reasons: Callable[[], list[str]]) -> None:
+    """Show the tour to a browser that has not had it, a step at a time; `reasons` gives sentences on a decision."""
     if visit.toured is not False or st.session_state.get(_DONE):
         return
     step = int(st.session_state.get(_STEP, 1))
     with st.container(key="tour"):
-        widgets.show_notice(describe_step(step, status, reasons), word=f"First look, {step} of {STEPS}.", colour=theme.UP)
+        widgets.show_notice(describe_step(step, status, reasons()), word=f"First look, {step} of {STEPS}.", colour=theme.UP)
         with st.container(horizontal=True, key="tour_answers"):
             if step < STEPS:
                 st.button("Next", key="tour_next", type="primary", on_click=_go_to, args=(step + 1,))

@@ -27,7 +27,6 @@ from engine.store.read.components import CleanRate, LatencyStats, Liveness
 from engine.store.read.decision import DecisionDetails
 from engine.store.read.decisions import DecisionFilter, GateCounts
 from engine.store.read.evolution import ArmForecastAtTick, EvolutionView
-from engine.store.read.live_ticks import TickCounts
 from engine.store.read.market import MarketHistory
 from engine.store.read.models import CalibrationReport
 from engine.store.read.optimizer import TrialDetails
@@ -102,16 +101,8 @@ def fetch_binding_gates() -> GateCounts:
     return _per_version(_count_binding_gates)
 
 
-def fetch_session_ticks() -> TickCounts:
-    return _per_version(decisions.read_session_ticks)
-
-
 def fetch_decision(tick: int, symbol: str) -> DecisionDetails | None:
     return _per_version(decision.read_decision, tick, symbol)
-
-
-def fetch_gate_strip(ticks: int) -> pd.DataFrame:
-    return _per_version(decisions.read_gate_strip, ticks)
 
 
 def fetch_equity() -> pd.DataFrame:
@@ -136,10 +127,6 @@ def fetch_market(symbol: str) -> MarketHistory | None:
 
 def fetch_liquidity_forecasts() -> pd.DataFrame:
     return _per_version(market.read_liquidity_forecast)
-
-
-def fetch_marks() -> pd.DataFrame:
-    return _per_version(timeline.read_timeline)
 
 
 # Models and backtests

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import numpy as np
 import pandas as pd
 
 from engine import units
@@ -23,13 +24,13 @@ EVENT_LANES = {  # kind of event: word, mark, colour
 def plot_equity(frame: pd.DataFrame, capital: float | None, marks: pd.DataFrame | None = None, matched: pd.DataFrame | None = None) -> Figure:
     """Gain since the start after all costs, against the benchmark and the `matched` one of equal exposure; below it the events."""
     start = capital or float(frame["equity"].iloc[0])
-    at = [int(moment) // units.MS for moment in frame["at"]]
+    at, ticks = _milliseconds(frame), [str(tick) for tick in frame["tick"].tolist()]
     figure = new_figure(height=250 if marks is None else 250 + LANE * len(EVENT_LANES), right=92 if marks is None else 104)
     for name, column, colour, width in (("benchmark", "benchmark", theme.NEUTRAL, 1.3), ("Podium", "equity", theme.UP, 2.0)):
         gain = [(value / start - 1) * 100 if units.is_known(value) else None for value in frame[column].tolist()]
         figure.add_trace(
             "scatter", x=at, y=gain, mode="lines", name=name, line={"color": colour, "width": width}, connectgaps=False,
-            customdata=[str(tick) for tick in frame["tick"]], hovertemplate=f"{name} %{{y:+.2f}} %, tick %{{customdata}}<extra></extra>",
+            customdata=ticks, hovertemplate=f"{name} %{{y:+.2f}} %, tick %{{customdata}}<extra></extra>",
         )  # fmt: skip
     if matched is not None and len(matched) > 1:
         _add_matched(figure, matched, start)
@@ -43,12 +44,17 @@ def plot_equity(frame: pd.DataFrame, capital: float | None, marks: pd.DataFrame 
     return figure
 
 
+def _milliseconds(frame: pd.DataFrame) -> list[int]:
+    return [int(moment) // units.MS for moment in frame["at"].tolist()]
+
+
 def _add_matched(figure: Figure, matched: pd.DataFrame, start: float) -> None:
     """Draw the benchmark of equal exposure: tick, at, value."""
+    ticks = [str(tick) for tick in matched["tick"].tolist()]
     figure.add_trace(
-        "scatter", x=[int(moment) // units.MS for moment in matched["at"]], y=[(value / start - 1) * 100 for value in matched["value"].tolist()],
+        "scatter", x=_milliseconds(matched), y=[(value / start - 1) * 100 for value in matched["value"].tolist()],
         mode="lines", name=EQUAL_EXPOSURE, line={"color": theme.WARNING, "width": 1.3, "dash": "dot"}, connectgaps=False,
-        customdata=[str(tick) for tick in matched["tick"]], hovertemplate=f"{EQUAL_EXPOSURE} %{{y:+.2f}} %, tick %{{customdata}}<extra></extra>",
+        customdata=ticks, hovertemplate=f"{EQUAL_EXPOSURE} %{{y:+.2f}} %, tick %{{customdata}}<extra></extra>",
     )  # fmt: skip
 
 
@@ -60,12 +66,15 @@ def _add_events(figure: Figure, marks: pd.DataFrame) -> None:
         "yaxis2", domain=[0, share], range=[len(EVENT_LANES) - 0.5, -0.5], showgrid=False, showticklabels=False, fixedrange=True, anchor="x"
     )
     figure.set_axis("xaxis", anchor="y2")
+    events: dict[str, list[tuple[int, str]]] = {}
+    for kind, at, detail in zip(marks["kind"].tolist(), marks["at"].tolist(), marks["detail"].tolist(), strict=True):
+        events.setdefault(kind, []).append((at // units.MS, detail))
     for place, (kind, (word, symbol, colour)) in enumerate(EVENT_LANES.items()):
-        some = marks[marks["kind"] == kind]
+        some = events.get(kind, [])
         marker = {"symbol": symbol, "size": 9, "color": colour, "line": {"width": 1.5 if "open" in symbol else 0}}
         figure.add_trace(
-            "scatter", x=(some["at"] // units.MS).to_numpy(), y=[place] * len(some), yaxis="y2", mode="markers", name=word,
-            marker=marker, hovertext=[escape_text(detail) for detail in some["detail"]],
+            "scatter", x=np.array([at for at, _ in some], dtype=np.int64), y=[place] * len(some), yaxis="y2", mode="markers", name=word,
+            marker=marker, hovertext=[escape_text(detail) for _, detail in some],
             hovertemplate=f"{word}: %{{hovertext}}<extra></extra>",
         )  # fmt: skip
         figure.add_note(word if len(some) else f"no {word}", x=1, xref="paper", xanchor="left", xshift=6, y=place, yref="y2")
@@ -73,9 +82,10 @@ def _add_events(figure: Figure, marks: pd.DataFrame) -> None:
 
 def _mark_warmup_end(figure: Figure, frame: pd.DataFrame) -> None:
     """Mark the end of the warm-up, before which decisions are over history."""
-    warm = frame[frame["warm"] == 1]["at"] if "warm" in frame else frame["at"][:0]
-    if len(warm) and len(warm) < len(frame):
-        x = int(warm.iloc[-1]) // units.MS
+    flags = frame["warm"].tolist() if "warm" in frame else []
+    warm = [at for at, is_warm in zip(frame["at"].tolist(), flags, strict=False) if is_warm == 1]
+    if warm and len(warm) < len(frame):
+        x = int(warm[-1]) // units.MS
         line = {"color": theme.MUTED, "width": 1, "dash": "dot"}
         figure.layout["shapes"].append({"type": "line", "x0": x, "x1": x, "yref": "paper", "y0": 0, "y1": 1, "line": line})
         figure.add_note("warm-up ", x=x, xref="x", xanchor="right", y=1, yref="paper", yanchor="top")

@@ -155,7 +155,7 @@ TERMS = {
     "escalation": "A critical alert that nobody acknowledged is sent again, to the escalation targets.",
     "flatten": "Close every position at market and open nothing until resumed.",
     "signal": "The R² of the best one-bar forecast on the simulated market; at 0 nothing can be predicted.",
-    "silence": "A period in which nobody is notified of a rule; its alerts are still raised.",
+    "silence": "A period in which nobody is notified of a rule or recommended to respond to it; it is evaluated all the same.",
 }
 
 

@@ -87,6 +87,17 @@ def show_live_table(
     )
 
 
+def show_acting_table(html: str, *, key: str, label: str) -> str | None:
+    """Show a table with buttons from `tables.render_button`; return what the pressed one does, once."""
+    result = _rows()(
+        key=key,
+        data={**_message(key, prepare_table(html)), "height": None, "reserved": None, "label": label, "after": "", "place": ""},
+        on_act_change=_ignore,
+    )
+    act = result.get("act")
+    return act if isinstance(act, str) else None
+
+
 def prepare_table(html: str) -> Payload:
     """Return what is sent of a table: its tags and texts, an array for each row."""
     return wire.register_payload(orjson.dumps([TAG.split(row) for row in ROW.split(ages.render_ages(html))]))
@@ -95,6 +106,10 @@ def prepare_table(html: str) -> Payload:
 def _message(key: str, payload: Payload) -> dict[str, Any]:
     """Return the part of a component's data that says what it shows, against what this browser session was sent last under the key."""
     return wire.build_message(st.session_state.setdefault("wire_sent", {}), key, payload)
+
+
+def _ignore() -> None:
+    """Do nothing: the value is read where the component is shown."""
 
 
 @cache

@@ -19,11 +19,16 @@ function update(node, markup) {
   const known = new Map([...body.rows].map((row) => [row.dataset.id, row]));
   const rows = [...other.tBodies[0].rows].map((row) => {
     const old = known.get(row.dataset.id);
+    if (old && old.querySelector("details[open]") && row.querySelector("details")) row.querySelector("details").setAttribute("open", "");
     return old && marked(old) === marked(row) ? old : row;
   });
   const keep = new Set(rows);
+  const held = body.contains(document.activeElement) ? document.activeElement.dataset.act : undefined;
   for (const row of [...body.rows]) if (!keep.has(row)) row.remove();
   rows.forEach((row, place) => { if (body.rows[place] !== row) body.insertBefore(row, body.rows[place] || null); });
+  if (held === undefined || body.contains(document.activeElement)) return;
+  const again = [...body.querySelectorAll("[data-act]")].find((button) => button.dataset.act === held);
+  if (again) again.focus({ preventScroll: true });
 }
 
 const LONGEST_WAIT = 3000; // ms, for a chart that does not come
@@ -77,13 +82,25 @@ function comeBack(node) {
   if (link) link.focus({ preventScroll: true });
 }
 
-export default function ({ data, parentElement }) {
+const AGAIN_MS = 1000; // within which a second press of a button is the same one
+
+// A button names what it does, so it acts on its own row wherever that is by now.
+function press(node, button) {
+  const now = performance.now(), { act } = button.dataset;
+  if (button.getAttribute("aria-disabled") === "true" || (node.podiumAct === act && now - node.podiumActAt < AGAIN_MS)) return;
+  node.podiumAct = act;
+  node.podiumActAt = now;
+  node.podiumTrigger("act", act);
+}
+
+export default function ({ data, parentElement, setTriggerValue }) {
   const node = parentElement.querySelector(".podium-rows");
   node.style.maxHeight = data.height ? `${data.height}px` : "";
   node.classList.toggle("pd-reserved", Boolean(data.reserved));
   node.style.setProperty("--pd-rows", data.reserved || 0);
   if (data.label !== "Table" || !node.hasAttribute("aria-label")) node.setAttribute("aria-label", data.label);
   node.podiumPlace = data.place;
+  node.podiumTrigger = setTriggerValue;
   receive(node, data, (rows) => {
     const isNew = node.podiumMarkup === undefined;
     show(node, rows.flat().join(""), data.after);
@@ -92,6 +109,9 @@ export default function ({ data, parentElement }) {
     if (isNew) comeBack(node);
   });
   node.onclick = (event) => {
+    const button = event.target.closest("button[data-act]");
+    if (button) { press(node, button); return; }
+    if (event.target.closest("details") && !event.target.closest("a")) return;
     if (event.ctrlKey || event.metaKey || event.shiftKey) return;
     const step = event.target.closest("a[data-step]");
     const row = event.target.closest("tr[data-id]");

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import pandas as pd
 import streamlit as st
 
-from engine.store.read import activity, closing, command_notes, recent
+from engine.store.read import activity, closing, command_notes, evolution, recent
 from engine.store.read.activity import Activity
 from engine.store.read.closing import ClosingEstimate
 from engine.store.read.command_notes import CommandOutcome
@@ -20,9 +20,24 @@ T = TypeVar("T")
 STEP = 10_000_000_000  # ns, for which an activity that no tick or command has changed is not read again
 
 
+def read_now(query: Callable[..., T], *args: Any) -> T:
+    """Read without caching: for a part that `shared.build_once` builds, a second cache would only copy what is read once."""
+    return query(cache.get_reader(), *args)
+
+
 def fetch_activity() -> Activity:
     now = cache.current_time() // STEP * STEP
     return _per_version(activity.read_activity, now)
+
+
+def fetch_contests(*, limit: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the newest evolutions and the standings of their contests."""
+    return read_now(evolution.read_contests, limit)
+
+
+def fetch_silences() -> dict[str, int]:
+    """Return the silenced rules and until when, ns UTC."""
+    return _per_version(activity.read_silences, cache.current_time() // STEP * STEP)
 
 
 def fetch_closing_estimate() -> ClosingEstimate:
@@ -38,16 +53,16 @@ def fetch_notes() -> dict[int, str]:
 
 
 def fetch_day_open() -> float | None:
-    return _per_version(recent.read_day_open)
+    return read_now(recent.read_day_open)
 
 
 def fetch_trends() -> pd.DataFrame:
-    return _per_version(recent.read_trends)
+    return read_now(recent.read_trends)
 
 
 def fetch_equal_exposure() -> tuple[pd.DataFrame, int]:
     """Return the benchmark at the engine's exposure, and the ticks between two changes of that exposure."""
-    return _per_version(recent.read_equal_exposure)
+    return read_now(recent.read_equal_exposure)
 
 
 def fetch_warmup_pace() -> float | None:

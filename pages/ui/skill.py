@@ -14,6 +14,7 @@ from pages.ui import theme
 from pages.ui.widgets import Tile, render_notice
 
 WARM = "warm-up included"
+Figures = dict[tuple[str, int], dict[str, float | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,8 @@ def judge_current_skill(status: EngineStatus, skill: pd.DataFrame) -> SkillVerdi
         return None
     horizons = status.session.horizons
     bounds = (*status.last.skill_bounds, *[None] * len(horizons))[: len(horizons)]
-    whole = [_figure(skill, "ensemble", horizon, "low") for horizon in horizons]
+    figures = index_figures(skill)
+    whole = [figures.get(("ensemble", horizon), {}).get("low") for horizon in horizons]
     state = judge_skill(whole, bounds)
     moves = [max(0.0, low or 0.0) * bars for low, bars in zip(bounds if state == PROVEN else whole, horizons, strict=True)]
     place = moves.index(max(moves))
@@ -52,7 +54,7 @@ class Outcomes:
 
 def count_outcomes(estimates: pd.DataFrame, current: SkillVerdict, symbols: int) -> Outcomes:
     """Count the outcomes that have been scored; 0 before the first."""
-    n = _figure(estimates, "ensemble", current.horizon, "n")
+    n = index_figures(estimates).get(("ensemble", current.horizon), {}).get("n")
     return Outcomes(0 if n is None else int(n), fewest_outcomes(symbols, current.horizon))
 
 
@@ -83,26 +85,36 @@ def render_skill_banner(current: SkillVerdict, cross_check: str, outcomes: Outco
 def build_skill_tiles(skill: pd.DataFrame, horizon: int, halflife: float | None = None) -> list[Tile]:
     """Build the tiles of the ensemble's R2 out of sample, recent and over the whole session, with interval and n."""
     memory = "" if halflife is None else f", half-life {halflife:,.0f} ticks"
-    bars = units.format_count(horizon, "bar")
+    bars, figures = units.format_count(horizon, "bar"), index_figures(skill)
     return [
-        _tile(skill, "recent", horizon, f"Recent skill (R², {bars})", memory),
-        _tile(skill, "ensemble", horizon, f"Session skill (R², {bars})", f", {WARM}"),
+        _tile(figures, "recent", horizon, f"Recent skill (R², {bars})", memory),
+        _tile(figures, "ensemble", horizon, f"Session skill (R², {bars})", f", {WARM}"),
     ]
 
 
-def _tile(skill: pd.DataFrame, scope: str, horizon: int, label: str, more: str) -> Tile:
-    n = _figure(skill, scope, horizon, "n")
+def _tile(figures: Figures, scope: str, horizon: int, label: str, more: str) -> Tile:
+    known = figures.get((scope, horizon), {})
+    n = known.get("n")
     if n is None:
         return Tile(label, units.NOT_MEASURED, "no forecast has fallen due")
-    r2, low, high = (_figure(skill, scope, horizon, name) for name in ("r2", "low", "high"))
+    r2, low, high = (known.get(name) for name in ("r2", "low", "high"))
     if r2 is None or low is None or high is None:
         return Tile(label, units.NOT_ENOUGH, f"n={int(n):,}{more}")
     return Tile(label, units.format_percent(r2, 2, signed=True), f"95 %: {units.format_interval(low * 100, high * 100, 2, '%')}, n={int(n):,}{more}")
 
 
-def _figure(skill: pd.DataFrame, scope: str, horizon: int, column: str) -> float | None:
+def index_figures(skill: pd.DataFrame) -> Figures:
+    """Return the ensemble's figures over all regimes, by scope and horizon; an unknown one is None."""
     if skill.empty:
-        return None
-    row = skill[(skill["scope"] == scope) & (skill["model"] == "ensemble") & (skill["regime"] == "all") & (skill["horizon"] == horizon)]
-    value = float(row[column].iloc[0]) if len(row) and pd.notna(row[column].iloc[0]) else None
-    return value if units.is_known(value) else None
+        return {}
+    keys = zip(*(skill[name].tolist() for name in ("scope", "model", "regime", "horizon")), strict=True)
+    places: dict[tuple[str, int], int] = {}
+    for place, (scope, model, regime, horizon) in enumerate(keys):
+        if model == "ensemble" and regime == "all":
+            places.setdefault((scope, horizon), place)
+    columns = {name: skill[name].tolist() for name in ("r2", "low", "high", "n")}
+    return {key: {name: _known(values[place]) for name, values in columns.items()} for key, place in places.items()}
+
+
+def _known(value: float | None) -> float | None:
+    return float(value) if value is not None and units.is_known(value) else None

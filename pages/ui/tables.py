@@ -84,6 +84,16 @@ def render_tooltip(term: str) -> str:
     return f' title="{escape(definition)}"' if definition else ""
 
 
+def render_button(label: str, act: str, *, name: str, obstacle: str = "") -> str:
+    """Return a button for `live.show_acting_table`, which reports `act`; with an obstacle it is off and says why.
+
+    `name` is what a screen reader says.
+    """
+    off = f' aria-disabled="true" title="{escape(obstacle)}"' if obstacle else ""
+    spoken = f"{name}: {obstacle}" if obstacle else name
+    return f'<button type="button" class="pd-act" data-act="{escape(act)}" aria-label="{escape(spoken)}"{off}>{escape(label)}</button>'
+
+
 def _head(column: Column) -> str:
     text = f'<a href="{escape(column.link)}" target="_self" data-step>{escape(column.label)}</a>' if column.link else escape(column.label)
     order = f' aria-sort="{column.order}"' if column.order else ""

@@ -62,20 +62,28 @@ def choose_memory_reading(now: pd.DataFrame) -> tuple[str, str]:
 
 def format_reading(now: pd.DataFrame, source: str, name: str) -> str:
     """Return a reading in its unit, or "not measured yet"."""
-    rows = now[(now["source"] == source) & (now["name"] == name)]
-    return units.NOT_MEASURED if rows.empty else units.format_reading(float(rows["value"].iloc[0]), str(rows["unit"].iloc[0]), units.NOT_MEASURED)
+    place = _find_row(now, source, name)
+    if place is None:
+        return units.NOT_MEASURED
+    return units.format_reading(float(now["value"].iloc[place]), str(now["unit"].iloc[place]), units.NOT_MEASURED)
 
 
 def get_reading(now: pd.DataFrame, source: str | None, name: str) -> float | None:
     """Return a reading; of any source where `source` is None, None where there is none."""
-    rows = now[now["name"] == name] if source is None else now[(now["source"] == source) & (now["name"] == name)]
-    return None if rows.empty else float(rows["value"].iloc[0])
+    place = _find_row(now, source, name)
+    return None if place is None else float(now["value"].iloc[place])
 
 
 def get_reading_source(now: pd.DataFrame, name: str) -> str:
     """Return the source of a reading, "host" where there is none."""
-    rows = now[now["name"] == name]
-    return "host" if rows.empty else str(rows["source"].iloc[0])
+    place = _find_row(now, None, name)
+    return "host" if place is None else str(now["source"].iloc[place])
+
+
+def _find_row(now: pd.DataFrame, source: str | None, name: str) -> int | None:
+    """Return the place of the first reading of this name, of any source where `source` is None."""
+    names = zip(now["source"].tolist(), now["name"].tolist(), strict=True)
+    return next((place for place, (given, shown) in enumerate(names) if shown == name and source in {None, given}), None)
 
 
 def compute_gain(value: float | None, capital: Any) -> float | None:

@@ -108,13 +108,14 @@ def test_a_hostile_reason_is_text_and_nothing_else(server: Served, visit: Visit)
 def test_an_optimization_by_hand_tells_what_it_measured(server: Served, visit: Visit) -> None:
     visitor = visit(server.url)
     visitor.go("/optimizer")
-    visitor.choose("Action", "collect garbage")
     visitor.page.get_by_label("Reason").fill("how much does it hold")
-    visitor.press("Dry run")
+    visitor.page.get_by_label("Reason").press("Enter")
+    action = visitor.fresh('table[aria-label="Actions and their measured effects"] tr[data-id="collect_garbage"]')
+    action.get_by_role("button", name="Dry run of collect garbage").click()
     expect(visitor.banner("Done.")).to_contain_text("collect garbage, dry run", timeout=MS)
     assert json.loads(server.ask(LAST)[0][5])["status"] == "dry run"
     assert server.ask("SELECT count(*) FROM trials WHERE mode = 'manual'") == [(0,)]
-    visitor.press("Run")
+    action.get_by_role("button", name="Run collect garbage").click()
     expect(visitor.banner("Running.").locator(".pd-progress")).to_be_visible(timeout=MS)
     visitor.sees("s left", ".pd-notice:has(.pd-progress)")
     server.wait(lambda: server.ask(LAST)[0][4] == "done", "the run to be over")
@@ -164,6 +165,13 @@ def test_a_rule_is_previewed_on_what_was_stored_and_then_applied_and_taken_back(
     visitor.press("Reset")
     expect(rule).to_contain_text("default", timeout=MS)
     assert server.ask("SELECT count(*) FROM rules") == [(0,)]
+    rule.locator("summary").click()
+    rule.get_by_role("button", name="Silence host memory for an hour").click()
+    expect(rule.get_by_role("button", name="End the silence of host memory")).to_be_visible(timeout=MS)  # it stays open
+    expect(rule).to_contain_text("silenced until")
+    assert server.ask("SELECT rule FROM silences") == [("host_memory",)]
+    rule.get_by_role("button", name="End the silence of host memory").click()
+    expect(rule.get_by_role("button", name="Silence host memory for an hour")).to_be_visible(timeout=MS)
     assert visitor.boxes() == []
 
 

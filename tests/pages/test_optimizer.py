@@ -47,6 +47,12 @@ def field(app: AppTest, key: str) -> Any:
     return next(field for field in app.text_input if str(field.key).startswith(key))
 
 
+def finish_commands(url: str) -> None:
+    """Nothing waits any more."""
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection, connection:
+        connection.execute("UPDATE commands SET status = 'done' WHERE status <> 'done'")
+
+
 def newest(url: str) -> tuple[str, dict[str, str], str]:
     """The command that was given last: its name, arguments and reason."""
     with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
@@ -73,9 +79,14 @@ def test_a_firing_rule_shows_its_value_its_levels_and_the_planned_response_with_
     assert "Host memory." not in shown  # it has cleared
 
 
-def test_a_button_of_a_firing_rule_sends_the_rule_as_reason(working: str) -> None:
-    press(run(PAGE, working), "Run trim cache now")
+def test_the_buttons_of_the_recommendation_send_the_rule_as_reason(working: str) -> None:
+    app = run(PAGE, working)
+    assert next(button for button in app.button if button.label == "Run trim cache now").disabled  # bob's run of it is under way
+    finish_commands(working)
+    press(app.run(), "Run trim cache now")
     assert newest(working) == ("optimize", {"action": "trim_cache"}, "rule disk full fires")
+    press(app, "Silence 1 h")
+    assert newest(working) == ("silence", {"rule": "disk_full", "minutes": "60"}, "rule disk full silenced on Optimizer")
 
 
 def test_the_queue_shows_sender_reason_and_progress(busy: tuple[str, dict[str, int]]) -> None:

@@ -171,17 +171,6 @@ def test_all_parts_of_a_page_show_the_same_tick(full_store: str, tmp_path: Path,
     assert f"newest {units.format_time(at, '%Y-%m-%d %H:%M')}" in shown
 
 
-def test_an_action_run_by_hand_waits_in_the_inbox_with_its_reason(full_store: str, tmp_path: Path) -> None:
-    with store("full", full_store, tmp_path) as url:
-        app = run("10_optimizer.py", url)
-        app.text_input(key="reason_to_run").set_value("memory is short")
-        next(button for button in app.button if button.label == "Run").click().run()
-        shown = text(app)
-        control = text(run("12_control.py", url))
-    assert "Sent." in shown
-    assert "memory is short" in control
-
-
 def test_commands_need_a_reason(full_store: str, tmp_path: Path) -> None:
     with store("full", full_store, tmp_path) as url:
         app = run("12_control.py", url)

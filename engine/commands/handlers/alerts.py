@@ -13,7 +13,7 @@ from engine.schema import limits
 MAX_NUMBER = 2**63 - 1  # that a store can hold
 WEEK_MINUTES = 7 * 24 * 60.0
 
-RuleName = Annotated[str, limits(letters=100, help="rule as Alerts shows it, or all", example="NAME or rule=all")]
+RuleName = Annotated[str, limits(letters=100, help="rule as Alerts or Optimizer names it, or all alerts", example="NAME or rule=all")]
 
 
 class AcknowledgeAlert(Arguments, frozen=True, kw_only=True):
@@ -42,7 +42,8 @@ def acknowledge(arguments: AcknowledgeAlert, command: Command, services: Service
 
 
 def silence(arguments: SilenceAlert, command: Command, services: Services) -> Result:
-    return {"message": services.alerts.silence(arguments.rule.strip(), arguments.minutes, command.by, command.reason)}
+    others = tuple(rule.name for rule in services.rule_loop.rules)
+    return {"message": services.alerts.silence(arguments.rule.strip(), arguments.minutes, command.by, command.reason, others)}
 
 
 def unsilence(arguments: UnsilenceAlert, command: Command, services: Services) -> Result:
@@ -58,7 +59,11 @@ def run_drill(arguments: RunDrill, command: Command, services: Services) -> None
 COMMANDS = (
     CommandType("ack", "acknowledge an open alert: no further message until it is resolved", AcknowledgeAlert, CommandTiming.IMMEDIATE, acknowledge),
     CommandType(
-        "silence", "send no messages about a rule, or about any, for a while (needs a reason)", SilenceAlert, CommandTiming.IMMEDIATE, silence
+        "silence",
+        "send no messages about a rule, or about any, and recommend nothing for it, for a while (needs a reason)",
+        SilenceAlert,
+        CommandTiming.IMMEDIATE,
+        silence,
     ),
     CommandType("unsilence", "end a silence", UnsilenceAlert, CommandTiming.IMMEDIATE, unsilence),
     CommandType("drill", "test the kill switch, the stop and the alert path", RunDrill, CommandTiming.WORKER, run_drill),

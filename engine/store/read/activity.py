@@ -17,6 +17,7 @@ _ALERTS = "SELECT rule, message FROM alerts WHERE state = 'open' ORDER BY id DES
 _EVOLVING = f"""
     SELECT model, state FROM (SELECT * FROM evolutions ORDER BY id DESC LIMIT {MAX_EVOLUTIONS})
     WHERE session = (SELECT max(id) FROM sessions) AND state IN {OPEN_STATES} ORDER BY id DESC"""
+_SILENCES = "SELECT rule, max(until) AS until FROM silences WHERE until > :now GROUP BY rule"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Activity:
     approvals: tuple[str, ...]  # rules whose action waits for a person
     racing: tuple[str, ...]  # models with a challenger in a contest
     training: tuple[str, ...]  # models in training for one
-    recommendation: tuple[str, str] | None  # rule that fires, and what the planner recommends
+    recommendation: tuple[str, str] | None  # rule that fires and is not silenced, and what the planner recommends
     alerts: tuple[tuple[str, str], ...] = ()  # rule and message of the newest open alerts, at most 3
 
 
@@ -36,6 +37,7 @@ def read_activity(reader: Reader, now: int) -> Activity:
     trials, questions = read_running_trials(reader), read_questions(reader, now)
     recent = trials[trials["at"] > now - RECENT]
     with reader.reading() as connection:
+        silenced = {str(row["rule"]) for row in fetch_all(connection, _SILENCES, now=now)}
         firing = [(str(row["rule"]), str(row["answer"])) for row in fetch_all(connection, _FIRING)]
         alerts = tuple((str(row["rule"]), str(row["message"])) for row in fetch_all(connection, _ALERTS))
         evolving = [(str(row["model"]), str(row["state"])) for row in fetch_all(connection, _EVOLVING)]
@@ -44,6 +46,12 @@ def read_activity(reader: Reader, now: int) -> Activity:
         tuple(str(rule) for rule in questions["rule"]),
         tuple(model for model, state in evolving if state == "racing"),
         tuple(model for model, state in evolving if state == "training"),
-        next((pair for pair in firing if pair[1].startswith("recommend")), None),
+        next((pair for pair in firing if pair[1].startswith("recommend") and pair[0] not in silenced), None),
         alerts,
     )
+
+
+def read_silences(reader: Reader, now: int) -> dict[str, int]:
+    """Read the silenced rules and until when, ns UTC; rules of alerts and of the optimizer alike."""
+    with reader.reading() as connection:
+        return {str(row["rule"]): int(row["until"]) for row in fetch_all(connection, _SILENCES, now=now)}

@@ -99,6 +99,11 @@ def read_evolution_view(reader: Reader, *, limit: int) -> EvolutionView:
     )
 
 
+def read_contests(reader: Reader, limit: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The newest `limit` evolutions and the standings of their contests: what a line of words needs."""
+    return read_evolutions(reader, limit=limit), read_standings(reader)
+
+
 def read_evolutions(reader: Reader, *, limit: int) -> pd.DataFrame:
     """The newest evolutions of all sessions, newest first; `seconds` is the CPU time of the training of their versions, NaN where not stored."""
     with reader.reading() as connection:

@@ -12,7 +12,7 @@ from engine.domain.orders import EXECUTIONS, Order
 from engine.store import codec
 from engine.store.read import live_ticks
 from engine.store.read.reader import Reader, fetch_first, fetch_frame, fetch_scalar
-from engine.store.read.status import find_session_range
+from engine.store.read.status import read_session_range
 
 EQUITY_POINTS = 600  # of a chart over the whole history
 
@@ -20,7 +20,7 @@ EQUITY_POINTS = 600  # of a chart over the whole history
 def read_equity(reader: Reader, points: int = EQUITY_POINTS) -> pd.DataFrame:
     """Equity of the running session at evenly spaced ticks, the newest among them: tick, at, wall, equity, benchmark, drawdown, warm."""
     with reader.reading() as connection:
-        ends = find_session_range(connection)
+        ends = read_session_range(reader)
         picked = [] if ends is None else live_ticks.spaced(*ends, points)
         sql = """
             SELECT t.tick, t.at, t.wall, t.equity, t.benchmark, t.drawdown, t.warm

@@ -18,7 +18,7 @@ from engine.evidence.skill import MIN_BLOCK_TICKS, MIN_BLOCKS
 from engine.store import codec
 from engine.store.read import live_ticks
 from engine.store.read.reader import Reader, fetch_all, fetch_first, fetch_frame, fetch_scalar
-from engine.store.read.status import find_session_range, read_session
+from engine.store.read.status import read_session, read_session_range
 
 TREND_POINTS, EXPOSURE_POINTS = 60, 600
 PACE_TICKS = 60  # newest ticks of a warm-up that its pace is measured on
@@ -53,7 +53,7 @@ def read_day_open(reader: Reader) -> float | None:
 def read_trends(reader: Reader) -> pd.DataFrame:
     """Read the session at up to 60 evenly spaced ticks: tick, equity, drawdown, gross, and estimate, the R2 by horizon as a tuple."""
     with reader.reading() as connection:
-        ends = find_session_range(connection)
+        ends = read_session_range(reader)
         picked = [] if ends is None else live_ticks.spaced(*ends, TREND_POINTS)
         frame = fetch_frame(connection, _PICKED.format(columns="t.tick, t.equity, t.drawdown, t.gross, t.skill"), {"picked": json.dumps(picked)})
     frame["estimate"] = [tuple((json.loads(text) if text else {}).get("estimate") or ()) for text in frame["skill"]]
@@ -66,7 +66,7 @@ def read_equal_exposure(reader: Reader) -> tuple[pd.DataFrame, int]:
     Its exposure is set at multiples of a power of two of ticks, 600 times at most, so that it is the same whenever it is read.
     """
     with reader.reading() as connection:
-        ends = find_session_range(connection)
+        ends = read_session_range(reader)
         if ends is None:
             return pd.DataFrame(columns=["tick", "at", "value"]), 1
         first, last = ends
@@ -83,7 +83,7 @@ def read_equal_exposure(reader: Reader) -> tuple[pd.DataFrame, int]:
 def read_warmup_pace(reader: Reader) -> float | None:
     """Measure the ticks per second over the newest 60 ticks of a warm-up; None outside one and before its second tick."""
     with reader.reading() as connection:
-        ends = find_session_range(connection)
+        ends = read_session_range(reader)
         if ends is None:
             return None
         sql = "SELECT tick, wall, warm FROM ticks WHERE tick >= :since ORDER BY tick"

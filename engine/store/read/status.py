@@ -133,6 +133,17 @@ def _version(connection: Connection) -> str:
     return "-".join("" if part is None else str(part) for part in (row or {}).values())
 
 
+def read_session_range(reader: Reader) -> tuple[int, int] | None:
+    """First and last tick of the newest session, searched once in a snapshot."""
+    ends: tuple[int, int] | None = reader.once(_search_session_range)
+    return ends
+
+
+def _search_session_range(reader: Reader) -> tuple[int, int] | None:
+    with reader.reading() as connection:
+        return find_session_range(connection)
+
+
 def find_session_range(connection: Connection) -> tuple[int, int] | None:
     """First and last tick of the newest session, found by bisection: sessions follow one another in the ticks."""
     row = fetch_first(

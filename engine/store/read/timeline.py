@@ -34,7 +34,7 @@ def read_timeline(reader: Reader) -> pd.DataFrame:
 
     "acted" marks each point of the chart at which anything was bought or sold since the previous point.
     """
-    line = read_equity(reader)
+    line = reader.once(read_equity)
     if line.empty:
         return pd.DataFrame(columns=["kind", "at", "detail"]).astype({"at": "int64"})
     ticks, times, walls = (line[name].to_numpy() for name in ("tick", "at", "wall"))
@@ -47,10 +47,10 @@ def read_timeline(reader: Reader) -> pd.DataFrame:
         runs = fetch_all(connection, _RUNS)
     by_tick = [("acted", int(row["tick"]), "bought or sold") for row in acted if row["tick"] is not None]
     by_tick += [("retrained", int(row["serves_from"]), f"{row['n']} models begin to serve") for row in retrained]
-    events = [(kind, int(times[min(int(np.searchsorted(ticks, tick)), len(ticks) - 1)]), detail) for kind, tick, detail in by_tick]
+    places = np.minimum(np.searchsorted(ticks, [tick for _, tick, _ in by_tick]), len(ticks) - 1)
+    events = [(kind, at, detail) for (kind, _, detail), at in zip(by_tick, times[places].tolist(), strict=True)]
     events += [("incident", int(row["since"]), describe_incident(row)) for row in incidents if times[0] <= row["since"] <= times[-1]]
-    for run in runs:
-        place = int(np.searchsorted(walls, run["at"]))
+    for run, place in zip(runs, np.searchsorted(walls, [run["at"] for run in runs]).tolist(), strict=True):
         if 0 < place < len(walls):
             events.append(("optimized", int(times[place]), describe_trial(run["action"], run["verdict"], run["mode"])))
     return event_frame(events)
@@ -63,8 +63,8 @@ def describe_incident(row: RowMapping) -> str:
 
 def event_frame(events: list[tuple[str, int, str]]) -> pd.DataFrame:
     """Events as a frame: kind, at, detail; oldest first."""
-    frame = pd.DataFrame(events, columns=["kind", "at", "detail"]).astype({"at": "int64"})
-    return frame.sort_values("at", kind="stable").reset_index(drop=True)
+    kinds, times, details = zip(*sorted(events, key=lambda event: event[1]), strict=True) if events else ((), (), ())
+    return pd.DataFrame({"kind": list(kinds), "at": np.array(times, dtype=np.int64), "detail": list(details)})
 
 
 def read_agreements(reader: Reader, starts: Iterable[int]) -> dict[int, Agreement]:

@@ -12,7 +12,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 HERE = Path(__file__).parent
-NAMES = ("live_chart.js", "live_clock.js", "live_tab.js", "live_table.js", "live_wire.js")
+NAMES = ("live_chart.js", "live_chart_tools.js", "live_clock.js", "live_tab.js", "live_table.js", "live_wire.js")
 FOREVER = "public, max-age=31536000, immutable"  # other content has another address
 
 

@@ -123,6 +123,7 @@ def _money_paid(fills: pd.DataFrame, ticks: Floats, symbols: tuple[str, ...]) ->
     known = fills[fills["tick"].isin(ticks) & fills["symbol"].isin(symbols) & fills["price"].notna()]
     signed = np.where(known["side"] == "buy", 1.0, -1.0) * known["size"].to_numpy(dtype=float)
     price, fee = known["price"].to_numpy(dtype=float), known["fee_bps"].to_numpy(dtype=float) / 1e4
-    places = np.searchsorted(ticks, known["tick"].to_numpy()), [symbols.index(symbol) for symbol in known["symbol"]]
+    columns = np.array([symbols.index(symbol) for symbol in known["symbol"]], dtype=np.int64)
+    places = np.searchsorted(ticks, known["tick"].to_numpy()), columns
     np.add.at(paid, places, price * (signed + np.abs(signed) * fee))
     return paid

@@ -46,7 +46,7 @@ def plot_comparison(table: pd.DataFrame, *, log: bool) -> Figure:
         newest = values.dropna().iloc[-1]
         names.append(f'<span style="color:{colour}">■</span> {escape_text(symbol)} {units.format_number(float(newest), 2)}')
         figure.add_trace(
-            "scatter", name=escape_text(symbol), x=at, y=values.to_numpy(), mode="lines", line={"color": colour, "width": 2.2 if not place else 1.5},
+            "scatter", name=escape_text(symbol), x=at, y=values.tolist(), mode="lines", line={"color": colour, "width": 2.2 if not place else 1.5},
             connectgaps=False, hovertemplate=f"{escape_text(symbol)} %{{y:.2f}}<br>%{{x|%m-%d %H:%M:%S}} UTC<extra></extra>",
         )  # fmt: skip
     figure.add_note("  ".join(names), xref="paper", x=0, xanchor="left", xshift=-56, yref="paper", y=1, yanchor="bottom", yshift=4)

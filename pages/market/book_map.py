@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pandas as pd
 
@@ -12,7 +14,7 @@ from pages.ui import theme
 from pages.ui.charts import Figure
 
 MOST_BINS = 14  # per side; no more than a side has levels
-TITLE = "<b>Order book over time</b>, money by distance from the mid in bps, asks above; darker: more"
+TITLE = "<b>Order book over time</b>, money by distance from the mid in bps, asks above; stronger: more"
 NARROW = "<b>Order book over time</b>, bps from the mid"
 BRIGHTEST = 0.98  # quantile of the money that has the full colour
 
@@ -21,11 +23,11 @@ def bin_levels(levels: Floats, ticks: Ints, bins: int) -> tuple[Floats, Floats]:
     """Return (2B,) the middle of each of B bins per side, bps from the mid, and (2B, T) the money in it at each tick.
 
     `levels` (K, 3) are tick, distance and money. NaN beyond the deepest level of a side and at a tick without a book, since nothing is known there;
-    0 between levels. Bins reach to the 95th percentile of the distances.
+    0 between levels. Bins reach to the 95th percentile of the distances, or a little further.
     """
     inside = levels[np.isin(levels[:, 0], ticks)]
     span = float(np.quantile(np.abs(inside[:, 1]), 0.95)) if len(inside) else 0.0
-    width = span / (bins - 0.5) if span > 0 else 1.0
+    width = _round_width(span / (bins - 0.5)) if span > 0 else 1.0
     place = np.floor(inside[:, 1] / width).astype(np.int64) + bins
     near = (place >= 0) & (place < 2 * bins)
     column = np.searchsorted(ticks, inside[:, 0])
@@ -50,6 +52,12 @@ def draw_book_map(figure: Figure, history: MarketHistory, bars: pd.DataFrame, ax
         hovertemplate="%{z:,.0f} money %{y:+.1f} bps from the mid<br>%{x|%m-%d %H:%M:%S} UTC<extra></extra>",
     )  # fmt: skip
     figure.set_axis(f"yaxis{axis[1:]}", ticksuffix=" bps", nticks=5)
+
+
+def _round_width(width: float) -> float:
+    """Round up to two digits out of a few, so that the bins stay the same from tick to tick, and most of the map need not be sent again."""
+    power = 10.0 ** math.floor(math.log10(width))
+    return next(step for step in (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0) if step * power >= width * (1 - 1e-9)) * power
 
 
 def _count_levels(history: MarketHistory) -> int:

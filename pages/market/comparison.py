@@ -56,7 +56,7 @@ def plot_comparison(table: pd.DataFrame, *, log: bool) -> Figure:
     return figure
 
 
-def show_comparison(symbols: tuple[str, ...], shown: int, *, log: bool) -> None:
+def show_compared_symbols(symbols: tuple[str, ...], shown: int, *, log: bool) -> None:
     """Draw the symbols, the first of which is the page's own, over the newest `shown` bars."""
     table = shared.build_once(("comparison", symbols, shown), lambda: _read_table(symbols, shown))
     widgets.show_heading("Comparison", "price, 100 at the first bar shown at which all are known")

@@ -10,7 +10,7 @@ from engine import units
 from engine.store.read.market import IntervalCoverage, MarketHistory
 from engine.store.read.status import SessionInfo
 from pages.market import charts, comparison, tables
-from pages.ui import cache, live, params, trading_rules, widgets
+from pages.ui import cache, live, params, shared, trading_rules, widgets
 from pages.ui.charts import Figure
 from pages.ui.tables import PAIR_COLUMNS, TableRow
 from pages.ui.widgets import Tile
@@ -88,7 +88,9 @@ def build_view(history: MarketHistory, choice: MarketChoice) -> SymbolView:
         stamp=f"{history.symbol} {tables.get_tick(history)} {shown}",
         tiles=tables.build_market_tiles(history, shown),
         rules=rules,
-        chart=charts.plot_bars(history, shown, log=choice.log, mark=choice.mark),
+        chart=shared.build_once(
+            ("bars", history.symbol, shown, choice.log, choice.mark), lambda: charts.plot_bars(history, shown, log=choice.log, mark=choice.mark)
+        ),
         book=tables.render_order_book(history.book, tables.get_tick(history))
         if history.book is not None and tables.is_two_sided(history.book)
         else None,
@@ -149,7 +151,7 @@ def show_bars(view: SymbolView, choice: MarketChoice) -> None:
     label = f"Bars of {history.symbol} with decisions, fills and incidents"
     live.show_chart(view.chart, key=f"tape_{history.symbol}_{shown}_{choice.log}", label=label, clickable=True, stamp=view.stamp)
     if choice.others:
-        comparison.show_comparison((history.symbol, *choice.others), shown, log=choice.log)
+        comparison.show_compared_symbols((history.symbol, *choice.others), shown, log=choice.log)
     show_forecasts(view, choice.horizon, shown)
 
 

@@ -11,7 +11,7 @@ from pages.ui import cache, live, shared, theme, widgets
 from pages.ui.tables import Cell, Column, TableRow, number_columns, render_table
 
 SECONDS = 20  # s between two readings
-ROWS = 8  # reserved
+ROWS = 12  # reserved at most
 GROUPS = {"symbol": "Symbol", "hour": "Hour, UTC", "regime": "Regime"}
 
 
@@ -28,16 +28,22 @@ def _show_groups(by: str) -> None:
         if attribution is None:
             widgets.show_waiting("the second tick")
             return
-        live.show_live_table(render_groups(attribution, by), key=f"pnl_{by}", reserved=ROWS, label=f"P&L by {by}")
+        rows = min(len(list_groups(attribution, by)) + 2, ROWS)
+        live.show_live_table(render_groups(attribution, by), key=f"pnl_{by}", reserved=rows, label=f"P&L by {by}")
         widgets.show_note(describe_span(attribution))
+
+
+def list_groups(attribution: PnlAttribution, by: str) -> list[PnlGroup]:
+    """Return the groups that had a position."""
+    groups = {"symbol": attribution.symbols, "hour": attribution.hours, "regime": attribution.regimes}[by]
+    return [group for group in groups if group.n or group.pnl]
 
 
 def render_groups(attribution: PnlAttribution, by: str) -> str:
     """Return a row per group with a position, then what belongs to none, and the sum: the change of equity."""
-    groups = {"symbol": attribution.symbols, "hour": attribution.hours, "regime": attribution.regimes}[by]
-    shown = [group for group in groups if group.n or group.pnl]
+    shown = list_groups(attribution, by)
     largest = max((abs(group.pnl) for group in shown), default=0.0) or 1.0
-    columns = (Column(GROUPS[by]), *number_columns("P&L"), Column("", full_width=True), *number_columns("Mean per bar", "95 % interval", "n"))
+    columns = (Column(GROUPS[by]), Column("P&L", right=True), *number_columns("Mean per bar", "95 % interval", "n"))
     rows = [_group_row(group, largest, f"{group.name}:00" if by == "hour" else group.name) for group in shown]
     if attribution.carry:
         rows.append(_plain_row("Borrow and funding", attribution.carry))
@@ -59,8 +65,7 @@ def _group_row(group: PnlGroup, largest: float, name: str) -> TableRow:
     has_interval = group.low is not None and group.high is not None
     cells = (
         name,
-        units.format_money(group.pnl, signed=True),
-        Cell("", theme.UP if group.pnl >= 0 else theme.DOWN, bar=abs(group.pnl) / largest),
+        Cell(units.format_money(group.pnl, signed=True), theme.UP if group.pnl >= 0 else theme.DOWN, bar=abs(group.pnl) / largest),
         units.format_number(group.mean, 2, signed=True) if has_interval else units.NOT_ENOUGH,
         units.format_interval(group.low, group.high, 2) if has_interval else "",
         f"{group.n:,}",
@@ -69,4 +74,4 @@ def _group_row(group: PnlGroup, largest: float, name: str) -> TableRow:
 
 
 def _plain_row(name: str, money: float, *, highlighted: bool = False) -> TableRow:
-    return TableRow(name, (name, units.format_money(money, signed=True), "", "", "", ""), highlighted=highlighted)
+    return TableRow(name, (name, units.format_money(money, signed=True), "", "", ""), highlighted=highlighted)

@@ -54,20 +54,21 @@ function nearest(times, at) {
 }
 
 function readOut(node, place) {
-  const told = meta(node.podiumValue).readout, line = node.parentElement.querySelector(".podium-readout");
-  if (!told || !line) return;
-  const bars = node.podiumValue.data[told.trace];
+  const wanted = meta(node.podiumValue).readout, text = node.parentElement.querySelector(".podium-readout");
+  if (!wanted || !text) return;
+  const bars = node.podiumValue.data[wanted.trace];
   const i = place >= 0 ? place : bars.close.findLastIndex((close) => close !== null);
   const known = i >= 0 && bars.close[i] !== null;
   const before = known && i > 0 ? bars.close[i - 1] : null;
   const parts = known
-    ? ["open", "high", "low", "close"].map((part) => `${part[0].toUpperCase()} ${number(bars[part][i], told.digits)}`)
+    ? ["open", "high", "low", "close"].map((part) => `${part[0].toUpperCase()} ${number(bars[part][i], wanted.digits)}`)
     : ["no bar"];
   if (before !== null) {
     const change = (bars.close[i] / before - 1) * 100;
     parts.push(`${change >= 0 ? "+" : "\u2212"}${number(Math.abs(change), 2)} %`);
   }
-  line.textContent = i < 0 ? "no bar yet" : `${time(bars.x[i])} UTC  ${parts.join("  ")}`;
+  const narrow = node.clientWidth < 560; // the hour is enough there
+  text.textContent = i < 0 ? "no bar yet" : `${narrow ? time(bars.x[i]).slice(6) : `${time(bars.x[i])} UTC`}  ${parts.join(narrow ? " " : "  ")}`;
 }
 
 function line(parent, kind) {
@@ -84,12 +85,12 @@ function point(node) {
   if (!cross || !full) return;
   const axis = full.xaxis, panels = Object.keys(full).filter((key) => /^yaxis\d*$/.test(key)).map((key) => full[key]);
   const at = cross.at, inside = at && at.x >= axis._offset && at.x <= axis._offset + axis._length && cross.times().length;
-  const panel = inside && panels.find((one) => at.y >= one._offset && at.y <= one._offset + one._length);
+  const panel = inside && panels.find((each) => at.y >= each._offset && at.y <= each._offset + each._length);
   for (const part of cross.parts) part.hidden = !panel;
   if (!panel) { readOut(node, -1); return; }
   const times = cross.times(), place = nearest(times, axis.p2l(at.x - axis._offset));
   const x = axis._offset + axis.l2p(times[place]);
-  const top = Math.min(...panels.map((one) => one._offset)), bottom = Math.max(...panels.map((one) => one._offset + one._length));
+  const top = Math.min(...panels.map((each) => each._offset)), bottom = Math.max(...panels.map((each) => each._offset + each._length));
   const [down, across, value, when] = cross.parts;
   down.style.cssText = `left:${x}px;top:${top}px;height:${bottom - top}px`;
   across.style.cssText = `left:${axis._offset}px;top:${at.y}px;width:${axis._length}px`;

@@ -51,10 +51,13 @@ def show_navigation(decision: DecisionDetails, *, following: bool) -> None:
         back = st.button("Previous", icon=":material/chevron_left:", disabled=decision.tick <= decision.first_tick)
         forth = st.button("Next", icon=":material/chevron_right:", icon_position="right", disabled=following)
         newest = st.button("Newest", disabled=following, help="Follows the newest decision")
+        market = st.button("In the market", icon=":material/candlestick_chart:", help="Shows the bar of this decision on Market")
         again = st.button(
             "Replay this tick", icon=":material/replay:", help="Decides the stored tick again in a separate process and compares every bit"
         )
     tick = int(st.session_state.get("followed", decision.tick)) if following else decision.tick  # the one on screen
+    if market:
+        frame.open_page("04_market.py", symbol=decision.symbol, mark=str(tick))
     if again:
         with st.spinner(f"Deciding tick {tick:,} again"):
             st.session_state["replayed"] = (tick, _replay(tick, cache.store_url()))

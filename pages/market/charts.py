@@ -9,12 +9,11 @@ from typing import Any
 import pandas as pd
 
 from engine import units
-from engine.domain.intents import classify_intent, phrase_gate
 from engine.store.read.market import MarketHistory
+from pages.market import book_map, price_panel
 from pages.ui import theme
 from pages.ui.charts import Figure, escape_text, new_figure
 from pages.ui.forest_plot import HOVER_TEMPLATE, iterate_rows
-from pages.ui.trading_tables import get_data_fault
 
 LEFT = 62  # px left of the axes, at least
 DIGIT = 6.5  # px of a digit beside an axis
@@ -31,10 +30,14 @@ class ChartPanel:
     draw: Callable[[Figure, MarketHistory, pd.DataFrame, str], None]
     zero: bool = False  # the axis begins at 0
     narrow: str = ""  # title on a phone
+    fits: bool = True  # the axis fits what is seen
 
 
-def plot_bars(history: MarketHistory, shown: int) -> Figure:
-    """The last `shown` bars, panel under panel on one time axis; data that the feed does not have has no panel."""
+def plot_bars(history: MarketHistory, shown: int, *, log: bool = False, mark: int | None = None) -> Figure:
+    """The last `shown` bars, panel under panel on one time axis; data that the feed does not have has no panel.
+
+    `log` makes the price axis logarithmic; `mark` is the tick of a decision to ring.
+    """
     bars = history.bars.tail(shown)
     panels = _list_panels(history, bars)
     total_height = sum(panel.height + TITLE_HEIGHT for panel in panels)
@@ -44,9 +47,7 @@ def plot_bars(history: MarketHistory, shown: int) -> Figure:
     for place, panel in enumerate(panels):
         number = str(place + 1) if place else ""
         low, high = 1 - (above + TITLE_HEIGHT + panel.height) / total_height, 1 - (above + TITLE_HEIGHT) / total_height
-        figure.set_axis(
-            f"yaxis{number}", domain=[max(0.0, low), high], anchor="x", automargin=False, fixedrange=bool(place), nticks=7 if not place else 4
-        )
+        figure.set_axis(f"yaxis{number}", domain=[max(0.0, low), high], anchor="x", automargin=False, fixedrange=True, nticks=7 if not place else 4)
         if panel.zero:
             figure.set_axis(f"yaxis{number}", rangemode="tozero")
         panel.draw(figure, history, bars, f"y{number}")
@@ -55,13 +56,28 @@ def plot_bars(history: MarketHistory, shown: int) -> Figure:
         )
         above += TITLE_HEIGHT + panel.height
     _shade_incidents(figure, history, bars)  # after the titles, which are the first annotations
+    _complete_price(figure, history, bars, log=log, mark=mark)
     figure.set_axis(
         "xaxis", type="date", nticks=7, anchor=f"y{len(panels)}" if len(panels) > 1 else "y", hoverformat="%m-%d %H:%M:%S UTC",
         rangeslider={"visible": False},
     )  # fmt: skip
     short = {f"layout.annotations.{place}.text": panel.narrow for place, panel in enumerate(panels) if panel.narrow}
-    figure.layout["meta"] = {"narrow": {"layout.xaxis.nticks": 3, **short}}
+    figure.layout["meta"] = {
+        "narrow": {"layout.xaxis.nticks": 3, **short}, "cross": True, "marks": True,
+        "readout": {"trace": 0, "digits": price_panel.count_price_digits(history)},
+        "fit": [f"yaxis{place + 1 if place else ''}" for place, panel in enumerate(panels) if panel.fits],
+    }  # fmt: skip
     return figure
+
+
+def _complete_price(figure: Figure, history: MarketHistory, bars: pd.DataFrame, *, log: bool, mark: int | None) -> None:
+    """Add what belongs to the price beside its bars."""
+    if log:
+        figure.set_axis("yaxis", type="log", dtick="D1" if bars["high"].max() > 10 * bars["low"].min() else None)
+    price_panel.draw_cone(figure, history, "y")
+    price_panel.tag_price(figure, history, log=log)
+    if mark is not None:
+        price_panel.mark_decision(figure, history, bars, mark, "y")
 
 
 def plot_forecasts(history: MarketHistory, horizon: int, shown: int) -> Figure:
@@ -74,7 +90,7 @@ def plot_forecasts(history: MarketHistory, horizon: int, shown: int) -> Figure:
     figure.add_trace("scatter", x=due, y=frame["low_bps"].to_numpy(), fill="tonexty", fillcolor=theme.with_alpha(theme.UP), **edge)
     figure.add_trace(
         "scatter", x=due, y=frame["mean_bps"].to_numpy(), mode="lines", line={"color": theme.UP, "width": 1.8}, connectgaps=False,
-        customdata=_links(history, frame), hovertext=[_describe_forecast(forecast) for forecast in iterate_rows(frame)],
+        customdata=price_panel.link_rows(history, frame), hovertext=[_describe_forecast(forecast) for forecast in iterate_rows(frame)],
         hovertemplate=HOVER_TEMPLATE,
     )  # fmt: skip
     due_forecasts = frame[frame["realised_bps"].notna()]
@@ -86,18 +102,13 @@ def plot_forecasts(history: MarketHistory, horizon: int, shown: int) -> Figure:
     }
     figure.add_trace(
         "scatter", x=(due_forecasts["due"] // units.MS).to_numpy(), y=due_forecasts["realised_bps"].to_numpy(), mode="markers", marker=marker,
-        customdata=_links(history, due_forecasts), hovertext=[_describe_forecast(row) for row in iterate_rows(due_forecasts)],
+        customdata=price_panel.link_rows(history, due_forecasts), hovertext=[_describe_forecast(row) for row in iterate_rows(due_forecasts)],
         hovertemplate=HOVER_TEMPLATE,
     )  # fmt: skip
     figure.set_axis("yaxis", ticksuffix=" bps", zeroline=True, zerolinecolor=theme.MUTED, nticks=6, automargin=False)
     figure.set_axis("xaxis", type="date", nticks=7)
     figure.layout["meta"] = {"narrow": {"layout.xaxis.nticks": 3}}
     return figure
-
-
-def _links(history: MarketHistory, rows: pd.DataFrame) -> list[str]:
-    """Return the decision that each row leads to, as a click on it needs it."""
-    return [f"{tick} {history.symbol}" for tick in rows["tick"].tolist()]
 
 
 def _left_margin(history: MarketHistory) -> int:
@@ -114,7 +125,7 @@ def _list_panels(history: MarketHistory, bars: pd.DataFrame) -> list[ChartPanel]
         ChartPanel(
             f"<b>{escape_text(history.symbol)}</b> at tick {int(bars['tick'].iloc[-1]):,}, hollow: rising bar  {_marks_legend('  ')}",
             290,
-            _draw_candles,
+            price_panel.draw_candles,
             narrow=_marks_legend(" "),
         ),
         ChartPanel(spread, 84, _draw_spread, zero=True),
@@ -125,6 +136,8 @@ def _list_panels(history: MarketHistory, bars: pd.DataFrame) -> list[ChartPanel]
             f'  <span style="color:{theme.DOWN}">■</span> ask {_format_newest(bars["ask_depth"])}'
         )
         shown.append(ChartPanel(text, 92, _draw_depth, zero=True))
+    if len(history.book_levels):
+        shown.append(ChartPanel(book_map.TITLE, 130, book_map.draw_book_map, narrow=book_map.NARROW, fits=False))
     if history.has_flow:
         shown.append(
             ChartPanel(
@@ -134,63 +147,20 @@ def _list_panels(history: MarketHistory, bars: pd.DataFrame) -> list[ChartPanel]
     if history.has_flow and bars["ofi"].notna().any():
         shown.append(ChartPanel(f"<b>Order-flow imbalance</b>, best level, base units  {_format_signed(bars['ofi'])}", 84, _draw_bars_of("ofi")))
     names = [_regime_title(history, bars, place) for place in range(len(history.session.regimes))]
-    return [*shown, ChartPanel(f"<b>Regime</b>, probability  {'  '.join(names)}", 92, _draw_regimes, narrow=" ".join(names))]
+    return [*shown, ChartPanel(f"<b>Regime</b>, probability  {'  '.join(names)}", 92, _draw_regimes, narrow=" ".join(names), fits=False)]
 
 
 def _marks_legend(between: str) -> str:
     marks = (
         (theme.UP, "▲", "bought"), (theme.DOWN, "▼", "sold"), (theme.WARNING, "◆", "fallback"), (theme.HARM, "▮", "incident"),
     )  # fmt: skip
-    return between.join([*(f'<span style="color:{colour}">{mark}</span> {word}' for colour, mark, word in marks), "○ filled"])
-
-
-def _draw_candles(figure: Figure, history: MarketHistory, bars: pd.DataFrame, axis: str) -> None:
-    at = (bars["at"] // units.MS).to_numpy()
-    figure.add_trace(
-        "candlestick", x=at, open=bars["open"].to_numpy(), high=bars["high"].to_numpy(), low=bars["low"].to_numpy(), close=bars["close"].to_numpy(),
-        yaxis=axis, line={"width": 1}, increasing={"line": {"color": theme.UP}, "fillcolor": theme.GROUND},
-        decreasing={"line": {"color": theme.DOWN}, "fillcolor": theme.DOWN}, whiskerwidth=0, hoverinfo="text",
-        customdata=_links(history, bars), hovertext=[_describe_bar(bar) for bar in iterate_rows(bars)],
-    )  # fmt: skip
-    span = float(bars["high"].max() - bars["low"].min())
-    price_span = span if span > 0 else 1.0  # also without bars
-    for action, symbol, colour, column, off in (
-        ("buy", "triangle-up", theme.UP, "low", -0.035),
-        ("sell", "triangle-down", theme.DOWN, "high", 0.035),
-    ):
-        _draw_marks(figure, history, bars[bars["action"] == action], column, off * price_span, axis, {"symbol": symbol, "color": colour, "size": 11})
-    fallen = bars[bars["degraded"].fillna(0) > 0]
-    _draw_marks(figure, history, fallen, "low", -0.07 * price_span, axis, {"symbol": "diamond", "color": theme.WARNING, "size": 9})
-    _draw_fills(figure, history, bars, axis)
-    figure.set_axis(f"yaxis{axis[1:]}", exponentformat="none", separatethousands=True)  # digits by the distance of the ticks
-
-
-def _draw_marks(figure: Figure, history: MarketHistory, rows: pd.DataFrame, column: str, off: float, axis: str, marker: dict[str, Any]) -> None:
-    """Draw marks at their bars; a decision without a bar is drawn at the last price."""
-    if rows.empty:
-        return
-    y = rows[column].fillna(rows["price"]) + off
-    figure.add_trace(
-        "scatter", x=(rows["at"] // units.MS).to_numpy(), y=y.to_numpy(), mode="markers", yaxis=axis, marker=marker,
-        customdata=_links(history, rows), hovertext=[_describe_bar(bar) for bar in iterate_rows(rows)],
-        hovertemplate=HOVER_TEMPLATE,
-    )  # fmt: skip
-
-
-def _draw_fills(figure: Figure, history: MarketHistory, bars: pd.DataFrame, axis: str) -> None:
-    rows = history.fills[history.fills["tick"] >= int(bars["tick"].iloc[0])] if len(history.fills) else history.fills
-    if rows.empty:
-        return
-    full = (rows["size"] > 0).tolist()
-    marker = {
-        "symbol": ["circle-open" if yes else "x" for yes in full], "color": [theme.TEXT if yes else theme.HARM for yes in full],
-        "size": 8, "line": {"width": 1.6},
-    }  # fmt: skip
-    figure.add_trace(
-        "scatter", x=(rows["at"] // units.MS).to_numpy(), y=rows["price"].fillna(rows["mid"]).to_numpy(), mode="markers", yaxis=axis, marker=marker,
-        customdata=[f"{tick - 1} {history.symbol}" for tick in rows["tick"].tolist()],
-        hovertext=[_describe_fill(fill) for fill in iterate_rows(rows)], hovertemplate=HOVER_TEMPLATE,
-    )  # fmt: skip
+    return between.join(
+        [
+            *(f'<span style="color:{colour}">{mark}</span> {word}' for colour, mark, word in marks),
+            "○ filled",
+            f'<span style="color:{theme.GOOD}">┄</span> forecast',
+        ]
+    )
 
 
 def _draw_spread(figure: Figure, history: MarketHistory, bars: pd.DataFrame, axis: str) -> None:  # noqa: ARG001 as every panel
@@ -279,32 +249,6 @@ def _regime_title(history: MarketHistory, bars: pd.DataFrame, place: int) -> str
     name = history.session.regimes[place]
     newest = bars[f"regime {name}"].iloc[-1]
     return f'<span style="color:{theme.regime_colour(name, place)}">■</span> {escape_text(name)} {units.format_percent(float(newest), 0)}'
-
-
-def _describe_bar(bar: Any) -> str:
-    """Return a bar and its decision in words."""
-    prices = "no bar" if not units.is_known(bar.close) else (
-        f"open {units.format_price(bar.open)}, high {units.format_price(bar.high)}, low {units.format_price(bar.low)}, "
-        f"close {units.format_price(bar.close)}<br>volume {units.format_quantity(bar.volume)}"
-    )  # fmt: skip
-    if not isinstance(bar.action, str):
-        return f"<b>tick {bar.tick:,}</b><br>{prices}"
-    reason_text = "no gate failed" if bar.action == "hold" else f"intent: {classify_intent(bar.position, bar.target)}"
-    if isinstance(bar.binding_gate, str):
-        reason = get_data_fault(bar)
-        reason_text = phrase_gate(bar.binding_gate) + (f" ({reason})" if reason else "")
-    fell = "<br>a phase used its fallback" if bar.degraded else ""
-    when = units.format_time(int(bar.at), "%Y-%m-%d %H:%M:%S")
-    return f"<b>{escape_text(bar.action)}</b> · {escape_text(reason_text)} · tick {bar.tick:,}<br>{when} UTC<br>{prices}{fell}"
-
-
-def _describe_fill(fill: Any) -> str:
-    if not fill.size:
-        return f"<b>{escape_text(fill.side)}</b> not filled: {units.format_quantity(fill.unfilled)} unfilled · tick {fill.tick:,}"
-    return (
-        f"<b>{escape_text(fill.side)}</b> {units.format_quantity(fill.size)} filled at {units.format_price(fill.price)} · tick {fill.tick:,}"
-        f"<br>mid {units.format_price(fill.mid)}, cost {units.format_bps(fill.cost_bps)}"
-    )
 
 
 def _describe_forecast(forecast: Any) -> str:

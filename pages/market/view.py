@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import streamlit as st
 
 from engine import units
 from engine.store.read.market import IntervalCoverage, MarketHistory
 from engine.store.read.status import SessionInfo
-from pages.market import charts, tables
-from pages.ui import cache, live, params, trading_rules, widgets
+from pages.market import charts, comparison, tables
+from pages.ui import cache, live, params, shared, trading_rules, widgets
 from pages.ui.charts import Figure
 from pages.ui.tables import PAIR_COLUMNS, TableRow
 from pages.ui.widgets import Tile
 
+MAX_DIGITS = 18  # of the largest tick that a store can hold
 BARS = {"60": 60, "120": 120, "300": 300}
+
+
+@dataclass(frozen=True, slots=True)
+class MarketChoice:
+    """What the address asks for."""
+
+    symbol: str
+    shown: int  # bars
+    horizon: int  # bars
+    log: bool  # the price axis is logarithmic
+    others: tuple[str, ...]  # symbols to compare
+    mark: int | None  # tick of the decision to ring
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,21 +58,26 @@ def show_market() -> None:
         chosen = show_filters(session)
         unknown = params.find_unknown(session.symbols, name="symbol")
         if unknown is not None:
-            widgets.show_empty(f"{unknown} in the address is not one of the symbols; {chosen[0]} is shown")
-        st.fragment(show_symbol, run_every=2)(*chosen)
+            widgets.show_empty(f"{unknown} in the address is not one of the symbols; {chosen.symbol} is shown")
+        st.fragment(show_symbol, run_every=2)(chosen)
 
 
-def show_filters(session: SessionInfo) -> tuple[str, int, int]:
-    """Draw the choice of symbol, bars and horizon, which are in the address, so that a view can be saved and sent."""
+def show_filters(session: SessionInfo) -> MarketChoice:
+    """Draw the choice of symbol, bars, horizon, scale and symbols to compare, which are in the address, so that a view can be saved and sent."""
     horizons = {f"{units.format_count(horizon, 'bar')}": horizon for horizon in session.horizons}
     with st.container(horizontal=True, vertical_alignment="bottom", key="filters"):
         symbol = params.select_one("Symbol", session.symbols, name="symbol", width=170)
         bars = st.segmented_control("Bars", list(BARS), default="120", key="bars", bind="query-params", required=True)
         ahead = st.segmented_control("Forecast horizon", list(horizons), default=next(iter(horizons)), key="over", bind="query-params", required=True)
-    return symbol, BARS.get(str(bars), 120), horizons.get(str(ahead), session.horizons[0])
+        log = params.show_toggle("Log scale", name="log")
+        others = comparison.choose_symbols(session, symbol)
+    mark = st.query_params.get("mark", "")
+    tick = int(mark) if mark.isascii() and mark.isdecimal() and len(mark) <= MAX_DIGITS else None
+    return MarketChoice(symbol, BARS.get(str(bars), 120), horizons.get(str(ahead), session.horizons[0]), log, others, tick)
 
 
-def build_view(history: MarketHistory, shown: int, horizon: int) -> SymbolView:
+def build_view(history: MarketHistory, choice: MarketChoice) -> SymbolView:
+    shown, horizon = choice.shown, choice.horizon
     rules = trading_rules.list_symbol_rules(
         cache.fetch_config(cache.fetch_status()), history.session.symbols, history.symbol, history.spread_source, history.micro
     )
@@ -70,7 +88,9 @@ def build_view(history: MarketHistory, shown: int, horizon: int) -> SymbolView:
         stamp=f"{history.symbol} {tables.get_tick(history)} {shown}",
         tiles=tables.build_market_tiles(history, shown),
         rules=rules,
-        chart=charts.plot_bars(history, shown),
+        chart=shared.build_once(
+            ("bars", history.symbol, shown, choice.log, choice.mark), lambda: charts.plot_bars(history, shown, log=choice.log, mark=choice.mark)
+        ),
         book=tables.render_order_book(history.book, tables.get_tick(history))
         if history.book is not None and tables.is_two_sided(history.book)
         else None,
@@ -81,14 +101,16 @@ def build_view(history: MarketHistory, shown: int, horizon: int) -> SymbolView:
     )
 
 
-def show_symbol(symbol: str, shown: int, horizon: int) -> None:
+def show_symbol(choice: MarketChoice) -> None:
     """Draw the whole page as one live fragment."""
+    symbol = choice.symbol
     with widgets.reading_store():
         history = cache.fetch_market(symbol)
         if history is None:
             widgets.show_empty(f"no tick of {symbol} is stored")
             return
-        view = build_view(history, shown, horizon)
+        choice = show_mark(history, choice)
+        view = build_view(history, choice)
         live.show_live_table(widgets.render_tiles(view.tiles), key=f"tiles_{symbol}", label=f"Figures of {symbol}", after=view.stamp)
         if view.rules:
             with st.expander("Trading rules and costs"):
@@ -97,13 +119,13 @@ def show_symbol(symbol: str, shown: int, horizon: int) -> None:
         if missing is not None:
             widgets.show_note(missing)
         if history.book is None and not history.has_flow:
-            show_bars(view, shown, horizon)
+            show_bars(view, choice)
             return
         left, right = st.columns([7, 4], gap="medium")
         with right:
             show_book(view)  # sent before the chart, which it waits for: so that both change in one frame
         with left:
-            show_bars(view, shown, horizon)
+            show_bars(view, choice)
         with right:
             if view.costs:
                 widgets.show_heading("Cost and flow now", "forecast for an order filled after the latency; fees not included")
@@ -111,14 +133,26 @@ def show_symbol(symbol: str, shown: int, horizon: int) -> None:
             show_liquidity_forecasts(view)
 
 
-def show_bars(view: SymbolView, shown: int, horizon: int) -> None:
-    """Draw the bars with everything on their time axis, and the forecasts below."""
-    history = view.market
+def show_mark(history: MarketHistory, choice: MarketChoice) -> MarketChoice:
+    """Say where the marked decision is not among the bars that are read; return the choice with bars enough to show it."""
+    if choice.mark is None or choice.mark in history.bars["tick"].tail(choice.shown).to_numpy():
+        return choice
+    if choice.mark in history.bars["tick"].to_numpy():
+        return replace(choice, shown=max(BARS.values()))
+    widgets.show_note(f"The decision at tick {choice.mark:,} is not among the newest {units.format_count(len(history.bars), 'bar')}.")
+    return choice
+
+
+def show_bars(view: SymbolView, choice: MarketChoice) -> None:
+    """Draw the bars with everything on their time axis, the symbols compared, and the forecasts below."""
+    history, shown = view.market, choice.shown
     bars = f"{units.format_bar_length(history.session.interval)} bars at their close, UTC; click to open the decision, drag to zoom"
     widgets.show_heading("Market", bars)
     label = f"Bars of {history.symbol} with decisions, fills and incidents"
-    live.show_chart(view.chart, key=f"tape_{history.symbol}_{shown}", label=label, clickable=True, stamp=view.stamp)
-    show_forecasts(view, horizon, shown)
+    live.show_chart(view.chart, key=f"tape_{history.symbol}_{shown}_{choice.log}", label=label, clickable=True, stamp=view.stamp)
+    if choice.others:
+        comparison.show_compared_symbols((history.symbol, *choice.others), shown, log=choice.log)
+    show_forecasts(view, choice.horizon, shown)
 
 
 def show_book(view: SymbolView) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from engine.store.read.status import EngineStatus
-from pages.portfolio import charts, fills, tables, text
+from pages.portfolio import charts, fills, pnl, tables, text
 from pages.ui import cache, equity_chart, history_table, live, trading_rules, widgets
 from pages.ui.tables import render_table
 
@@ -20,6 +20,8 @@ def show_portfolio() -> None:
     with widgets.reading_store(page=True):
         if cache.fetch_status().last is None:
             return
+        widgets.show_heading("P&L by group", "the parts add up to the change of equity")
+        pnl.show_pnl()
         widgets.show_heading("Fills", "costs in bps of the amount filled; click a fill to open its decision")
         history_table.show_toolbar(fills.HISTORY)
     _show_fills()

@@ -116,7 +116,7 @@ def _ignore() -> None:
 def _chart() -> Any:
     return st.components.v2.component(
         "podium_chart",
-        html='<div class="podium-chart" role="img"></div>',
+        html='<div class="podium-figure"><div class="podium-chart" role="img"></div></div>',
         js=scripts.component_script("live_chart.js"),
         isolate_styles=False,
     )

@@ -1,4 +1,5 @@
 // Draws a figure with Plotly.react into a node that is kept, so zoom, hover and place survive every update.
+import { fitValues, showTools } from "./live_chart_tools.js";
 import { receive } from "./live_wire.js";
 
 const MISSING = "The chart library cannot be loaded: reload the page; if it stays so, run python -m engine doctor";
@@ -66,7 +67,9 @@ async function draw(node) {
       if (place) place[last] = to;
     }
   }
+  for (const [axis, range] of Object.entries(fitValues(node, figure))) Object.assign(figure.layout[axis], { range, autorange: false });
   await Plotly.react(node, figure.data, figure.layout, { displayModeBar: false, responsive: false, doubleClick: "reset", locale: "en" });
+  showTools(node);
   if (stamp) {
     window.podiumDrawn = stamp;
     window.dispatchEvent(new Event("podium-drawn")); // what is of the same tick waits for it (live_table.js)
@@ -77,17 +80,28 @@ async function draw(node) {
     // Unhover ends that pause, so that the click looks where it falls.
     const endPause = () => window.Plotly.Fx.unhover(node);
     node.addEventListener("pointerdown", () => window.addEventListener("pointerup", endPause, { capture: true, once: true }), { capture: true });
+    node.on("plotly_relayout", (change) => {
+      if (!Object.keys(change).some((key) => key.startsWith("xaxis."))) return;
+      const ranges = Object.entries(fitValues(node, node.podiumValue)).map(([axis, range]) => [`${axis}.range`, range]);
+      if (ranges.length) Plotly.relayout(node, Object.fromEntries(ranges)).catch(() => {}); // the page may have been left meanwhile
+    });
     node.on("plotly_click", (event) => {
       const told = event.points[0] && event.points[0].customdata;
       const id = Array.isArray(told) ? told[0] : told;
-      if (id !== undefined && id !== null && node.podiumSend) node.podiumSend(String(id));
+      if (id !== undefined && id !== null && node.podiumSend) node.podiumSend(String(id), Boolean((node.podiumValue.layout.meta || {}).marks));
     });
   }
 }
 
 // To the decision "tick SYMBOL", as the browser's own back and forward do it: a trigger of a live part that then changes the page leaves it blank now and then.
-function open(id) {
+// Where the page marks a decision, its address remembers which, so that the way back shows it.
+function open(id, marks) {
   const place = id.indexOf(" ");
+  if (marks) {
+    const address = new URL(window.location.href);
+    address.searchParams.set("mark", id.slice(0, place));
+    window.history.replaceState(window.history.state, "", address);
+  }
   window.history.pushState({}, "", `/decision?tick=${id.slice(0, place)}&symbol=${encodeURIComponent(id.slice(place + 1))}`);
   window.dispatchEvent(new PopStateEvent("popstate", { state: {} }));
 }

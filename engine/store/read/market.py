@@ -21,8 +21,9 @@ from engine.store import codec
 from engine.store.read.reader import Reader, StoreUnreadable, fetch_all, fetch_first, fetch_frame
 from engine.store.read.status import SessionInfo, choose_spread_source, read_session
 
-__all__ = ["MAX_TICKS", "IntervalCoverage", "MarketHistory", "OrderBook", "SymbolSnapshot", "read_liquidity_forecast", "read_market"]
+__all__ = ["BOOK_TICKS", "MAX_TICKS", "IntervalCoverage", "MarketHistory", "OrderBook", "SymbolSnapshot", "read_liquidity_forecast", "read_market"]
 MAX_TICKS = 300  # read at most
+BOOK_TICKS = 240  # of the order book over time
 _CACHED = 300 * 24  # decoded bars of symbols in memory
 _TICKS = """
     SELECT tick, at, wall FROM (SELECT tick, at, wall, session FROM ticks ORDER BY tick DESC LIMIT :limit)
@@ -60,6 +61,7 @@ class SymbolSnapshot:
     fresh: bool
     book: OrderBook | None  # None where the feed has no books, empty where only this symbol has none
     flow: tuple[float, float, float, float] | None  # signed volume, trades, spread (price), imbalance at the best level; None without flow
+    levels: Floats  # (K, 2) distance from the mid in bps, bids below 0, and money of each level; K = 0 without a two-sided book
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,7 @@ class MarketHistory:
     spread_source: str
     fills: pd.DataFrame
     incidents: pd.DataFrame
+    book_levels: Floats  # (K, 3) tick, distance from the mid in bps (bids below 0), money: every level of the last BOOK_TICKS ticks
 
 
 def read_market(reader: Reader, symbol: str | None, ticks: int = MAX_TICKS) -> MarketHistory | None:
@@ -102,7 +105,7 @@ def read_market(reader: Reader, symbol: str | None, ticks: int = MAX_TICKS) -> M
     return MarketHistory(
         symbol, session, _frame(numbers, times, parts, decided, session), forecasts, _coverage(forecasts, session), last.book,
         last.flow is not None, _micro(decided[decided["tick"] == numbers[-1]]), choose_spread_source(str(newest["spread_source"]), session, symbol),
-        fills, incidents,
+        fills, incidents, _stack_levels(numbers[-BOOK_TICKS:], parts[-BOOK_TICKS:]),
     )  # fmt: skip
 
 
@@ -128,7 +131,7 @@ def _read_parts(connection: Connection, url: str, ticks: Sequence[RowMapping], s
         _CACHE.update({key: parts[key[1]] for key in missing if key[1] in parts})
         while len(_CACHE) > _CACHED:
             _CACHE.popitem(last=False)
-    nothing = SymbolSnapshot((np.nan,) * 5, False, None, None)
+    nothing = SymbolSnapshot((np.nan,) * 5, False, None, None, np.empty((0, 2)))
     return [parts.get(key[1], nothing) for key in keys]
 
 
@@ -138,7 +141,8 @@ def _part(tick: int, data: bytes, place: int) -> SymbolSnapshot:
     except ValueError as error:
         raise StoreUnreadable(f"the bar of tick {tick} cannot be read: {error}") from None
     bar = tuple(float(values[place]) for values in (snapshot.open, snapshot.high, snapshot.low, snapshot.close, snapshot.volume))
-    return SymbolSnapshot(bar, bool(snapshot.fresh[place]), _book(snapshot, place), _flow(snapshot, place))  # type: ignore[arg-type]
+    book = _book(snapshot, place)
+    return SymbolSnapshot(bar, bool(snapshot.fresh[place]), book, _flow(snapshot, place), _measure_levels(book))  # type: ignore[arg-type]
 
 
 def _book(snapshot: MarketSnapshot, place: int) -> OrderBook | None:
@@ -153,6 +157,19 @@ def _book(snapshot: MarketSnapshot, place: int) -> OrderBook | None:
 def _side(price: Floats, size: Floats) -> tuple[tuple[float, ...], tuple[float, ...]]:
     valid = np.isfinite(price) & (size > 0)
     return tuple(price[valid].tolist()), tuple(size[valid].tolist())
+
+
+def _measure_levels(book: OrderBook | None) -> Floats:
+    """Return (K, 2) distance from the mid in bps, bids below 0, and money of each level; K = 0 without a two-sided book."""
+    if book is None or not book.bid_price or not book.ask_price:
+        return np.empty((0, 2))
+    price, size = np.array(book.bid_price + book.ask_price), np.array(book.bid_size + book.ask_size)
+    return np.column_stack([(price / ((book.bid_price[0] + book.ask_price[0]) / 2) - 1) * 1e4, price * size])
+
+
+def _stack_levels(ticks: list[int], parts: list[SymbolSnapshot]) -> Floats:
+    levels = [np.column_stack([np.full(len(part.levels), tick), part.levels]) for tick, part in zip(ticks, parts, strict=True)]
+    return np.concatenate(levels) if levels else np.empty((0, 3))
 
 
 def _flow(snapshot: MarketSnapshot, place: int) -> tuple[float, float, float, float] | None:

@@ -136,8 +136,18 @@ CHANGEABLE = (  # what a single decision depends on, apart from what was learned
     "max_shortfall", "max_gross", "max_net", "max_daily_loss", "max_drawdown",
 )  # fmt: skip
 
+LEARNING = (  # what is learned, and how orders are worked, from the tick of the change on
+    "passive_bars", "slice_bars", "weight_halflife", "shrinkage_rows", "interval_learning_rate", "skill_halflife", "recent_skill_halflife",
+)  # fmt: skip
+
 
 def list_changeable_parameters() -> dict[str, Parameter]:
     """The parameters that a single decision depends on, by name: those that can be changed for one stored tick."""
     known = parameters_of(TradingParameters)
     return {name: known[name] for name in CHANGEABLE}
+
+
+def list_live_parameters() -> dict[str, Parameter]:
+    """The parameters that may change between two ticks of a running session, by name; the switches are commands of their own."""
+    known = parameters_of(TradingParameters)
+    return {name: known[name] for name in (*CHANGEABLE, *LEARNING) if name not in {"paused", "flatten"}}

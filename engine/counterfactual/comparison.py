@@ -18,7 +18,7 @@ from engine.domain.counterfactual import (
 )
 from engine.domain.decision import ACTIONS
 from engine.domain.market import Account
-from engine.domain.record import Floats
+from engine.domain.record import Floats, Ints
 from engine.domain.state import State
 from engine.evidence.neighbours import MIN_BLOCK_TICKS, mean_by_blocks
 from engine.phases.gates import GATE_NAMES
@@ -62,18 +62,30 @@ class SpanFigures:
     ticks: list[int] = field(default_factory=list)
     at: list[int] = field(default_factory=list)
     unreproduced: int | None = None  # the first such tick
-    differs: list[bool] = field(default_factory=list)  # by arm: some decision or account has other bits than the record
+    differs: list[bool] = field(default_factory=list)  # by arm: some decision, account or state has other bits than the record
+    prices: list[Floats] = field(default_factory=list)  # (S,) marks, of each tick
+    deltas: list[Floats] = field(default_factory=list)  # (S,) base units to trade, by the record
+    cost_bps: list[Floats] = field(default_factory=list)  # (S,) one way
+    horizons: list[int] = field(default_factory=list)  # bars
 
     def add(self, tick: LockstepTick) -> None:
         """Add one tick."""
         self.ticks.append(tick.stored.tick)
         self.at.append(tick.stored.at)
         self.record.add(tick.record)
+        self._add_outcome(tick.record)
         if not tick.reproduced and self.unreproduced is None:
             self.unreproduced = tick.stored.tick
         for place, (figures, arm) in enumerate(zip(self.arms, tick.arms, strict=True)):
             figures.add(arm)
             self.differs[place] = self.differs[place] or _differs(tick.record, arm)
+
+    def _add_outcome(self, record: Arm) -> None:
+        assert record.outcome is not None
+        self.prices.append(record.account.mark_price)
+        self.deltas.append(record.outcome.decisions.delta)
+        self.cost_bps.append(record.outcome.liquidity.cost_bps)
+        self.horizons.append(self.span.session.horizons[record.outcome.sizes.horizon])
 
 
 def preview_change(
@@ -114,19 +126,23 @@ def compare_arm(figures: SpanFigures, place: int, words: tuple[str, ...], tries:
 
 
 def compare_pnl(figures: SpanFigures, before: ArmFigures, after: ArmFigures, tries: int = 1) -> PnlDifference:
-    """P&L of `after` less that of `before`, with an interval by blocks of time at least as long as the longest horizon.
-
-    The difference of one tick is that of the changes of equity. Bounds need 15 blocks, and 5 in which the P&L differs at all: fewer are a few trades,
-    whose luck no interval measures. With `tries` the error is divided among them (Bonferroni), so that the best of them is not taken for more.
-    """
+    """P&L of `after` less that of `before`; the difference of one tick is that of the changes of equity."""
     gained = np.diff(np.array(after.equity)) - np.diff(np.array(before.equity))
-    start, money = before.equity[0], float(gained.sum())
-    block = max(MIN_BLOCK_TICKS, *figures.span.session.horizons)
-    ticks = np.array(figures.ticks[1:], dtype=np.int64)
+    return bound_difference(gained, np.array(figures.ticks[1:], dtype=np.int64), before.equity[0], figures.span.session.horizons, tries)
+
+
+def bound_difference(gained: Floats, ticks: Ints, start: float, horizons: tuple[int, ...], tries: int = 1) -> PnlDifference:
+    """The sum of money gained tick by tick, as a share of `start`, with an interval by blocks of time at least as long as the longest horizon.
+
+    Bounds need 15 blocks, and 5 in which the P&L differs at all: fewer are a few trades, whose luck no interval measures. With `tries` the error is
+    divided among them (Bonferroni), so that the best of them is not taken for more than it is.
+    """
+    money, block = float(gained.sum()), max(MIN_BLOCK_TICKS, *horizons)
     affected = len(np.unique(ticks[gained != 0.0] // block))
     _, low, high, blocks = mean_by_blocks(gained, ticks, block, tries)
-    known = start > 0.0 and affected >= MIN_AFFECTED and low is not None and high is not None
-    bounds = (low * len(gained) / start, high * len(gained) / start) if known and low is not None and high is not None else (None, None)
+    bounds: tuple[float | None, float | None] = (None, None)
+    if start > 0.0 and affected >= MIN_AFFECTED and low is not None and high is not None:
+        bounds = (low * len(gained) / start, high * len(gained) / start)
     return PnlDifference(money, money / start if start > 0.0 else None, *bounds, 1.0 - 0.05 / tries, tries, len(gained), blocks, affected)
 
 

@@ -130,8 +130,9 @@ class ScoredOverride(Record):
     flips: int
     costs_saved: float  # money
     difference: PnlDifference  # of the override: P&L of the record less that without it
-    commands: tuple[str, ...] = ()
-    note: str = ""
+    by: str = ""  # the sender of its command; "" where it is not stored
+    reason: str = ""
+    at: int = 0  # ns UTC, close of its first bar
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,3 +143,4 @@ class ScoredOverrides(Record):
     last: int
     overrides: tuple[ScoredOverride, ...]
     left_out: int  # overrides beyond the limit, older than these
+    total: PnlDifference | None = None  # of all that are scored together; None without any

@@ -106,6 +106,13 @@ class TickHistory:
             row = self._first(sql, session, session)
         return None if row is None or row["first"] is None else (int(row["first"]), int(row["last"]))
 
+    def ticks_between(self, after: int, until: int) -> tuple[int, int]:
+        """The first and the last tick whose bar closed between these times (ns UTC), both included; raises NotStored without any."""
+        row = self._first("SELECT min(tick) AS first, max(tick) AS last FROM ticks WHERE at BETWEEN ? AND ?", after, until)
+        if row is None or row["first"] is None:
+            raise NotStored(f"the store {self._path} has no tick on that day")
+        return int(row["first"]), int(row["last"])
+
     def tick(self, number: int) -> StoredTick:
         """The tick of this number; raises NotStored."""
         row = self._first(_TICK + "WHERE t.tick = ?", number)

@@ -6,8 +6,9 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from engine.domain.texts import shorten
 from engine.domain.trading_config import TradingConfig
-from engine.schema import MAX_INTEGER, Parameter, limits, parameters_of
+from engine.schema import MAX_INTEGER, Parameter, SchemaError, limits, parameters_of, read_value, suggest
 from engine.window import WINDOW_BARS
 
 MAX_HORIZON = 250  # bars
@@ -151,3 +152,12 @@ def list_live_parameters() -> dict[str, Parameter]:
     """The parameters that may change between two ticks of a running session, by name; the switches are commands of their own."""
     known = parameters_of(TradingParameters)
     return {name: known[name] for name in (*CHANGEABLE, *LEARNING) if name not in {"paused", "flatten"}}
+
+
+def read_live_parameter(name: str, text: str) -> float:
+    """The value of a parameter that may change between two ticks; raises SchemaError in one line for another name, and for a value out of bounds."""
+    known = list_live_parameters()
+    if name not in known:
+        raise SchemaError(f"parameter is {shorten(name)}: {suggest(name, known, 'give one of')}"[:390])
+    value: float = read_value(known[name], f"the value of {name}", text)
+    return value

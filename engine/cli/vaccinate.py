@@ -65,8 +65,8 @@ def _describe(answer: Vaccination) -> str:
     lines.append(f"smallest   {answer.chosen}")
     lines.append(f"others     {', '.join(attempt.change for attempt in avoiding[1:MOST_SHOWN]) or 'none'}; {len(avoiding):,} avoid it")
     lines.append(
-        f"missed     {units.format_count(answer.avoided, 'trade')} avoided in all, {units.format_bps(answer.missed_bps, signed=True)} each after costs"
-        f" ({answer.avoided_known:,} with a known outcome)"
+        f"missed     {units.format_count(answer.avoided, 'trade')} avoided in all, {units.format_bps(answer.missed_bps, signed=True)} each "
+        f"after costs ({answer.avoided_known:,} with a known outcome)"
     )
     lines += [f"note       {note}" for note in answer.notes]
     return "\n".join(lines if answer.preview is None else [*lines, describe_preview(answer.preview)])

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from engine.counterfactual.rolling import Arm, LockstepTick, Report, Span, decide_span_again
+from engine.counterfactual.rolling import DecidedArm, LockstepTick, Report, TickSpan, decide_span_again
 from engine.domain.counterfactual import (
     ActionFlip,
     CounterfactualCurve,
@@ -37,12 +37,12 @@ class ArmFigures:
 
     equity: list[float] = field(default_factory=list)
     exposure: list[float] = field(default_factory=list)
-    actions: list[Floats] = field(default_factory=list)  # (S,) each
+    actions: list[Ints] = field(default_factory=list)  # (S,) each
     costs: float = 0.0  # money
     first_state: State | None = None  # after the first tick
     last_state: State | None = None
 
-    def add(self, arm: Arm) -> None:
+    def add(self, arm: DecidedArm) -> None:
         """Add an arm as it is after a tick."""
         assert arm.outcome is not None
         self.equity.append(arm.account.equity)
@@ -56,7 +56,7 @@ class ArmFigures:
 class SpanFigures:
     """What is read of the record and of every arm."""
 
-    span: Span
+    span: TickSpan
     arms: tuple[ArmFigures, ...]
     record: ArmFigures = field(default_factory=ArmFigures)
     ticks: list[int] = field(default_factory=list)
@@ -80,7 +80,7 @@ class SpanFigures:
             figures.add(arm)
             self.differs[place] = self.differs[place] or _differs(tick.record, arm)
 
-    def _add_outcome(self, record: Arm) -> None:
+    def _add_outcome(self, record: DecidedArm) -> None:
         assert record.outcome is not None
         self.prices.append(record.account.mark_price)
         self.deltas.append(record.outcome.decisions.delta)
@@ -89,14 +89,14 @@ class SpanFigures:
 
 
 def preview_change(
-    history: TickHistory, span: Span, changes: Sequence[Change], change: Change, report: Report | None = None, tries: int = 1
+    history: TickHistory, span: TickSpan, changes: Sequence[Change], change: Change, report: Report | None = None, tries: int = 1
 ) -> Preview:
     """Decide the span again under one change, which `changes` describe in words."""
     figures = collect_figures(history, span, (change,), report)
     return compare_arm(figures, 0, tuple(part.words for part in changes), tries)
 
 
-def collect_figures(history: TickHistory, span: Span, changes: Sequence[Change], report: Report | None = None) -> SpanFigures:
+def collect_figures(history: TickHistory, span: TickSpan, changes: Sequence[Change], report: Report | None = None) -> SpanFigures:
     """Decide the span again under each change, and read the figures."""
     figures = SpanFigures(span, tuple(ArmFigures() for _ in changes), differs=[False] * len(changes))
     for tick in decide_span_again(history, span, changes, report):
@@ -152,7 +152,7 @@ def measure_exposure(account: Account) -> float:
     return float(np.where(np.isfinite(value), value, 0.0).sum()) / account.equity if account.equity > 0.0 else float("nan")
 
 
-def _differs(record: Arm, arm: Arm) -> bool:
+def _differs(record: DecidedArm, arm: DecidedArm) -> bool:
     assert record.outcome is not None
     assert arm.outcome is not None
     same = record.outcome.decisions.digest() == arm.outcome.decisions.digest() and record.account.digest() == arm.account.digest()
@@ -166,7 +166,9 @@ def _compare_declined(record: ArmFigures, arm: ArmFigures) -> tuple[DeclinedDiff
     for gate, name in enumerate(GATE_NAMES):
         (gain, count), (gain_after, count_after) = ((float(total[0, gate]), round(float(total[1, gate]))) for total in sums)
         if count or count_after:
-            rows.append(DeclinedDifference(name, count, gain / count if count else None, count_after, gain_after / count_after if count_after else None))
+            rows.append(
+                DeclinedDifference(name, count, gain / count if count else None, count_after, gain_after / count_after if count_after else None)
+            )
     return tuple(rows)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from engine.domain.texts import shorten
 from engine.replay import DecisionBasis
@@ -62,8 +64,8 @@ def combine_changes(changes: tuple[Change, ...]) -> Change:
     return Change(" and ".join(change.words for change in changes), apply)
 
 
-def _configure(basis: DecisionBasis, values: dict[str, float]) -> DecisionBasis:
-    return replace(basis, inputs=replace(basis.inputs, config=replace(basis.inputs.config, **values)))  # type: ignore[arg-type]  # checked by tests
+def _configure(basis: DecisionBasis, values: Mapping[str, Any]) -> DecisionBasis:
+    return replace(basis, inputs=replace(basis.inputs, config=replace(basis.inputs.config, **values)))
 
 
 def _leave_out_where_it_serves(basis: DecisionBasis, model: str) -> DecisionBasis:

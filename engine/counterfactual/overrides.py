@@ -8,7 +8,7 @@ import numpy as np
 
 from engine.counterfactual.comparison import SpanFigures, bound_difference, collect_figures, compare_pnl
 from engine.counterfactual.lasting_change import lift_override
-from engine.counterfactual.rolling import Report, Span, choose_span
+from engine.counterfactual.rolling import Report, TickSpan, choose_span
 from engine.domain.counterfactual import PnlDifference, ScoredOverride, ScoredOverrides
 from engine.domain.trading_config import TradingConfig
 from engine.store.errors import NotStored
@@ -60,7 +60,7 @@ def score_overrides(history: TickHistory, report: Report | None = None) -> Score
                 report(before + count, total)
 
         try:
-            figures = collect_figures(history, Span(newest.session, span.first, end), (lift_override(),), step)
+            figures = collect_figures(history, TickSpan(newest.session, span.first, end), (lift_override(),), step)
         except NotStored:
             break  # older ones are not stored either
         scored.append(_score(history, span, figures, last))

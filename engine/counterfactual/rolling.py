@@ -33,7 +33,7 @@ Report = Callable[[int, int], None]  # ticks done, and all of them
 
 
 @dataclass(slots=True)
-class Arm:
+class DecidedArm:
     """One way to decide the span: its change, and the state, account and orders that have evolved under it."""
 
     change: Change
@@ -45,7 +45,7 @@ class Arm:
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class TickSpan:
     """The ticks to decide again, of one session."""
 
     session: StoredSession
@@ -63,11 +63,11 @@ class LockstepTick:
 
     stored: StoredTick
     reproduced: bool  # the record has every bit that was stored, its account included
-    record: Arm
-    arms: tuple[Arm, ...]
+    record: DecidedArm
+    arms: tuple[DecidedArm, ...]
 
 
-def choose_span(history: TickHistory, count: int, last: int | None = None) -> Span:
+def choose_span(history: TickHistory, count: int, last: int | None = None) -> TickSpan:
     """The last `count` ticks of the session of tick `last`, which is the newest if not given; fewer where no more can be decided again.
 
     Raises NotStored where none can.
@@ -88,10 +88,10 @@ def choose_span(history: TickHistory, count: int, last: int | None = None) -> Sp
             raise
     if history.fingerprint(first).get("digests") != DIGEST_FORMAT:
         raise NotStored(f"tick {first} was decided by an earlier version of Podium, whose digests cannot be compared")
-    return Span(session, first, newest)
+    return TickSpan(session, first, newest)
 
 
-def decide_span_again(history: TickHistory, span: Span, changes: Sequence[Change], report: Report | None = None) -> Iterator[LockstepTick]:
+def decide_span_again(history: TickHistory, span: TickSpan, changes: Sequence[Change], report: Report | None = None) -> Iterator[LockstepTick]:
     """Decide every tick of the span as it was decided and under each change, each arm with state, account and orders of its own.
 
     The models that served then serve in every arm. Raises NotStored, and ValueError where it takes more than CPU_SECONDS of processor time.
@@ -103,7 +103,7 @@ def decide_span_again(history: TickHistory, span: Span, changes: Sequence[Change
     rolled, market = _roll_to_start(history, span, loaded), _Market(span.session, _read_capital(span.session))
     account = market.open_account() if rolled.stored is None else rolled.stored.account
     orders = () if rolled.outcome is None else rolled.outcome.orders
-    record, *arms = (Arm(change, rolled.state, account, orders) for change in (NO_CHANGE, *changes))
+    record, *arms = (DecidedArm(change, rolled.state, account, orders) for change in (NO_CHANGE, *changes))
     for done, stored in enumerate(_read_ticks(history, span), 1):
         decide_tick_again(rolled, stored, history, span.session, loaded)
         basis, outcome, run = rolled.basis, rolled.outcome, rolled.run
@@ -131,7 +131,7 @@ class _Market:
     def open_account(self) -> Account:
         return broker.open_account(self.capital, len(self.session.symbols))
 
-    def carry_account(self, arm: Arm, stored: StoredTick, basis: DecisionBasis) -> None:
+    def carry_account(self, arm: DecidedArm, stored: StoredTick, basis: DecisionBasis) -> None:
         """Fill an arm's orders on the bar of a tick and value its account, as the engine does before it decides."""
         bar, config, account = stored.snapshot, basis.inputs.config, arm.account
         if any(event.kind == "peak_restarted" for event in stored.events):
@@ -140,7 +140,7 @@ class _Market:
         account, arm.fills = broker.fill_orders(account, arm.orders, bar, config, stored.tick)
         arm.account = broker.mark_to_market(account, bar, self.capital, config)
 
-    def decide(self, arm: Arm, stored: StoredTick, basis: DecisionBasis) -> None:
+    def decide(self, arm: DecidedArm, stored: StoredTick, basis: DecisionBasis) -> None:
         """Decide a tick under the change of an arm, from its own state and account."""
         changed = arm.change.apply(basis)
         self.carry_account(arm, stored, changed)
@@ -153,12 +153,12 @@ def _read_capital(session: StoredSession) -> float:
     return float(orjson.loads(session.settings).get("capital", 0.0))
 
 
-def _read_ticks(history: TickHistory, span: Span) -> Iterator[StoredTick]:
+def _read_ticks(history: TickHistory, span: TickSpan) -> Iterator[StoredTick]:
     for low in range(span.first, span.last + 1, BLOCK):
         yield from (stored for stored in history.ticks(low, min(low + BLOCK - 1, span.last)) if stored.session == span.session.id)
 
 
-def _roll_to_start(history: TickHistory, span: Span, loaded: dict[str, ServingModel | None]) -> RollForward:
+def _roll_to_start(history: TickHistory, span: TickSpan, loaded: dict[str, ServingModel | None]) -> RollForward:
     """Roll forward, as recorded, to just after the tick before the span; over that tick at least, since its orders are needed."""
     checkpoint = history.checkpoint_at_or_before(span.first - 2, span.session.id)
     before = history.ticks_after(-1 if checkpoint is None else checkpoint[0], span.session.id, span.first - 1)
@@ -168,7 +168,7 @@ def _roll_to_start(history: TickHistory, span: Span, loaded: dict[str, ServingMo
     return rolled
 
 
-def _is_reproduced(stored: StoredTick, record: Arm, run: PhaseRunner) -> bool:
+def _is_reproduced(stored: StoredTick, record: DecidedArm, run: PhaseRunner) -> bool:
     """Whether every phase, the decisions and the account have the bits that were stored."""
     assert record.outcome is not None
     same = find_difference(stored, run) is None and record.outcome.decisions.digest() == stored.decisions_digest

@@ -28,24 +28,24 @@ WHOLE_SIZE = 1.0  # size of a model out or a gate off: about a factor of e
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class ChangeCandidate:
     """A change on the grid; its size is the logarithm of its factor."""
 
     text: str
     size: float
 
 
-def list_candidates(config: TradingConfig, models: tuple[str, ...]) -> list[Candidate]:
+def list_candidates(config: TradingConfig, models: tuple[str, ...]) -> list[ChangeCandidate]:
     """The grid around a configuration, the smallest changes first: every parameter a decision depends on, gates off, models out."""
-    found = [
-        Candidate(f"{name}={value}", size)
+    grid = [
+        ChangeCandidate(f"{name}={value}", size)
         for name, parameter in list_live_parameters().items()
         if name in CHANGEABLE and isinstance(getattr(config, name), int | float)
         for value, size in _list_values(float(getattr(config, name)), parameter.bounds)
     ]
-    found += [Candidate(f"{GATE}={name}", WHOLE_SIZE) for name in GATE_SETTINGS]
-    found += [Candidate(f"{WITHOUT}={model}", WHOLE_SIZE) for model in models]
-    return sorted(found, key=lambda candidate: candidate.size)
+    grid += [ChangeCandidate(f"{GATE}={name}", WHOLE_SIZE) for name in GATE_SETTINGS]
+    grid += [ChangeCandidate(f"{WITHOUT}={model}", WHOLE_SIZE) for model in models]
+    return sorted(grid, key=lambda candidate: candidate.size)
 
 
 def vaccinate(history: TickHistory, tick: int, symbol: str, count: int, report: Report | None = None) -> Vaccination:
@@ -106,7 +106,7 @@ def _measure_avoided(figures: SpanFigures) -> Floats:
     return np.asarray(measure_trades(figures)[(before != HOLD) & (after == HOLD)])
 
 
-def _try(decided: DecidedTick, place: int, candidate: Candidate) -> TriedChange:
+def _try(decided: DecidedTick, place: int, candidate: ChangeCandidate) -> TriedChange:
     change = parse_lasting_change(candidate.text, decided.session.models)
     outcome, _ = change.apply(decided.basis).decide_again()
     action = int(outcome.decisions.action[place])

@@ -37,7 +37,7 @@ def show_form(config: dict[str, Any]) -> None:
         parameter, current = known[name], config[name]
         written = st.text_input("New value", key=f"value_{name}", max_chars=40, width=160, placeholder=units.format_setting(current))
         ticks = st.selectbox("Ticks", TICKS, index=1, key="preview_ticks", width=110)
-        pressed = st.button("Preview", icon=":material/preview:", key="preview_setting")
+        pressed = st.button("Preview", icon=":material/visibility:", key="preview_setting")
     widgets.show_note(describe_parameter(parameter, current))
     value = read_entry(name, written.strip(), current)
     question = () if value is None else (PREVIEW, f"--set={name}={value}", f"--ticks={ticks}")

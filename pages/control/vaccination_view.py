@@ -42,7 +42,7 @@ def build_question(text: str, symbol: str) -> tuple[str, ...] | None:
     """Return the arguments; None for what is neither a tick nor a day."""
     if _DAY.fullmatch(text):
         return (VACCINATE, f"--day={text}", f"--ticks={TICKS}")
-    return (VACCINATE, f"--ticks={TICKS}", "--", text, symbol) if _TICK.fullmatch(text) else None
+    return (VACCINATE, text, symbol, f"--ticks={TICKS}") if _TICK.fullmatch(text) else None
 
 
 def show_answer(answer: Vaccination) -> None:
@@ -58,8 +58,8 @@ def show_answer(answer: Vaccination) -> None:
     rows = [TableRow(attempt.change, (attempt.change, units.format_number(attempt.size, 2))) for attempt in avoiding[:MOST_SHOWN]]
     widgets.show_table(COLUMNS, rows, label="Changes that avoid the trade, the smallest first")
     widgets.show_note(
-        f"{len(avoiding):,} of {len(answer.tried):,} changes avoid it. Size: logarithm of the factor, 1 for a gate off or a model out, 2 for a bound. "
-        "The interval counts every change tried (Bonferroni)."
+        f"{len(avoiding):,} of {len(answer.tried):,} changes avoid it. Size: logarithm of the factor, "
+        "1 for a gate off or a model out, 2 for a bound. The interval counts every change tried (Bonferroni)."
     )
     for note in answer.notes:
         widgets.show_note(note)

@@ -19,6 +19,7 @@ from engine.counterfactual.rolling import TickSpan, choose_span
 from engine.domain.gates import GATES
 from engine.evidence.neighbours import student_quantile
 from engine.schema import SchemaError
+from engine.service import process_memory
 from engine.store.errors import NotStored
 from engine.store.read.history import TickHistory
 from engine.trading_parameters import TradingParameters, list_live_parameters, read_live_parameter
@@ -27,7 +28,7 @@ from tests.counterfactual.traded import END, LAST, MODELS, TRADING
 N = 160
 
 
-@pytest.mark.parametrize("count", [2_000, N, 40, 39, 2])
+@pytest.mark.parametrize("count", [END, 40, 39, 2])
 def test_without_a_change_every_tick_and_account_is_the_record(history: TickHistory, count: int) -> None:
     span = choose_span(history, count)
     assert (span.first, span.last) == (max(0, END - count), LAST)
@@ -45,11 +46,11 @@ def test_setting_every_parameter_to_its_value_changes_nothing(history: TickHisto
 
 
 def test_known_answers(history: TickHistory) -> None:
-    texts = ("max_gross=0", "edge_margin=100", "gate=cooldown", "without=ridge", "cooldown_bars=1", "paused_is_no_parameter")
+    texts = ("max_gross=0", "edge_margin=100", "gate=cooldown", "without=ridge", "cooldown_bars=1")
     span = choose_span(history, N)
-    changes = [parse_lasting_change(text, MODELS) for text in texts[:-1]]
+    changes = [parse_lasting_change(text, MODELS) for text in texts]
     figures = collect_figures(history, span, changes)
-    none, dear, gate, without, _ = (compare_arm(figures, place, (text,)) for place, text in enumerate(texts[:-1]))
+    none, dear, gate, without, _ = (compare_arm(figures, place, (text,)) for place, text in enumerate(texts))
     record = figures.record
     held = np.array(record.actions)
     assert (held != HOLD).sum() > 30, "the store has trades to differ from"
@@ -70,10 +71,8 @@ def test_known_answers(history: TickHistory) -> None:
 def test_an_arm_is_the_same_alone_and_beside_others(history: TickHistory) -> None:
     span = choose_span(history, 40)
     changes = [parse_lasting_change(text, MODELS) for text in ("edge_margin=2", "max_position=0.02")]
-    together = compare_arm(collect_figures(history, span, changes), 1, ("alone",))
-    assert together == preview_change(history, span, (), changes[1]).__class__(
-        *(getattr(compare_arm(collect_figures(history, span, changes[1:]), 0, ("alone",)), name) for name in together.__slots__)
-    )
+    together = compare_arm(collect_figures(history, span, changes), 1, (changes[1].words,))
+    assert together.digest() == preview_change(history, span, changes[1:], changes[1]).digest()
 
 
 def test_a_span_that_begins_at_any_tick_gives_the_same_arm_as_the_engine_would(history: TickHistory) -> None:
@@ -151,7 +150,10 @@ def test_the_interval_covers_a_gain_of_zero_as_often_as_it_says() -> None:
     assert 0.02 < missed / 2_000 < 0.065
 
 
-def test_the_command_line_gives_the_same(traded_store: str, history: TickHistory, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_line_gives_the_same(
+    traded_store: str, history: TickHistory, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process_memory, "lower_priority", lambda _steps: None)  # of the tests themselves
     assert main(["preview", "--set", "edge_margin=2", "--ticks", "40", "--json", "--store", traded_store]) == 0
     answer = json.loads(capsys.readouterr().out)
     direct = preview_change(history, choose_span(history, 40), (), parse_lasting_change("edge_margin=2", MODELS))

@@ -31,7 +31,8 @@ class OverrideSpan:
 def find_overrides(changes: list[tuple[int, TradingConfig]], last: int) -> list[OverrideSpan]:
     """The spans of an override, oldest first; `changes` are the ticks from which another configuration holds, `last` is the newest tick."""
     spans: list[OverrideSpan] = []
-    for (tick, config), end in zip(changes, [*(tick - 1 for tick, _ in changes[1:]), last], strict=True):
+    ends = [*(tick - 1 for tick, _ in changes[1:]), last]
+    for (tick, config), end in zip(changes, ends, strict=False):  # no changes, no spans
         kind = "flattened" if config.flatten else "paused" if config.paused else ""
         if kind and spans and (spans[-1].kind, spans[-1].last) == (kind, tick - 1):
             spans[-1] = OverrideSpan(kind, spans[-1].first, end)

@@ -60,9 +60,9 @@ def test_known_answers(history: TickHistory) -> None:
     assert sum(row.flips for row in dear.by_symbol) == dear.flips == len(dear.newest_flips[:200]) + max(0, dear.flips - 200)
     assert all(row.trades_after <= row.trades_before for row in dear.by_symbol)
     assert all(flip.before != flip.after for flip in dear.newest_flips)
-    assert next(row for row in gate.declined if row.gate == "cooldown").n_after <= next(
-        row for row in gate.declined if row.gate == "cooldown"
-    ).n_before
+    assert (
+        next(row for row in gate.declined if row.gate == "cooldown").n_after <= next(row for row in gate.declined if row.gate == "cooldown").n_before
+    )
     assert not gate.identical
     assert without.costs_after < record.costs
     assert [arm.equity[0] for arm in figures.arms] == [record.equity[0]] * len(changes), "an arm begins with the account of the record"

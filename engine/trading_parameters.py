@@ -6,8 +6,9 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from engine.domain.texts import shorten
 from engine.domain.trading_config import TradingConfig
-from engine.schema import MAX_INTEGER, Parameter, limits, parameters_of
+from engine.schema import MAX_INTEGER, Parameter, SchemaError, limits, parameters_of, read_value, suggest
 from engine.window import WINDOW_BARS
 
 MAX_HORIZON = 250  # bars
@@ -136,8 +137,27 @@ CHANGEABLE = (  # what a single decision depends on, apart from what was learned
     "max_shortfall", "max_gross", "max_net", "max_daily_loss", "max_drawdown",
 )  # fmt: skip
 
+LEARNING = (  # what is learned, and how orders are worked, from the tick of the change on
+    "passive_bars", "slice_bars", "weight_halflife", "shrinkage_rows", "interval_learning_rate", "skill_halflife", "recent_skill_halflife",
+)  # fmt: skip
+
 
 def list_changeable_parameters() -> dict[str, Parameter]:
     """The parameters that a single decision depends on, by name: those that can be changed for one stored tick."""
     known = parameters_of(TradingParameters)
     return {name: known[name] for name in CHANGEABLE}
+
+
+def list_live_parameters() -> dict[str, Parameter]:
+    """The parameters that may change between two ticks of a running session, by name; the switches are commands of their own."""
+    known = parameters_of(TradingParameters)
+    return {name: known[name] for name in (*CHANGEABLE, *LEARNING) if name not in {"paused", "flatten"}}
+
+
+def read_live_parameter(name: str, text: str) -> float:
+    """The value of a parameter that may change between two ticks; raises SchemaError in one line for another name, and for a value out of bounds."""
+    known = list_live_parameters()
+    if name not in known:
+        raise SchemaError(f"parameter is {shorten(name)}: {suggest(name, known, 'give one of')}"[:390])
+    value: float = read_value(known[name], f"the value of {name}", text)
+    return value

@@ -29,6 +29,7 @@ LAYERS: tuple[tuple[frozenset[str], ...], ...] = (
             {
                 "engine.replay",
                 "engine.story",
+                "engine.counterfactual",
                 "engine.parity",
                 "engine.backtest",
                 "engine.certify",

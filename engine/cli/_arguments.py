@@ -146,6 +146,18 @@ def follow_parent(options: argparse.Namespace) -> None:
         bind_to_parent(options.under)
 
 
+def begin_slow_answer(options: argparse.Namespace) -> Callable[[int, int], None] | None:
+    """Give way to the engine, and return what reports progress to the dashboard that started this process, where there is one."""
+    from engine.service.backtests import NICENESS, report_progress
+    from engine.service.process_memory import lower_priority
+
+    if options.under is None:
+        lower_priority(NICENESS)
+        return None
+    follow_parent(options)
+    return report_progress
+
+
 def resolve_store_url(options: argparse.Namespace) -> str:
     """Resolve the address of the store, which must exist."""
     url: str = options.store or resolve_settings(options).database_url

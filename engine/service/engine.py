@@ -32,6 +32,7 @@ from engine.run import FallbackFailed, PhaseRunner, axis_lengths
 from engine.service import clock_skew, feeds, live_feed, model_registry, session_controls, training
 from engine.service.challengers import Challengers
 from engine.service.drift_check import DriftCheck
+from engine.service.parameter_controls import ParameterControls
 from engine.service.plugin_files import NO_QUARANTINE, Quarantine, select_families
 from engine.service.version_controls import VersionControls, VersionMemory
 from engine.service.windows import MarketWindow, TrainingRows, build_row
@@ -52,7 +53,7 @@ class TickStore(Protocol):
     def remember(self, key: str, value: str) -> None: ...
 
 
-class Engine(VersionControls):
+class Engine(VersionControls, ParameterControls):
     """The only owner of the state between ticks. For one thread at a time."""
 
     training_error: str | None = None  # models that the last training did not give, with the reasons

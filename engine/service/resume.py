@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import orjson
@@ -89,6 +90,7 @@ def resume_engine(
         quarantine=quarantine,
     )
     engine.stored_versions = StoredVersions(history, session)
+    engine.remember_parameters = partial(writer.remember, session_controls.parameters_key(session))
     if history.tick_range(session) is not None and last is not None:
         _resume(engine, writer, history, session, last, report)
     return engine, session
@@ -124,6 +126,9 @@ def _restore_commands(engine: Engine, history: TickHistory, session: int, report
     halted = history.fact(session_controls.halt_key(session))
     if halted is not None:
         engine.restore_halt(*orjson.loads(halted))
+    changed = history.fact(session_controls.parameters_key(session))
+    for line in [] if changed is None else engine.restore_parameters(changed):
+        LOG.warning("%s", line)
     restarted = history.fact(session_controls.peak_key(session))
     if restarted is not None:
         tick, before, after = orjson.loads(restarted)

@@ -45,6 +45,11 @@ def halt_key(session: int) -> str:
     return f"halt of session {session}"
 
 
+def parameters_key(session: int) -> str:
+    """Key of the trading parameters that commands have changed: value, and that of the settings then, by name."""
+    return f"parameters of session {session}"
+
+
 def recording_key(session: int) -> str:
     """Key of the folder that the session was last recorded in."""
     return f"recording of session {session}"

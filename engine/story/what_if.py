@@ -11,7 +11,7 @@ from engine.domain.market import Books, Inputs
 from engine.domain.story import WhatIf
 from engine.replay import DecisionBasis
 from engine.run import PhaseRunner
-from engine.schema import read_value, suggest
+from engine.schema import Parameter, read_value, suggest
 from engine.store.read.history import TickHistory
 from engine.story.basis import DecidedTick, decide_stored_tick, summarise_decision
 from engine.trading_parameters import list_changeable_parameters
@@ -35,7 +35,7 @@ def parse_change(text: str) -> Change:
     if not equals:
         raise ValueError(f"{text!r} is no change: write it as cooldown_bars=0, spread_factor=0.5 or without=MODEL")
     if name == WITHOUT:
-        return Change(f"without {value}", lambda basis: _leave_out(basis, value), name)
+        return Change(f"without {value}", lambda basis: leave_model_out(basis, value), name)
     if name in {SPREAD, FEE}:
         factor = _read_factor(name, value)
         scale = _scale_spread if name == SPREAD else _scale_fee
@@ -43,8 +43,13 @@ def parse_change(text: str) -> Change:
     parameter = list_changeable_parameters().get(name)
     if parameter is None:
         raise ValueError(f"{name!r} cannot be changed: {suggest(name, (SPREAD, FEE, WITHOUT, *list_changeable_parameters()), 'there are')}")
-    setting = read_value(parameter, name, value)
-    return Change(f"{name} = {value}", lambda basis: _configure(basis, name, setting), name)
+    return change_parameter(parameter, value)
+
+
+def change_parameter(parameter: Parameter, value: str) -> Change:
+    """The change of one trading parameter; raises SchemaError in one line for a value out of its bounds."""
+    name, setting = parameter.field, read_value(parameter, parameter.name, value)
+    return Change(f"{parameter.name} = {value}", lambda basis: _configure(basis, name, setting), parameter.name)
 
 
 def decide_with_changes(history: TickHistory, tick: int, symbol: str, changes: Sequence[Change]) -> WhatIf:
@@ -127,7 +132,8 @@ def _scale_books(books: Books, factor: float) -> Books:
     return replace(books, bid_price=books.bid_price + shift, ask_price=books.ask_price - shift)
 
 
-def _leave_out(basis: DecisionBasis, model: str) -> DecisionBasis:
+def leave_model_out(basis: DecisionBasis, model: str) -> DecisionBasis:
+    """The basis without a model that serves there; raises ValueError for another."""
     catalog = basis.catalog
     serving = [name for name, served in zip(catalog.names, catalog.serving, strict=True) if served is not None]
     if model not in serving:

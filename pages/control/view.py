@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.control import forms, tables
+from pages.control import forms, override_view, settings_form, tables, vaccination_view
 from pages.ui import cache, history_table, widgets
 
 ROWS = 12  # rows of height of the list of commands
+COMMANDS, SETTINGS, OVERRIDES, VACCINATE = "commands", "settings", "overrides", "vaccinate"
 
 
 def show_control() -> None:
@@ -15,13 +16,36 @@ def show_control() -> None:
     with widgets.reading_store(page=True):
         status = cache.fetch_status()
         forms.show_drawdown_stop(status, cache.fetch_config(status))
-        forms.show_controls(status)
-        widgets.show_heading("Commands", "times in UTC")
-        history_table.show_toolbar(tables.HISTORY)
-    _show_commands()
+        view = st.segmented_control(
+            "View", [COMMANDS, SETTINGS, OVERRIDES, VACCINATE], default=COMMANDS, key="view", bind="query-params", required=True,
+            label_visibility="collapsed",
+        )  # fmt: skip
+        if view == COMMANDS:
+            forms.show_controls(status)
+            widgets.show_heading("Commands", "times in UTC")
+            history_table.show_toolbar(tables.HISTORY)
+    if view == COMMANDS:
+        _show_commands()
+    else:
+        _show_questions(str(view))
 
 
 @st.fragment(run_every=2)
 def _show_commands() -> None:
     with widgets.reading_store():
         history_table.show_rows(tables.HISTORY, reserved=ROWS)
+
+
+@st.fragment(run_every=2)
+def _show_questions(view: str) -> None:
+    """Show a view with a slow question; it runs again while a process answers."""
+    with widgets.reading_store():
+        status = cache.fetch_status()
+        if view == SETTINGS:
+            config = cache.fetch_config(status)
+            settings_form.show_form(config)
+            settings_form.show_history(config)
+        elif view == OVERRIDES:
+            override_view.show_overrides()
+        else:
+            vaccination_view.show_vaccination(() if status.session is None else status.session.symbols)

@@ -13,19 +13,19 @@ MIN_REASON, MAX_REASON = 3, 200  # characters of a reason
 REASON = f"Reason (at most {MAX_REASON} characters)"
 
 
-def submit_command(name: str, args: dict[str, str], reason: str) -> None:
+def submit_command(name: str, args: dict[str, str], reason: str, sender: str = SENDER) -> None:
     """Put a command in the inbox and confirm it, or show why it was refused."""
     try:
-        number = send_command(name, args, reason)
+        number = send_command(name, args, reason, sender)
     except (StoreError, ValueError) as error:
         st.session_state["answer"] = (str(error), theme.HARM, "Not sent.")
         return
     st.session_state["answer"] = (f"Command {number} ({name}) waits for the engine; this page shows its result", theme.UP, "Sent.")
 
 
-def send_command(name: str, args: dict[str, str], reason: str) -> int:
+def send_command(name: str, args: dict[str, str], reason: str, sender: str = SENDER) -> int:
     """Put a command in the inbox and return its number; raises StoreError or ValueError in one line."""
-    number = Inbox(cache.store_url()).submit(name, args, SENDER, reason.strip(), cache.current_time())
+    number = Inbox(cache.store_url()).submit(name, args, sender, reason.strip(), cache.current_time())
     cache.get_reader().refresh()
     return number
 

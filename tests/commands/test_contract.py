@@ -16,12 +16,12 @@ from tests.store import made
 ROOT = Path(__file__).parent.parent.parent
 NAMES = {
     "pause", "resume", "flatten", "retrain", "set", "optimize", "backtest", "cancel_backtest", "delete_backtest", "rule", "mode", "licence",
-    "approve", "ack", "silence", "unsilence", "drill", "promote", "revert", "search", "annotate",
+    "approve", "ack", "silence", "unsilence", "drill", "promote", "revert", "search", "annotate", "configure",
 }  # fmt: skip
 SOUND = {  # values of the arguments that are not numbers, choices or truths
     "market": "simulated", "from": "2023-01-31", "to": "2023-01-31T12:00Z", "interval": "5m", "symbols": "BTCUSDT,ETHUSDT", "hold": "2m",
     "missing": "30s", "cooldown": "5m", "longest": "2h", "span": "60", "above": "90", "below": "none", "recovery": "80", "actions": "collect_garbage",
-    "every": "500", "baseline": "60",
+    "every": "500", "baseline": "60", "parameter": "edge_margin", "value": "1.5",
 }  # fmt: skip
 HOSTILE = (
     "",

@@ -7,6 +7,7 @@ from typing import Annotated, Protocol
 from engine.commands.types import Arguments, CommandTiming, CommandType, Result, Services
 from engine.domain.trading_config import Command, TradingConfig
 from engine.schema import limits
+from engine.trading_parameters import read_live_parameter
 
 
 class TradingControls(Protocol):
@@ -24,6 +25,9 @@ class TradingControls(Protocol):
 
     def switch_signal(self, signal: float, at: int, /) -> str:
         """Set the signal of the simulated market for the bars after `at` (ns UTC)."""
+
+    def change_parameter(self, name: str, text: str, /) -> str:
+        """Let a trading parameter have another value. Refuses an unknown name, a value out of bounds, and the value it has already."""
 
     @property
     def model_names(self) -> tuple[str, ...]:
@@ -82,6 +86,17 @@ class SetSignal(TradingArguments, frozen=True, kw_only=True):
         return controls.switch_signal(self.signal, controls.last_bar_at or 0)
 
 
+class Configure(TradingArguments, frozen=True, kw_only=True):
+    parameter: Annotated[str, limits(help="name of a trading parameter, such as edge_margin", example="edge_margin", letters=40)]
+    value: Annotated[str, limits(help="its new value, within the bounds of docs/settings.md", example="1.5", letters=40)]
+
+    def __post_init__(self) -> None:
+        read_live_parameter(self.parameter, self.value)
+
+    def apply(self, controls: TradingControls, _reason: str, /) -> str:
+        return controls.change_parameter(self.parameter, self.value)
+
+
 def control_trading(arguments: TradingArguments, command: Command, services: Services) -> Result:
     del arguments  # the engine reads them again, as it does where it is driven without a service
     return services.control_trading(command)
@@ -96,5 +111,6 @@ COMMANDS = (
     _command("resume", "end a pause or a flattening, and lift a drawdown stop (needs a reason)", Resume),
     _command("flatten", "close every position at the next prices and open nothing until resume", Flatten),
     _command("retrain", "train every model now, in another process", Retrain),
+    _command("configure", "give a trading parameter another value", Configure),
     _command("set", "set the signal of the simulated market", SetSignal),
 )

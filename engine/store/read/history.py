@@ -30,6 +30,11 @@ _COMMANDS_SINCE = (
     "SELECT id, name, args, \"by\", reason FROM commands WHERE status = 'done' "
     "AND json_extract(result, '$.session') = ? AND json_extract(result, '$.at') >= ? ORDER BY id"
 )
+_CONFIGS = (
+    "SELECT c.tick, k.data AS config FROM (SELECT tick, config_digest, lag(config_digest) OVER (ORDER BY tick) AS earlier FROM ticks "
+    "WHERE tick BETWEEN ? AND ? AND session = ?) c JOIN trading_configs k ON k.digest = c.config_digest "
+    "WHERE c.earlier IS NULL OR c.earlier <> c.config_digest ORDER BY c.tick"
+)
 _SESSION = "SELECT id, identity, feed, label, symbols, interval_ns AS interval, models, horizons, settings, started_at FROM sessions "
 
 
@@ -101,6 +106,13 @@ class TickHistory:
             row = self._first(sql, session, session)
         return None if row is None or row["first"] is None else (int(row["first"]), int(row["last"]))
 
+    def ticks_between(self, after: int, until: int) -> tuple[int, int]:
+        """The first and the last tick whose bar closed between these times (ns UTC), both included; raises NotStored without any."""
+        row = self._first("SELECT min(tick) AS first, max(tick) AS last FROM ticks WHERE at BETWEEN ? AND ?", after, until)
+        if row is None or row["first"] is None:
+            raise NotStored(f"the store {self._path} has no tick on that day")
+        return int(row["first"]), int(row["last"])
+
     def tick(self, number: int) -> StoredTick:
         """The tick of this number; raises NotStored."""
         row = self._first(_TICK + "WHERE t.tick = ?", number)
@@ -113,6 +125,11 @@ class TickHistory:
     def ticks(self, first: int, last: int) -> list[StoredTick]:
         """The stored ticks from first to last inclusive, in order."""
         return [self._tick(row) for row in self._rows(_TICK + "WHERE t.tick BETWEEN ? AND ? ORDER BY t.tick", first, last)]
+
+    def config_changes(self, session: int, first: int, last: int) -> list[tuple[int, TradingConfig]]:
+        """The session's ticks from first to last from which another configuration holds, the first of them included, with that configuration."""
+        with self._undamaged():
+            return [(int(row["tick"]), codec.unpack(TradingConfig, row["config"])) for row in self._rows(_CONFIGS, first, last, session)]
 
     def ticks_after(self, tick: int, session: int, last: int) -> list[StoredTick]:
         """The session's ticks after a tick up to the last inclusive, in order."""

@@ -1,0 +1,34 @@
+"""One store for all the tests of this folder."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from engine.store import database
+from engine.store.read.history import TickHistory
+from tests.counterfactual.traded import fill_store
+
+
+@pytest.fixture(scope="session")
+def traded_store(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return fill_store(tmp_path_factory.mktemp("traded"))
+
+
+@pytest.fixture
+def history(traded_store: str) -> Iterator[TickHistory]:
+    opened = TickHistory(traded_store)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def copied_store(traded_store: str, tmp_path: Path) -> str:
+    """A copy that may be altered."""
+    with closing(sqlite3.connect(str(database.path_from_url(traded_store)))) as source, closing(sqlite3.connect(tmp_path / "podium.db")) as target:
+        source.backup(target)
+    return f"sqlite:///{tmp_path / 'podium.db'}"

@@ -47,10 +47,13 @@ class TabState:
     alerts: int | None
 
 
-def run_clock(now: int, every: float, tab: TabState) -> None:
-    """Update the ages on the page and in the tab from `now`, ns UTC, and grey the page when no refresh arrives within `every` seconds."""
+def run_clock(now: int, every: float, tab: TabState, *, is_still: bool = False) -> None:
+    """Update the ages on the page and in the tab from `now`, ns UTC, and grey the page when no refresh arrives within `every` seconds.
+
+    A still clock stands at `now` and expects no refresh.
+    """
     shown = {"word": tab.word, "since": None if tab.since is None else tab.since // units.MS, "page": tab.page, "alerts": tab.alerts}
-    _clock()(key="podium_clock", data={"now": now // units.MS, "every": every, "tab": shown})
+    _clock()(key="podium_clock", data={"now": now // units.MS, "every": every, "tab": shown} | ({"still": True} if is_still else {}))
 
 
 def show_live_table(

@@ -17,6 +17,7 @@ from engine.store.connection import build_insert, driver_connection
 
 ESTIMATED = (schema.SKILL, schema.DECLINED, schema.LIQUIDITY_FORECAST)  # stored for each tick in the table estimates
 TRIAL_PENDING = "under way"  # the verdict of a trial, and its detail, before it was judged
+OUTCOMES, OUTCOMES_NOW = "decisions", "main.decisions"
 _MINUTES = 60_000_000_000  # ns
 
 
@@ -49,8 +50,16 @@ def bind_past(connection: Connection, past: PastTick) -> None:
     if not past.knows_now:
         for table in ESTIMATED:
             _restore_estimates(driver, table, past.tick)
+    connection.execution_options(outcomes=OUTCOMES_NOW if past.knows_now else OUTCOMES)
     for name, body in views.VIEWS["sqlite"].items():
-        driver.execute(f"CREATE TEMP VIEW {name} AS {body}")
+        known = body.replace(f"LEFT JOIN {OUTCOMES} f", f"LEFT JOIN {choose_outcomes(connection)} f")
+        driver.execute(f"CREATE TEMP VIEW {name} AS {known}")
+
+
+def choose_outcomes(connection: Connection) -> str:
+    """Return the table that outcomes of decisions are read from."""
+    name: str = connection.get_execution_options().get("outcomes", OUTCOMES)
+    return name
 
 
 _NEWEST_FILL = "SELECT id FROM fills WHERE tick <= ? ORDER BY tick DESC, id DESC LIMIT 1"
@@ -60,6 +69,7 @@ def build_selects(past: PastTick, newest_fill: int) -> dict[str, str]:
     """Return the SELECT of each table that is bounded, by name."""
     tick, wall, at = past.tick, past.wall, past.at
     by_tick = f"tick <= {tick}"
+    version = "value" if past.knows_now else "CASE key WHEN 'version' THEN 'past' ELSE value END"
     bounded = {
         **{table.name: _select(table, by_tick) for table in (schema.TICKS, schema.MARKET_SNAPSHOTS, schema.DECISIONS, schema.CHECKPOINTS)},
         "fills": _select(schema.FILLS, f"{by_tick} AND id <= {newest_fill}"),
@@ -75,7 +85,7 @@ def build_selects(past: PastTick, newest_fill: int) -> dict[str, str]:
             f"readings_{name}": f"SELECT * FROM main.readings_{name} WHERE at <= {wall - length}"
             for name, length in (("ten", _MINUTES // 6), ("minute", _MINUTES), ("hour", 60 * _MINUTES))
         },
-        "meta": "SELECT key, CASE key WHEN 'version' THEN 'past' ELSE value END AS value FROM main.meta WHERE key NOT LIKE 'execution.%'",
+        "meta": f"SELECT key, {version} AS value FROM main.meta WHERE key NOT LIKE 'execution.%'",
     }
     return bounded | _select_open(past, "" if past.knows_now else f" AND {{}} <= {wall}", at)
 
@@ -97,7 +107,8 @@ def _select_open(past: PastTick, then: str, at: int) -> dict[str, str]:
         }),
         "commands": _select(schema.COMMANDS, by_wall, {
             "status": f"CASE WHEN {finished} THEN status WHEN {started} THEN 'running' ELSE 'queued' END",
-            **{name: _when(finished, name) for name in ("result", "finished_at")}, "started_at": _when(started, "started_at"),
+            **{name: _when(finished, name) for name in ("result", "finished_at", "note")},
+            "started_at": _when(started, "started_at"), "progress": f"CASE WHEN {finished} THEN progress WHEN {started} THEN 0.0 END",
         }),
         "recoveries": _select(schema.RECOVERIES, by_wall, {name: _when(recovered, name) for name in ("how", "recovered_at")}),
         "incidents": _select(schema.INCIDENTS, f"since <= {at} AND session <= {past.session}", {"until": _when(ended, "until")}),

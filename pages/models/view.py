@@ -8,7 +8,7 @@ from engine import units
 from engine.store.read.models import CalibrationReport
 from engine.store.read.status import EngineStatus, SessionInfo
 from pages.models import certificate, charts, evolution, tables, versions
-from pages.ui import cache, commands, evolution_text, history_table, live, reliability_chart, travel, widgets
+from pages.ui import cache, commands, evolution_text, hindsight, history_table, live, reliability_chart, travel, widgets
 from pages.ui.tables import render_table
 
 VERSIONS = 8  # of each model shown
@@ -54,6 +54,7 @@ def _show_live_part(horizon: int) -> None:
         if cache.past_tick() is None:
             widgets.show_html(evolution_text.render_summary(evolved.evolutions, evolved.standings, "; more below"))
         widgets.show_tiles(tables.build_model_tiles(status, skill, votes, cache.fetch_versions(VERSIONS), calibration, horizon), detail_lines=3)
+        hindsight.show_gap(session.horizons)
         left, right = st.columns([7, 5], gap="medium")
         with left:
             widgets.show_heading("Skill", "out-of-sample R² with its 95 % interval; a hollow dot has no interval yet")

@@ -8,7 +8,7 @@ from engine import units
 from engine.store.read.decisions import DecisionFilter, GateCounts
 from engine.store.read.status import EngineStatus, SessionInfo
 from pages.overview import charts, tables, text, visit
-from pages.ui import cache, equity_chart, evolution_text, live, now_cache, skill, tiles, trading_tables, travel, widgets
+from pages.ui import cache, equity_chart, evolution_text, hindsight, live, now_cache, skill, tiles, trading_tables, travel, widgets
 from pages.ui.charts import Figure
 from pages.ui.frame import REFRESH
 from pages.ui.shared import build_every, build_once
@@ -35,6 +35,7 @@ def show_overview() -> None:
         show_first_look(status, looked)
         show_present(status)
         show_now_list(status, looked)
+        hindsight.show_gap(status.session.horizons)
         left, right = st.columns([5, 7], gap="medium")
         with left:
             show_gate_shares(status.session)

@@ -72,12 +72,12 @@ def current_time() -> int:
 
 
 def get_reader() -> Reader:
-    return _reader(read_key())
+    return open_reader(read_key())
 
 
 def open_present() -> Reader:
     """Return the reader of the store as it is now, also while travelling."""
-    return _reader(store_url())
+    return open_reader(store_url())
 
 
 def read_snapshot() -> AbstractContextManager[None]:
@@ -358,34 +358,35 @@ def _count_fallbacks(reader: Reader) -> pd.DataFrame:
 
 
 @lru_cache(maxsize=64)
-def _reader(address: str) -> Reader:
+def open_reader(address: str) -> Reader:
+    """Return the reader of an address with or without a past tick, as `read_key` gives it."""
     url, _, past = address.partition("\n")
     return Reader(url, past=parse_past(past) if past else None)
 
 
 @st.cache_data(ttl=FRESH_SECONDS, max_entries=16, show_spinner=False)
 def _version(address: str) -> str:
-    return status_reader.read_version(_reader(address))
+    return status_reader.read_version(open_reader(address))
 
 
 @st.cache_data(ttl=FRESH_SECONDS, max_entries=16, show_spinner=False)
 def _status(address: str) -> EngineStatus:
-    return status_reader.read_status(_reader(address))
+    return status_reader.read_status(open_reader(address))
 
 
 @st.cache_data(max_entries=152, ttl=300, show_spinner=False)
 def _result(address: str, key: str, name: str, args: tuple[Any, ...], options: dict[str, Any], _query: Callable[..., Any]) -> Any:  # noqa: ARG001 of the key
-    return _query(_reader(address), *args, **options)
+    return _query(open_reader(address), *args, **options)
 
 
 @st.cache_data(max_entries=32, ttl=3, show_spinner=False)
 def _brief_result(address: str, name: str, args: tuple[Any, ...], options: dict[str, Any], _query: Callable[..., Any]) -> Any:  # noqa: ARG001 of the key
-    return _query(_reader(address), *args, **options)
+    return _query(open_reader(address), *args, **options)
 
 
 @st.cache_data(max_entries=4, ttl=15, show_spinner=False)
 def _savings(address: str) -> SavingsSummary:
-    return savings.read_savings(_reader(address))
+    return savings.read_savings(open_reader(address))
 
 
 @st.cache_data(max_entries=2, show_spinner=False)

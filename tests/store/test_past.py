@@ -6,24 +6,24 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from engine.store.read import (
-    activity, alerts, components, decision, decisions, history_tables, keyset, market, models, portfolio, recent, resources, status, timeline,
-)  # fmt: skip
+from engine.store.read import activity, alerts, components, decisions, keyset, market, models, portfolio, recent, resources, status, timeline
 from engine.store.read.decisions import DecisionFilter
 from engine.store.read.history_tables import HISTORY_TABLES
 from engine.store.read.keyset import HistoryQuery
-from engine.store.read.past import PastTick, parse_past
+from engine.store.read.past import PastTick
 from engine.store.read.past_ticks import find_past_tick, find_tick_by_time, read_tick_range
 from engine.store.read.reader import Reader
 from tests.store.made_past import TICKS, grown
 
+VIEWS = (
+    "decisions", "gates", "votes", "fills", "positions", "equity", "regimes", "skill", "declined", "alerts", "commands", "incidents", "models",
+)  # fmt: skip
 CUTS = (0, 5, 19, 59, 93, 100, 128, 159)
 
 
@@ -77,8 +77,7 @@ READS: dict[str, Callable[[Reader, PastTick], Any]] = {
     "readings": lambda reader, _: resources.read_current(reader),
     "commands": lambda reader, _: resources.read_commands(reader, limit=20),
     "activity": lambda reader, past: activity.read_activity(reader, past.wall).alerts,
-    **{f"v_{name}": partial(lambda name, reader, _: reader.view(name), name)
-       for name in ("decisions", "gates", "votes", "fills", "positions", "equity", "regimes", "skill", "declined", "alerts", "commands", "incidents")},
+    **{f"v_{name}": partial(lambda name, reader, _: reader.view(name), name) for name in VIEWS},
     **{f"history of {name}": partial(lambda name, reader, _: page_of(name, reader), name) for name in ("decisions", "fills", "versions")},
 }  # fmt: skip
 
@@ -87,7 +86,8 @@ READS: dict[str, Callable[[Reader, PastTick], Any]] = {
 def test_a_read_as_of_a_tick_is_the_read_of_that_store(cut: int, stores: tuple[str, dict[int, str]]) -> None:
     whole, copies = stores
     past = find_past_tick(Reader(whole), cut)
-    assert past is not None and past.tick == cut
+    assert past is not None
+    assert past.tick == cut
     travelled, then = Reader(whole, past=past), Reader(copies[cut])
     with travelled.snapshot(), then.snapshot():
         unlike = [name for name, read in READS.items() if list(flatten(read(travelled, past))) != list(flatten(read(then, past)))]
@@ -113,3 +113,31 @@ def flatten(value: Any) -> Iterator[Any]:
     else:
         is_unknown = value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value))
         yield None if is_unknown else value
+
+
+def test_a_tick_is_looked_up_by_number_and_by_time(stores: tuple[str, dict[int, str]]) -> None:
+    reader = Reader(stores[0])
+    assert read_tick_range(reader) == (0, TICKS - 1)
+    past = find_past_tick(reader, 93)
+    assert past is not None
+    assert find_tick_by_time(reader, past.at) == 93
+    assert find_tick_by_time(reader, past.at - 1) == 92
+    assert find_tick_by_time(reader, 0) is None
+    newest, oldest = find_past_tick(reader, 10**9), find_past_tick(reader, -5)
+    assert newest is not None
+    assert oldest is not None
+    assert (newest.tick, oldest.tick) == (TICKS - 1, 0)
+
+
+def test_a_bound_costs_no_scan(stores: tuple[str, dict[int, str]]) -> None:
+    """Whatever comes after the past tick is skipped by an index."""
+    past = find_past_tick(Reader(stores[0]), 93)
+    reader = Reader(stores[0], past=past)
+    for sql in (
+        "SELECT max(tick) FROM ticks", "SELECT * FROM ticks ORDER BY tick DESC LIMIT 1", "SELECT * FROM decisions ORDER BY tick DESC LIMIT 9",
+        "SELECT * FROM decisions WHERE binding_gate = 'x' ORDER BY tick DESC LIMIT 9", "SELECT * FROM fills ORDER BY id DESC LIMIT 9",
+        "SELECT * FROM fills WHERE symbol = 'BTC' AND tick > 3 ORDER BY tick DESC", "SELECT max(tick) FROM checkpoints",
+    ):  # fmt: skip
+        plan = " ".join(reader.frame(f"EXPLAIN QUERY PLAN {sql}")["detail"])
+        assert "SCAN" not in plan, (sql, plan)
+        assert "TEMP B-TREE" not in plan, (sql, plan)

@@ -9,8 +9,10 @@ import streamlit as st
 
 from engine import units
 from engine.domain.intents import phrase_gate
-from engine.store.read import decisions, models, portfolio
+from engine.store.read import decisions, models, portfolio, same_forecasts
+from engine.store.read.past import PastTick
 from engine.store.read.reader import Reader
+from engine.store.read.same_forecasts import ScoredHorizon
 from pages.ui import cache, forest_plot, live, tables, theme, widgets
 from pages.ui.forest_plot import IntervalEstimate, finite_or_none, iterate_rows, to_percent
 from pages.ui.tables import TableRow
@@ -18,16 +20,20 @@ from pages.ui.tables import TableRow
 THEN, NOW = "as known then", "as known now"
 SERIES = ((THEN, theme.UP), (NOW, theme.WARNING))
 COLUMNS = (*tables.text_columns("estimate"), *tables.number_columns(THEN, "n then", NOW, "n now", "then less now"))
+SAME_NOTE = (
+    "The same forecasts are those up to the tick, scored by the outcomes of then and of now; the other estimates of now rest on later ones too."
+)
 SECONDS = 60  # s for which what is known now is not read again
 
 
 @dataclass(frozen=True, slots=True)
 class Knowledge:
-    """What one clock knows: skill, declined-trade P&L and equity."""
+    """What one clock knows: skill, declined-trade P&L, equity, and skill of the forecasts that both clocks have."""
 
     skill: pd.DataFrame
     declined: pd.DataFrame
     equity: float | None  # money at the newest tick that it knows
+    same: tuple[ScoredHorizon, ...]  # the newest forecasts up to the past tick, by the outcomes that it knows
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +54,17 @@ def show_gap(horizons: tuple[int, ...]) -> None:
     past = cache.past_tick()
     if past is None:
         return
-    url = cache.store_url()
-    then, now = _fetch(f"{url}\n{replace(past, knows_now=False).to_text()}"), _fetch(url)
+    then, now = fetch_both(past)
     skill_gaps, gate_gaps = list_skill_gaps(then, now, horizons), list_gate_gaps(then, now)
     widgets.show_heading("How much hindsight changes", f"estimates of tick {past.tick:,} against those of now", term="as known then")
     if then.skill.empty:
         widgets.show_empty("no estimate is stored for this tick or before: estimates of the past are stored since this version only")
         return
+    skill_gaps = [*list_same_gaps(then, now), *skill_gaps]
     rows = [gap.then.row for gap in skill_gaps]
     figure = forest_plot.plot_intervals([point for gap in skill_gaps for point in (gap.then, gap.now)], rows, SERIES)
     live.show_chart(figure, key="hindsight", label="Skill as known then and as known now")
-    widgets.show_note(f"Estimates of now rest on later decisions too. {describe_equity(then, now)}")
+    widgets.show_note(f"{SAME_NOTE} {describe_equity(then, now)}")
     with st.expander("Skill and declined-trade P&L as a table, by both clocks"):
         widgets.show_table(COLUMNS, [*_list_rows(skill_gaps, "%", 2), *_list_rows(gate_gaps, "bps", 1)], label="Estimates by both clocks")
 
@@ -67,6 +73,20 @@ def list_skill_gaps(then: Knowledge, now: Knowledge, horizons: tuple[int, ...]) 
     """Return recent and session skill of the ensemble at each horizon, by both clocks."""
     names = [(scope, word, horizon) for horizon in horizons for scope, word in (("recent", "recent skill"), ("ensemble", "session skill"))]
     return [Gap(*(_skill_estimate(known.skill, scope, horizon, word, clock) for known, clock in _both(then, now))) for scope, word, horizon in names]
+
+
+def list_same_gaps(then: Knowledge, now: Knowledge) -> list[Gap]:
+    """Return the skill of the same forecasts at each horizon, by both clocks."""
+    return [
+        Gap(*(
+            IntervalEstimate(
+                f"same forecasts, {units.format_count(part.horizon, 'bar')}", clock, to_percent(part.r2), to_percent(part.low), to_percent(part.high),
+                part.n,
+            )
+            for part, clock in ((before, THEN), (after, NOW))
+        ))
+        for before, after in zip(then.same, now.same, strict=False)
+    ]  # fmt: skip
 
 
 def list_gate_gaps(then: Knowledge, now: Knowledge) -> list[Gap]:
@@ -83,11 +103,18 @@ def describe_equity(then: Knowledge, now: Knowledge) -> str:
     return f"Equity was {units.format_money(then.equity)} and is {units.format_money(now.equity)} now ({change})."
 
 
+def fetch_both(past: PastTick) -> tuple[Knowledge, Knowledge]:
+    """Return what was known at the past tick, and what is known now of it and since."""
+    url = cache.store_url()
+    then, later = (f"{url}\n{replace(past, knows_now=known).to_text()}" for known in (False, True))
+    return _fetch(then), replace(_fetch(url), same=_fetch(later).same)
+
+
 def read_knowledge(reader: Reader) -> Knowledge:
-    """Read what the store knows."""
+    """Read what a reader knows."""
     line = portfolio.read_equity(reader, 2)
     equity = finite_or_none(line["equity"].iloc[-1]) if len(line) else None
-    return Knowledge(decisions.read_skill(reader), models.read_declined(reader), equity)
+    return Knowledge(decisions.read_skill(reader), models.read_declined(reader), equity, same_forecasts.read_same_forecasts(reader))
 
 
 @st.cache_data(max_entries=64, ttl=SECONDS, show_spinner=False)

@@ -28,8 +28,8 @@ def grown(folder: Path, cuts: Iterable[int], ticks: int = TICKS) -> tuple[str, d
         if number % 50 == 0:
             writer.save_artifact(artifact("ridge", number), market.session, WALL + number * 2 * SECOND)
         if number == 20:
-            for version in (made_evolution.CHALLENGER, made_evolution.RETIRED):
-                writer.save_artifact(version, market.session, WALL + number * 2 * SECOND)
+            for place, version in enumerate((made_evolution.CHALLENGER, made_evolution.RETIRED)):
+                writer.save_artifact(version, market.session, WALL + number * 2 * SECOND - place)
         tick = market.tick(degraded=(Phase.VALIDATION,) if number % 60 == 59 else ())
         write_around(writer, inbox, number, tick.decided_at)
         writer.save(replace(tick, evolution=made_evolution.report(number)))

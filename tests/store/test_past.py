@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -12,13 +13,28 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from engine.store.read import activity, alerts, components, decisions, keyset, market, models, portfolio, recent, resources, status, timeline
+from engine.store.read import (
+    activity,
+    alerts,
+    components,
+    decisions,
+    keyset,
+    market,
+    models,
+    portfolio,
+    recent,
+    resources,
+    same_forecasts,
+    status,
+    timeline,
+)
 from engine.store.read.decisions import DecisionFilter
 from engine.store.read.history_tables import HISTORY_TABLES
 from engine.store.read.keyset import HistoryQuery
 from engine.store.read.past import PastTick
 from engine.store.read.past_ticks import find_past_tick, find_tick_by_time, read_tick_range
 from engine.store.read.reader import Reader
+from tests.store.made import HORIZONS
 from tests.store.made_past import TICKS, grown
 
 VIEWS = (
@@ -76,6 +92,7 @@ READS: dict[str, Callable[[Reader, PastTick], Any]] = {
     "fallbacks": lambda reader, _: components.read_fallbacks(reader, limit=20),
     "readings": lambda reader, _: resources.read_current(reader),
     "commands": lambda reader, _: resources.read_commands(reader, limit=20),
+    "same forecasts": lambda reader, _: same_forecasts.read_same_forecasts(reader),
     "activity": lambda reader, past: activity.read_activity(reader, past.wall).alerts,
     **{f"v_{name}": partial(lambda name, reader, _: reader.view(name), name) for name in VIEWS},
     **{f"history of {name}": partial(lambda name, reader, _: page_of(name, reader), name) for name in ("decisions", "fills", "versions")},
@@ -141,3 +158,24 @@ def test_a_bound_costs_no_scan(stores: tuple[str, dict[int, str]]) -> None:
         plan = " ".join(reader.frame(f"EXPLAIN QUERY PLAN {sql}")["detail"])
         assert "SCAN" not in plan, (sql, plan)
         assert "TEMP B-TREE" not in plan, (sql, plan)
+
+
+def test_the_same_forecasts_are_scored_by_what_each_clock_knows(stores: tuple[str, dict[int, str]]) -> None:
+    """Their R2 is that of its definition, over the very forecasts that then had no outcome yet too."""
+    past = find_past_tick(Reader(stores[0]), 128)
+    assert past is not None
+    then, now = (same_forecasts.read_same_forecasts(Reader(stores[0], past=replace(past, knows_now=known))) for known in (False, True))
+    whole = Reader(stores[0]).frame("SELECT tick, symbol, log_price, forecast, votes, fresh FROM decisions ORDER BY tick, symbol")
+    price = {(row.tick, row.symbol): row.log_price for row in whole.itertuples() if row.fresh}
+    for place, horizon in enumerate(HORIZONS):
+        for scored, last in ((then[place], 128), (now[place], TICKS)):
+            pairs = []
+            for row in whole[(whole["tick"] <= 128) & (whole["fresh"] == 1)].itertuples():
+                forecast, trust, after = json.loads(row.forecast), json.loads(row.votes)["trust"], price.get((row.tick + horizon, row.symbol))
+                if row.tick + horizon <= last and after is not None and any((of[place] or 0) > 0 for of in trust) and forecast["scale"][place]:
+                    pairs.append((forecast["mean"][place], (after - row.log_price) / forecast["scale"][place]))
+            stated, target = np.array(pairs).T
+            assert scored.n == len(pairs)
+            if scored.r2 is not None:
+                assert scored.r2 == pytest.approx(1 - np.sum((target - stated) ** 2) / np.sum(target**2), rel=1e-9)
+        assert then[place].n < now[place].n

@@ -71,10 +71,11 @@ def show_controls(title: str) -> None:
     first, last = ends or (past.tick, past.tick)
     with st.container(horizontal=True, vertical_alignment="bottom", key="travel_controls"):
         _show_step("Earlier", "chevron_left", past.tick - 1, is_off=past.tick <= first)
-        st.session_state["travel_slider"] = past.tick
+        if st.session_state.get("travel_slider") != past.tick:  # else the browser has it, and may be moving on already
+            st.session_state["travel_slider"] = past.tick
         st.slider("Tick", first, max(last, first + 1), key="travel_slider", on_change=_take_slider, width="stretch")
         _show_step("Later", "chevron_right", past.tick + 1, is_off=past.tick >= last)
-        st.text_input("Go to tick or time", key=_JUMP, width=190, placeholder="10482 or 2026-11-30 14:02", on_change=_jump, help="A time in UTC")
+        st.text_input("Travel to tick or time", key=_JUMP, width=190, placeholder="10482 or 2026-11-30 14:02", on_change=_jump, help="A time in UTC")
         st.session_state["travel_known"] = "now" if past.knows_now else "then"
         st.segmented_control(
             "Clock", list(KNOWLEDGE), format_func=lambda clock: KNOWLEDGE[clock], key="travel_known", on_change=_take_clock, help=_KNOWN_HELP,

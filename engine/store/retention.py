@@ -183,6 +183,7 @@ def _drop(store: Store, block: _Block) -> tuple[int, int]:
             if start == block.start:  # the windows of later ticks reach back into the snapshots of this block
                 connection.exec_driver_sql("DELETE FROM market_snapshots WHERE tick <= ?", (block.end - WINDOW_BARS,))
                 connection.exec_driver_sql("DELETE FROM checkpoints WHERE tick < ?", (block.end,))
+                connection.exec_driver_sql("DELETE FROM estimates WHERE tick < ?", (block.start,))  # the newest before the first tick stays
         end = start - 1
     return ticks, decisions
 

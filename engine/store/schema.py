@@ -144,6 +144,12 @@ LIQUIDITY_FORECAST = Table(
 
 DECLINED = Table("declined", METADATA, _key("gate", Text), _whole("n"), _real("mean_bps"), _real("low"), _real("high"), _real("n_effective"))
 
+# The rows of skill, declined and liquidity_forecast as each tick stored them: those tables have the newest only.
+ESTIMATES = Table(
+    "estimates", METADATA,
+    _key("kind", Text), _key("tick", BigInteger()), _text("rows"),  # name of the table; [[value of each column]]
+)  # fmt: skip
+
 EVOLUTIONS = Table(
     "evolutions", METADATA,
     _key("id", Tick), _session(), _whole("number"), _whole("at"), _whole("began"),  # bar time and tick of the trigger

@@ -8,7 +8,7 @@ from engine.domain.decision import ACTIONS
 from engine.domain.intents import INTENTS, phrase_gate
 from engine.store.read.status import SessionInfo
 from pages.decisions import report, tables
-from pages.ui import cache, history_table, params, widgets
+from pages.ui import cache, history_table, params, travel, widgets
 
 HEIGHT = 640  # px of the table at most
 
@@ -23,7 +23,7 @@ def show_decisions() -> None:
             st.stop()
         ignored = show_filters(session)
         history_table.show_toolbar(tables.HISTORY, ignored)
-        st.fragment(show_table, run_every=2)(ignored)
+        travel.run_live(show_table, 2, ignored)
 
 
 def show_filters(session: SessionInfo) -> tuple[str, ...]:
@@ -35,7 +35,8 @@ def show_filters(session: SessionInfo) -> tuple[str, ...]:
         for name, (label, width) in widths.items():
             params.select_or_all(label, offered[name], name=name, width=width, describe=phrase_gate if name == "gate" else str)
         params.show_toggle("Only degraded ticks", name="degraded")
-        report.show_report_button()
+        if cache.past_tick() is None:
+            report.show_report_button()
     unknown = {name: value for name, options in offered.items() if (value := params.find_unknown(options, name=name)) is not None}
     if unknown:
         widgets.show_empty(f"unknown in the address and ignored: {', '.join(f'{name} {value}' for name, value in unknown.items())}")

@@ -10,7 +10,7 @@ from engine import units
 from engine.store.read.market import IntervalCoverage, MarketHistory
 from engine.store.read.status import SessionInfo
 from pages.market import charts, comparison, tables
-from pages.ui import cache, live, params, shared, trading_rules, widgets
+from pages.ui import cache, live, params, shared, trading_rules, travel, widgets
 from pages.ui.charts import Figure
 from pages.ui.tables import PAIR_COLUMNS, TableRow
 from pages.ui.widgets import Tile
@@ -59,7 +59,7 @@ def show_market() -> None:
         unknown = params.find_unknown(session.symbols, name="symbol")
         if unknown is not None:
             widgets.show_empty(f"{unknown} in the address is not one of the symbols; {chosen.symbol} is shown")
-        st.fragment(show_symbol, run_every=2)(chosen)
+        travel.run_live(show_symbol, 2, chosen)
 
 
 def show_filters(session: SessionInfo) -> MarketChoice:

@@ -6,9 +6,9 @@ import streamlit as st
 
 from engine import units
 from engine.store.read.models import CalibrationReport
-from engine.store.read.status import SessionInfo
+from engine.store.read.status import EngineStatus, SessionInfo
 from pages.models import certificate, charts, evolution, tables, versions
-from pages.ui import cache, commands, evolution_text, history_table, live, reliability_chart, widgets
+from pages.ui import cache, commands, evolution_text, hindsight, history_table, live, reliability_chart, travel, widgets
 from pages.ui.tables import render_table
 
 VERSIONS = 8  # of each model shown
@@ -23,10 +23,12 @@ def show_models() -> None:
             widgets.rerun_on_change(cache.store_version())
             st.stop()
         horizon = _select_horizon(status.session)
-        st.fragment(_show_live_part, run_every=4)(horizon)
-        evolution.show_evolution(status.session, horizon)
+        travel.run_live(_show_live_part, 4, horizon)
+        if not travel.show_cannot_travel("Evolution"):
+            evolution.show_evolution(status.session, horizon)
         widgets.show_heading("Versions", "serving, waiting for their first tick, and retired; newest first")
-        _show_retrain_form()
+        if cache.past_tick() is None:
+            _show_retrain_form()
         history_table.show_toolbar(versions.build_version_view(status.session, status.last.tick, cache.current_time()))
         _show_versions()
         with st.expander("Skill as a table: every model, horizon and regime"):
@@ -49,8 +51,10 @@ def _show_live_part(horizon: int) -> None:
             return
         skill, votes, calibration = cache.fetch_skill(), cache.fetch_votes(), cache.fetch_calibration()
         evolved = cache.fetch_evolution(limit=evolution.HISTORY)
-        widgets.show_html(evolution_text.render_summary(evolved.evolutions, evolved.standings, "; more below"))
+        if cache.past_tick() is None:
+            widgets.show_html(evolution_text.render_summary(evolved.evolutions, evolved.standings, "; more below"))
         widgets.show_tiles(tables.build_model_tiles(status, skill, votes, cache.fetch_versions(VERSIONS), calibration, horizon), detail_lines=3)
+        hindsight.show_gap(session.horizons)
         left, right = st.columns([7, 5], gap="medium")
         with left:
             widgets.show_heading("Skill", "out-of-sample R² with its 95 % interval; a hollow dot has no interval yet")
@@ -134,7 +138,7 @@ def _show_retrain_form() -> None:
     commands.show_answer("retraining")
 
 
-@st.fragment(run_every=3)
+@travel.live_part(3)
 def _show_versions() -> None:
     """Show the versions of the models, and the newest retraining that was requested."""
     with widgets.reading_store():
@@ -145,16 +149,21 @@ def _show_versions() -> None:
         newest = cache.fetch_versions(VERSIONS)
         if status.session is None or status.last is None or newest.empty:
             widgets.show_empty("no model has been trained yet")
-            certificate.show_certificates(status)
+            _show_certificates(status)
             return
         summary = tables.describe_succession(newest, cache.fetch_version_agreement(newest), cache.fetch_inherited_share(), status.session)
         if summary:
             widgets.show_note(summary)
         history_table.show_rows(versions.build_version_view(status.session, status.last.tick, cache.current_time()), height=460)
+        _show_certificates(status)
+
+
+def _show_certificates(status: EngineStatus) -> None:
+    if not travel.show_cannot_travel("The list of certificates"):
         certificate.show_certificates(status)
 
 
-@st.fragment(run_every=10)
+@travel.live_part(10)
 def _show_skill_table() -> None:
     with widgets.reading_store():
         widgets.show_table(tables.SKILL, tables.list_skill(cache.fetch_skill()), label="Skill of every model by horizon and regime")

@@ -10,7 +10,7 @@ from engine.store.read import components, decisions, portfolio, timeline
 from engine.store.read.decisions import DecisionFilter, GateCounts
 from engine.store.read.status import EngineStatus, SessionInfo
 from pages.overview import charts, tables, text, visit
-from pages.ui import cache, equity_chart, evolution_text, live, now_cache, skill, tiles, trading_tables, widgets
+from pages.ui import cache, equity_chart, evolution_text, hindsight, live, now_cache, skill, tiles, trading_tables, travel, widgets
 from pages.ui.charts import Figure
 from pages.ui.frame import REFRESH
 from pages.ui.shared import build_every, build_once
@@ -24,7 +24,7 @@ AGEING = 10.0  # s after which what depends on the time is built again, also wit
 GATES = 10  # rows of what bound and what was done
 
 
-@st.fragment(run_every=REFRESH)
+@travel.live_part(REFRESH)
 def show_overview() -> None:
     """Draw the whole page as one live fragment: a fragment costs more than its contents."""
     with widgets.reading_store():
@@ -33,10 +33,11 @@ def show_overview() -> None:
             widgets.show_text(text.WHAT_IT_IS)
             widgets.show_waiting("the first tick", "figures and charts fill as soon as the engine has decided once")
             return
-        looked = visit.remember_visit()
+        looked = visit.remember_visit() if cache.past_tick() is None else visit.Visit(None, toured=True)
         show_first_look(status, looked)
         show_present(status)
         show_now_list(status, looked)
+        hindsight.show_gap(status.session.horizons)
         left, right = st.columns([5, 7], gap="medium")
         with left:
             show_gate_shares(status.session)
@@ -82,8 +83,11 @@ def build_present(status: EngineStatus) -> tuple[str, list[Tile], list[Tile]]:
 def show_now_list(status: EngineStatus, looked: visit.Visit) -> None:
     """Show in a line each: what is recommended, what changed since the last look, alerts, evolution and the newest drill."""
     recommended, *others = build_once("overview: now", lambda: build_now_list(status), seconds=AGEING)
+    if cache.past_tick() is not None:
+        others = [line for line in others if line[0] != "Evolution"]
     news = ("Since you last looked", visit.describe_news(visit.fetch_news_of(looked), looked.since))
-    rows = "".join(f"<div>{widgets.escape_html(f'{name}: {words}.')}</div>" for name, words in (recommended, news, *others))
+    lines = [recommended, *([news] if cache.past_tick() is None else []), *others]
+    rows = "".join(f"<div>{widgets.escape_html(f'{name}: {words}.')}</div>" for name, words in lines)
     widgets.show_html(f'<div class="pd pd-now" role="group" aria-label="Now">{rows}</div>')
 
 
@@ -119,6 +123,8 @@ def show_machine() -> None:
     widgets.show_heading("Machine", freshness)
     if shown:
         widgets.show_tiles(shown, detail_lines=2)
+    elif cache.past_tick() is not None:
+        widgets.show_empty("the readings of then are not stored one by one any more; Resources shows their means")
     else:
         widgets.show_waiting("the first readings of the machine")
 

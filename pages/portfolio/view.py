@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import streamlit as st
-
 from engine.store.read.status import EngineStatus
 from pages.portfolio import charts, fills, pnl, tables, text
-from pages.ui import cache, equity_chart, history_table, live, trading_rules, widgets
+from pages.ui import cache, equity_chart, history_table, live, trading_rules, travel, widgets
 from pages.ui.tables import render_table
 
 FILLS_HEIGHT = 520  # px of the table at most
@@ -27,7 +25,7 @@ def show_portfolio() -> None:
     _show_fills()
 
 
-@st.fragment(run_every=4)
+@travel.live_part(4)
 def _show_fills() -> None:
     with widgets.reading_store():
         history_table.show_rows(fills.HISTORY, height=FILLS_HEIGHT)
@@ -35,7 +33,7 @@ def _show_fills() -> None:
         widgets.show_note(text.describe_cost_settings(status, cache.fetch_config(status)))
 
 
-@st.fragment(run_every=2)
+@travel.live_part(2)
 def _show_account() -> None:
     with widgets.reading_store():
         status = cache.fetch_status()
@@ -70,7 +68,8 @@ def show_orders() -> None:
     widgets.show_heading("Working orders", "active until filled; a decision with another target cancels them")
     live.show_live_table(tables.render_working_orders(cache.fetch_working_orders()), key="working", reserved=WORKING)
     widgets.show_heading("Execution quality", "by order type; an unfilled part counts at the price at which the order ended")
-    live.show_live_table(tables.render_execution(cache.fetch_execution()), key="execution")
+    if not travel.show_cannot_travel("Execution quality"):
+        live.show_live_table(tables.render_execution(cache.fetch_execution()), key="execution")
 
 
 def show_rules(status: EngineStatus, held: list[str]) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -30,6 +30,7 @@ from engine.store.read.evolution import ArmForecastAtTick, EvolutionView
 from engine.store.read.market import MarketHistory
 from engine.store.read.models import CalibrationReport
 from engine.store.read.optimizer import TrialDetails
+from engine.store.read.past import PastTick, parse_past
 from engine.store.read.reader import Reader
 from engine.store.read.status import EngineStatus
 
@@ -42,25 +43,40 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-# The store and its snapshot
-
-
-def use_store(url: str) -> None:
-    """Set the store that this browser session reads; the frame does so at every run."""
-    st.session_state["store_url"] = url
+def use_store(url: str, past: PastTick | None = None) -> None:
+    """Set the store that this browser session reads, and the tick it is read as of; the frame does so at every run."""
+    st.session_state["store_url"], st.session_state["store_past"] = url, past
 
 
 def store_url() -> str:
     return str(st.session_state["store_url"])
 
 
+def past_tick() -> PastTick | None:
+    """Return the tick that the page is shown as of; None for now."""
+    past: PastTick | None = st.session_state.get("store_past")
+    return past
+
+
+def read_key() -> str:
+    """Return the store's address with the past tick, if any: a part of the key of everything that is read."""
+    past = past_tick()
+    return store_url() if past is None else f"{store_url()}\n{past.to_text()}"
+
+
 def current_time() -> int:
-    """Return the wall clock, ns UTC."""
-    return WallClock().now()
+    """Return the wall clock, ns UTC; while travelling, the time at which the past tick was decided."""
+    past = past_tick()
+    return WallClock().now() if past is None else past.wall
 
 
 def get_reader() -> Reader:
-    return _reader(store_url())
+    return open_reader(read_key())
+
+
+def open_present() -> Reader:
+    """Return the reader of the store as it is now, also while travelling."""
+    return open_reader(store_url())
 
 
 def read_snapshot() -> AbstractContextManager[None]:
@@ -70,16 +86,13 @@ def read_snapshot() -> AbstractContextManager[None]:
 
 def store_version() -> str:
     """Return a string that changes with everything a page may show; raises StoreUnreadable."""
-    version: str = get_reader().once(status_reader.read_version) if get_reader().in_snapshot else _version(store_url())
+    version: str = get_reader().once(status_reader.read_version) if get_reader().in_snapshot else _version(read_key())
     return version
 
 
 def fetch_status() -> EngineStatus:
-    status: EngineStatus = get_reader().once(status_reader.read_status) if get_reader().in_snapshot else _status(store_url())
+    status: EngineStatus = get_reader().once(status_reader.read_status) if get_reader().in_snapshot else _status(read_key())
     return status
-
-
-# Decisions, account and market
 
 
 def fetch_config(status: EngineStatus) -> dict[str, Any]:
@@ -198,9 +211,6 @@ def fetch_backtests(folder: Path) -> tuple[tuple[StoredBacktest, ...], tuple[str
     return backtests
 
 
-# Components and readings
-
-
 def fetch_latency() -> LatencyStats | None:
     return _per_version(components.read_latency)
 
@@ -239,9 +249,6 @@ def fetch_reading_series(wanted: Sequence[tuple[str, str]], seconds: int, points
 def fetch_events(seconds: int) -> pd.DataFrame:
     """Return the trades, optimizations and incidents of the last `seconds`."""
     return _until("", resources.read_events, *_time_span(seconds))
-
-
-# Optimizer, alerts and commands
 
 
 def fetch_rule_states() -> pd.DataFrame:
@@ -295,9 +302,6 @@ def fetch_commands(*, limit: int, name: str | None = None) -> pd.DataFrame:
     return resources.read_commands(get_reader(), limit=limit, name=name)
 
 
-# The cache itself
-
-
 def _per_version(query: Callable[Concatenate[Reader, P], T], *args: P.args, **options: P.kwargs) -> T:
     """Cache the result until the store's version changes."""
     return _until(store_version(), query, *args, **options)
@@ -305,13 +309,13 @@ def _per_version(query: Callable[Concatenate[Reader, P], T], *args: P.args, **op
 
 def _until(key: str, query: Callable[Concatenate[Reader, P], T], *args: P.args, **options: P.kwargs) -> T:
     """Cache the result until the key changes."""
-    result: T = _result(store_url(), key, _name(query), args, options, query)
+    result: T = _result(read_key(), key, _name(query), args, options, query)
     return result
 
 
 def _for_seconds(query: Callable[Concatenate[Reader, P], T], *args: P.args, **options: P.kwargs) -> T:
     """Cache the result for three seconds."""
-    result: T = _brief_result(store_url(), _name(query), args, options, query)
+    result: T = _brief_result(read_key(), _name(query), args, options, query)
     return result
 
 
@@ -343,34 +347,36 @@ def _count_fallbacks(reader: Reader) -> pd.DataFrame:
     return components.count_fallbacks(reader, current_time())
 
 
-@cache
-def _reader(address: str) -> Reader:
-    return Reader(address)
+@lru_cache(maxsize=64)
+def open_reader(address: str) -> Reader:
+    """Return the reader of an address with or without a past tick, as `read_key` gives it."""
+    url, _, past = address.partition("\n")
+    return Reader(url, past=parse_past(past) if past else None)
 
 
 @st.cache_data(ttl=FRESH_SECONDS, max_entries=16, show_spinner=False)
 def _version(address: str) -> str:
-    return status_reader.read_version(_reader(address))
+    return status_reader.read_version(open_reader(address))
 
 
 @st.cache_data(ttl=FRESH_SECONDS, max_entries=16, show_spinner=False)
 def _status(address: str) -> EngineStatus:
-    return status_reader.read_status(_reader(address))
+    return status_reader.read_status(open_reader(address))
 
 
 @st.cache_data(max_entries=152, ttl=300, show_spinner=False)
 def _result(address: str, key: str, name: str, args: tuple[Any, ...], options: dict[str, Any], _query: Callable[..., Any]) -> Any:  # noqa: ARG001 of the key
-    return _query(_reader(address), *args, **options)
+    return _query(open_reader(address), *args, **options)
 
 
 @st.cache_data(max_entries=32, ttl=3, show_spinner=False)
 def _brief_result(address: str, name: str, args: tuple[Any, ...], options: dict[str, Any], _query: Callable[..., Any]) -> Any:  # noqa: ARG001 of the key
-    return _query(_reader(address), *args, **options)
+    return _query(open_reader(address), *args, **options)
 
 
 @st.cache_data(max_entries=4, ttl=15, show_spinner=False)
 def _savings(address: str) -> SavingsSummary:
-    return savings.read_savings(_reader(address))
+    return savings.read_savings(open_reader(address))
 
 
 @st.cache_data(max_entries=2, show_spinner=False)

@@ -25,6 +25,8 @@ def submit_command(name: str, args: dict[str, str], reason: str, sender: str = S
 
 def send_command(name: str, args: dict[str, str], reason: str, sender: str = SENDER) -> int:
     """Put a command in the inbox and return its number; raises StoreError or ValueError in one line."""
+    if cache.past_tick() is not None:
+        raise ValueError("This page shows the past: go back to now before you act")
     number = Inbox(cache.store_url()).submit(name, args, sender, reason.strip(), cache.current_time())
     cache.get_reader().refresh()
     return number

@@ -12,7 +12,7 @@ from pages.ui import cache
 def fetch_contest_figures() -> tuple[ContestFigures, ...]:
     """Return the figures as of the newest checkpoint; none before the first."""
     tick = models.find_newest_checkpoint(cache.get_reader())
-    return () if tick is None else _figures(cache.store_url(), tick)
+    return () if tick is None else _figures(cache.read_key(), tick)
 
 
 @st.cache_data(max_entries=4, ttl=300, show_spinner=False)

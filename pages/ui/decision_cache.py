@@ -13,7 +13,7 @@ from pages.ui import cache
 def fetch_moment(decision: DecisionDetails) -> Moment | None:
     """Return the book and the nearest readings of a decision; None where its tick is not stored."""
     largest = cache.fetch_config_of(decision.config_digest).get("max_position")
-    result: Moment | None = _moment(cache.store_url(), decision.tick, decision.symbol, decision.delta, decision.edge_bps, largest)
+    result: Moment | None = _moment(cache.read_key(), decision.tick, decision.symbol, decision.delta, decision.edge_bps, largest)
     return result
 
 

@@ -10,9 +10,10 @@ import streamlit as st
 from engine import units
 from engine.health import is_in_future
 from engine.store.read.activity import Activity
+from engine.store.read.past import PastTick
 from engine.store.read.reader import StoreUnreadable
 from engine.store.read.status import EngineStatus
-from pages.ui import ages, banners, cache, live, now_cache, palette, state_bar, state_controls, theme, widgets
+from pages.ui import ages, banners, cache, live, now_cache, palette, state_bar, state_controls, theme, travel, widgets
 from pages.ui.command_table import readable_name
 from pages.ui.navigation import PAGES
 
@@ -26,23 +27,28 @@ def run_page(store_url: str) -> None:
     st.set_page_config(page_title="Podium", page_icon=str(Path(__file__).parent / "icon.svg"), layout="wide", initial_sidebar_state="auto")
     st.html(f"<style>{theme.load_css()}</style>")
     st.logo(str(Path(__file__).parent / "podium.svg"), size="large")
-    cache.use_store(store_url)
     chosen = st.navigation(
         [st.Page(ROOT / "pages" / file, title=title, url_path=address, icon=icon, default=address is None) for file, title, address, icon in PAGES],
         expanded=True,  # what stands below the menu would fold it
     )
+    travel.begin_run(store_url, chosen.title)
     palette.show_palette()
     show_header(chosen.title)
+    travel.show_controls(chosen.title)
     chosen.run()
 
 
-@st.fragment(run_every=REFRESH)
+@travel.live_part(REFRESH)
 def show_header(title: str) -> None:
     """Show the page's name, the state bar with its buttons, and the banners."""
     try:
         with cache.read_snapshot():
             status, activity = cache.fetch_status(), now_cache.fetch_activity()
             cache.fetch_config(status)  # everything is read before anything is drawn
+            past = cache.past_tick()
+            if past is not None:
+                _show_past(title, status, past)
+                return
             _show_status(title, status, activity)
     except StoreUnreadable as error:
         _show_unreadable(title, error)
@@ -63,6 +69,19 @@ def _show_status(title: str, status: EngineStatus, activity: Activity) -> None:
             state_controls.show_buttons(status, alive=verdict.alive)
         state_controls.show_dialogue(status)
     widgets.show_html(f'<div class="pd">{banners.render_banners(banners.build_banners(status, verdict, now))}</div>')
+
+
+def _show_past(title: str, status: EngineStatus, past: PastTick) -> None:
+    """Show the header as of a past tick: no age counts on, and every button is off."""
+    live.run_clock(past.wall, REFRESH, live.TabState(f"tick {past.tick:,}", None, title, None), is_still=True)
+    facts = "".join(f"<span>{fact}</span>" for fact in _facts(status, past.wall))
+    widgets.show_html(f'<div class="pd"><div class="pd-head"><h1>{escape(title)}</h1>{facts}</div></div>')
+    with st.container(key="state_bar"), st.container(horizontal=True, vertical_alignment="center", key="state_row"):
+        widgets.show_html(state_bar.render_past(status, travel.describe_past(past)))
+        state_controls.show_buttons(status, alive=False, why="Off in the past: go back to now first.")
+    known = "judged by what is known now" if past.knows_now else "with only what was known then"
+    text = f"This page is {travel.describe_past(past)}, {known}. Nothing on it refreshes"
+    widgets.show_html(f'<div class="pd">{banners.render_banners([banners.Banner("Travelling.", text, theme.UP)])}</div>')
 
 
 def _show_unreadable(title: str, error: StoreUnreadable) -> None:

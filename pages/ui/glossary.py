@@ -9,6 +9,9 @@ TERMS = {
     "95 % interval": "The range that contains the true value in 95 of 100 cases.",
     "n": "The number of observations behind an estimate.",
     "r²": "The share of variance that a forecast explains out of sample; at 0 it is no better than a forecast of no change.",
+    "as known now": "A past tick judged by everything that is known now, such as the outcomes of its decisions.",
+    "as known then": "A past tick with only what was stored by then.",
+    "travelling": "Showing a page as it stood at a past tick; nothing on it refreshes until you go back to now.",
     # decisions and account
     "action": "What is done with a position at the next bar: buy, sell or hold.",
     "benchmark": "All symbols bought in equal parts at the start and held, without costs.",

@@ -16,13 +16,13 @@ MUTABLE = frozenset({"trials", "commands", "alerts", "versions"})  # tables whos
 
 def fetch_history_page(table: str, query: HistoryQuery, *, limit: int) -> HistoryPage:
     """Return the rows of a table from the query's place on."""
-    page: HistoryPage = _page(cache.store_url(), _choose_version(table, query), table, query, limit, cache.get_reader())
+    page: HistoryPage = _page(cache.read_key(), _choose_version(table, query), table, query, limit, cache.get_reader())
     return page
 
 
 def fetch_newer_count(table: str, query: HistoryQuery) -> int:
     """Return how many matching rows are newer than a page that stands still, up to a limit and one more."""
-    count: int = _newer(cache.store_url(), cache.store_version(), table, query, cache.get_reader())
+    count: int = _newer(cache.read_key(), cache.store_version(), table, query, cache.get_reader())
     return count
 
 

@@ -25,6 +25,8 @@ FORMATS = {"csv": ("CSV", "text/csv"), "parquet": ("Parquet", "application/vnd.a
 
 def show_downloads(table: HistoryTable, query: HistoryQuery, columns: Sequence[str]) -> None:
     """Draw a button for each kind of file; its file is made when it is pressed."""
+    if cache.past_tick() is not None:
+        return  # a file is made of the store as it is now
     address = format_query_string(table, replace(query, place=None), columns)
     with st.popover("Download", icon=":material/download:"):
         widgets.show_note(f"Every row that matches, with the columns shown. At most {MOST:,} rows; export on the command line writes them all.")

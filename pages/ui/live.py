@@ -52,9 +52,13 @@ class TabState:
     critical: tuple[tuple[str, str], ...] = ()
 
 
-def run_clock(now: int, every: float, tab: TabState) -> None:
-    """Update the ages on the page and in the tab from `now`, ns UTC, and grey the page when no refresh arrives within `every` seconds."""
-    _clock()(key="podium_clock", data={"now": now // units.MS, "every": every, "tab": describe_tab(tab)})
+def run_clock(now: int, every: float, tab: TabState, *, is_still: bool = False) -> None:
+    """Update the ages on the page and in the tab from `now`, ns UTC, and grey the page when no refresh arrives within `every` seconds.
+
+    A still clock stands at `now` and expects no refresh.
+    """
+    data = {"now": now // units.MS, "every": every, "tab": describe_tab(tab)}
+    _clock()(key="podium_clock", data=data | ({"still": True} if is_still else {}))
 
 
 def describe_tab(tab: TabState) -> dict[str, Any]:

@@ -16,7 +16,7 @@ function words(seconds) {
 
 // The server's time, ms: what it said last and what has passed since. The browser's own clock may be wrong and is not asked.
 function time(clock) {
-  return clock.server + performance.now() - clock.heard;
+  return clock.still ? clock.server : clock.server + performance.now() - clock.heard;
 }
 
 function refreshTab(clock) {
@@ -78,7 +78,7 @@ async function ask(clock) {
 // Seconds are counted only while the page is looked at: the timers of a page in the background stand still and prove nothing about the server.
 function tick(clock) {
   refreshTab(clock);
-  if (document.hidden) return;
+  if (document.hidden || clock.still) return;
   count(clock);
   clock.silent += 1;
   if (clock.bar) dismiss();
@@ -99,6 +99,7 @@ export default function ({ data }) {
   window.podiumClock ??= begin();
   const clock = window.podiumClock;
   clock.tab = data.tab ?? {};
+  clock.still = data.still ?? false;
   if (data.now === clock.server) return undefined; // drawn again, nothing new
   Object.assign(clock, { server: data.now, heard: performance.now(), every: data.every, silent: 0 });
   recover(clock);

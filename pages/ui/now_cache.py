@@ -75,7 +75,7 @@ def fetch_news(since: int) -> News | None:
 
 
 def _per_version(query: Callable[..., T], *args: Any) -> T:
-    result: T = _result(cache.store_url(), cache.store_version(), f"{query.__module__}.{query.__qualname__}", args, query)
+    result: T = _result(cache.read_key(), cache.store_version(), f"{query.__module__}.{query.__qualname__}", args, query)
     return result
 
 

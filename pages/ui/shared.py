@@ -42,7 +42,7 @@ def build_every(name: Hashable, build: Callable[[], T], *, seconds: float) -> T:
 
 
 def _build(name: Hashable, build: Callable[[], T], version: str, seconds: float | None) -> T:
-    part, now = _find_part((cache.store_url(), name)), cache.current_time()
+    part, now = _find_part((cache.read_key(), name)), cache.current_time()
     with part.lock:
         if part.version != version or (seconds is not None and not 0 <= now - part.at < seconds * cache.SECOND):
             part.value = build()

@@ -43,6 +43,13 @@ def render_bar(status: EngineStatus, state: BarState, activity: Activity, now: i
     return f'<div class="pd pd-statebar" role="group" aria-label="State of the engine">{"".join(parts)}</div>'
 
 
+def render_past(status: EngineStatus, when: str) -> str:
+    """Return the bar as of a past tick."""
+    alerts = f'<span class="pd-muted">{units.format_count(status.alerts, "open alert")}</span>'
+    inside = "".join((f'<span class="pd-bar-state">{escape(when)}</span>', *_account(status), alerts))
+    return f'<div class="pd pd-statebar" role="group" aria-label="State of the engine at a past tick">{inside}</div>'
+
+
 def render_unreadable(state: BarState, words: str, now: int) -> str:
     """Return the bar where the store cannot be read."""
     age = "" if state.since is None else f' <span class="pd-bar-age">{ages.ticking_age(state.since, now)}</span>'

@@ -35,17 +35,17 @@ class Dialogue:
     hint: str = ""  # on what was typed
 
 
-def show_buttons(status: EngineStatus | None, *, alive: bool) -> None:
-    """Show the buttons; all of them are off where no engine could carry them out."""
+def show_buttons(status: EngineStatus | None, *, alive: bool, why: str = _DOWN) -> None:
+    """Show the buttons; all of them are off where no engine could carry them out, or for another reason, `why`."""
     last = None if status is None else status.last
     is_stopped = last is not None and (last.paused or last.flattening or _needs_reason(status))
     if is_stopped:
-        _show_button("Resume", "play_arrow", "End a pause or a flatten, and lift a drawdown stop", _press_resume, alive=alive)
+        _show_button("Resume", "play_arrow", "End a pause or a flatten, and lift a drawdown stop", _press_resume, alive=alive, why=why)
     if last is None or not last.paused:
-        _show_button("Pause", "pause", _PAUSE, _send, "pause", alive=alive and last is not None)
+        _show_button("Pause", "pause", _PAUSE, _send, "pause", alive=alive and last is not None, why=why)
     if last is None or not last.flattening:
         text = f"{glossary.define('flatten')} You confirm first."
-        _show_button("Flatten", "vertical_align_center", text, _ask, "flatten", alive=alive and last is not None)
+        _show_button("Flatten", "vertical_align_center", text, _ask, "flatten", alive=alive and last is not None, why=why)
 
 
 def show_dialogue(status: EngineStatus) -> None:
@@ -149,9 +149,9 @@ def _show_reason_field() -> None:
     st.text_input(WHY, key="bar_reason", placeholder="why", max_chars=commands.MAX_REASON)
 
 
-def _show_button(label: str, icon: str, text: str, on_click: Callable[..., None], *args: str, alive: bool) -> None:
+def _show_button(label: str, icon: str, text: str, on_click: Callable[..., None], *args: str, alive: bool, why: str) -> None:
     st.button(
-        label, key=f"bar_{label.lower()}", icon=f":material/{icon}:", help=text if alive else _DOWN, disabled=not alive, on_click=on_click, args=args
+        label, key=f"bar_{label.lower()}", icon=f":material/{icon}:", help=text if alive else why, disabled=not alive, on_click=on_click, args=args
     )
 
 

@@ -126,7 +126,7 @@ DECISIONS = HistoryTable(
         s.limits AS limit_names, s.gates AS gate_names""",
     ("symbol", "action", "reason", "edge_bps", "cost_bps", "target", "tick", "at", "position", "confidence", "regime", "price"),
     joins="CROSS JOIN ticks t ON t.tick = d.tick CROSS JOIN sessions s ON s.id = d.session "
-    "LEFT JOIN decisions f ON f.tick = d.tick + d.horizon AND f.symbol = d.symbol AND f.session = d.session AND f.fresh = 1",
+    "LEFT JOIN {outcomes} f ON f.tick = d.tick + d.horizon AND f.symbol = d.symbol AND f.session = d.session AND f.fresh = 1",
     filters=(
         ("symbol", _equal("d.symbol")), ("action", _by_action), ("intent", _by_intent), ("gate", _by_gate),
         ("degraded", lambda _value: _DEGRADED),

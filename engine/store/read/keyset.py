@@ -13,6 +13,7 @@ import pandas as pd
 from sqlalchemy import Connection, text
 
 from engine.store.read.history_tables import HistoryTable, StoredFilter
+from engine.store.read.past import choose_outcomes
 from engine.store.read.reader import Reader, SqlValue, fetch_exact_frame, fetch_frame, fetch_scalar
 
 MAX_SEARCHED = 50_000  # rows searched for a page, unless a query says otherwise
@@ -316,6 +317,7 @@ def _find_key_by_wall(connection: Connection, table: HistoryTable, at: int) -> i
 def _read_rows(connection: Connection, table: HistoryTable, keys: list[Place], *, is_exact: bool) -> pd.DataFrame:
     """The rows of these keys with all their fields, in the order of the keys."""
     by_key = " AND ".join(f"{name} = json_extract(k.value, '$[{place}]')" for place, name in enumerate(table.key))
-    sql = f"SELECT {table.fields} FROM json_each(:keys) k CROSS JOIN {table.base} ON {by_key} {table.joins} ORDER BY k.key"
+    joins = table.joins.format(outcomes=choose_outcomes(connection))
+    sql = f"SELECT {table.fields} FROM json_each(:keys) k CROSS JOIN {table.base} ON {by_key} {joins} ORDER BY k.key"
     fetch = fetch_exact_frame if is_exact else fetch_frame
     return table.complete(fetch(connection, sql, {"keys": json.dumps(keys)}))

@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from engine.store import database, views
 from engine.store.errors import StoreError, describe_error
+from engine.store.read.past import PastTick, bind_past
 
 BUSY_MS = 300  # a page reports "locked" rather than wait longer
 SqlValue = int | float | str | None
@@ -60,10 +61,11 @@ class _Held(threading.local):
 
 
 class Reader:
-    """Reads a store and never writes to it."""
+    """Reads a store and never writes to it; with a past tick, as it was stored by then."""
 
-    def __init__(self, url: str, *, busy_ms: int = BUSY_MS) -> None:
+    def __init__(self, url: str, *, busy_ms: int = BUSY_MS, past: PastTick | None = None) -> None:
         self.url = url
+        self.past = past
         self.path = database.path_from_url(url)
         self._engine: Engine = database.connect(url, read_only=True, busy_ms=busy_ms)
         self._held = _Held()
@@ -108,13 +110,18 @@ class Reader:
         try:
             if self._held.stack is None:
                 with self._engine.connect() as connection:
-                    yield connection
+                    yield self._bound(connection)
                 return
             if self._held.connection is None:
-                self._held.connection = self._held.stack.enter_context(self._engine.connect())
+                self._held.connection = self._bound(self._held.stack.enter_context(self._engine.connect()))
             yield self._held.connection
         except DBAPIError as error:
             raise _unreadable(error, str(self.path)) from None
+
+    def _bound(self, connection: Connection) -> Connection:
+        if self.past is not None:
+            bind_past(connection, self.past)
+        return connection
 
     def frame(self, sql: str, params: Mapping[str, SqlValue] | None = None) -> pd.DataFrame:
         """The rows of a query; raises StoreUnreadable."""

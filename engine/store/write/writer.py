@@ -31,6 +31,7 @@ _TICK, _DECISION, _FILL, _SNAPSHOT, _CHECKPOINT, _SESSION, _RUN = (
 )  # fmt: skip
 _CONFIG = build_insert(schema.TRADING_CONFIGS, verb="INSERT OR IGNORE")
 _ARTIFACT = build_insert(schema.ARTIFACTS)
+_ESTIMATE = build_insert(schema.ESTIMATES, verb="INSERT OR REPLACE")
 _META = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
 
 
@@ -121,7 +122,7 @@ class Writer:
                 driver.execute(_META, (f"execution.{tick.session}", tick_rows.encode_execution(tick)))
             evolved.execute(driver)
             for table, new_rows in tables:
-                _replace_rows(connection, table, new_rows)
+                _replace_rows(connection, table, new_rows, number)
         if tick.checkpoint and self._keep is not None:
             self._size = retention.prune_ahead(self._store, tick.decided_at, self._keep, self._size)
 
@@ -235,9 +236,10 @@ class Writer:
         return names
 
 
-def _replace_rows(connection: Connection, table: Table, rows: list[tick_rows.Row]) -> None:
-    """Replace a table's rows, where there are new ones."""
+def _replace_rows(connection: Connection, table: Table, rows: list[tick_rows.Row], number: int) -> None:
+    """Replace a table's rows, where there are new ones, and store them for this tick too."""
     if rows:
+        connection.exec_driver_sql(_ESTIMATE, (table.name, number, tick_rows.to_json(rows)))
         connection.exec_driver_sql(f"DELETE FROM {table.name}")
         connection.exec_driver_sql(build_insert(table), rows)
 

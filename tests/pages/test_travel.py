@@ -1,0 +1,133 @@
+"""Pages that travel: what they show as of a tick, that nothing refreshes or acts meanwhile, and the way back to now."""
+
+from __future__ import annotations
+
+import re
+
+import pandas as pd
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from engine.service.clock import WallClock
+from engine.store.read import past_ticks
+from engine.store.read.past import PastTick, parse_past
+from engine.store.read.reader import Reader
+from pages.ui import hindsight, travel
+from tests.pages.stores import beat, copied
+from tests.pages.test_pages import text
+
+TRAVELLING = {
+    "Overview": "01_overview.py", "Decisions": "02_decisions.py", "Market": "04_market.py", "Models": "05_models.py",
+    "Portfolio": "06_portfolio.py",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def url(full_store: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("travel")
+    made = copied(full_store, folder)
+    beat(folder, WallClock().now())
+    return made
+
+
+def open_page(url: str, title: str, **address: str) -> AppTest:
+    """A page in its frame, but for the navigation."""
+
+    def script(url: str, title: str, file: str) -> None:
+        import runpy
+
+        from pages.ui import frame, travel
+
+        travel.begin_run(url, title)
+        frame.show_header(title)
+        travel.show_controls(title)
+        runpy.run_path(file)
+
+    file = TRAVELLING.get(title, "08_components.py")
+    app = AppTest.from_function(script, default_timeout=60, args=(url, title, f"pages/{file}"))
+    for name, value in address.items():
+        app.query_params[name] = value
+    return app.run()
+
+
+def words(app: AppTest) -> str:
+    return " ".join(re.sub("<[^>]+>", " ", text(app)).split())
+
+
+@pytest.mark.parametrize("title", TRAVELLING)
+@pytest.mark.parametrize("known", ["then", "now"])
+def test_a_page_says_as_of_when_it_is_and_acts_on_nothing(title: str, known: str, url: str) -> None:
+    app = open_page(url, title, travel="77", known=known)
+    assert not app.exception
+    assert "as of tick 77, 20" in words(app)
+    acting = [button for button in app.button if button.key in {"bar_pause", "bar_flatten", "bar_resume"}]
+    assert acting
+    assert all(button.disabled for button in acting)
+    assert not [button for button in app.button if button.label in {"Retrain", "Promote", "Search"}]
+
+
+def test_the_way_there_and_back(url: str) -> None:
+    app = open_page(url, "Overview")
+    app.button(key="travel_begin").click().run()
+    assert app.query_params["travel"] == "159"
+    app.slider(key="travel_slider").set_value(40).run()
+    assert app.query_params["travel"] == "40"
+    assert "as of tick 40," in words(app)
+    app.button(key="travel_earlier").click().run()
+    assert "as of tick 39," in words(app)
+    app.text_input(key="travel_jump").set_value("12").run()
+    assert "as of tick 12," in words(app)
+    app.text_input(key="travel_jump").set_value("soon").run()
+    assert "soon is neither a tick nor a time" in words(app)
+    app.button(key="travel_now").click().run()
+    assert "travel" not in app.query_params
+    assert "as of tick" not in words(app)
+    assert not app.exception
+
+
+@pytest.mark.parametrize("typed", ["x", "-4", "1e3", "", "9" * 40, "<b>"])
+def test_an_address_that_is_no_tick_shows_now(typed: str, url: str) -> None:
+    app = open_page(url, "Portfolio", travel=typed)
+    assert not app.exception
+    assert "as of tick" not in words(app)
+
+
+def test_a_tick_beyond_the_stored_ones_is_the_nearest(url: str) -> None:
+    assert "as of tick 159," in words(open_page(url, "Portfolio", travel="100000"))
+
+
+def test_a_page_that_cannot_travel_says_so(url: str) -> None:
+    app = open_page(url, "Components", travel="77")
+    assert "Components cannot travel: it shows now" in words(app)
+    assert "as of tick" not in words(app)
+
+
+def test_both_clocks_differ_by_what_became_known_later(url: str) -> None:
+    past = past_ticks.find_past_tick(Reader(url), 77)
+    assert past is not None
+    then = hindsight.read_knowledge(Reader(url, past=past))
+    now = hindsight.read_knowledge(Reader(url))
+    gaps = hindsight.list_skill_gaps(then, now, (1, 3))
+    assert [gap.then.row for gap in gaps][:2] == ["recent skill, 1 bar", "session skill, 1 bar"]
+    assert any(gap.then.n < gap.now.n for gap in gaps)
+    assert all(gap.size is None or gap.size == pytest.approx((gap.then.value or 0) - (gap.now.value or 0)) for gap in gaps)
+
+
+def test_outcomes_come_in_with_what_is_known_now(url: str) -> None:
+    past = past_ticks.find_past_tick(Reader(url), 77)
+    assert past is not None
+    later = Reader(url, past=PastTick(past.tick, past.at, past.wall, past.session, knows_now=True))
+    then, now = (reader.view("decisions") for reader in (Reader(url, past=past), later))
+    whole = Reader(url).view("decisions")
+    assert then["tick"].max() == now["tick"].max() == 77
+    pd.testing.assert_frame_equal(now, whole[whole["tick"] <= 77], check_dtype=False)
+    assert then["outcome_bps"].isna().sum() > now["outcome_bps"].isna().sum()
+
+
+def test_a_past_tick_survives_its_text() -> None:
+    past = PastTick(3, 1, 2, 4, knows_now=True)
+    assert parse_past(past.to_text()) == past
+
+
+def test_every_page_that_travels_is_tried_here() -> None:
+    assert set(TRAVELLING) == travel.PAGES

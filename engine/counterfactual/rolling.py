@@ -118,7 +118,7 @@ def decide_span_again(history: TickHistory, span: TickSpan, changes: Sequence[Ch
         if report is not None and (done % REPORT_EVERY == 0 or done == span.count):
             report(done, span.count)
         if time.process_time() - begun > CPU_SECONDS:
-            raise ValueError(f"stopped after {CPU_SECONDS:g} s of processor time, at {done} of {span.count} ticks: give fewer ticks")
+            raise ValueError(f"stopped at {done} of {span.count} ticks, which took too much processor time: give fewer ticks")
 
 
 @dataclass(frozen=True, slots=True)

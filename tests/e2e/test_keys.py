@@ -139,6 +139,7 @@ def reads_local_time(visitor: Visitor) -> None:
     expect(head).to_contain_text("UTC+5:30", timeout=MS)  # the browser remembers
     name = page.locator(".podium-rows tbody tr").first.get_attribute("data-id")
     row = page.locator(f'.podium-rows tbody tr[data-id="{name}"]')
+    expect(row.locator('td[title$="(UTC)"]')).to_have_count(1, timeout=MS)
     mark = visitor.keep(row)
     expect(page.locator(".podium-rows tbody tr").first).not_to_have_attribute(
         "data-id", str(name), timeout=MS

@@ -34,6 +34,7 @@ def show_chart(figure: Figure, *, key: str, label: str, clickable: bool = False,
             "clickable": clickable,
             "stamp": stamp,
             "library": plotly_library.library_address(),
+            **({"readout": True} if "readout" in figure.layout.get("meta", {}) else {}),
         },
     )
 

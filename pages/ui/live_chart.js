@@ -1,5 +1,5 @@
 // Draws a figure with Plotly.react into a node that is kept, so zoom, hover and place survive every update.
-import { fitValues, showTools } from "./live_chart_tools.js";
+import { addReadOut, fitValues, showTools } from "./live_chart_tools.js";
 import { receive } from "./live_wire.js";
 
 const MISSING = "The chart library cannot be loaded: reload the page; if it stays so, run python -m engine doctor";
@@ -124,6 +124,7 @@ function watch(node, told) {
 export default function ({ data, parentElement }) {
   const node = parentElement.querySelector(".podium-chart");
   node.style.height = `${data.height}px`;
+  if (data.readout) addReadOut(node);
   node.setAttribute("aria-label", data.label);
   node.classList.toggle("podium-clickable", data.clickable);
   node.podiumSend = data.clickable ? open : null;

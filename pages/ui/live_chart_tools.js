@@ -116,18 +116,25 @@ function addCross(node) {
   };
   node.addEventListener("pointermove", move);
   node.addEventListener("pointerdown", move);
-  node.addEventListener("pointerleave", () => { node.podiumCross.at = null; point(node); });
+  node.addEventListener("pointerleave", (event) => {
+    if (event.pointerType === "touch") return; // a finger that is lifted leaves the crosshair where it was
+    node.podiumCross.at = null;
+    point(node);
+  });
+}
+
+// The line above the chart, there before the chart is, so that nothing moves when it comes.
+export function addReadOut(node) {
+  if (node.parentElement.querySelector(".podium-readout")) return;
+  const made = document.createElement("div");
+  made.className = "podium-readout";
+  node.before(made);
 }
 
 // After every drawing: what belongs to the figure beside its picture.
 export function showTools(node) {
   const wanted = meta(node.podiumValue);
   const frame = node.parentElement;
-  if (wanted.readout && !frame.querySelector(".podium-readout")) {
-    const made = document.createElement("div");
-    made.className = "podium-readout";
-    frame.prepend(made);
-  }
   if (wanted.cross && !node.podiumCross) addCross(node);
   if (!frame.querySelector(".podium-save")) frame.append(saveMenu(node));
   point(node);

@@ -127,8 +127,8 @@ def fetch_gate_strip(ticks: int) -> pd.DataFrame:
     return _per_version(decisions.read_gate_strip, ticks)
 
 
-def fetch_equity() -> pd.DataFrame:
-    return _per_version(portfolio.read_equity)
+def fetch_equity(ticks: int | None = None) -> pd.DataFrame:
+    return _per_version(portfolio.read_equity) if ticks is None else _per_version(portfolio.read_equity, ticks=ticks)
 
 
 def fetch_positions() -> pd.DataFrame:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from engine.store.read.status import EngineStatus
+import streamlit as st
+
+from engine import units
+from engine.store.read.status import EngineStatus, SessionInfo
 from pages.portfolio import charts, fills, pnl, tables, text
 from pages.ui import cache, equity_chart, history_table, live, trading_rules, travel, widgets
 from pages.ui.tables import render_table
@@ -10,11 +13,14 @@ from pages.ui.tables import render_table
 FILLS_HEIGHT = 520  # px of the table at most
 ROWS = 8  # reserved for lists that change with every tick
 WORKING = 3  # rows reserved for working orders
+RANGES = {"all": None, "7 d": 168, "1 d": 24, "6 h": 6}  # hours of market time that every chart covers
 
 
 def show_portfolio() -> None:
     """Draw the account, and every fill there is."""
-    _show_account()
+    with widgets.reading_store():
+        hours = select_range() if cache.fetch_status().last is not None else None
+    _show_account(hours)
     with widgets.reading_store(page=True):
         if cache.fetch_status().last is None:
             return
@@ -34,19 +40,26 @@ def _show_fills() -> None:
 
 
 @travel.live_part(2)
-def _show_account() -> None:
+def _show_account(hours: int | None) -> None:
     with widgets.reading_store():
         status = cache.fetch_status()
         if status.last is None or status.session is None:
             widgets.show_waiting("the first tick")
             return
         widgets.show_tiles(tables.build_account_tiles(status), detail_lines=3)
-        show_equity(status.session.settings.get("capital"))
+        show_equity(status.session, hours)
         show_holdings(status)
 
 
-def show_equity(capital: float | None) -> None:
-    frame = cache.fetch_equity()
+def select_range() -> int | None:
+    """Return the hours that every chart covers, None for the whole session; the address holds the choice."""
+    chosen = st.segmented_control("Range of the charts", list(RANGES), default="all", key="range", bind="query-params", required=True)
+    return RANGES.get(str(chosen))
+
+
+def show_equity(session: SessionInfo, hours: int | None) -> None:
+    capital = session.settings.get("capital")
+    frame = cache.fetch_equity(None if hours is None else hours * 3_600 * units.SECOND // session.interval)
     if len(frame) > 1:
         widgets.show_heading("Equity", "gain since the start of the session after all costs; benchmark: equal-weight buy and hold")
         live.show_chart(equity_chart.plot_equity(frame, capital), key="equity", label="Equity over time")

@@ -118,8 +118,8 @@ def fetch_decision(tick: int, symbol: str) -> DecisionDetails | None:
     return _per_version(decision.read_decision, tick, symbol)
 
 
-def fetch_equity() -> pd.DataFrame:
-    return _per_version(portfolio.read_equity)
+def fetch_equity(ticks: int | None = None) -> pd.DataFrame:
+    return _per_version(portfolio.read_equity) if ticks is None else _per_version(portfolio.read_equity, ticks=ticks)
 
 
 def fetch_positions() -> pd.DataFrame:

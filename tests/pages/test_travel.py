@@ -129,5 +129,12 @@ def test_a_past_tick_survives_its_text() -> None:
     assert parse_past(past.to_text()) == past
 
 
+@pytest.mark.parametrize("span", ["all", "6 h", "<b>"])
+def test_the_range_of_all_charts_is_in_the_address(span: str, url: str) -> None:
+    app = open_page(url, "Portfolio", range=span)
+    assert not app.exception
+    assert "Drawdown" in words(app)
+
+
 def test_every_page_that_travels_is_tried_here() -> None:
     assert set(TRAVELLING) == travel.PAGES

@@ -15,7 +15,7 @@ from engine.store.write.writer import Writer
 from tests.store import made_evolution
 from tests.store.made import MINUTE, SECOND, SYMBOLS, WALL, Market, artifact, begin, empty, readings
 
-TICKS = 160
+TICKS = 200
 
 
 def grown(folder: Path, cuts: Iterable[int], ticks: int = TICKS) -> tuple[str, dict[int, str]]:

@@ -17,11 +17,15 @@ from engine.store.read.status import read_session_range
 EQUITY_POINTS = 600  # of a chart over the whole history
 
 
-def read_equity(reader: Reader, points: int = EQUITY_POINTS) -> pd.DataFrame:
-    """Equity of the running session at evenly spaced ticks, the newest among them: tick, at, wall, equity, benchmark, drawdown, warm."""
+def read_equity(reader: Reader, points: int = EQUITY_POINTS, *, ticks: int | None = None) -> pd.DataFrame:
+    """Equity of the running session at evenly spaced ticks, the newest among them: tick, at, wall, equity, benchmark, drawdown, warm.
+
+    `ticks` limits it to the newest so many.
+    """
     with reader.reading() as connection:
         ends = read_session_range(reader)
-        picked = [] if ends is None else live_ticks.spaced(*ends, points)
+        first = None if ends is None else ends[0] if ticks is None else max(ends[0], ends[1] - ticks + 1)
+        picked = [] if ends is None or first is None else live_ticks.spaced(first, ends[1], points)
         sql = """
             SELECT t.tick, t.at, t.wall, t.equity, t.benchmark, t.drawdown, t.warm
             FROM json_each(:picked) p JOIN ticks t ON t.tick = p.value ORDER BY t.tick"""

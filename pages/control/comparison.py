@@ -51,6 +51,8 @@ def title_of(answer: Preview) -> str:
     low, high = answer.difference.low, answer.difference.high
     if answer.identical:
         return "Nothing changes."
+    if not answer.flips and answer.difference.money == 0.0:
+        return "No decision differs."
     if low is None or high is None:
         return "Not enough data."
     return "Better." if low > 0.0 else "Worse." if high < 0.0 else "No difference proven."
@@ -61,6 +63,8 @@ def describe_verdict(answer: Preview) -> str:
     span = f"ticks {answer.first:,} to {answer.last:,}"
     if answer.identical:
         return f"{' and '.join(answer.changes)}: every decision, position and estimate of {span} is the same, bit for bit"
+    if not answer.flips and answer.difference.money == 0.0:
+        return f"{' and '.join(answer.changes)}: every action of {span} is the same, and so is the P&L"
     return (
         f"{' and '.join(answer.changes)}: {answer.flips:,} of {units.format_count(answer.decisions, 'decision')} differ in {span}; "
         f"P&L {describe_interval(answer.difference)}"

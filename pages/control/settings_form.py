@@ -26,7 +26,7 @@ HISTORY_COLUMNS = (
 )  # fmt: skip
 
 
-def show_form(config: dict[str, Any]) -> None:
+def show_setting_form(config: dict[str, Any]) -> None:
     """Draw the form with its preview; `config` is the trading configuration of the newest tick."""
     known = {name: parameter for name, parameter in list_live_parameters().items() if name in config}
     widgets.show_heading("Change a setting", "previewed on the last ticks, saved from the next tick on")
@@ -52,7 +52,7 @@ def show_form(config: dict[str, Any]) -> None:
             answer = questions.show_question(PREVIEW, int(ticks), Preview)
             is_previewed = not state.is_running
             if answer is not None:
-                comparison.show_comparison(answer, PREVIEW)
+                comparison.show_preview(answer, PREVIEW)
     show_saving(name, value, is_previewed=is_previewed)
 
 

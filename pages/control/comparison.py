@@ -16,9 +16,9 @@ NEWEST = 12
 LINES = (("Decided", theme.NEUTRAL, "solid"), ("With the change", theme.UP, "solid"))
 
 
-def show_comparison(answer: Preview, key: str) -> None:
+def show_preview(answer: Preview, key: str) -> None:
     """Draw the whole comparison."""
-    widgets.show_notice(describe_verdict(answer), word=title_of(answer), colour=colour_of(answer.difference))
+    widgets.show_notice(summarise_preview(answer), word=title_of(answer), colour=colour_of(answer.difference))
     widgets.show_tiles(list_tiles(answer))
     live.show_chart(plot_curve(answer.curve), key=f"curve_{key}", label="Exposure and P&L as decided, and with the change")
     flipped = [TableRow(row.symbol, (row.symbol, f"{row.flips:,}", f"{row.trades_before:,}", f"{row.trades_after:,}")) for row in answer.by_symbol]
@@ -51,16 +51,20 @@ def title_of(answer: Preview) -> str:
     low, high = answer.difference.low, answer.difference.high
     if answer.identical:
         return "Nothing changes."
+    if not answer.flips and answer.difference.money == 0.0:
+        return "No decision differs."
     if low is None or high is None:
         return "Not enough data."
     return "Better." if low > 0.0 else "Worse." if high < 0.0 else "No difference proven."
 
 
-def describe_verdict(answer: Preview) -> str:
+def summarise_preview(answer: Preview) -> str:
     """The comparison in a sentence."""
     span = f"ticks {answer.first:,} to {answer.last:,}"
     if answer.identical:
         return f"{' and '.join(answer.changes)}: every decision, position and estimate of {span} is the same, bit for bit"
+    if not answer.flips and answer.difference.money == 0.0:
+        return f"{' and '.join(answer.changes)}: every action of {span} is the same, and so is the P&L"
     return (
         f"{' and '.join(answer.changes)}: {answer.flips:,} of {units.format_count(answer.decisions, 'decision')} differ in {span}; "
         f"P&L {describe_interval(answer.difference)}"

@@ -18,6 +18,7 @@ from pages.ui.tables import Cell, Column, TableRow
 PREVIEW = "preview"
 TICKS = (100, 300, 1_000, 2_000)
 SHOWN = 12  # changes
+VALUE = "setting_value"
 MAX_NAME = 60  # characters
 HISTORY_COLUMNS = (
     Column("Time", nowrap=True), Column("Setting"), Column("Before", right=True), Column("After", right=True), Column("By"),
@@ -25,7 +26,7 @@ HISTORY_COLUMNS = (
 )  # fmt: skip
 
 
-def show_form(config: dict[str, Any]) -> None:
+def show_setting_form(config: dict[str, Any]) -> None:
     """Draw the form with its preview; `config` is the trading configuration of the newest tick."""
     known = {name: parameter for name, parameter in list_live_parameters().items() if name in config}
     widgets.show_heading("Change a setting", "previewed on the last ticks, saved from the next tick on")
@@ -33,9 +34,9 @@ def show_form(config: dict[str, Any]) -> None:
         widgets.show_waiting("the first tick")
         return
     with st.container(horizontal=True, vertical_alignment="bottom", key="setting_row"):
-        name = st.selectbox("Setting", list(known), key="setting", width=250, format_func=readable)
+        name = st.selectbox("Setting", list(known), key="setting", width=250, format_func=readable, on_change=_clear_value)
         parameter, current = known[name], config[name]
-        written = st.text_input("New value", key=f"value_{name}", max_chars=40, width=160, placeholder=units.format_setting(current))
+        written = st.text_input("New value", key=VALUE, max_chars=40, width=160, placeholder=units.format_setting(current))
         ticks = st.selectbox("Ticks", TICKS, index=1, key="preview_ticks", width=110)
         pressed = st.button("Preview", icon=":material/visibility:", key="preview_setting")
     widgets.show_note(describe_parameter(parameter, current))
@@ -51,7 +52,7 @@ def show_form(config: dict[str, Any]) -> None:
             answer = questions.show_question(PREVIEW, int(ticks), Preview)
             is_previewed = not state.is_running
             if answer is not None:
-                comparison.show_comparison(answer, PREVIEW)
+                comparison.show_preview(answer, PREVIEW)
     show_saving(name, value, is_previewed=is_previewed)
 
 
@@ -130,6 +131,11 @@ def describe_parameter(parameter: Parameter, current: float) -> str:
 
 def readable(name: str) -> str:
     return name.replace("_", " ")
+
+
+def _clear_value() -> None:
+    """Forget what was typed for another setting."""
+    st.session_state[VALUE] = ""
 
 
 def _row(change: SettingChange) -> TableRow:

@@ -54,7 +54,7 @@ def show_answer(answer: Vaccination) -> None:
     avoiding = [attempt for attempt in answer.tried if attempt.avoids]
     missed = f"{units.format_count(answer.avoided, 'trade')} avoided, {units.format_bps(answer.missed_bps, signed=True)} each after costs"
     widgets.show_notice(f"{answer.chosen} avoids the {trade}; in the last ticks {missed}", word="Smallest change.", colour=theme.UP)
-    comparison.show_comparison(answer.preview, VACCINATE)
+    comparison.show_preview(answer.preview, VACCINATE)
     rows = [TableRow(attempt.change, (attempt.change, units.format_number(attempt.size, 2))) for attempt in avoiding[:MOST_SHOWN]]
     widgets.show_table(COLUMNS, rows, label="Changes that avoid the trade, the smallest first")
     widgets.show_note(

@@ -43,7 +43,7 @@ def _show_questions(view: str) -> None:
         status = cache.fetch_status()
         if view == SETTINGS:
             config = cache.fetch_config(status)
-            settings_form.show_form(config)
+            settings_form.show_setting_form(config)
             settings_form.show_history(config)
         elif view == OVERRIDES:
             override_view.show_overrides()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,7 +30,7 @@ class Restartable:
         database.prepare(self.url)
         self.writer, self.history = Writer(self.url), TickHistory(self.url)
 
-    def start(self, **trading: float) -> Engine:
+    def start(self, **trading: Any) -> Engine:
         set_up = settings(database_url=self.url, trading=replace(KNOBS, **trading), models=("ridge",))
         engine, _ = resume_engine(set_up, simulated(60, symbols=2), StoppedClock(), self.writer, self.history, training_pool=None)
         return engine

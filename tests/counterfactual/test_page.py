@@ -18,7 +18,7 @@ from engine.counterfactual.rolling import choose_span
 from engine.counterfactual.vaccination import vaccinate
 from engine.store import database
 from engine.store.read.history import TickHistory
-from pages.control import questions
+from pages.ui import jobs
 from pages.ui.jobs import JobRunner, JobState
 from tests.counterfactual.traded import MODELS
 from tests.store.made import empty
@@ -50,7 +50,7 @@ def answer_at_once(monkeypatch: pytest.MonkeyPatch, output: object, *, code: int
         return True
 
     monkeypatch.setattr(runner.__class__, "start", lambda _self, *given: start(*given))
-    monkeypatch.setattr(questions.jobs, "get_jobs", lambda: runner)
+    monkeypatch.setattr(jobs, "get_jobs", lambda: runner)
     return started
 
 
@@ -62,7 +62,7 @@ def read_commands(url: str) -> list[tuple[str, dict[str, str], str, str]]:
 
 def type_value(app: AppTest, name: str, value: str) -> None:
     app.selectbox(key="setting").select(name).run()
-    app.text_input(key=f"value_{name}").input(value).run()
+    app.text_input(key="setting_value").input(value).run()
     assert not app.exception
 
 

@@ -9,7 +9,7 @@ import streamlit as st
 from engine import units
 from engine.domain.counterfactual import Vaccination
 from pages.control import comparison, questions
-from pages.ui import theme, widgets
+from pages.ui import params, theme, widgets
 from pages.ui.tables import Column, TableRow
 
 VACCINATE = "vaccinate"
@@ -22,6 +22,9 @@ _TICK, _DAY = re.compile(r"\d{1,15}", re.ASCII), re.compile(r"\d{4}-\d\d-\d\d", 
 def show_vaccination(symbols: tuple[str, ...]) -> None:
     """Draw the choice of a trade, and the answer."""
     widgets.show_heading("Vaccinate", "the smallest change that would have avoided a trade, and its price")
+    params.preset_choice("vaccinate_symbol", symbols, name="symbol")
+    if "trade" in st.query_params:  # a decision's link
+        st.session_state["vaccinate_where"] = st.query_params.pop("trade")[:20]
     with st.container(horizontal=True, vertical_alignment="bottom", key="vaccinate_row"):
         where = st.text_input("Tick, or a day for its worst trade", key="vaccinate_where", max_chars=20, width=250, placeholder="1234 or 2026-11-29")
         symbol = st.selectbox("Symbol", symbols, key="vaccinate_symbol", width=160)

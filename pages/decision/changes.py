@@ -10,7 +10,7 @@ from engine.schema import describe_bounds
 from engine.store.read.decision import DecisionDetails
 from engine.trading_parameters import list_changeable_parameters
 from pages.decision import questions, sizing
-from pages.ui import cache, theme, widgets
+from pages.ui import cache, frame, theme, widgets
 from pages.ui.tables import Cell, Column, TableRow, number_columns
 
 COMPARISON_COLUMNS = (Column(""), Column("Decided", right=True, wrap=True), Column("With the change", right=True, wrap=True))
@@ -27,6 +27,8 @@ WITHOUT, THRESHOLD = "Without ", "A setting of my own"
 def show_changes(decision: DecisionDetails) -> None:
     """Draw the choice of a change, the button and the comparison."""
     widgets.show_note("What would have been decided, by the same code from the same state. Nothing is stored.")
+    if decision.action != "hold" and st.button("Find the smallest change that avoids this trade", icon=":material/search:", key="to_vaccinate"):
+        frame.open_page("12_control.py", view="vaccinate", trade=str(decision.tick), symbol=decision.symbol)
     change = choose_change(decision)
     if change is None:
         return

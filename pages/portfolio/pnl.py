@@ -7,7 +7,7 @@ import streamlit as st
 from engine import units
 from engine.store.read import pnl
 from engine.store.read.pnl import PnlAttribution, PnlGroup
-from pages.ui import cache, live, shared, theme, widgets
+from pages.ui import cache, live, shared, theme, travel, widgets
 from pages.ui.tables import Cell, Column, TableRow, number_columns, render_table
 
 SECONDS = 20  # s between two readings
@@ -21,7 +21,7 @@ def show_pnl() -> None:
     _show_groups(str(choice) if choice in GROUPS else "symbol")
 
 
-@st.fragment(run_every=SECONDS)
+@travel.live_part(SECONDS)
 def _show_groups(by: str) -> None:
     with widgets.reading_store():
         attribution = shared.build_every(("pnl",), lambda: pnl.read_pnl(cache.get_reader()), seconds=SECONDS)

@@ -13,6 +13,7 @@ COMMANDS, SETTINGS, OVERRIDES, VACCINATE = "commands", "settings", "overrides", 
 
 def show_control() -> None:
     """Show the whole page."""
+    view: str | None = None  # where the store cannot be read
     with widgets.reading_store(page=True):
         status = cache.fetch_status()
         forms.show_drawdown_stop(status, cache.fetch_config(status))
@@ -26,8 +27,8 @@ def show_control() -> None:
             history_table.show_toolbar(tables.HISTORY)
     if view == COMMANDS:
         _show_commands()
-    else:
-        _show_questions(str(view))
+    elif view is not None:
+        _show_questions(view)
 
 
 @st.fragment(run_every=2)

@@ -18,6 +18,7 @@ RANGES = {"all": None, "7 d": 168, "1 d": 24, "6 h": 6}  # hours of market time 
 
 def show_portfolio() -> None:
     """Draw the account, and every fill there is."""
+    hours: int | None = None
     with widgets.reading_store():
         hours = select_range() if cache.fetch_status().last is not None else None
     _show_account(hours)

@@ -116,7 +116,7 @@ def test_a_path_that_is_not_whole_is_refused(full_store: str, tmp_path: Path) ->
         app = show(url, view="import", source="on this machine")
         app.text_input(key="source_path").set_value("--format=x")
         press(app, "Preview")
-    assert "give the whole path of a file or folder" in text(app)
+    assert "give the full path of a file or folder" in text(app)
 
 
 def test_an_import_never_writes_into_a_folder_that_no_import_made(tmp_path: Path) -> None:
@@ -125,8 +125,8 @@ def test_an_import_never_writes_into_a_folder_that_no_import_made(tmp_path: Path
     (tmp_path / "elsewhere" / "import.json").write_text("[]")
     (tmp_path / "imports" / "link").symlink_to(tmp_path / "elsewhere")
     for name, fault in (
-        ("mine", "no import made it"),
-        ("link", "no import made it"),
+        ("mine", "was not made by an import"),
+        ("link", "was not made by an import"),
         ("../out", "give the recording a name"),
         ("", "a name"),
         (".x", "a name"),

@@ -176,6 +176,8 @@ def _compare_ticks(comparison: TickComparison, rebuilt: RebuiltBars, recording: 
             first_tick = None if difference is None else stored.tick
     for _ in bars:  # to the end, for the counts
         pass
+    if ticks == sum(span.ticks for span in coverage.unrecorded):
+        raise NotStored(f"the recording holds no tick of session {comparison.session.id}: nothing can be compared")
     return ParityResult(
         comparison.session.id, ticks - sum(span.ticks for span in coverage.unrecorded), history_ticks, difference is None, first_tick, difference,
         rebuilt.late_trades, rebuilt.revised_candles, max(0, rebuilt.runs - 1), tuple(coverage.unrecorded),

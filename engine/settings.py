@@ -12,6 +12,7 @@ from msgspec import Meta
 from engine.domain.addresses import label_addresses
 from engine.domain.exchange_options import mask_exchange_options
 from engine.domain.ports import FeedInfo
+from engine.domain.record import DIGEST_FORMAT
 from engine.domain.rules import Rule
 from engine.domain.texts import shorten
 from engine.domain.trading_config import TradingConfig
@@ -152,7 +153,9 @@ def build_trading_config(settings: Settings, info: FeedInfo) -> TradingConfig:
 
 
 def identify_session(settings: Settings, info: FeedInfo, models: tuple[str, ...], columns: tuple[str, ...], layout: str) -> str:
-    """Identify a session by its market, models, horizons and columns and by the layout of its records (store.codec.layout), as JSON.
+    """Identify a session by its market, models, horizons and columns, the layout of its records (store.codec.layout) and the rules of deciding.
+
+    The result is JSON.
 
     Scheduled changes of the simulated market make another market of it; without them the identity is that of earlier versions. A live market
     is that of its exchange.
@@ -160,6 +163,7 @@ def identify_session(settings: Settings, info: FeedInfo, models: tuple[str, ...]
     identity = {
         "feed": info.name, "path": settings.feed_path, "symbols": info.symbols, "interval": info.interval,
         "seed": settings.seed, "models": models, "horizons": settings.trading.horizons, "columns": columns, "layout": layout,
+        "rules": DIGEST_FORMAT,
     }  # fmt: skip
     if info.simulated and settings.sim_changes:
         identity["changes"] = settings.sim_changes

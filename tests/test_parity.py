@@ -154,6 +154,16 @@ def test_what_is_before_or_after_the_recording_is_counted_apart(tmp_path: Path, 
     assert (span.cause, span.ticks, span.first_tick, span.last_tick) == lost
 
 
+def test_a_recording_without_a_tick_of_the_session_is_not_identical(tmp_path: Path) -> None:
+    history = TickHistory(decide(tmp_path, BARS))
+    for part in (tmp_path / "r" / "session.parquet").iterdir():
+        part.unlink()
+    with pytest.raises((NotStored, BadRecording)) as refusal:
+        check_parity(history)
+    history.close()
+    assert "\n" not in str(refusal.value)
+
+
 def test_a_session_that_was_not_recorded_is_one_clear_line(tmp_path: Path) -> None:
     history = TickHistory(decide(tmp_path, BARS[:3], recorders=False))
     with pytest.raises(NotStored, match="was not recorded"):

@@ -52,6 +52,8 @@ class ParameterControls:
             values: dict[str, Any] = {name: restored}
             self.changed_parameters = {**self.changed_parameters, name: (restored, base)}
             self.config = replace(self.config, **values)
+        if overtaken:  # or a setting that gets its old value back would bring the change back
+            self.remember_parameters(orjson.dumps(self.changed_parameters).decode())
         return overtaken
 
 

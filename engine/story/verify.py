@@ -39,6 +39,8 @@ def verify_bundle(folder: Path, checkout: Path, python: str) -> tuple[int, str]:
     if replay.returncode == 64:
         reason = f"the tick cannot be decided again: {replay.stderr.strip()[-400:]}"
         return (DIFFERENT if altered else NOT_VERIFIED), "\n".join([*notes, reason])
+    if not replay.stdout.strip():
+        raise VerificationError(f"the replay gave no result: {replay.stderr.strip()[-400:]}")
     answer = json.loads(replay.stdout)
     difference = answer["first_difference"] or compare_record(folder, answer["decisions"])
     if difference is not None:
@@ -122,7 +124,7 @@ def verify_from_command_line() -> int:
     options = parser.parse_args()
     try:
         code, verdict = verify_bundle(Path(__file__).resolve().parent, options.checkout.resolve(), options.python)
-    except (VerificationError, OSError, ValueError, KeyError, TypeError) as error:
+    except (VerificationError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         code, verdict = NOT_VERIFIED, f"NOT VERIFIED: {error}"
     sys.stdout.write(f"{verdict}\n")
     return code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,8 @@ def test_a_change_holds_from_the_next_tick_and_through_a_restart(tmp_path: Path)
     assert replay_tick(store.history, 6).identical
     engine = store.start(edge_margin=3.0)  # podium.toml was edited after the command
     assert (engine.config.edge_margin, engine.config.cooldown_bars) == (3.0, 9)
+    assert store.start().config.edge_margin == 1.0, "a value that was overtaken does not return with the old setting"
+    engine = store.start(edge_margin=3.0)
     assert configure(engine, "edge_margin", "1").endswith("it was 3")
     store.close()
 
@@ -84,7 +87,7 @@ def test_the_history_names_the_value_before_each_change(tmp_path: Path) -> None:
         message = configure(engine, name, value, number)
         result = session_controls.build_command_result(message, session.id, 5)
         with database.connect(store.url).begin() as connection:
-            connection.exec_driver_sql("UPDATE commands SET status = 'done', result = ? WHERE id = ?", (str(result), number))
+            connection.exec_driver_sql("UPDATE commands SET status = 'done', result = ? WHERE id = ?", (json.dumps(result), number))
     inbox.submit("configure", {"parameter": "kelly", "value": "0.2"}, "ann", "", 6)
     changes = read_setting_changes(reader)
     assert [(change.parameter, change.before, change.value, change.status, change.is_newest) for change in changes] == [
@@ -94,5 +97,11 @@ def test_the_history_names_the_value_before_each_change(tmp_path: Path) -> None:
         ("kelly", "0.25", "0.1", "done", True),
         ("edge_margin", "1", "2", "done", False),
     ]
+    with database.connect(store.url).begin() as connection:
+        connection.exec_driver_sql("UPDATE commands SET result = json_set(result, '$.session', ?) WHERE id = 1", (session.id - 1,))
+    earlier = [(change.parameter, change.before) for change in read_setting_changes(reader)]
+    assert earlier == [("kelly", None), ("edge_margin", "4"), ("edge_margin", "1"), ("kelly", "0.25")], (
+        "a change of an earlier session is none of this one"
+    )
     inbox.close()
     store.close()

@@ -141,6 +141,7 @@ def test_nothing_secret_is_in_it(copied_store: str) -> None:
         for table in ("sessions", "runs"):
             connection.execute(f"UPDATE {table} SET settings = ?", (json.dumps({"alert_urls": [secret]}),))
         connection.execute("INSERT OR REPLACE INTO meta VALUES ('backtests', ?)", (secret,))
+        connection.execute("UPDATE sessions SET identity = json_set(identity, '$.path', '/home/alice/T0KEN')")
     data = build_bundle(copied_store, TICK).data
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         content = b"".join(archive.read(name) for name in archive.namelist())

@@ -22,7 +22,7 @@ WITHHELD: Mapping[str, dict[str, Any]] = {  # columns that a replay does not rea
 }
 _QUERIES = {
     "sessions": "SELECT * FROM sessions WHERE id = :session",
-    "runs": "SELECT * FROM runs WHERE session = :session ORDER BY id",
+    "runs": "SELECT * FROM runs WHERE session = :session AND first_tick <= :tick ORDER BY id",
     "ticks": "SELECT * FROM ticks WHERE session = :session AND tick > :start AND tick <= :tick ORDER BY tick",
     "market_snapshots": "SELECT * FROM market_snapshots WHERE session = :session AND tick >= :first AND tick <= :tick ORDER BY tick",
     "checkpoints": "SELECT * FROM checkpoints WHERE session = :session AND tick = :start",
@@ -51,7 +51,10 @@ def read_evidence_rows(url: str, stored: StoredTick, start: int) -> Rows:
 
 def _read(connection: Connection, table: str, values: Mapping[str, SqlValue]) -> list[dict[str, Any]]:
     rows = fetch_all(connection, _QUERIES[table], **{name: value for name, value in values.items() if f":{name}" in _QUERIES[table]})
-    return [dict(row) | WITHHELD.get(table, {}) for row in rows]
+    copied = [dict(row) | WITHHELD.get(table, {}) for row in rows]
+    for session in copied if table == "sessions" else ():  # the folder of a recording is nobody else's business, and a replay does not read it
+        session["identity"] = orjson.dumps(orjson.loads(session["identity"]) | {"path": ""}).decode()
+    return copied
 
 
 def _models(ticks: Iterable[Mapping[str, Any]]) -> set[str]:

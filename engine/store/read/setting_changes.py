@@ -10,7 +10,7 @@ from engine.store.read.reader import Reader, fetch_all
 SEARCHED = 2_000  # newest commands
 _CHANGES = """
     SELECT id, at, args, "by" AS sender, reason, status, result FROM (SELECT * FROM commands ORDER BY id DESC LIMIT :searched)
-    WHERE name = 'configure' ORDER BY id"""
+    WHERE name = 'configure' AND (status <> 'done' OR result ->> 'session' = (SELECT max(id) FROM sessions)) ORDER BY id"""
 _BASES = "SELECT value FROM meta WHERE key = 'parameters of session ' || (SELECT max(id) FROM sessions)"
 
 

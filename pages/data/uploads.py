@@ -61,11 +61,13 @@ def store_uploads(files: Sequence[UploadLike], home: Path) -> Path:
         for old in unused[: max(0, len(folders) - KEPT_UPLOADS + 1)]:
             folders.pop(old).delete()
     item = temporary_files.create_folder(str(home), "import")
+    is_whole = False
     try:
         _write_files(files, item.path)
-    except BaseException:
-        item.delete()
-        raise
+        is_whole = True
+    finally:
+        if not is_whole:
+            item.delete()
     with _uploads().lock:
         folders[key] = item
     return item.path

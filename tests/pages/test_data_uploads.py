@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.importers._pipeline import ImportFault, _require_absent
+from engine.importers._format import ImportFault
+from engine.importers._pipeline import _require_absent
 from pages.data import import_form, requests, sources, surveys, uploads
 from pages.data.requests import ImportRequest, PreviewResult
 from pages.ui import cache, jobs

@@ -7,7 +7,7 @@ import streamlit as st
 from engine import units
 from engine.domain.counterfactual import ScoredOverride, ScoredOverrides
 from pages.control import comparison, questions
-from pages.ui import theme, widgets
+from pages.ui import commands, theme, widgets
 from pages.ui.tables import Cell, Column, TableRow, number_columns
 
 OVERRIDES = "overrides"
@@ -22,6 +22,7 @@ def show_overrides() -> None:
     widgets.show_heading("Pauses and flattenings", "against what the engine would have done without them")
     if st.button("Score them", icon=":material/balance:", key="score_overrides"):
         questions.start_question(OVERRIDES, (OVERRIDES,))
+    commands.show_answer("overrides")
     with widgets.keyed_container("override_answer"):
         answer = questions.show_question(OVERRIDES, 0, ScoredOverrides)
         if answer is not None:

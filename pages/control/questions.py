@@ -7,8 +7,8 @@ from typing import TypeVar
 import msgspec
 import streamlit as st
 
-from engine import units
-from pages.ui import cache, jobs, theme, widgets
+from engine.service.clock import WallClock
+from pages.ui import ages, cache, commands, jobs, theme, widgets
 from pages.ui.jobs import JobState
 
 LANE = "counterfactual"
@@ -22,6 +22,7 @@ def start_question(kind: str, arguments: tuple[str, ...]) -> None:
     runner = jobs.get_jobs()
     if runner.start(LANE, key, [*arguments, "--json", "--store", cache.store_url()]) or runner.running_key(LANE) == key:
         st.session_state.setdefault(ASKED, {})[kind] = key
+        commands.clear_answer()
     else:
         st.session_state["answer"] = ("another question is being answered: wait for its end, or cancel it", theme.WARNING, "Not started.")
 
@@ -56,6 +57,6 @@ def show_question(kind: str, total: int, answer_as: type[T]) -> T | None:
 
 
 def age_of(kind: str) -> str:
-    """Return when the answer was given, as words."""
+    """Return how old the answer is, as words that go on counting; "" without one."""
     state = read_question(kind)
-    return "" if state is None or state.ended is None else f"decided again at {units.format_time(state.ended, '%H:%M:%S')} UTC"
+    return "" if state is None or state.ended is None else f"{ages.ticking_age(state.ended, WallClock().now())} ago"

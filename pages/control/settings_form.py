@@ -50,9 +50,10 @@ def show_setting_form(config: dict[str, Any]) -> None:
         state = questions.read_question(PREVIEW)
         if state is not None and question and state.key == questions.build_key(question):
             answer = questions.show_question(PREVIEW, int(ticks), Preview)
-            is_previewed = not state.is_running
+            is_previewed = answer is not None
             if answer is not None:
                 comparison.show_preview(answer, PREVIEW)
+                widgets.show_note(f"Previewed {questions.age_of(PREVIEW)}.")
     show_saving(name, value, is_previewed=is_previewed)
 
 

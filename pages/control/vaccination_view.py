@@ -9,7 +9,7 @@ import streamlit as st
 from engine import units
 from engine.domain.counterfactual import Vaccination
 from pages.control import comparison, questions
-from pages.ui import params, theme, widgets
+from pages.ui import commands, params, theme, widgets
 from pages.ui.tables import Column, TableRow
 
 VACCINATE = "vaccinate"
@@ -28,17 +28,20 @@ def show_vaccination(symbols: tuple[str, ...]) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", key="vaccinate_row"):
         where = st.text_input("Tick, or a day for its worst trade", key="vaccinate_where", max_chars=20, width=250, placeholder="1234 or 2026-11-29")
         symbol = st.selectbox("Symbol", symbols, key="vaccinate_symbol", width=160)
-        pressed = st.button("Search", icon=":material/vaccines:", key="vaccinate_search")
+        pressed = st.button("Search", icon=":material/vaccines:", key="vaccinate_search", disabled=not symbols)
     text = where.strip()
     question = build_question(text, str(symbol))
     if pressed and question is None:
-        widgets.show_notice("give the number of a tick, or a day as 2026-11-29", word="No such trade.", colour=theme.WARNING)
+        st.session_state["answer"] = ("give the number of a tick, or a day as 2026-11-29", theme.WARNING, "No such trade.")
     elif pressed and question is not None:
         questions.start_question(VACCINATE, question)
+    commands.show_answer("vaccination")
     with widgets.keyed_container("vaccinate_answer"):
-        answer = questions.show_question(VACCINATE, TICKS, Vaccination)
-        if answer is not None:
-            show_answer(answer)
+        state = questions.read_question(VACCINATE)
+        if state is not None and question is not None and state.key == questions.build_key(question):
+            answer = questions.show_question(VACCINATE, TICKS, Vaccination)
+            if answer is not None:
+                show_answer(answer)
 
 
 def build_question(text: str, symbol: str) -> tuple[str, ...] | None:

@@ -11,14 +11,13 @@ import streamlit as st
 
 from engine import units
 from engine.files.owned_folders import FolderTaken
-from pages.data.requests import ImportRequest, PreviewResult, read_preview, start_import, suggest_name
+from pages.data.requests import ImportRequest, PreviewResult, describe_failure, read_preview, start_import, suggest_name
 from pages.data.tables import shorten_text
 from pages.data.uploads import MAX_UPLOAD_MB, store_uploads
 from pages.ui import jobs, live, tables, theme, widgets
 from pages.ui.tables import TableRow, text_columns
 
 RESULT = "import_preview"  # of this browser
-STARTED = "import_started"
 RECOGNISE = "recognise it"
 ON_DISK, UPLOAD = "on this machine", "upload"
 
@@ -46,23 +45,23 @@ def show_result(result: PreviewResult, home: Path) -> None:
                 _show_table(place, table)
             for line in _list_leftovers(result.preview):
                 widgets.show_note(line)
-    _show_options(result)
+    if result.request.source is not None:
+        _show_options(result)
     if result.preview is not None and result.is_importable:
         _show_import_button(result, result.preview, home)
 
 
 def _choose_upload(home: Path) -> ImportRequest | None:
     files = st.file_uploader(
-        f"Files, at most {MAX_UPLOAD_MB} MB each; give the path of larger ones on this machine", accept_multiple_files=True, key="uploaded",
+        f"Files, at most {MAX_UPLOAD_MB} MB together; give the path of larger ones on this machine", accept_multiple_files=True, key="uploaded",
         max_upload_size=MAX_UPLOAD_MB,
     )  # fmt: skip
     if not st.button("Preview", key="preview_upload", disabled=not files, icon=":material/visibility:") or not files:
         return None
-    running = st.session_state.get(STARTED)
     try:
-        folder = store_uploads(files, home, str(running.source) if isinstance(running, ImportRequest) else None)
+        folder = store_uploads(files, home)
     except (OSError, FolderTaken) as error:
-        st.session_state[RESULT] = PreviewResult(ImportRequest(home, is_upload=True), None, f"the upload cannot be stored: {error}")
+        st.session_state[RESULT] = PreviewResult(ImportRequest(None, is_upload=True), None, f"the upload cannot be stored: {error}")
         return None
     return ImportRequest(folder, is_upload=True)
 
@@ -75,7 +74,7 @@ def _choose_path() -> ImportRequest | None:
         return None
     text = path.strip()
     if not Path(text).is_absolute() or not text.isprintable():
-        st.session_state[RESULT] = PreviewResult(ImportRequest(Path()), None, "give the full path of a file or folder, beginning with /")
+        st.session_state[RESULT] = PreviewResult(ImportRequest(None), None, "give the full path of a file or folder, beginning with /")
         return None
     return ImportRequest(Path(text))
 
@@ -143,13 +142,13 @@ def _show_import_button(result: PreviewResult, preview: Mapping[str, Any], home:
         pressed = st.form_submit_button("Import", type="primary", icon=":material/download:")
     if not pressed:
         return
-    fault = start_import(result.request, name.strip(), home)
+    name = name.strip()
+    fault = start_import(result, name, home)
     if fault is not None:
         widgets.show_notice(fault, word="Not imported.", colour=theme.WARNING)
         return
-    st.session_state[STARTED] = result.request
     st.session_state.pop(RESULT)
-    st.session_state["import_key"] = f"import {name.strip()}"
+    st.session_state["import_key"] = f"import {name}"
     st.rerun()
 
 
@@ -168,7 +167,7 @@ def show_import_progress() -> None:
         lines = [line for line in state.lines if ".parquet: " in line]
         widgets.show_notice(shorten_text(f"{name}: {'; '.join(lines)}"), word="Imported.", colour=theme.GOOD)
     else:
-        widgets.show_notice(shorten_text(f"{name}: {state.last_line or f'it ended with code {state.code}'}"), word="Not imported.", colour=theme.HARM)
+        widgets.show_notice(shorten_text(f"{name}: {describe_failure(state)}"), word="Not imported.", colour=theme.HARM)
 
 
 def imported_name() -> str | None:

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from pages.data.sources import IMPORTS, REPORT_FILE
-from pages.data.uploads import delete_upload
+from pages.data.uploads import delete_upload, hold_upload, release_upload
 from pages.ui import jobs
 from pages.ui.jobs import JobState
 
@@ -26,7 +26,7 @@ _NAME = re.compile(r"[\w][\w.+=-]{0,59}")
 class ImportRequest:
     """The source and what the person says of it; "" is for Podium to find out."""
 
-    source: Path
+    source: Path | None  # None where what was given is no source
     is_upload: bool = False
     format: str = ""
     symbol: str = ""
@@ -80,14 +80,34 @@ def explain_name(name: str, home: Path) -> str | None:
     return None
 
 
-def start_import(request: ImportRequest, name: str, home: Path) -> str | None:
-    """Start an import; return why it cannot start, None where it has."""
-    fault = explain_name(name, home)
+def explain_overlap(preview: Mapping[str, Any], name: str, home: Path) -> str | None:
+    """Return which part of a preview the recording of this name holds already; None where it holds none."""
+    for table in preview["tables"]:
+        for symbol in table["symbols"]:
+            if any((home / IMPORTS / name / symbol / f"{table['kind']}{suffix}").exists() for suffix in (".parquet", ".csv")):
+                return f"{name} already holds {table['kind']} of {symbol}: choose another name"
+    return None
+
+
+def describe_failure(state: JobState) -> str:
+    """Return why an import failed, in the words of a page that has a field for the name."""
+    return state.last_line.replace("give another --out", "choose another name") or f"it ended with code {state.code}"
+
+
+def start_import(result: PreviewResult, name: str, home: Path) -> str | None:
+    """Start the import of what was previewed; return why it cannot start, None where it has."""
+    request = result.request
+    fault = explain_name(name, home) or explain_overlap(result.preview or {"tables": ()}, name, home)
     if fault is not None:
         return fault
+    held = request.source if request.is_upload else None
+    if held is not None and not hold_upload(held):
+        return "newer uploads have replaced this one: preview it again"
     arguments = ["import", *request.list_arguments(), "--out", str(home / IMPORTS / name), "--json"]
     if jobs.get_jobs().start(LANE, f"{LANE} {name}", arguments, lambda state: _finish(request, state)):
         return None
+    if held is not None:
+        release_upload(held)
     return "another import is running: wait until it has finished"
 
 
@@ -100,5 +120,7 @@ def suggest_name(preview: Mapping[str, Any]) -> str:
 
 
 def _finish(request: ImportRequest, state: JobState) -> None:
-    if request.is_upload and state.code == 0:
-        delete_upload(request.source)
+    if request.is_upload and request.source is not None:
+        release_upload(request.source)
+        if state.code == 0:
+            delete_upload(request.source)

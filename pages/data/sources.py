@@ -30,6 +30,11 @@ class RecordingSource:
     origin: str
 
 
+def readable_name(text: str) -> str:
+    """Return the name of a file as it can be shown: bytes that are not UTF-8 become question marks."""
+    return text.encode(errors="replace").decode()
+
+
 def find_home(status: EngineStatus) -> Path:
     """Return Podium's home: the folder with the engine's backtests."""
     return cache.backtest_folder(status).parent
@@ -65,10 +70,10 @@ def list_imports(home: Path) -> list[Path]:
 
 
 @st.cache_data(ttl=RECHECK_SECONDS, max_entries=64, show_spinner=False)
-def fingerprint_recording(path: str) -> str:
-    """Return a text that changes with the files of a recording: their names, sizes and times."""
+def fingerprint_recording(path: bytes) -> str:
+    """Return a text that changes with the files of a recording: their names, sizes and times; its path in bytes may be other than UTF-8."""
     digest = hashlib.sha256()
-    for count, (name, size, time) in enumerate(_list_files(Path(path), depth=3)):
+    for count, (name, size, time) in enumerate(_list_files(Path(os.fsdecode(path)), depth=3)):
         if count >= MAX_ENTRIES:
             break
         digest.update(f"{name}\0{size}\0{time}\n".encode(errors="surrogatepass"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -47,7 +48,7 @@ def _measurements() -> _Measurements:
 def read_survey(source: RecordingSource, now: int) -> MeasuredRecording | None:
     """Return the newest measurement of a recording, None before the first; where it is due, the next is started."""
     path = str(source.path)
-    fingerprint = fingerprint_recording(path)
+    fingerprint = fingerprint_recording(os.fsencode(path))
     with _measurements().lock:
         newest = _measurements().by_path.get(path)
     if newest is None or (newest.fingerprint != fingerprint and now - newest.at > SETTLING + LOAD * newest.took):

@@ -11,12 +11,13 @@ from pathlib import Path
 from threading import Lock
 from typing import Protocol
 
+from engine import units
 from engine.files import private_files, temporary_files
 from engine.files.temporary_files import TemporaryItem
 
 KEPT_UPLOADS = 4  # folders; the oldest that no import reads is deleted
-MAX_UPLOAD_MB = 200  # as in .streamlit/config.toml
-MAX_NAME = 120
+MAX_UPLOAD_MB = 200  # of the files of one upload together; as in .streamlit/config.toml
+MAX_STEM, MAX_SUFFIX = 180, 30  # bytes of a name; file systems allow 255
 _UNSAFE = re.compile(r"[^\w.+=,() -]")
 
 
@@ -38,6 +39,7 @@ class _Uploads:
 
     lock: Lock = field(default_factory=Lock)
     folders: dict[str, TemporaryItem] = field(default_factory=dict)
+    in_use: list[Path] = field(default_factory=list)  # folders that an import reads, once for each import
 
 
 @cache
@@ -45,20 +47,45 @@ def _uploads() -> _Uploads:
     return _Uploads()
 
 
-def store_uploads(files: Sequence[UploadLike], home: Path, used: str | None) -> Path:
-    """Write the files to a folder of their own and return it; `used` is the folder that an import reads. Raises OSError or FolderTaken."""
+def store_uploads(files: Sequence[UploadLike], home: Path) -> Path:
+    """Write the files, all of them or none, to a folder of their own and return it. Raises OSError or FolderTaken."""
+    size = sum(file.getbuffer().nbytes for file in files)
+    if size > MAX_UPLOAD_MB * 2**20:
+        raise OSError(f"its files have {units.format_bytes(size)} together, more than {MAX_UPLOAD_MB} MB: give their path on this machine")
     key = " ".join(file.file_id for file in files)
     with _uploads().lock:
         folders = _uploads().folders
         if key in folders and folders[key].path.is_dir():
             return folders[key].path
-        for old in [name for name, item in folders.items() if str(item.path) != used][: max(0, len(folders) - KEPT_UPLOADS + 1)]:
+        unused = [name for name, item in folders.items() if item.path not in _uploads().in_use]
+        for old in unused[: max(0, len(folders) - KEPT_UPLOADS + 1)]:
             folders.pop(old).delete()
-        item = folders[key] = temporary_files.create_folder(str(home), "import")
-    for file in files:
-        with os.fdopen(private_files.create_private_file(_find_free(item.path, clean_name(file.name))), "wb") as opened:
-            opened.write(file.getbuffer())
+    item = temporary_files.create_folder(str(home), "import")
+    is_whole = False
+    try:
+        _write_files(files, item.path)
+        is_whole = True
+    finally:
+        if not is_whole:
+            item.delete()
+    with _uploads().lock:
+        folders[key] = item
     return item.path
+
+
+def hold_upload(path: Path) -> bool:
+    """Keep an upload while an import reads it; False where it has been deleted."""
+    with _uploads().lock:
+        if not any(item.path == path and path.is_dir() for item in _uploads().folders.values()):
+            return False
+        _uploads().in_use.append(path)
+        return True
+
+
+def release_upload(path: Path) -> None:
+    """End one import's hold on an upload."""
+    with _uploads().lock:
+        _uploads().in_use.remove(path)
 
 
 def delete_upload(path: Path) -> None:
@@ -73,7 +100,18 @@ def clean_name(name: str) -> str:
     """Return the name of an uploaded file without its folders and without anything that a name of a file should not hold."""
     plain = _UNSAFE.sub("_", name.replace("\\", "/").rpartition("/")[2]).lstrip(". ")
     stem, dot, suffix = plain.rpartition(".")
-    return f"{stem[:MAX_NAME]}{dot}{suffix[:10]}" if stem else plain[:MAX_NAME] or "file"
+    return f"{_cut_bytes(stem, MAX_STEM)}{dot}{_cut_bytes(suffix, MAX_SUFFIX)}" if stem else _cut_bytes(plain, MAX_STEM) or "file"
+
+
+def _cut_bytes(text: str, size: int) -> str:
+    """Return the beginning of a text that has at most so many bytes in UTF-8."""
+    return text.encode()[:size].decode(errors="ignore")
+
+
+def _write_files(files: Sequence[UploadLike], folder: Path) -> None:
+    for file in files:
+        with os.fdopen(private_files.create_private_file(_find_free(folder, clean_name(file.name))), "wb") as opened:
+            opened.write(file.getbuffer())
 
 
 def _find_free(folder: Path, name: str) -> Path:

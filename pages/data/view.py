@@ -17,13 +17,15 @@ REMEDY = "import files, record a market with record = DIR in podium.toml, or pla
 
 def show_data() -> None:
     """Draw the recordings, or the import with what it wrote."""
+    view: str | None = None  # where the store cannot be read
     with widgets.reading_store(page=True):
         home = sources.find_home(cache.fetch_status())
         view = st.segmented_control(
             "View", [RECORDINGS, IMPORT], default=RECORDINGS, key="view", bind="query-params", required=True, label_visibility="collapsed"
         )
-        if view == IMPORT:
-            import_form.show_form(home)
+    if view == IMPORT:
+        import_form.show_form(home)  # outside the snapshot, which a preview of up to 90 s would hold
+    if view is not None:
         show_recordings(imported_only=view == IMPORT)
 
 
@@ -61,20 +63,20 @@ def _show_verdict(recordings: list[RecordingSource], measured: list[MeasuredReco
 
 
 def _show_recording(source: RecordingSource, measurement: MeasuredRecording | None) -> None:
-    key = f"{abs(hash(str(source.path)))}"
+    key, name, path = f"{abs(hash(str(source.path)))}", sources.readable_name(source.name), str(source.path.absolute())
     with st.container(border=True, key=f"recording_{key}"):
         with st.container(horizontal=True, vertical_alignment="center", key=f"recording_head_{key}"):
             widgets.show_html(
-                f'<div class="pd pd-section"><b role="heading" aria-level="3">{widgets.escape_html(source.name)}</b> '
-                f'<span class="pd-muted">{source.origin}, {widgets.escape_html(str(source.path))}</span></div>'
+                f'<div class="pd pd-section"><b role="heading" aria-level="3">{widgets.escape_html(name)}</b> '
+                f'<span class="pd-muted">{source.origin}, {widgets.escape_html(sources.readable_name(str(source.path)))}</span></div>'
             )
             if st.button(
                 "Start a backtest",
                 key=f"backtest_{key}",
                 icon=":material/play_arrow:",
-                disabled=measurement is not None and measurement.survey is None,
+                disabled=(measurement is not None and measurement.survey is None) or sources.readable_name(path) != path,
             ):
-                frame.open_page("07_backtests.py", market="recording", run_path=str(source.path.absolute()))
+                frame.open_page("07_backtests.py", market="recording", run_path=path)
         _show_contents(source, measurement)
 
 
@@ -91,7 +93,7 @@ def _show_contents(source: RecordingSource, measurement: MeasuredRecording | Non
     for line in tables.list_errors(measurement.survey)[: tables.MAX_ROWS]:
         widgets.show_note(line)
     rows = tables.list_symbols(measurement.survey)
-    label = f"What {source.name} holds, by symbol"
+    label = f"What {sources.readable_name(source.name)} holds, by symbol"
     widgets.show_table(tables.SYMBOL_COLUMNS, rows[: tables.MAX_ROWS], label=label)
     if len(rows) > tables.MAX_ROWS:
         with st.expander(f"{units.format_count(len(rows) - tables.MAX_ROWS, 'more symbol')}"):

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import streamlit as st
 
+from engine import units
+from engine.service.clock import WallClock
 from engine.store.errors import StoreError
 from engine.store.inbox import Inbox
 from pages.ui import cache, theme, widgets
 
 SENDER = "dashboard"
 MIN_REASON, MAX_REASON = 3, 200  # characters of a reason
+ANSWER_SECONDS = 15
+_SHOWN = "answer_shown"  # of this browser: the place, the time (ns UTC), and the answer
 REASON = f"Reason (at most {MAX_REASON} characters)"
 
 
@@ -33,12 +37,20 @@ def send_command(name: str, args: dict[str, str], reason: str, sender: str = SEN
 
 
 def show_answer(where: str) -> None:
-    """Show once, in this part of the page, whether the last command was sent."""
-    answer = st.session_state.pop("answer", None)
+    """Show in this part of the page whether the last command was sent, for as long as it takes to read: a live part runs every few seconds."""
+    now = WallClock().now()
+    if "answer" in st.session_state:
+        st.session_state[_SHOWN] = (where, now, *st.session_state.pop("answer"))
+    place, since, text, colour, word = st.session_state.get(_SHOWN, ("", 0, "", "", ""))
     with widgets.keyed_container(f"answer_{where}"):
-        if answer is not None:
-            text, colour, word = answer
+        if place == where and 0 <= now - since < ANSWER_SECONDS * units.SECOND:
             widgets.show_notice(text, word=word, colour=colour)
+
+
+def clear_answer() -> None:
+    """Forget the last answer: what was asked next has begun."""
+    for key in ("answer", _SHOWN):
+        st.session_state.pop(key, None)
 
 
 def is_valid_reason(text: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -11,6 +12,7 @@ import orjson
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from engine import units
 from engine.counterfactual.comparison import preview_change
 from engine.counterfactual.lasting_change import NO_CHANGE, parse_lasting_change
 from engine.counterfactual.overrides import score_overrides
@@ -18,7 +20,7 @@ from engine.counterfactual.rolling import choose_span
 from engine.counterfactual.vaccination import vaccinate
 from engine.store import database
 from engine.store.read.history import TickHistory
-from pages.ui import jobs
+from pages.ui import commands, jobs
 from pages.ui.jobs import JobRunner, JobState
 from tests.counterfactual.traded import MODELS
 from tests.store.made import empty
@@ -122,12 +124,16 @@ def test_overrides_and_the_vaccine_are_shown(traded_store: str, history: TickHis
     app = run(traded_store, "vaccinate")
     app.text_input(key="vaccinate_where").input("tomorrow").run()
     app.button(key="vaccinate_search").click().run()
-    assert "give the number of a tick, or a day" in words(app)
+    assert "give the number of a tick, or a day" in words(app.run()), "it is still there when the live part has run again"
     app.text_input(key="vaccinate_where").input(str(tick)).run()
     app.selectbox(key="vaccinate_symbol").select(place).run()
     app.button(key="vaccinate_search").click().run()
     assert started == [["vaccinate", str(tick), place, "--ticks=300", "--json", "--store", traded_store]]
     assert "Smallest change." in words(app) or "No vaccine." in words(app)
+    assert "give the number" not in words(app), "the next search has begun"
+    app.text_input(key="vaccinate_where").input(str(tick - 1)).run()  # as a decision's link does
+    assert "Smallest change." not in words(app), "that answer is about another trade"
+    assert "No vaccine." not in words(app)
 
 
 def trade_of(url: str, tick: int) -> str | None:
@@ -143,15 +149,32 @@ def test_a_refusal_and_no_change_are_said_plainly(traded_store: str, history: Ti
     app.button(key="preview_setting").click().run()
     assert "No answer." in words(app)
     assert HOSTILE not in words(app)
-    assert not app.button(key="save_setting").disabled, "what cannot be previewed can still be saved"
+    assert app.button(key="save_setting").disabled, "no answer is no preview"
     answer_at_once(monkeypatch, preview_change(history, choose_span(history, 3), (NO_CHANGE,), NO_CHANGE))
     app = run(traded_store, "settings")
     type_value(app, "kelly", "0.5")
     app.button(key="preview_setting").click().run()
     assert "Nothing changes." in words(app)
+    assert re.search(r"Previewed <span class=\"pd-ticking\".*> ago\.", words(app))
+    assert not app.button(key="save_setting").disabled
 
 
 @pytest.mark.parametrize("view", ["settings", "overrides", "vaccinate"])
 def test_every_view_is_right_on_an_empty_store(view: str, tmp_path: Path) -> None:
     app = run(empty(tmp_path), view)
     assert "Traceback" not in words(app)
+    assert all(button.disabled for button in app.button if button.key == "vaccinate_search"), "there is no symbol to send"
+
+
+def test_an_answer_stays_long_enough_to_be_read(traded_store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer_at_once(monkeypatch, {}, code=64)
+    monkeypatch.setattr(JobRunner, "start", lambda *given: False)
+    app = run(traded_store, "overrides")
+    app.button(key="score_overrides").click().run()
+    assert "Not started." in words(app)
+    assert "Not started." in words(app.run())
+    place, since, *rest = app.session_state["answer_shown"]
+    app.session_state["answer_shown"] = (place, since - commands.ANSWER_SECONDS * units.SECOND, *rest)
+    assert "Not started." not in words(app.run())
+    app.session_state["answer_shown"] = ("saving", since, *rest)
+    assert "Not started." not in words(app.run()), "it belongs to another part of the page"

@@ -173,8 +173,8 @@ def test_an_upload_lies_in_a_folder_of_its_own_until_it_is_imported(tmp_path: Pa
         def getbuffer(self) -> memoryview:
             return memoryview(b"a,b\n")
 
-    folders = [uploads.store_uploads([Upload(f"{number}.csv"), Upload("../same.csv")], tmp_path, None) for number in range(6)]
-    assert uploads.store_uploads([Upload("5.csv"), Upload("../same.csv")], tmp_path, None) == folders[5]
+    folders = [uploads.store_uploads([Upload(f"{number}.csv"), Upload("../same.csv")], tmp_path) for number in range(6)]
+    assert uploads.store_uploads([Upload("5.csv"), Upload("../same.csv")], tmp_path) == folders[5]
     assert [folder.is_dir() for folder in folders] == [False, False, True, True, True, True]
     assert sorted(file.name for file in folders[5].iterdir()) == ["5.csv", "same.csv"]
     uploads.delete_upload(folders[5])

@@ -62,7 +62,7 @@ class KnownFiles:
 
 
 def read_known_files(history: TickHistory) -> KnownFiles:
-    """Read the files as they are now; those whose present content is known to look ahead are in quarantine. Closes the history. Raises StoreError."""
+    """Read the files that this process runs; those whose content is known to look ahead are in quarantine. Closes the history. Raises StoreError."""
     files = list_plugin_files()
     try:
         text = history.fact(CERTIFIED_KEY)

@@ -152,13 +152,15 @@ def build_trading_config(settings: Settings, info: FeedInfo) -> TradingConfig:
     )
 
 
-def identify_session(settings: Settings, info: FeedInfo, models: tuple[str, ...], columns: tuple[str, ...], layout: str) -> str:
+def identify_session(
+    settings: Settings, info: FeedInfo, models: tuple[str, ...], columns: tuple[str, ...], layout: str, quarantine: tuple[str, ...] = ()
+) -> str:
     """Identify a session by its market, models, horizons and columns, the layout of its records (store.codec.layout) and the rules of deciding.
 
     The result is JSON.
 
     Scheduled changes of the simulated market make another market of it; without them the identity is that of earlier versions. A live market
-    is that of its exchange.
+    is that of its exchange. The names in quarantine are part of it: a kind of model may have served at a place of another name.
     """
     identity = {
         "feed": info.name, "path": settings.feed_path, "symbols": info.symbols, "interval": info.interval,
@@ -169,6 +171,8 @@ def identify_session(settings: Settings, info: FeedInfo, models: tuple[str, ...]
         identity["changes"] = settings.sim_changes
     if info.name == "live":
         identity["exchange"] = settings.exchange
+    if quarantine:
+        identity["quarantine"] = quarantine
     return json.dumps(identity, sort_keys=True)
 
 

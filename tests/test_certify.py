@@ -6,6 +6,7 @@ import importlib
 import json
 import os
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -81,6 +82,20 @@ def predict(fitted, x):
 MODEL = replace(ridge.MODEL, name="prophet", fit=fit, predict=predict, parameters=(), serves_by_default=False)
 """
 )
+FAILING = """
+from dataclasses import replace
+from engine.models import ridge
+
+calls = []
+
+def fit(training, seed, **parameters):
+    calls.append(training.until)
+    if len(calls) % 2 == 1:
+        raise ERROR
+    return ridge.MODEL.fit(training, seed, **parameters)
+
+MODEL = replace(ridge.MODEL, name="prophet", fit=fit, parameters=(), serves_by_default=False)
+"""
 FEED = """
 from dataclasses import replace
 from engine.domain.ports import FeedKind
@@ -147,6 +162,7 @@ def test_clean_code_passes_and_a_training_uses_the_last_tick(tmp_path: Path) -> 
     assert result.changed == 0
     assert result.decisions == (SHORT.last_tick + 1) * 2 * 3
     assert [tick.tick for tick in traces[0].ticks if tick.fits] == [SHORT.first_training - 1, SHORT.last_tick]
+    assert result.fitted == {"ridge"}
     assert describe_certificate(result) == "certified: 1 tick x 3 futures, 456 decisions tried, 0 changed"
     assert set(json.loads(json.dumps(result.to_json()))) == {"recording", "ticks", "futures", "decisions", "changed", "first", "seconds"}
 
@@ -190,13 +206,67 @@ def test_a_run_that_is_not_reproducible_is_no_look_ahead(tmp_path: Path) -> None
         trace = next(here(jobs))
         other = replace(trace, ticks=(*trace.ticks[:-1], replace(trace.ticks[-1], steps=("moved", *trace.ticks[-1].steps[1:]))))
         calls.append(len(jobs))
-        return iter([other] if len(calls) == 2 else [trace, other, trace, trace])
+        return iter([other, other] if len(calls) == 2 else [trace, other, trace, trace])
 
     result = certify_recording(own, 1, clock=StoppedClock(), report_progress=lambda done, total: None, run_traces=drift, schedule=SHORT)
-    assert calls == [4, 1]
+    assert calls == [4, 2]
     assert result.first is not None
     assert (result.first.future, result.first.phase, result.first.part) == ("none", "feed", "engine/feeds/recorded.py")
     assert "differs where the same recording is decided twice" in describe_certificate(result)
+
+
+def test_a_copy_that_failed_a_single_time_accuses_nobody(tmp_path: Path) -> None:
+    """The copy with another future lacks a fit, and has it when it is decided once more."""
+    own = record_market(tmp_path / "market")
+    calls: list[list[str]] = []
+
+    def fail(jobs: Sequence[tuple[Settings, str, int]]) -> Iterator[Trace]:
+        trace = next(here(jobs[:1]))
+        other = replace(trace, ticks=(*trace.ticks[:-1], replace(trace.ticks[-1], fits=())))
+        calls.append([Path(path).parent.name for _, path, _ in jobs])
+        return iter([trace, trace] if len(calls) == 2 else [trace, trace, other, trace])
+
+    result = certify_recording(own, 1, clock=StoppedClock(), report_progress=lambda done, total: None, run_traces=fail, schedule=SHORT)
+    assert calls[1] == [RECORDED, FUTURES[1]]
+    assert result.first is not None
+    assert (result.first.future, result.first.phase) == ("none", "training")
+
+
+def test_a_model_without_a_fit_from_every_training_is_not_called_fitted(tmp_path: Path) -> None:
+    own = record_market(tmp_path / "market")
+
+    def unfit(jobs: Sequence[tuple[Settings, str, int]]) -> Iterator[Trace]:
+        trace = next(here(jobs[:1]))
+        trace = replace(trace, ticks=tuple(replace(tick, fits=(("other", "d"),)) if tick.tick == SHORT.last_tick else tick for tick in trace.ticks))
+        return iter([trace] * 4)
+
+    result = certify_recording(own, 1, clock=StoppedClock(), report_progress=lambda done, total: None, run_traces=unfit, schedule=SHORT)
+    assert (result.first, result.fitted) == (None, frozenset())
+
+
+@pytest.mark.parametrize(("error", "raised"), [("MemoryError()", True), ("OSError('no space')", True), ("ValueError('no')", False)])
+def test_a_training_that_the_machine_fails_gives_the_run_up(tmp_path: Path, add_plugin: object, error: str, raised: bool) -> None:
+    """Every other training fails, so that the next adoption would overwrite the error."""
+    own = replace(record_market(tmp_path / "market"), models=("ridge", "prophet"), trading=replace(KNOBS, min_history=40, first_training=60))
+    own = replace(own, trading=replace(own.trading, retrain_every=16))
+    add_plugin(engine.models, "prophet", FAILING.replace("ERROR", error))  # type: ignore[operator]
+    at = START + 100 * MINUTE
+    if raised:
+        with pytest.raises(ValueError, match=r"a training of the check failed: (MemoryError|OSError)"):
+            trace_run(own, str(tmp_path / "market"), at)
+    else:
+        assert {model for tick in trace_run(own, str(tmp_path / "market"), at).ticks for model, _ in tick.fits} == {"ridge", "prophet"}
+
+
+def test_a_training_that_cannot_be_submitted_gives_the_run_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rows of a training have no folder to be written to."""
+    own = record_market(tmp_path / "market")
+    taken = tmp_path / "home"
+    taken.write_text("a file", encoding="utf-8")
+    monkeypatch.setattr(tempfile, "tempdir", str(taken))
+    own = replace(own, home=str(taken), trading=replace(own.trading, first_training=60, retrain_every=16))
+    with pytest.raises(ValueError, match=r"a training of the check failed: [A-Za-z]*Error"):
+        trace_run(own, str(tmp_path / "market"), START + 62 * MINUTE)
 
 
 def test_copies_share_the_past_and_differ_after_it(tmp_path: Path) -> None:

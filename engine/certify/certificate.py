@@ -50,9 +50,21 @@ class Certificate:
     changed: int  # of these, at ticks with a digest that moved
     first: LookAhead | None
     seconds: float
+    fitted: frozenset[str] = frozenset()  # models with a fit from every training of every run
 
     def to_json(self) -> dict[str, object]:
-        return asdict(self) | {"ticks": list(self.ticks), "futures": list(self.futures)}
+        values = asdict(self) | {"ticks": list(self.ticks), "futures": list(self.futures)}
+        return {name: value for name, value in values.items() if name != "fitted"}
+
+
+@dataclass(frozen=True, slots=True)
+class TriedTick:
+    """The result for one tick."""
+
+    decisions: int
+    changed: int
+    first: LookAhead | None
+    fitted: frozenset[str]
 
 
 def certify_recording(
@@ -74,18 +86,21 @@ def certify_recording(
     feed = open_configured_feed(settings)
     closes = [bar.at for bar in feed.slices(None)]
     places = choose_ticks(closes, ticks, settings.seed, schedule.last_tick)
-    decisions, changed, first = 0, 0, None
+    tried: list[TriedTick] = []
+    first = None
     for done, place in enumerate(places):
         report_progress(done, len(places))
         since, until = closes[place - schedule.last_tick] - feed.info.interval, closes[min(len(closes) - 1, place + BARS_AFTER)]
-        tried, moved, first = _try_tick(configure_trial(settings, schedule), Cut(since, closes[place], until), run_traces or run_in_fresh_processes)
-        decisions, changed = decisions + tried, changed + moved
+        tried.append(_try_tick(configure_trial(settings, schedule), Cut(since, closes[place], until), run_traces or run_in_fresh_processes))
+        first = tried[-1].first
         if first is not None:
             first = LookAhead(closes.index(first.at), *list(asdict(first).values())[1:])
             places = places[: done + 1]
             break
     report_progress(len(places), len(places))
-    return Certificate(feed.info.label, tuple(places), FUTURES, decisions, changed, first, clock.tick() - begun)
+    decisions, changed = sum(result.decisions for result in tried), sum(result.changed for result in tried)
+    fitted = frozenset.intersection(*(result.fitted for result in tried))
+    return Certificate(feed.info.label, tuple(places), FUTURES, decisions, changed, first, clock.tick() - begun, fitted)
 
 
 def choose_ticks(closes: Sequence[int], count: int, seed: int, before: int) -> list[int]:
@@ -97,8 +112,8 @@ def choose_ticks(closes: Sequence[int], count: int, seed: int, before: int) -> l
     return sorted(int(place) for place in chosen)
 
 
-def _try_tick(settings: Settings, cut: Cut, run_traces: RunTraces) -> tuple[int, int, LookAhead | None]:
-    """The decisions tried and those at ticks that moved, with the first part that looked ahead; a difference is tried for being reproducible."""
+def _try_tick(settings: Settings, cut: Cut, run_traces: RunTraces) -> TriedTick:
+    """Decide every copy; where two differ, decide both again: only a difference between two runs that repeat bit for bit is a look-ahead."""
     folder = temporary_files.create_folder(settings.home, "certify")
     try:
         name = Path(str(settings.feed_path)).resolve().name
@@ -110,11 +125,14 @@ def _try_tick(settings: Settings, cut: Cut, run_traces: RunTraces) -> tuple[int,
         by_future = {future: find_look_ahead(own, other, cut.at, future) for future, other in zip(FUTURES, others, strict=True)}
         moved = sum(count_moved(own, other, cut.at) for other in others)
         differences = [difference for difference in by_future.values() if difference is not None]
-        if differences:
-            (again,) = run_traces(jobs[:1])
-            differences = [again_moved] if (again_moved := find_look_ahead(own, again, cut.at, NOT_REPRODUCIBLE)) else differences
         first = min(differences, key=lambda difference: (difference.at, STEPS.index(difference.phase)), default=None)
-        return past * own.symbols * len(others), moved * own.symbols, first
+        if first is not None:
+            place = 1 + FUTURES.index(first.future)
+            again = run_traces([jobs[0], jobs[place]])
+            repeats = [find_look_ahead(*pair, cut.at, NOT_REPRODUCIBLE) for pair in zip((own, others[place - 1]), again, strict=True)]
+            first = next((difference for difference in repeats if difference is not None), first)
+        fitted = frozenset.intersection(*(find_fitted(trace) for trace in (own, *others)))
+        return TriedTick(past * own.symbols * len(others), moved * own.symbols, first, fitted)
     finally:
         folder.delete()
 
@@ -134,6 +152,12 @@ def call_in_fresh_processes(work: Callable[..., T], jobs: Sequence[tuple[Any, ..
         finally:
             for pool in pools:
                 pool.close()
+
+
+def find_fitted(trace: Trace) -> frozenset[str]:
+    """The models with a fit from every training of the run; none where nothing was trained."""
+    fits = [frozenset(model for model, _ in tick.fits) for tick in trace.ticks if tick.fits]
+    return frozenset.intersection(*fits) if fits else frozenset()
 
 
 def count_moved(own: Trace, other: Trace, until: int) -> int:

@@ -16,7 +16,7 @@ from engine.certify.trial import Schedule, Trace, trace_run
 from engine.domain.ports import FeedInfo
 from engine.live.recorder import ParquetRecorder
 from engine.service.clock import WallClock
-from engine.service.plugin_files import NO_QUARANTINE, Quarantine
+from engine.service.plugin_files import NO_QUARANTINE, Quarantine, digest_files, list_plugin_files
 from engine.settings import Settings
 from engine.store.errors import NotStored
 from engine.store.read.history import TickHistory
@@ -35,6 +35,7 @@ class SessionCheck:
     number: int  # of the check in its session
     quarantine: Quarantine = NO_QUARANTINE
     schedule: Schedule = SCHEDULE
+    code: str | None = None  # digest of the files that the engine runs (digest_files); None: not compared
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +50,12 @@ class CheckResult:
 def check_session(check: SessionCheck, run_traces: RunTraces | None = None) -> CheckResult:
     """Check one tick, in a worker; each copy is decided by a process of its own unless `run_traces` is given.
 
-    Raises NotStored and ValueError, in one line, where too few bars are stored.
+    Raises NotStored and ValueError, in one line, where too few bars are stored, and ValueError where a file is not as the engine runs it: the
+    copies would try another content than the result is stored for.
     """
+    _compare_files(check.code)
     folder, source = choose_recording(check)
-    settings = replace(check.settings, feed="recorded", feed_path=str(folder), seed=check.settings.seed + 1_000_003 * (check.number + 1))
+    settings = replace(check.settings, feed="recorded", feed_path=str(folder), seed=derive_seed(check))
     if folder.parent == Path(check.settings.home):
         settings = replace(settings, symbols=(), interval=None)
     certificate = certify_recording(
@@ -63,8 +66,19 @@ def check_session(check: SessionCheck, run_traces: RunTraces | None = None) -> C
         run_traces=run_traces or partial(_run_one_by_one, check.quarantine),
         schedule=check.schedule,
     )
+    _compare_files(check.code)
     times = os.times()
     return CheckResult(certificate, source, time.process_time() + times.children_user + times.children_system)
+
+
+def derive_seed(check: SessionCheck) -> int:
+    """The seed of a check, another for each number and never beyond 31 bits: libraries that models use refuse a larger one."""
+    return (check.settings.seed + 1_000_003 * (check.number + 1)) % 2**31
+
+
+def _compare_files(code: str | None) -> None:
+    if code is not None and digest_files(list_plugin_files(reread=True)) != code:
+        raise ValueError("a file has changed since the engine started: restart it")
 
 
 def choose_recording(check: SessionCheck) -> tuple[Path, str]:

@@ -13,7 +13,8 @@ import numpy as np
 
 from engine.domain.decision import Phase
 from engine.domain.market import Inputs
-from engine.domain.model import PLUGIN_ERRORS
+from engine.domain.model import PLUGIN_ERRORS, ServingModel
+from engine.domain.ports import Feed
 from engine.domain.record import Floats
 from engine.domain.tick import Artifact, Tick
 from engine.service import training
@@ -77,13 +78,18 @@ class StandingClock:
 
 
 class InlineExecutor(Executor):
-    """Carries out work where it is submitted."""
+    """Carries out work where it is submitted, and holds the failures that say something about the machine, not about a model."""
+
+    def __init__(self) -> None:
+        self.failures: list[str] = []
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         future: Future[T] = Future()
         try:
             future.set_result(fn(*args, **kwargs))
         except PLUGIN_ERRORS as error:
+            if isinstance(error, OSError | MemoryError):
+                self.failures.append(f"{type(error).__name__}: {' '.join(str(error).split())}")
             future.set_exception(error)
         return future
 
@@ -114,6 +120,19 @@ class TraceStore:
         self.ticks[artifact.trained_to] = replace(trace, fits=(*trace.fits, (artifact.model, artifact.data_digest)))
 
 
+class TrialEngine(Engine):
+    """An engine that holds every training that could not be submitted: the next adoption would overwrite the error."""
+
+    def __init__(self, settings: Settings, feed: Feed, executor: InlineExecutor, store: TraceStore, quarantine: Quarantine) -> None:
+        super().__init__(settings, feed, StandingClock(), training_pool=executor, store=store, quarantine=quarantine)
+        self.failures = executor.failures
+
+    def train(self, until: int, fitted: tuple[ServingModel | None, ...]) -> None:
+        known = len(self._events)
+        super().train(until, fitted)
+        self.failures += [event.detail for event in self._events[known:] if event.kind == "training_failed"]
+
+
 def configure_trial(settings: Settings, schedule: Schedule) -> Settings:
     """The settings of a run: no warm-up and no search, and trainings early enough for a short part of a recording."""
     trading = replace(
@@ -130,16 +149,19 @@ def configure_trial(settings: Settings, schedule: Schedule) -> Settings:
 def trace_run(settings: Settings, path: str, until: int, quarantine: Quarantine = NO_QUARANTINE) -> Trace:
     """Decide every bar of the copy at `path` that closes by `until` (ns UTC), with models trained walk-forward, here and in this process.
 
-    PODIUM_FEED_PATH is the copy's path meanwhile, so that code which looks the recording up finds the copy.
+    PODIUM_FEED_PATH is the copy's path meanwhile, so that code which looks the recording up finds the copy. Raises ValueError where the disk or the
+    memory fails a training: the run would differ from others for a reason that is no look-ahead.
     """
     before = os.environ.get(PATH_VARIABLE)
     os.environ[PATH_VARIABLE] = path
     try:
         feed = open_configured_feed(replace(settings, feed_path=path))
         store = TraceStore()
-        engine = Engine(settings, feed, StandingClock(), training_pool=InlineExecutor(), store=store, quarantine=quarantine)
-        while (tick := engine.step()) is not None and tick.inputs.at < until:
+        engine = TrialEngine(settings, feed, InlineExecutor(), store, quarantine)
+        while (tick := engine.step()) is not None and tick.inputs.at < until and not engine.failures:
             pass
+        if engine.failures:
+            raise ValueError(f"a training of the check failed: {engine.failures[0]}")
         for job in engine.training_jobs:
             for artifact in job.wait_for_results():
                 if isinstance(artifact, Artifact):

@@ -7,7 +7,7 @@ from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from engine.certify.certificate import NOT_REPRODUCIBLE, LookAhead
+from engine.certify.certificate import NOT_REPRODUCIBLE, Certificate, LookAhead
 from engine.certify.stored_bars import CheckResult, SessionCheck, check_session
 from engine.domain.model import PLUGIN_ERRORS
 from engine.domain.ports import Clock, FeedInfo
@@ -62,7 +62,7 @@ class KnownFiles:
 
 
 def read_known_files(history: TickHistory) -> KnownFiles:
-    """Read the files as they are now; those whose present content is known to look ahead are in quarantine. Closes the history. Raises StoreError."""
+    """Read the files that this process runs; those whose content is known to look ahead are in quarantine. Closes the history. Raises StoreError."""
     files = list_plugin_files()
     try:
         text = history.fact(CERTIFIED_KEY)
@@ -138,8 +138,9 @@ class IdleCertifier:
             self._folder = temporary_files.create_folder(self._settings.home, "certify")
             number = self.certificate.checks * 1_000 + self._tries  # another tick after a check that was given up
             settings = replace(self._settings, home=str(self._folder.path), models=self._choose_models())
+            check = SessionCheck(settings, self._info, self._session, number, self.quarantine, code=self.certificate.code)
             self._pool = self._make_pool()
-            self._future = self._pool.submit(check_session, SessionCheck(settings, self._info, self._session, number, self.quarantine))
+            self._future = self._pool.submit(check_session, check)
         except PLUGIN_ERRORS as error:  # no room for a folder, no process
             self._give_up(f"{type(error).__name__}: {error}")
 
@@ -186,15 +187,18 @@ class IdleCertifier:
         self.certificate = replace(
             before, checks=before.checks + 1, decisions=before.decisions + checked.decisions, changed=before.changed + checked.changed,
             checked_at=self._clock.now(), first=before.first or (None if first is None else first.part), note=None, source=result.source,
-            files=self._judge_files(checked.decisions, first),
+            files=self._judge_files(checked, first),
         )  # fmt: skip
         self._unsaved = True
         if first is not None:
             LOG.error("%s", describe_look_ahead(self.certificate))
 
-    def _judge_files(self, decisions: int, first: LookAhead | None) -> tuple[CertifiedFile, ...]:
-        """The files after a check: the first that looked ahead is named; where one did, nothing is proven about the others."""
-        chosen = set(self._choose_models())
+    def _judge_files(self, checked: Certificate, first: LookAhead | None) -> tuple[CertifiedFile, ...]:
+        """The files after a check: the first that looked ahead is named; where one did, nothing is proven about the others.
+
+        Neither is anything about a model that a training did not fit.
+        """
+        chosen = checked.fitted.intersection(self._choose_models())
         places = {(file.part, file.digest): file for file in self._files}
         judged: list[CertifiedFile] = []
         for file in self.certificate.files:
@@ -206,5 +210,5 @@ class IdleCertifier:
                 detail = f"{first.phase}, {first.column or first.future}"
                 judged.append(replace(file, state=AHEAD, detail=detail) if first.part == file.part else file)
             else:
-                judged.append(replace(file, state=CLEAN, decisions=file.decisions + decisions) if took_part else file)
+                judged.append(replace(file, state=CLEAN, decisions=file.decisions + checked.decisions) if took_part else file)
         return tuple(judged)

@@ -8,7 +8,9 @@ import sys
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import orjson
 
@@ -38,8 +40,15 @@ class Quarantine:
     families: frozenset[str] = frozenset()
     models: frozenset[str] = frozenset()
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The package and the name of each, sorted."""
+        families, models = (sorted(f"{package}.{name}" for name in names) for package, names in ((FEATURES, self.families), (MODELS, self.models)))
+        return (*families, *models)
+
 
 NO_QUARANTINE = Quarantine()
+_FIRST_READ: WeakKeyDictionary[ModuleType, str] = WeakKeyDictionary()  # digests by imported module
 
 
 def quarantine_files(files: Sequence[PluginFile]) -> Quarantine:
@@ -48,19 +57,28 @@ def quarantine_files(files: Sequence[PluginFile]) -> Quarantine:
     return Quarantine(families, models)
 
 
-def list_plugin_files() -> tuple[PluginFile, ...]:
-    """Every file of a feature family or a model, as they are on the disk now. Raises what discovery raises."""
-    return tuple(_describe_file(package, plugin) for package, constant in CONSTANTS.items() for plugin in discover_plugins(package, constant))
+def list_plugin_files(*, reread: bool = False) -> tuple[PluginFile, ...]:
+    """Every file of a feature family or a model, as this process first read it, or with `reread` as it is on the disk now.
+
+    An engine that starts again in the same process runs the code that was imported then. Raises what discovery raises.
+    """
+    return tuple(_describe_file(package, plugin, reread) for package, constant in CONSTANTS.items() for plugin in discover_plugins(package, constant))
 
 
-def _describe_file(package: str, plugin: Any) -> PluginFile:
-    module = (plugin.build if package == FEATURES else plugin.fit).__module__
-    path = getattr(sys.modules.get(module) or importlib.import_module(module), "__file__", None)
+def _describe_file(package: str, plugin: Any, reread: bool) -> PluginFile:
+    name = (plugin.build if package == FEATURES else plugin.fit).__module__
+    module = sys.modules.get(name) or importlib.import_module(name)
+    digest = _digest_module(module) if reread else _FIRST_READ.setdefault(module, _digest_module(module))
+    return PluginFile(f"{name.replace('.', '/')}.py", digest, package, plugin.name)
+
+
+def _digest_module(module: ModuleType) -> str:
+    path = getattr(module, "__file__", None)
     try:
         content = Path(path).read_bytes() if path else b""
     except OSError:  # removed since it was read
         content = b""
-    return PluginFile(f"{module.replace('.', '/')}.py", hashlib.blake2b(content, digest_size=16).hexdigest(), package, plugin.name)
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
 def digest_files(files: Sequence[PluginFile]) -> str:

@@ -20,6 +20,7 @@ from engine.domain.trading_config import TradingConfig
 from engine.evolution.events import unfollowed_events
 from engine.replay import RollForward, roll_forward
 from engine.service import drift_check, fingerprint, session_controls, training
+from engine.service.carried_controls import carry_over
 from engine.service.engine import Engine
 from engine.service.live_feed import choose_tick_interval
 from engine.service.logging import LOG
@@ -70,7 +71,8 @@ def resume_engine(
     """
     names = tuple(model.name for model in training.select_models(settings.models))
     columns = tuple(f"{family.name}.{column}" for family in select_families(quarantine.families) for column in family.columns)
-    identity = identify_session(settings, feed.info, names, columns, codec.digest_layout(State, Account, TradingConfig, MarketSnapshot, TrainingRow))
+    layout = codec.digest_layout(State, Account, TradingConfig, MarketSnapshot, TrainingRow)
+    identity = identify_session(settings, feed.info, names, columns, layout, quarantine.names)
     session = writer.begin_session(
         identity, feed.info, names, settings.trading.horizons, serialize_settings(settings), fingerprint.read_platform(), clock.now()
     )
@@ -93,6 +95,8 @@ def resume_engine(
     engine.remember_parameters = partial(writer.remember, session_controls.parameters_key(session))
     if history.tick_range(session) is not None and last is not None:
         _resume(engine, writer, history, session, last, report)
+    else:
+        carry_over(history, writer.remember, engine, session)
     return engine, session
 
 

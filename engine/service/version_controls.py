@@ -83,11 +83,14 @@ class VersionControls:
     def promote_version(self, model: str, version: str, reason: str) -> str:
         """Let a challenger serve from the next tick on, whatever its contest says so far.
 
-        Raises ValueError for a version in no contest, for one that cannot be read, and for a second change before the next tick.
+        Raises ValueError for a version in no contest, one that cannot be read or is of a kind that looks ahead, and for a second change before the
+        next tick.
         """
         place = self._choose_place(model)
         for arm in self.state.evolution.arms:
             if arm.kind == CHALLENGER and version in arm.versions and place in arm.places:
+                for digest in arm.digests:
+                    self._refuse_quarantined(self.challengers.shadows.get(digest))
                 if not self.replace_versions(arm.digests):
                     raise ValueError(f"{', '.join(arm.versions)} cannot be read: the present version serves on")
                 self._events.append(build_event("promoted", model, number=arm.number, digests=arm.digests, reason=reason))
@@ -97,7 +100,8 @@ class VersionControls:
     def revert_version(self, model: str, version: str, reason: str) -> str:
         """Let a stored version serve from the next tick on.
 
-        Raises ValueError for the one that serves, for one that cannot be read, and for a second change before the next tick.
+        Raises ValueError for the one that serves, one that cannot be read or is of a kind that looks ahead, and for a second change before the next
+        tick.
         """
         place = self._choose_place(model)
         now = self.fitted_models[place]
@@ -106,6 +110,7 @@ class VersionControls:
         artifact = None if self.stored_versions is None else self.stored_versions.find_version(model, version)
         if artifact is None:
             raise ValueError(f"{version} is not stored: it was dropped with the decisions it served")
+        self._refuse_quarantined(artifact)
         restored = training.load_model(artifact)  # raises ValueError where it is corrupt: the present version serves on
         before = "" if now is None else now.version
         self.serve(tuple(restored if index == place else served for index, served in enumerate(self.fitted_models)))
@@ -129,8 +134,10 @@ class VersionControls:
         return f"the search for {'another training window of all models' if place == ALL else f'a challenger of {model}'} begins with the next tick"
 
     def replace_versions(self, digests: tuple[str, ...]) -> bool:
-        """Put versions in shadow into service, and those that they replace into shadow; where any cannot be read, none. Whether it was done."""
-        if any(digest not in self.challengers.shadows for digest in digests):
+        """Put versions in shadow into service, and those that they replace into shadow; where any cannot be read or looks ahead, none. Whether it was
+        done."""
+        shadows = [self.challengers.shadows.get(digest) for digest in digests]
+        if any(version is None or version.recipe.model in self.challengers.excluded for version in shadows):
             return False
         fitted = list(self.fitted_models)
         for version in [self.challengers.shadows[digest] for digest in digests]:
@@ -159,6 +166,11 @@ class VersionControls:
         for search in evolution.searches:
             if search.strategy != REFRESH:
                 self._events += self.challengers.repeat_search(search, self.rows, memory.serving_after(search.began) or self.fitted_models, now)
+
+    def _refuse_quarantined(self, version: Artifact | ServingModel | None) -> None:
+        """Raise ValueError for a version of a kind of model whose file looks ahead, whatever place it has."""
+        if version is not None and version.recipe.model in self.challengers.excluded:
+            raise ValueError(f"{version.version} is of the model {version.recipe.model}, which looks ahead: correct its file first")
 
     def _choose_place(self, model: str) -> int:
         """The place of a model on the model axis. Raises ValueError where versions have been replaced by hand since the last tick."""

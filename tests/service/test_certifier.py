@@ -14,7 +14,7 @@ from engine.certify.certificate import Certificate, LookAhead
 from engine.certify.stored_bars import CheckResult, SessionCheck
 from engine.replay import replay_tick
 from engine.service.certifier import FIRST_SECONDS, IdleCertifier, KnownFiles, describe_look_ahead
-from engine.service.plugin_files import MODELS, NO_QUARANTINE, PluginFile, list_plugin_files
+from engine.service.plugin_files import MODELS, NO_QUARANTINE, PluginFile, digest_files, list_plugin_files
 from engine.service.supervisor import Supervisor
 from engine.store.errors import NotStored
 from engine.store.read.certified import AHEAD, CLEAN, UNCHECKED
@@ -72,12 +72,13 @@ class Bench:
     def remember(self, key: str, value: str) -> None:
         self.facts[key] = value
 
-    def finish(self, first: LookAhead | None = None, cpu: float = 10.0) -> None:
-        """Let a check begin and end."""
+    def finish(self, first: LookAhead | None = None, cpu: float = 10.0, fitted: tuple[str, ...] = ("ridge", "mine")) -> None:
+        """Let a check begin and end, with these models fitted."""
         self.clock.seconds += 10_000.0
         self.certifier.run()
         changed = 0 if first is None else 2
-        self.pools[-1].future.set_result(CheckResult(Certificate("r", (7,), ("random",), 600, changed, first, 1.0), "stored bars", cpu))
+        certificate = Certificate("r", (7,), ("random",), 600, changed, first, 1.0, frozenset(fitted))
+        self.pools[-1].future.set_result(CheckResult(certificate, "stored bars", cpu))
         self.certifier.run()
 
     @property
@@ -168,6 +169,19 @@ def test_unchecked_models_are_all_tried_and_clean_ones_are_those_that_serve(tmp_
     checks = [pool.check for pool in bench.pools]
     assert [check.settings.models for check in checks if check is not None] == [("ridge", "mine"), ("ridge",)]
     assert [file.decisions for file in bench.certifier.certificate.files] == [1_200, 1_200, 600]
+
+
+def test_a_model_that_no_training_fitted_stays_unchecked(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.finish(fitted=())
+    assert [(file.state, file.decisions) for file in bench.certifier.certificate.files] == [(CLEAN, 600), (UNCHECKED, 0)]
+
+
+def test_a_check_carries_the_files_that_the_engine_runs(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.finish()
+    assert bench.pools[0].check is not None
+    assert bench.pools[0].check.code == digest_files(FILES)
 
 
 def test_what_cannot_be_compared_accuses_nobody(tmp_path: Path) -> None:

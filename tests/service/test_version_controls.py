@@ -125,6 +125,22 @@ def test_a_corrupt_version_is_not_returned_to() -> None:
     assert (tick.inputs.events, engine.catalog.serving) == ((), before)
 
 
+def test_a_version_of_a_kind_that_looks_ahead_does_not_serve_whatever_its_place() -> None:
+    engine = raced()
+    rows = engine.rows.training_set(RACING - 1, CONFIG.horizons, 0)
+    artifact = training.fit_model("ridge", BETTER, rows, 7, RACING)
+    engine.stored_versions = Versions(artifact)
+    version, before = challenger(engine), engine.catalog.serving
+    racing = engine.challengers.shadows[next(arm.digests[0] for arm in engine.state.evolution.arms if arm.kind == "challenger")]
+    engine.challengers.excluded = frozenset({racing.recipe.model, BETTER.model})
+    with pytest.raises(ValueError, match=f"is of the model {racing.recipe.model}, which looks ahead"):
+        engine.promote_version("ridge", version, "it looks good")
+    assert not engine.replace_versions((racing.digest,))  # nor by a verdict
+    with pytest.raises(ValueError, match=f"is of the model {BETTER.model}, which looks ahead"):
+        engine.revert_version("ridge", artifact.version, "it was better")
+    assert engine.catalog.serving == before
+
+
 def test_searches_by_hand_end_at_the_limit_however_quickly_they_are_requested() -> None:
     engine = unstored(Workers(), replace(CONFIG, max_challengers=2))
     with pytest.raises(ValueError, match="no model is trained yet"):

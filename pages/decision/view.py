@@ -63,9 +63,7 @@ def draw(decision: DecisionDetails, *, following: bool = False) -> None:
         challengers.show_arms(decision)
     surroundings.show_surroundings(decision, following=following)
     if following:
-        widgets.show_note(
-            "Why this forecast, Change one thing, Similar decisions and Evidence need a fixed tick: press Previous or Replay this tick."
-        )
+        widgets.show_note("Forecast, change, similar decisions and evidence need a fixed tick: press Previous or Replay this tick.")
     else:
         show_questions(decision)
 

@@ -102,7 +102,7 @@ def test_the_newest_decision_is_followed_without_questions(decided_store: str) -
     app.session_state["store_url"] = decided_store
     app.run()
     assert not app.exception
-    assert "stay on one tick" in words(app)
+    assert "need a fixed tick" in words(app)
     assert "Ask about this decision" not in words(app)
 
 

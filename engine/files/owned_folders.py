@@ -35,7 +35,7 @@ BACKTESTS = OwnedFolder(
         r"trials\.jsonl|(?:certificate|parity)\.(?:json|draft)|\d{8}-\d{6}-\d{1,18}\.(?:json|draft|damaged)|\.\d{8}-\d{6}-\d{1,18}\.out", re.ASCII
     ),
 )
-TEMPORARY = OwnedFolder("podium-temp", re.compile(r"(?:rows|drill|report|certify|import)-[0-9a-f]{16}", re.ASCII))
+TEMPORARY = OwnedFolder("podium-temp", re.compile(r"(?:rows|drill|report|certify|import|export|bundle)-[0-9a-f]{16}", re.ASCII))
 FOLDERS = (LOGS, BACKTESTS, TEMPORARY)
 
 

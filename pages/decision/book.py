@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import streamlit as st
+
 from engine import units
 from engine.store.read.decision import DecisionDetails
 from engine.store.read.moment import BookLevel, WalkedBook
@@ -18,7 +20,8 @@ def show_book(decision: DecisionDetails, book: WalkedBook | None) -> None:
     if book is None:
         widgets.show_empty("no valid order book at this tick")
         return
-    widgets.show_note(describe_walk(decision, book))
+    with st.container(key="walk"):  # of a fixed height while the newest is followed
+        widgets.show_note(describe_walk(decision, book))
     widgets.show_table(LADDER_COLUMNS, list_ladder(book), label="Order book with the levels that the order fills", cards=False)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from engine.files import temporary_files
+from engine.files.owned_folders import FolderTaken
 from engine.store.read.decision import DecisionDetails
 from pages.decision import questions
 from pages.ui import theme, widgets
@@ -32,6 +33,13 @@ def show_evidence(decision: DecisionDetails) -> None:
 
 def make_bundle(tick: int) -> tuple[bytes | None, str]:
     """Return the zip and what its replay gave, or None and the reason."""
+    try:
+        return _make_in_folder(tick)
+    except (OSError, FolderTaken) as error:
+        return None, f"it cannot be written: {error}"
+
+
+def _make_in_folder(tick: int) -> tuple[bytes | None, str]:
     folder = temporary_files.create_folder("", "bundle")
     try:
         path = folder.path / "evidence.zip"

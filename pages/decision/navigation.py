@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from html import escape
 from pathlib import Path
 
 import streamlit as st
@@ -90,4 +89,4 @@ def _replay(tick: int, store_url: str) -> str:
         return widgets.render_notice(f"Tick {tick:,} was decided again from its stored inputs: {output}", word="Identical.", colour=theme.GOOD)
     if process.returncode == 1 and output:
         return widgets.render_notice(f"Tick {tick:,}: {output}", word="Different.", colour=theme.HARM)
-    return widgets.render_notice(f"Tick {tick:,}: {escape(output) or 'the replay gave no result'}", word="Not replayed.", colour=theme.WARNING)
+    return widgets.render_notice(f"Tick {tick:,}: {output or 'the replay gave no result'}", word="Not replayed.", colour=theme.WARNING)

@@ -7,6 +7,7 @@ import streamlit as st
 from engine import units
 from engine.store.read.decision import DecisionDetails
 from engine.store.read.decisions import DecisionFilter
+from engine.store.read.reader import StoreUnreadable
 from pages.decision import challengers, changes, charts, evidence, forecast, navigation, similar, sizing, surroundings, tables, text, votes_chart
 from pages.ui import cache, live, widgets
 
@@ -62,7 +63,7 @@ def draw(decision: DecisionDetails, *, following: bool = False) -> None:
         challengers.show_arms(decision)
     surroundings.show_surroundings(decision, following=following)
     if following:
-        widgets.show_note("To take the forecast apart, change one thing or bundle the evidence, stay on one tick: Previous or Replay this tick.")
+        widgets.show_note("Forecast, change, similar decisions and evidence need a fixed tick: press Previous or Replay this tick.")
     else:
         show_questions(decision)
 
@@ -99,14 +100,17 @@ def show_votes_and_phases(decision: DecisionDetails) -> None:
 
 @st.fragment
 def show_questions(decision: DecisionDetails) -> None:
-    """Draw what is computed on demand; a click runs this part alone."""
-    widgets.show_heading("Ask about this decision", "computed on request, from stored data")
-    why, change, past, proof = st.tabs(["Why this forecast", "Change one thing", "Similar decisions", "Evidence"])
-    with why:
-        forecast.show_forecast(decision)
-    with change:
-        changes.show_changes(decision)
-    with past:
-        similar.show_similar(decision)
-    with proof:
-        evidence.show_evidence(decision)
+    """Draw what is computed on demand; a click runs this part alone, without a snapshot, which a slow answer would hold."""
+    try:
+        widgets.show_heading("Ask about this decision", "computed on request, from stored data")
+        why, change, past, proof = st.tabs(["Why this forecast", "Change one thing", "Similar decisions", "Evidence"])
+        with why:
+            forecast.show_forecast(decision)
+        with change:
+            changes.show_changes(decision)
+        with past:
+            similar.show_similar(decision)
+        with proof:
+            evidence.show_evidence(decision)
+    except StoreUnreadable as error:
+        widgets.show_unreadable(error)

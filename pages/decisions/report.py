@@ -10,6 +10,7 @@ from pathlib import Path
 import streamlit as st
 
 from engine.files import temporary_files
+from engine.files.owned_folders import FolderTaken
 from pages.ui import cache, theme, widgets
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,14 +38,20 @@ def show_report_button() -> None:
 
 def make_report(day: str, store_url: str) -> tuple[bytes | None, str]:
     """Return the report's page, or None and the reason."""
+    try:
+        return _make_in_folder(day, store_url)
+    except subprocess.TimeoutExpired:
+        return None, f"it was not ready after {SECONDS} s"
+    except (OSError, FolderTaken) as error:
+        return None, f"it cannot be written: {error}"
+
+
+def _make_in_folder(day: str, store_url: str) -> tuple[bytes | None, str]:
     folder = temporary_files.create_folder("", "report")
     try:
         path = folder.path / "report.html"
         command = [sys.executable, "-m", "engine", "report", "--day", day, "--store", store_url, "--out", str(path)]
-        try:
-            process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=False)
-        except subprocess.TimeoutExpired:
-            return None, f"it was not ready after {SECONDS} s"
+        process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=False)
         if process.returncode == 0:
             return path.read_bytes(), ""
         return None, " ".join(process.stderr.split()).removeprefix("podium: ")[-400:]

@@ -51,8 +51,7 @@ def explain_newest(frame: pd.DataFrame) -> list[str]:
     if frame.empty:
         return []
     row = frame.iloc[0]
-    action = {"hold": "was held", "buy": "was bought", "sell": "was sold"}.get(str(row["action"]), str(row["action"]))
-    first = f"{row['symbol']} {action} at tick {int(row['tick']):,}: {row['reason']}."
+    first = f"{row['symbol']}: {row['action']} at tick {int(row['tick']):,}: {row['reason']}."
     cost = f"Its round trip would cost {units.format_bps(row['cost_bps'])}." if units.is_known(row["cost_bps"]) else ""
     return [first, cost, "Every such reason is a gate: a condition that must hold before anything is bought."]
 

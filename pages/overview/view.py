@@ -85,7 +85,7 @@ def show_now_list(status: EngineStatus, looked: visit.Visit) -> None:
     recommended, *others = build_once("overview: now", lambda: build_now_list(status), seconds=AGEING)
     if cache.past_tick() is not None:
         others = [line for line in others if line[0] != "Evolution"]
-    news = ("Since you last looked", visit.describe_news(visit.fetch_news_of(looked), looked.since))
+    news = visit.describe_news(visit.fetch_news_of(looked), looked.since)
     lines = [recommended, *([news] if cache.past_tick() is None else []), *others]
     rows = "".join(f"<div>{widgets.escape_html(f'{name}: {words}.')}</div>" for name, words in lines)
     widgets.show_html(f'<div class="pd pd-now" role="group" aria-label="Now">{rows}</div>')
@@ -124,7 +124,7 @@ def show_machine() -> None:
     if shown:
         widgets.show_tiles(shown, detail_lines=2)
     elif cache.past_tick() is not None:
-        widgets.show_empty("the readings of then are not stored one by one any more; Resources shows their means")
+        widgets.show_empty("single readings from that time are no longer stored; Resources shows their means")
     else:
         widgets.show_waiting("the first readings of the machine")
 

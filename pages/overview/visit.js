@@ -11,10 +11,10 @@ function write(visit) {
   try { localStorage.setItem(KEY, JSON.stringify(visit)); } catch { /* a browser that stores nothing remembers nothing */ }
 }
 
-// The server's time, ms, as the clock of the page has it: the browser's own may be wrong.
+// The server's time, ms, as the clock of the page has it: the browser's own may be wrong. A still clock shows a past tick, which is no visit.
 function serverTime() {
   const clock = window.podiumClock;
-  return clock && clock.server ? clock.server + performance.now() - clock.heard : null;
+  return clock && clock.server && !clock.still ? clock.server + performance.now() - clock.heard : null;
 }
 
 function look(node) {

@@ -11,7 +11,7 @@ from typing import Any
 import streamlit as st
 
 from engine import units
-from engine.store.read.recent import MAX_TRADES, News
+from engine.store.read.recent import MAX_COUNT, News
 from engine.store.read.status import EngineStatus
 from pages.overview.text import WHAT_IT_IS
 from pages.ui import now_cache, theme, widgets
@@ -41,16 +41,17 @@ def remember_visit() -> Visit:
     return Visit(int(since) * units.MS if is_time else None, toured if isinstance(toured, bool) else None)
 
 
-def describe_news(news: News | None, since: int | None) -> str:
-    """Say what happened since the previous visit, with what is known only."""
+def describe_news(news: News | None, since: int | None) -> tuple[str, str]:
+    """Name the time of the previous visit, and say what happened since, with what is known only."""
     if since is None:
-        return "this is your first visit in this browser"
-    when = f"since {units.format_time(since, '%m-%d %H:%M')} UTC"
+        return "Since you last looked", "this is your first visit in this browser"
+    name = f"Since you last looked, {units.format_time(since, '%m-%d %H:%M')} UTC"
     if news is None:
-        return f"{when}: not known, the store does not reach back that far"
-    trades = f"{MAX_TRADES:,} trades or more" if news.trades >= MAX_TRADES else units.format_count(news.trades, "trade")
-    gain = "" if news.gain is None else f", {units.format_percent(news.gain, 2, signed=True)}"
-    return f"{when}: {units.format_count(news.decisions, 'decision')}, {trades}{gain}, {units.format_count(news.alerts, 'alert')}"
+        return name, "not known, the store does not reach back that far"
+    sessions = f"{units.format_count(news.ticks, 'tick')} over several sessions"
+    decided = sessions if news.decisions is None else units.format_count(news.decisions, "decision")
+    gain = [] if news.gain is None else [f"equity {units.format_percent(news.gain, 2, signed=True)}"]
+    return name, ", ".join([decided, _count_up_to(news.trades, "trade"), *gain, _count_up_to(news.alerts, "alert")])
 
 
 def fetch_news_of(visit: Visit) -> News | None:
@@ -79,6 +80,10 @@ def describe_step(step: int, status: EngineStatus, reasons: list[str]) -> str:
         "A model trades only after its forecasts have proved right on data it has not seen. Until then every decision is a hold, by design.",
         "The bar at the top is on every page: the state, and Pause and Flatten. Click any cell of the gate strip to see that decision in full.",
     )[min(max(step, 1), STEPS) - 1]
+
+
+def _count_up_to(n: int, thing: str) -> str:
+    return units.format_count(n, thing) + (" or more" if n >= MAX_COUNT else "")
 
 
 def _go_to(step: int) -> None:

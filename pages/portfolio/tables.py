@@ -112,4 +112,4 @@ def render_working_orders(frame: pd.DataFrame) -> str:
 
 def _filled_interval(row: Mapping[str, Any]) -> str:
     low, high = row.get("filled_low"), row.get("filled_high")
-    return "" if low is None or high is None else units.format_interval(100.0 * low, 100.0 * high, 1, "%")
+    return units.NOT_ENOUGH if low is None or high is None else units.format_interval(100.0 * low, 100.0 * high, 1, "%")

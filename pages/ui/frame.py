@@ -66,7 +66,10 @@ def _show_status(title: str, status: EngineStatus, activity: Activity) -> None:
     with st.container(key="state_bar"):
         with st.container(horizontal=True, vertical_alignment="center", key="state_row"):
             widgets.show_html(state_bar.render_bar(status, state, activity, now))
-            state_controls.show_buttons(status, alive=verdict.alive)
+            if travel.is_lost():
+                state_controls.show_buttons(status, alive=False, why=travel.LOST)
+            else:
+                state_controls.show_buttons(status, alive=verdict.alive)
         state_controls.show_dialogue(status)
     widgets.show_html(f'<div class="pd">{banners.render_banners(banners.build_banners(status, verdict, now))}</div>')
 

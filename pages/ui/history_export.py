@@ -12,6 +12,7 @@ from pathlib import Path
 import streamlit as st
 
 from engine.files import temporary_files
+from engine.files.owned_folders import FolderTaken
 from engine.store.read.history_address import format_query_string
 from engine.store.read.history_tables import HistoryTable
 from engine.store.read.keyset import HistoryQuery
@@ -37,6 +38,15 @@ def show_downloads(table: HistoryTable, query: HistoryQuery, columns: Sequence[s
 
 def write_file(table: str, address: str, kind: str, store_url: str) -> bytes:
     """Return the file of the rows at an address; raises RuntimeError, in one line, where there is none."""
+    try:
+        return _write_in_folder(table, address, kind, store_url)
+    except subprocess.TimeoutExpired as error:
+        raise RuntimeError(f"the file was not ready after {SECONDS} s") from error
+    except (OSError, FolderTaken) as error:
+        raise RuntimeError(f"no file can be made: {error}") from error
+
+
+def _write_in_folder(table: str, address: str, kind: str, store_url: str) -> bytes:
     folder = temporary_files.create_folder("", "export")
     try:
         path = folder.path / f"rows.{kind}"

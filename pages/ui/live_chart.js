@@ -106,10 +106,9 @@ function open(id, marks) {
   window.dispatchEvent(new PopStateEvent("popstate", { state: {} }));
 }
 
-// Draws again for another width or other colours.
-function watch(node, told) {
+// Draws again for another width.
+function watch(node) {
   if (node.podiumWatch) return;
-  const again = () => { if (node.isConnected) draw(node).catch(told); };
   let width = node.clientWidth;
   node.podiumWatch = new ResizeObserver(() => {
     const shown = node.isConnected && node.clientWidth > 0 && getComputedStyle(node).display !== "none";
@@ -118,8 +117,14 @@ function watch(node, told) {
     window.Plotly.Plots.resize(node).catch(() => {}); // the page may have been left meanwhile
   });
   node.podiumWatch.observe(node);
-  window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => setTimeout(again, 400));
 }
+
+// Draws again in other colours: one listener for all charts, so that none outlives its page.
+function repaint() {
+  for (const node of document.querySelectorAll(".podium-chart")) if (node.podiumBound) draw(node).catch(() => {});
+}
+
+window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => setTimeout(repaint, 400));
 
 export default function ({ data, parentElement }) {
   const node = parentElement.querySelector(".podium-chart");
@@ -135,6 +140,6 @@ export default function ({ data, parentElement }) {
     node.podiumLibrary = data.library;
     node.podiumStamp = data.stamp;
     draw(node).catch(told);
-    watch(node, told);
+    watch(node);
   });
 }

@@ -61,14 +61,14 @@ def describe_activity(activity: Activity) -> str:
     """Say in a few words what is under way, the most urgent first."""
     parts = []
     if activity.approvals:
-        parts.append(f"{units.format_count(len(activity.approvals), 'approval')} asked for")
+        parts.append(f"{units.format_count(len(activity.approvals), 'approval')} waiting")
     if activity.trial is not None:
         action, is_control = activity.trial
         parts.append(f"{'control window of' if is_control else 'measures'} {readable_name(action)}")
     if activity.racing:
-        parts.append(f"{units.format_count(len(activity.racing), 'challenger races', 'challengers race')}")
+        parts.append(f"{units.format_count(len(activity.racing), 'challenger')} racing")
     if activity.training:
-        parts.append(f"trains {readable_name(activity.training[0])}" + (f" and {len(activity.training) - 1} more" if activity.training[1:] else ""))
+        parts.append(f"training {readable_name(activity.training[0])}" + (f" and {len(activity.training) - 1} more" if activity.training[1:] else ""))
     return "; ".join(parts) or "optimizer and evolution idle"
 
 

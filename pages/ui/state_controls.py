@@ -12,6 +12,7 @@ from engine import units
 from engine.store.errors import StoreError
 from engine.store.read.closing import ClosingEstimate, ClosingPosition
 from engine.store.read.command_notes import CommandOutcome
+from engine.store.read.reader import StoreUnreadable
 from engine.store.read.status import EngineStatus
 from pages.ui import cache, command_table, commands, glossary, now_cache, theme, widgets
 
@@ -127,13 +128,23 @@ def _show_outcome(dialogue: Dialogue) -> None:
     word, text, colour = describe_outcome(outcome)
     lacks_reason = not outcome.reason.strip() and dialogue.note is None and outcome.status != "failed"
     with st.container(key="bar_panel"):
-        widgets.show_notice(text if dialogue.note is None else f"{text}. Reason added.", word=word, colour=colour)
+        widgets.show_notice(text if dialogue.note is None else f"{text}. {_describe_note(dialogue.note)}", word=word, colour=colour)
         with _answer_row():
             if lacks_reason:
                 _show_reason_field()
                 st.button("Add reason", key="bar_add", on_click=_add_reason, args=(outcome.number,))
             st.button("Close", key="bar_close", on_click=_forget)
         _show_hint(dialogue)
+
+
+def _describe_note(number: int) -> str:
+    """Say how far the command that adds the reason has been carried out."""
+    outcome = now_cache.fetch_outcome(number)
+    if outcome is None or outcome.status in {"queued", "running"}:
+        return "Reason sent."
+    if outcome.status == "done":
+        return "Reason added."
+    return f"Reason not added: {command_table.describe_result(outcome.result) or outcome.status}"
 
 
 def _show_hint(dialogue: Dialogue) -> None:
@@ -156,8 +167,13 @@ def _show_button(label: str, icon: str, text: str, on_click: Callable[..., None]
 
 
 def _press_resume() -> None:
-    if _needs_reason(cache.fetch_status()):
-        _ask("resume")
+    try:
+        question = "resume" if _needs_reason(cache.fetch_status()) else ""
+    except StoreUnreadable as error:
+        st.session_state[_KEY] = Dialogue(error=str(error))
+        return
+    if question:
+        _ask(question)
     else:
         _send("resume")
 
@@ -177,12 +193,12 @@ def _ask(question: str) -> None:
 def _send(name: str) -> None:
     """Send the command with the reason that has been typed so far, which may be none."""
     reason = str(st.session_state.pop("bar_reason", "") or "")
-    if name == "resume" and _needs_reason(cache.fetch_status()) and not commands.is_valid_reason(reason):
-        st.session_state[_KEY] = Dialogue(name, hint=_TOO_SHORT)
-        return
     try:
-        st.session_state[_KEY] = Dialogue(command=commands.send_command(name, {}, reason))
-    except (StoreError, ValueError) as error:
+        if name == "resume" and _needs_reason(cache.fetch_status()) and not commands.is_valid_reason(reason):
+            st.session_state[_KEY] = Dialogue(name, hint=_TOO_SHORT)
+        else:
+            st.session_state[_KEY] = Dialogue(command=commands.send_command(name, {}, reason))
+    except (StoreError, StoreUnreadable, ValueError) as error:
         st.session_state[_KEY] = Dialogue(error=str(error))
 
 
@@ -194,7 +210,7 @@ def _add_reason(number: int) -> None:
     st.session_state.pop("bar_reason", None)
     try:
         st.session_state[_KEY] = Dialogue(command=number, note=commands.send_command("annotate", {"id": str(number)}, reason))
-    except (StoreError, ValueError) as error:
+    except (StoreError, StoreUnreadable, ValueError) as error:
         st.session_state[_KEY] = Dialogue(error=str(error))
 
 

@@ -18,8 +18,9 @@ from pages.ui import cache, history_table, widgets
 
 PAGES = frozenset({"Overview", "Decisions", "Market", "Models", "Portfolio"})  # titles of the pages that can travel
 TICK, KNOWN = "travel", "known"  # in the address
+LOST = "Off until the tick in the address is found."  # why no button acts
 KNOWLEDGE = {"then": "As known then", "now": "As known now"}
-_WANTED, _PAGE, _PROBLEM, _JUMP = "travel_wanted", "travel_page", "travel_problem", "travel_jump"
+_WANTED, _PAGE, _PROBLEM, _JUMP, _LOST = "travel_wanted", "travel_page", "travel_problem", "travel_jump", "travel_lost"
 _KNOWN_HELP = (
     "As known then: only what was stored by that tick. As known now: the same decisions with what became known later, such as their outcomes"
 )
@@ -29,15 +30,21 @@ def begin_run(store_url: str, title: str) -> None:
     """Set what this run of a page reads: the store as of the tick in the address, else as it is now."""
     cache.use_store(store_url)
     wanted = _read_address(title)
-    st.session_state[_WANTED], st.session_state[_PAGE] = wanted, title
+    st.session_state[_WANTED], st.session_state[_PAGE], st.session_state[_LOST] = wanted, title, False
     if wanted is None or title not in PAGES:
         return
     tick, knows_now = wanted
     try:
         past = past_ticks.find_past_tick(cache.get_reader(), tick, knows_now=knows_now)
-    except StoreUnreadable:  # the page says so
+    except StoreUnreadable:  # show_controls says so
+        st.session_state[_LOST] = True
         return
     cache.use_store(store_url, past)
+
+
+def is_lost() -> bool:
+    """Whether the tick in the address could not be looked up, so that this run reads the store as it is now."""
+    return bool(st.session_state.get(_LOST))
 
 
 def run_live(part: Callable[..., None], seconds: float, *args: object) -> None:
@@ -59,7 +66,14 @@ def live_part(seconds: float) -> Callable[[Callable[..., None]], Callable[..., N
 
 
 def show_controls(title: str) -> None:
-    """Show the way to the past in the sidebar, or the controls while travelling; outside any live part."""
+    """Show the way to the past in the sidebar, or the controls while travelling; outside any live part.
+
+    Where the tick in the address could not be looked up, the run ends here: the page would show now. It runs again once the store can be read.
+    """
+    if is_lost():
+        widgets.show_empty("The store could not be read to find the tick in the address: this page appears as soon as it can")
+        widgets.rerun_on_change(None)
+        st.stop()
     past = cache.past_tick()
     if past is None:
         _show_present(title)

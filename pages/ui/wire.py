@@ -25,6 +25,7 @@ from pages.ui.patches import Json, Patch, apply_patch, diff_json
 FOLDER = "/podium/live/"
 MAX_PATCH = 0.5  # share of the whole above which a patch is not worth sending
 KEPT = 2  # payloads of a chart that a session keeps: the one it shows and the one that is on its way
+KEYS = 24  # charts and tables that a session keeps payloads of, the last shown; more than a page has
 PATCHES = 8  # of a payload, against different earlier ones
 _SORTED = orjson.OPT_SORT_KEYS
 
@@ -47,11 +48,13 @@ class Payload:
 
     def patch_from(self, base: Payload) -> Patch | None:
         """Return the patch against an earlier payload; None where it is not worth it or would not give the same value."""
-        if base.digest not in self._patches:
+        try:
+            text = self._patches[base.digest]
+        except KeyError:
+            text = self._find_patch(base)
             if len(self._patches) >= PATCHES:
-                self._patches.clear()
-            self._patches[base.digest] = self._find_patch(base)
-        text = self._patches[base.digest]
+                self._patches.clear()  # in any session: what is returned is held here
+            self._patches[base.digest] = text
         return None if text is None else orjson.loads(text)
 
     def _find_patch(self, base: Payload) -> bytes | None:
@@ -84,10 +87,13 @@ def find_payload(digest: str) -> Payload | None:
 
 def build_message(sent: MutableMapping[str, tuple[Payload, ...]], key: str, payload: Payload) -> dict[str, Any]:
     """Return what a component is given: the digest, and where the session was sent an earlier payload the patch against that."""
-    earlier = sent.get(key, ())
+    earlier = sent.pop(key, ())  # the key moves to the end
     if earlier and earlier[-1] is payload:
+        sent[key] = earlier
         return {"digest": payload.digest}
     sent[key] = (*earlier, payload)[-KEPT:]
+    for oldest in list(sent)[:-KEYS]:
+        del sent[oldest]
     patch = payload.patch_from(earlier[-1]) if earlier else None
     return {"digest": payload.digest} if patch is None else {"digest": payload.digest, "base": earlier[-1].digest, "patch": patch}
 

@@ -62,7 +62,7 @@ def test_a_visit_with_the_bar_the_tab_and_the_memory_of_the_browser(server: Serv
     expect(visitor.banner("First look, 1 of 4.")).to_be_visible(timeout=MS)
     expect(news).to_contain_text("this is your first visit in this browser", timeout=MS)
     visitor.press("Next")
-    expect(visitor.banner("First look, 2 of 4.")).to_contain_text("was held at tick", timeout=MS)
+    expect(visitor.banner("First look, 2 of 4.")).to_contain_text(": hold at tick", timeout=MS)
     visitor.press("Skip the tour")
     expect(visitor.banner("First look")).to_have_count(0, timeout=MS)
     page.wait_for_function("() => JSON.parse(localStorage.getItem('podium.visit')).toured === true")
@@ -70,7 +70,7 @@ def test_a_visit_with_the_bar_the_tab_and_the_memory_of_the_browser(server: Serv
     # later: what changed since, as far as the store reaches
     now = WallClock().now() // 10**6
     remember(visitor, toured=True, last=now, since=now - 3_000)
-    expect(news).to_contain_text(re.compile(r"since \d\d-\d\d \d\d:\d\d UTC: \d+ decisions, 0 trades, 0\.00 %, \d+ alerts?"), timeout=MS)
+    expect(news).to_contain_text(re.compile(r"\d\d-\d\d \d\d:\d\d UTC: \d+ decisions, 0 trades, equity 0\.00 %, \d+ alerts?"), timeout=MS)
     remember(visitor, toured=True, last=now - 86_400_000)
     expect(news).to_contain_text("the store does not reach back that far", timeout=MS)
     expect(visitor.banner("First look")).to_have_count(0)

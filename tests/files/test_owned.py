@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -34,6 +35,7 @@ KILLED = (
     "import os, signal, sys; from engine.files import temporary_files; "
     "f = temporary_files.create_file(sys.argv[1], 'rows'); f.path.write_bytes(b'x' * 9000)"
 )
+ROOT = Path(__file__).resolve().parents[2]
 OF_03 = ("logs/podium.log", "logs/podium.log.1", "logs/podium-17-4.log.zst", "backtests/trials.jsonl", "backtests/20260101-000000-7.json")
 
 
@@ -161,6 +163,13 @@ def test_rows_of_killed_engines_go_at_the_next_start(tmp_path: Path) -> None:
         assert list((tmp_path / TEMPORARY.name).glob("rows-*")) == [used.path]
     used.delete()
     assert foreign.exists()
+
+
+def test_every_kind_of_temporary_item_is_known_to_the_sweep() -> None:
+    sources = [path.read_text(encoding="utf-8") for folder in ("engine", "pages") for path in (ROOT / folder).rglob("*.py")]
+    kinds = {kind for source in sources for kind in re.findall(r'temporary_files\.create_\w+\([^"]*(?:"")?[^"]*"(\w+)"\)', source)}
+    assert kinds >= {"drill", "report", "export", "bundle"}
+    assert [kind for kind in kinds if TEMPORARY.files.fullmatch(f"{kind}-0123456789abcdef") is None] == []
 
 
 def test_rows_of_killed_backtests_go_at_the_next_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -68,10 +68,12 @@ def test_the_warm_up_says_how_long_it_takes_at_the_measured_pace(full_store: str
 
 
 def test_what_changed_is_counted_and_what_is_not_known_is_said(full_store: str) -> None:
-    assert visit.describe_news(News(103, 412, 3, 0.002, 1), SINCE) == "since 06-15 15:06 UTC: 412 decisions, 3 trades, +0.20 %, 1 alert"
-    assert visit.describe_news(News(1, 4, 1_000, None, 0), SINCE) == "since 06-15 15:06 UTC: 4 decisions, 1,000 trades or more, 0 alerts"
-    assert "not known" in visit.describe_news(None, SINCE)
-    assert visit.describe_news(None, None) == "this is your first visit in this browser"
+    name, same = visit.describe_news(News(103, 412, 3, 0.002, 1), SINCE)
+    assert (name, same) == ("Since you last looked, 06-15 15:06 UTC", "412 decisions, 3 trades, equity +0.20 %, 1 alert")
+    _, across = visit.describe_news(News(7, None, 1_000, None, 1_000), SINCE)
+    assert across == "7 ticks over several sessions, 1,000 trades or more, 1,000 alerts or more"
+    assert "not known" in visit.describe_news(None, SINCE)[1]
+    assert visit.describe_news(None, None) == ("Since you last looked", "this is your first visit in this browser")
 
 
 @pytest.mark.parametrize(
@@ -79,7 +81,7 @@ def test_what_changed_is_counted_and_what_is_not_known_is_said(full_store: str) 
     [
         (IDLE, False, "nothing to do; optimizer and evolution idle"),
         (IDLE, True, "trading is stopped; Resume when you are ready"),
-        (replace(IDLE, racing=("ridge", "lightgbm")), False, "nothing to do; 2 challengers race"),
+        (replace(IDLE, racing=("ridge", "lightgbm")), False, "nothing to do; 2 challengers racing"),
         (replace(IDLE, recommendation=("disk_filling", "recommends running trim_cache; sampled gains: 3")), False,
          "optimizer recommends running trim cache, because disk filling fires"),
         (replace(IDLE, approvals=("host_memory",)), True, "approve or decline on Optimizer: host memory"),

@@ -19,7 +19,7 @@ from engine.store.read.closing import ClosingEstimate, ClosingPosition
 from engine.store.read.reader import Reader
 from engine.store.read.status import read_status
 from pages.ui import state_bar, state_controls
-from tests.pages.stores import beat, store
+from tests.pages.stores import beat, lock, store
 from tests.pages.test_pages import text
 
 LAST = "SELECT id, name, args, reason, status FROM commands ORDER BY id DESC LIMIT 1"
@@ -97,9 +97,13 @@ def test_a_pause_takes_one_press_shows_its_result_and_gets_its_reason_later(full
         app.text_input(key="bar_reason").set_value("x").run()
         assert "at least 3 characters" in words(press(app, "bar_add"))
         app.text_input(key="bar_reason").set_value("<b>lunch</b>").run()
-        assert "Reason added." in words(press(app, "bar_add"))
+        assert "Reason sent." in words(press(app, "bar_add"))
         assert rows(tmp_path, LAST)[0][1:4] == ("annotate", f'{{"id":"{number}"}}', "<b>lunch</b>")
         assert rows(tmp_path, f"SELECT reason FROM commands WHERE id = {number}") == [("",)]
+        note = inbox.claim(WallClock().now())
+        assert note is not None
+        inbox.finish(note.id, True, {"message": "added"}, WallClock().now())
+        assert "Reason added." in words(app.run())
         press(app, "bar_close")
         assert "Command" not in words(app)
         inbox.close()
@@ -135,6 +139,16 @@ def test_a_drawdown_stop_is_lifted_with_a_reason_only(full_store: str, tmp_path:
         assert rows(tmp_path, LAST)[0][1:4] == ("resume", "{}", "the loss is understood")
 
 
+def test_a_press_while_the_store_is_locked_is_answered(full_store: str, tmp_path: Path) -> None:
+    with store("full", full_store, tmp_path) as url:
+        with closing(sqlite3.connect(tmp_path / "podium.db")) as made, made:
+            made.execute("UPDATE ticks SET drawdown = 0.2 WHERE tick = (SELECT max(tick) FROM ticks)")
+        app = header(url)
+        with closing(lock(tmp_path / "podium.db")):
+            assert not press(app, "bar_resume").exception
+        assert "Not sent." in words(app.run())
+
+
 def test_an_unknown_cost_is_not_estimated_and_no_position_is_said_so() -> None:
     known, unknown = ClosingPosition("BTC", 2.0, 200.0, 1.0, 5.0, 0.5), ClosingPosition("ETH", -1.0, 50.0, None, 5.0, 0.5)
     assert "Estimated cost 0.13 (6.5 bps)" in state_controls.describe_closing(ClosingEstimate((known,)))
@@ -154,4 +168,4 @@ def test_names_in_the_bar_are_text(full_store: str) -> None:
     status = read_status(Reader(full_store))
     activity = Activity(("<b>trim</b>", False), (), (), ("<i>ridge</i>",), None)
     shown = state_bar.render_bar(status, state_bar.BarState("ok", None), activity, 0)
-    assert "measures &lt;b&gt;trim&lt;/b&gt;; trains &lt;i&gt;ridge&lt;/i&gt;" in shown
+    assert "measures &lt;b&gt;trim&lt;/b&gt;; training &lt;i&gt;ridge&lt;/i&gt;" in shown

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -94,6 +95,38 @@ def test_an_address_that_is_no_tick_shows_now(typed: str, url: str) -> None:
 
 def test_a_tick_beyond_the_stored_ones_is_the_nearest(url: str) -> None:
     assert "as of tick 159," in words(open_page(url, "Portfolio", travel="100000"))
+
+
+def test_a_tick_that_cannot_be_looked_up_is_not_answered_with_now(full_store: str, tmp_path: Path) -> None:
+    made = copied(full_store, tmp_path)
+    beat(tmp_path, WallClock().now())
+
+    def script(url: str, path: str) -> None:
+        from contextlib import closing, nullcontext
+        from pathlib import Path
+
+        import streamlit as st
+
+        from pages.ui import frame, travel
+        from tests.pages.stores import lock
+
+        is_first = st.session_state.setdefault("runs", 0) == 0
+        st.session_state["runs"] += 1
+        with closing(lock(Path(path))) if is_first else nullcontext():
+            travel.begin_run(url, "Overview")
+        frame.show_header("Overview")  # the store can be read again
+        with closing(lock(Path(path))) if is_first else nullcontext():
+            travel.show_controls("Overview")
+        st.html("the page itself")
+
+    app = AppTest.from_function(script, default_timeout=60, args=(made, str(tmp_path / "podium.db")))
+    app.query_params["travel"] = "77"
+    app.run()
+    assert not app.exception
+    assert "could not be read to find the tick in the address" in words(app)
+    assert "the page itself" not in words(app)
+    assert [button.disabled for button in app.button if button.key in {"bar_pause", "bar_flatten"}] == [True, True]
+    assert "as of tick 77, 20" in words(app.run())
 
 
 def test_a_page_that_cannot_travel_says_so(url: str) -> None:

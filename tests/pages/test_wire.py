@@ -85,6 +85,29 @@ def test_a_session_is_sent_the_whole_by_digest_then_patches_and_nothing_where_no
     assert wire.build_message(shown, "chart", payload(7)) == {"digest": payload(7).digest}, "a patch as large as the whole is not sent"
 
 
+class Forgetful(dict[str, bytes | None]):
+    """Patches that another session clears as soon as one is put in."""
+
+    def __setitem__(self, key: str, value: bytes | None) -> None:
+        """Keep nothing."""
+
+
+def test_a_patch_survives_another_session_that_clears_it() -> None:
+    first, second = payload(*range(100)), payload(*range(1, 101))
+    assert wire.Payload(second.digest, second.text, Forgetful()).patch_from(first) == second.patch_from(first)
+
+
+def test_a_session_keeps_the_payloads_of_the_keys_that_it_showed_last() -> None:
+    shown: dict[str, tuple[wire.Payload, ...]] = {}
+    for number in range(wire.KEYS):
+        wire.build_message(shown, f"chart {number}", payload(number))
+    wire.build_message(shown, "chart 0", payload(0))  # the same again
+    wire.build_message(shown, "another", payload(99))
+    assert len(shown) == wire.KEYS
+    assert "chart 0" in shown
+    assert "chart 1" not in shown
+
+
 def test_sessions_share_a_payload_and_it_goes_with_the_last_of_them() -> None:
     server = Asked.of(Starlette(routes=[wire.payload_route()]))
     sessions: list[dict[str, tuple[wire.Payload, ...]]] = [{}, {}]

@@ -36,6 +36,15 @@ def test_news_are_those_after_the_time(stored: str) -> None:
     assert news.alerts == int((reader.frame("SELECT at FROM alerts")["at"] >= since).sum()) > 0
 
 
+def test_decisions_are_not_counted_across_sessions(tmp_path: Path) -> None:
+    url = made.filled(tmp_path, ticks=8, evolves=False)
+    with closing(sqlite3.connect(tmp_path / "podium.db")) as copy, copy:
+        copy.execute("UPDATE ticks SET session = session - 1 WHERE tick < 5")
+    news = recent.read_news(Reader(url), made.WALL + 3 * 2 * SECOND + 1)
+    assert news is not None
+    assert (news.ticks, news.decisions, news.gain) == (4, None, None)
+
+
 def test_nothing_is_invented_before_the_first_tick_or_in_an_empty_store(stored: str, tmp_path: Path) -> None:
     assert recent.read_news(Reader(stored), made.WALL - SECOND) is None
     empty = Reader(made.empty(tmp_path))

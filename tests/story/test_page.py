@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from engine.story.similar import find_similar_decisions
 from engine.story.what_if import decide_with_changes, parse_change
 from pages.decision import book, changes, forecast, machine, outcome, sizing
 from pages.decision.questions import ANSWERS
+from tests.pages.stores import copied, lock
 from tests.story.decided import LAST, SERVED
 
 ROOT = Path(__file__).parents[2]
@@ -102,8 +104,30 @@ def test_the_newest_decision_is_followed_without_questions(decided_store: str) -
     app.session_state["store_url"] = decided_store
     app.run()
     assert not app.exception
-    assert "stay on one tick" in words(app)
+    assert "need a fixed tick" in words(app)
     assert "Ask about this decision" not in words(app)
+
+
+def test_questions_say_that_the_store_is_locked(decided_store: str, tmp_path: Path) -> None:
+    def script(known: str, locked: str, tick: int, symbol: str) -> None:
+        import streamlit as st
+
+        from engine.store.read.decision import read_decision
+        from engine.store.read.reader import Reader
+        from pages.decision import view
+
+        decision = read_decision(Reader(known), tick, symbol)
+        assert decision is not None
+        st.session_state["store_url"] = locked
+        view.show_questions(decision)
+
+    url = copied(decided_store, tmp_path)
+    with closing(lock(tmp_path / "podium.db")):
+        app = AppTest.from_function(script, default_timeout=60, args=(decided_store, url, LAST, SYMBOL))
+        app.session_state["change_kind"] = changes.THRESHOLD  # for which the settings are read
+        app.run()
+    assert not app.exception
+    assert "Store locked." in words(app)
 
 
 @pytest.fixture(scope="module")

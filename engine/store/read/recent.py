@@ -22,7 +22,7 @@ from engine.store.read.status import read_session, read_session_range
 
 TREND_POINTS, EXPOSURE_POINTS = 60, 600
 PACE_TICKS = 60  # newest ticks of a warm-up that its pace is measured on
-MAX_TRADES = 1_000  # counted at most
+MAX_COUNT = 1_000  # trades or alerts counted at most
 SECOND = 1_000_000_000  # ns
 _PICKED = "SELECT {columns} FROM json_each(:picked) p JOIN ticks t ON t.tick = p.value ORDER BY t.tick"
 
@@ -32,10 +32,10 @@ class News:
     """What happened from a wall time on; None for what is not known."""
 
     ticks: int
-    decisions: int
-    trades: int  # MAX_TRADES for that many or more
+    decisions: int | None  # None across sessions, whose symbols may differ
+    trades: int  # MAX_COUNT for that many or more
     gain: float | None  # of equity, as a share of it then; None across sessions
-    alerts: int
+    alerts: int  # MAX_COUNT for that many or more
 
 
 def read_day_open(reader: Reader) -> float | None:
@@ -105,7 +105,8 @@ def read_news(reader: Reader, since: int) -> News | None:
         ticks = max(0, int(last["tick"]) - int(before["tick"]))
         is_same = before["session"] == last["session"]
         gain = last["equity"] / before["equity"] - 1 if is_same and before["equity"] and last["equity"] is not None else None
-        return News(ticks, ticks * len(session.symbols), _count_trades(connection, int(before["tick"])), gain, _count_alerts(connection, since))
+        decided = ticks * len(session.symbols) if is_same else None
+        return News(ticks, decided, _count_trades(connection, int(before["tick"])), gain, _count_alerts(connection, since))
 
 
 def fewest_outcomes(symbols: int, horizon: int) -> int:
@@ -115,8 +116,8 @@ def fewest_outcomes(symbols: int, horizon: int) -> int:
 
 def _count_trades(connection: Connection, tick: int) -> int:
     sql = "SELECT count(*) FROM (SELECT 1 FROM fills WHERE tick > :tick AND size <> 0.0 LIMIT :most)"
-    return int(fetch_scalar(connection, sql, tick=tick, most=MAX_TRADES))
+    return int(fetch_scalar(connection, sql, tick=tick, most=MAX_COUNT))
 
 
 def _count_alerts(connection: Connection, since: int) -> int:
-    return int(fetch_scalar(connection, "SELECT count(*) FROM (SELECT 1 FROM alerts WHERE at >= :since LIMIT :most)", since=since, most=MAX_TRADES))
+    return int(fetch_scalar(connection, "SELECT count(*) FROM (SELECT 1 FROM alerts WHERE at >= :since LIMIT :most)", since=since, most=MAX_COUNT))

@@ -34,7 +34,8 @@ def show_actions() -> None:
     with widgets.reading_store():
         widgets.show_heading("Actions", "each changes only this process and Podium's own folders", term="optimizer action")
         actions, runs = cache.fetch_actions(), requests.fetch_requests()
-        rows = list_actions(actions, cache.current_time(), alive=runs.is_alive, busy=runs.busy, recommended=runs.recommended)
+        marked = {*runs.recommended, st.query_params.get("run", "")}  # a link of the palette names an action
+        rows = list_actions(actions, cache.current_time(), alive=runs.is_alive, busy=runs.busy, recommended=runs.recommended, marked=marked)
         act = live.show_acting_table(render_table(COLUMNS, rows, label="Actions and their measured effects"), key="actions", label="Actions")
         if act is not None:
             carry_out(act, actions, alive=runs.is_alive, busy=runs.busy)
@@ -67,7 +68,9 @@ def find_obstacle(action: Any, *, alive: bool, busy: Collection[str], dry: bool 
     return "its mode is off" if action.mode == OFF else ""
 
 
-def list_actions(frame: pd.DataFrame, now: int, *, alive: bool, busy: Collection[str], recommended: Collection[str]) -> list[TableRow]:
+def list_actions(
+    frame: pd.DataFrame, now: int, *, alive: bool, busy: Collection[str], recommended: Collection[str], marked: Collection[str] = ()
+) -> list[TableRow]:
     """Return a row per action with the pooled result of its trials; the order never changes, so that no button moves."""
     rows = []
     for action in iterate_rows(frame):
@@ -80,7 +83,7 @@ def list_actions(frame: pd.DataFrame, now: int, *, alive: bool, busy: Collection
             Cell(readable_name(action.action), small=kind), Cell(verdict, theme.state_colour(verdict), small=evidence), _pooled_effect(action),
             action.mode, _licence(action, now), last, _window_counts(action), _guards(action), _buttons(action, alive=alive, busy=busy),
         )  # fmt: skip
-        rows.append(TableRow(action.action, cells, highlighted=action.action in recommended))
+        rows.append(TableRow(action.action, cells, highlighted=action.action in recommended or action.action in marked))
     return rows
 
 

@@ -60,7 +60,7 @@ def build_palette() -> dict[str, Any]:
 
 
 def _optimize(name: str) -> PaletteAction:
-    return PaletteAction(f"Optimize: {readable_name(name)}", "Opens the form with this action chosen", "reason_to_run", f"/optimizer?run={name}")
+    return PaletteAction(f"Optimize: {readable_name(name)}", "Opens Optimizer with this action marked", "reason_to_run", f"/optimizer?run={name}")
 
 
 @remember

@@ -19,7 +19,8 @@ from tests.pages.stores import SECOND, beat
 
 pytestmark = pytest.mark.browser
 STYLED = """() => [...document.querySelectorAll(`
-  [data-testid="stMain"] :is(strong, em, code, h2, h3, h4, img, iframe, script, .katex, sup), [data-testid="stMain"] a:not([href^="/"], [href^="#"]),
+  [data-testid="stMain"] :is(strong, em, code, h2, h3, h4, img, iframe, script, .katex, sup),
+  [data-testid="stMain"] a:not([href^="/"], [href^="#"], [href^="?"]),
   .podium-chart :is(a, [style*="super"])`)].map((node) => node.outerHTML.slice(0, 200))"""
 ATTACK = """
 async (address) => {

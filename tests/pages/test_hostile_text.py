@@ -20,10 +20,12 @@ from tests.pages.sent import joined, sent_value
 from tests.pages.stores import NOW, SECOND, beat
 from tests.pages.test_pages import PAGES, run
 
-OURS = frozenset({"div", "span", "b", "i", "h1", "br", "small", "table", "thead", "tbody", "tr", "th", "td", "a", "svg", "path", "style"})
+OURS = frozenset({
+    "div", "span", "b", "i", "h1", "br", "small", "table", "thead", "tbody", "tr", "th", "td", "a", "svg", "path", "style", "button", "details", "summary",
+})  # fmt: skip
 NAMES = frozenset({
     "class", "style", "role", "scope", "aria-label", "aria-level", "aria-hidden", "data-label", "data-id", "data-link", "href", "target", "title",
-    "data-step", "aria-sort",
+    "data-step", "aria-sort", "data-act", "type", "aria-disabled",
     "viewbox", "preserveaspectratio", "d", "fill", "stroke", "stroke-width", "vector-effect", "tabindex", "colspan", "data-since", "data-until",
 })  # fmt: skip
 IN_CHARTS = re.compile(r'</?b>|<br>|<extra></extra>|<span style="color:(#\w{6}|rgba?\([\d., ]+\))">|</span>')

@@ -68,16 +68,18 @@ def test_pages_are_offered_with_every_store(state: str, full_store: str, tmp_pat
     assert bool(built["symbols"]) == (state == "young")
 
 
-def test_a_link_to_an_action_chooses_it_once(full_store: str) -> None:
-    app = run("10_optimizer.py", full_store)
-    names = app.selectbox(key="action_to_run").options
-    other = [action for action in build(full_store)["actions"] if action[2] == "reason_to_run"][-1]
-    name = other[3].removeprefix("/optimizer?run=")
-    app = run("10_optimizer.py", full_store, run=name)
-    assert app.selectbox(key="action_to_run").value == name
-    assert "run" not in address(app)
-    assert len(names) > 1
-    assert run("10_optimizer.py", full_store, run="<b>none</b>").selectbox(key="action_to_run").value != "<b>none</b>"
+def test_a_link_to_an_action_marks_its_row(full_store: str) -> None:
+    actions = [action[3].removeprefix("/optimizer?run=") for action in build(full_store)["actions"] if action[2] == "reason_to_run"]
+    assert len(actions) > 1
+    unmarked = set(marked_rows(full_store, "<b>none</b>"))
+    for name in actions:
+        assert set(marked_rows(full_store, name)) == unmarked | {name}
+
+
+def marked_rows(url: str, action: str) -> list[str]:
+    """The actions whose rows are highlighted where a link names this action."""
+    rows = re.findall(r"<tr[^>]*>", text(run("10_optimizer.py", url, run=action)))
+    return [found[1] for row in rows if 'class="mark"' in row and (found := re.search(r'data-id="([^"]*)"', row))]
 
 
 def test_a_link_to_a_moment_jumps_there_and_leaves_a_bookmark(full_store: str) -> None:

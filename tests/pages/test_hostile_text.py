@@ -21,7 +21,8 @@ from tests.pages.stores import NOW, SECOND, beat
 from tests.pages.test_pages import PAGES, run
 
 OURS = frozenset({
-    "div", "span", "b", "i", "h1", "br", "small", "table", "thead", "tbody", "tr", "th", "td", "a", "svg", "path", "style", "button", "details", "summary",
+    "div", "span", "b", "i", "h1", "br", "small", "table", "thead", "tbody", "tr", "th", "td", "a", "svg", "path", "style",
+    "button", "details", "summary",
 })  # fmt: skip
 NAMES = frozenset({
     "class", "style", "role", "scope", "aria-label", "aria-level", "aria-hidden", "data-label", "data-id", "data-link", "href", "target", "title",

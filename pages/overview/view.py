@@ -60,14 +60,13 @@ def show_first_look(status: EngineStatus, looked: visit.Visit) -> None:
 
 def show_present(status: EngineStatus) -> None:
     """Show whether skill is proven, and the tiles on the present and on the session."""
-    verdict, now_tiles, session_tiles = build_once("overview: present", lambda: build_present(status), seconds=AGEING)
+    verdict, shown = build_once("overview: present", lambda: build_present(status), seconds=AGEING)
     if verdict:
         widgets.show_html(verdict)
-    widgets.show_tiles(now_tiles, detail_lines=3)
-    widgets.show_tiles(session_tiles, detail_lines=2)
+    live.show_live_table(shown, key="present", label="Figures of now and of this session")
 
 
-def build_present(status: EngineStatus) -> tuple[str, list[Tile], list[Tile]]:
+def build_present(status: EngineStatus) -> tuple[str, Payload]:
     """Build the verdict on skill ("" before one), and the tiles on the present and on the session."""
     estimates, positions = now_cache.read_now(decisions.read_skill), now_cache.read_now(portfolio.read_positions)
     halflife = cache.fetch_config(status).get("recent_skill_halflife")
@@ -77,7 +76,9 @@ def build_present(status: EngineStatus) -> tuple[str, list[Tile], list[Tile]]:
         verdict = skill.render_skill_banner(standing, status.last.verdict, outcomes)
     present = tables.Present(status, positions, estimates, now_cache.fetch_trends(), now_cache.fetch_day_open(), halflife)
     counts = now_cache.read_now(decisions.read_session_ticks), now_cache.read_now(components.read_clean_rate, cache.current_time())
-    return verdict, tables.build_now_tiles(present), tables.build_engine_tiles(status, positions, estimates, *counts, halflife)
+    session_tiles = tables.build_engine_tiles(status, positions, estimates, *counts, halflife)
+    markup = widgets.render_tiles(tables.build_now_tiles(present), detail_lines=3) + widgets.render_tiles(session_tiles, detail_lines=2)
+    return verdict, live.prepare_table(markup)
 
 
 def show_now_list(status: EngineStatus, looked: visit.Visit) -> None:

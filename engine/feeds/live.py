@@ -180,11 +180,11 @@ class LiveFeed:
         since = max(since, end - self._history_bars * self._interval)
         candles = await self._candles.fetch_history(since, end, attempts=MISSED_ATTEMPTS)
         self._continues = True
-        self._begin_after(candles, end)
+        self._begin_after(candles, end, since)
 
-    def _begin_after(self, candles: list[tuple[Candle, ...]], end: int) -> None:
+    def _begin_after(self, candles: list[tuple[Candle, ...]], end: int, since: int | None = None) -> None:
         with self._lock:
-            self._history = build_history(candles, self._interval, self._info.levels, end)
+            self._history = build_history(candles, self._interval, self._info.levels, end, since)
             self._history_end, self._next_close = end, end + self._interval
             self._loaded.set()
 
@@ -244,12 +244,16 @@ class LiveFeed:
         return closed
 
 
-def build_history(candles: list[tuple[Candle, ...]], interval: int, levels: int, end: int) -> list[MarketSnapshot]:
-    """Build a snapshot without books and flow for every close from the first candle to `end` (ns UTC); a bar that a symbol lacks is NaN."""
+def build_history(candles: list[tuple[Candle, ...]], interval: int, levels: int, end: int, since: int | None = None) -> list[MarketSnapshot]:
+    """Build a snapshot without books and flow for every close from `since`, by default the first candle's opening, to `end` (ns UTC).
+
+    A bar that a symbol lacks is NaN.
+    """
     opened = [candle.opened for rows in candles for candle in rows]
     if not opened:
         return []
-    first, count, symbols = min(opened), (end - min(opened)) // interval, len(candles)
+    first = min(opened) if since is None else min(since, *opened)
+    count, symbols = (end - first) // interval, len(candles)
     values = np.full((count, 5, symbols), np.nan)
     for column, rows in enumerate(candles):
         for candle in rows:

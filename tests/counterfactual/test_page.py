@@ -92,7 +92,8 @@ def test_a_value_is_previewed_saved_and_undone(copied_store: str, monkeypatch: p
     app.button(key="save_setting").click().run()
     assert read_commands(copied_store) == [("configure", {"parameter": "edge_margin", "value": "2"}, HOSTILE, "dearer trades")]
     with closing(sqlite3.connect(str(database.path_from_url(copied_store)))) as store, store:  # as the engine does
-        store.execute('UPDATE commands SET args = \'{"parameter": "edge_margin", "value": "1"}\', status = \'done\'')
+        result = "json_object('session', (SELECT max(id) FROM sessions))"
+        store.execute(f'UPDATE commands SET args = \'{{"parameter": "edge_margin", "value": "1"}}\', status = \'done\', result = {result}')
         store.execute("INSERT INTO meta (key, value) SELECT 'parameters of session ' || max(id), '{\"edge_margin\": [1.0, 4.0]}' FROM sessions")
         store.execute("INSERT INTO meta (key, value) VALUES ('version', 'made') ON CONFLICT (key) DO UPDATE SET value = 'made'")
     app = run(copied_store, "settings")

@@ -8,12 +8,14 @@ from time import sleep, time_ns
 import numpy as np
 import pytest
 
+from engine.domain.live import Candle
 from engine.feeds._recorded_session import read_bars_decided_on
+from engine.feeds.live import build_history
 from engine.live.recorder import ParquetRecorder
 from engine.live.session_recording import SessionRecording
 from engine.parity import RebuiltBars, make_live_builder
 from engine.settings import count_order_delay_ms
-from tests.live.test_live_feed import playing
+from tests.live.test_live_feed import SECOND, playing
 
 
 @pytest.mark.parametrize("fault", [None, "drop_sockets"])
@@ -83,3 +85,11 @@ def test_bars_missed_while_the_machine_stood_still_are_the_exchanges_and_nothing
         last = [bar.at for bar in session.live[:-3]][-1]
         times = [last, *(bar.at for bar in missed), *(bar.at for bar in session.live[-3:])]
         assert set(np.diff(times)) == {10**9}
+
+
+def test_missed_bars_begin_with_the_first_that_was_missed_though_the_exchange_lacks_it() -> None:
+    candles: list[tuple[Candle, ...]] = [(Candle(0, 12 * SECOND, 0, (1.0, 1.0, 1.0, 1.0, 2.0)),)]
+    bars = build_history(candles, SECOND, 1, 14 * SECOND, 10 * SECOND)
+    assert [bar.at // SECOND for bar in bars] == [11, 12, 13, 14]
+    assert [bool(bar.fresh[0]) for bar in bars] == [False, False, True, False]
+    assert np.isnan(bars[0].close).all()

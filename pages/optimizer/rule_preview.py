@@ -11,7 +11,7 @@ from engine.domain.rules import SCHEDULE, Rule, RulePreview
 from pages.optimizer import charts, rule_text
 from pages.optimizer.preview import run_preview
 from pages.optimizer.text import metric_label
-from pages.ui import cache, live, theme, widgets
+from pages.ui import cache, commands, live, theme, widgets
 
 LISTED = 12  # firing times listed in a preview
 
@@ -30,6 +30,7 @@ def store_preview(before: Rule, rule: Rule) -> None:
     except OSError as error:
         st.session_state["answer"] = (str(error), theme.HARM, "No preview.")
         return
+    commands.clear_answer()  # a refusal of what was typed before
     st.session_state["rule_preview"] = (rule, previews, readings)
 
 

@@ -29,7 +29,8 @@ NEWER = "([rows, tick]) => Number(document.querySelector(rows).dataset.id.split(
 HEAD_NEWER = "tick => Number(document.querySelector('.pd-head b').innerText.replaceAll(',', '')) >= tick"
 FOLLOWED = """
 () => [
-  Number(document.querySelector('.st-key-followed .pd-head b').innerText.replaceAll(',', '')),
+  Number([...document.querySelectorAll('.st-key-followed .pd-head b')].map((node) => node.innerText.replaceAll(',', ''))
+    .find((text) => /^[0-9]+$/.test(text))),
   [...document.querySelectorAll('.pd-section')].map((heading) => Math.round(heading.getBoundingClientRect().top)),
 ]
 """

@@ -16,17 +16,22 @@ if TYPE_CHECKING:
 DEFAULT_TICKS, MOST_TICKS = 300, 2_000
 
 
-def _add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="NAME=VALUE", dest="changes",
-        help="a trading parameter such as edge_margin=1.5, gate=NAME to switch a gate off, or without=MODEL; may be repeated",
-    )  # fmt: skip
+def add_span_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of what decides the last ticks again: how many, the output, the store."""
     parser.add_argument(
         "--ticks", type=integer_in_range(2, MOST_TICKS), default=DEFAULT_TICKS, metavar="N", help=f"the last N ticks; {DEFAULT_TICKS} if not given"
     )
     parser.add_argument("--json", action="store_true", help="one JSON object")
     add_store_option(parser)
     add_parent_option(parser)
+
+
+def _add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", dest="changes",
+        help="a trading parameter such as edge_margin=1.5, gate=NAME to switch a gate off, or without=MODEL; may be repeated",
+    )  # fmt: skip
+    add_span_options(parser)
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -11,14 +11,12 @@ from engine import units
 from engine.cli._arguments import (
     Subcommand,
     UsageError,
-    add_parent_option,
-    add_store_option,
     begin_slow_answer,
     integer_in_range,
     parse_time,
     resolve_store_url,
 )
-from engine.cli.preview import DEFAULT_TICKS, MOST_TICKS, describe_preview
+from engine.cli.preview import add_span_options, describe_preview
 
 if TYPE_CHECKING:
     from engine.domain.counterfactual import Vaccination
@@ -31,12 +29,7 @@ def _add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("tick", type=integer_in_range(0, 2**62), nargs="?", metavar="TICK", help="the tick of the trade to avoid")
     parser.add_argument("symbol", nargs="?", metavar="SYMBOL", help="its symbol")
     parser.add_argument("--day", type=parse_time, metavar="DATE", help="instead: the worst trade of that day, UTC, such as 2026-11-29")
-    parser.add_argument(
-        "--ticks", type=integer_in_range(2, MOST_TICKS), default=DEFAULT_TICKS, metavar="N", help=f"the last N ticks; {DEFAULT_TICKS} if not given"
-    )
-    parser.add_argument("--json", action="store_true", help="one JSON object")
-    add_store_option(parser)
-    add_parent_option(parser)
+    add_span_options(parser)
 
 
 def _run(options: argparse.Namespace) -> int:

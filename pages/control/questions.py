@@ -12,7 +12,7 @@ from pages.ui import ages, cache, commands, jobs, theme, widgets
 from pages.ui.jobs import JobState
 
 LANE = "counterfactual"
-ASKED = "counterfactual_asked"  # of this browser: the key of the newest question by kind
+NEWEST = "counterfactual_newest"  # of this browser: the key of the newest question by kind
 T = TypeVar("T")
 
 
@@ -21,7 +21,7 @@ def start_question(kind: str, arguments: tuple[str, ...]) -> None:
     key = build_key(arguments)
     runner = jobs.get_jobs()
     if runner.start(LANE, key, [*arguments, "--json", "--store", cache.store_url()]) or runner.running_key(LANE) == key:
-        st.session_state.setdefault(ASKED, {})[kind] = key
+        st.session_state.setdefault(NEWEST, {})[kind] = key
         commands.clear_answer()
     else:
         st.session_state["answer"] = ("another question is being answered: wait for its end, or cancel it", theme.WARNING, "Not started.")
@@ -33,8 +33,8 @@ def build_key(arguments: tuple[str, ...]) -> str:
 
 
 def read_question(kind: str) -> JobState | None:
-    """Return the state of the newest question of a kind that this browser asked."""
-    key = st.session_state.get(ASKED, {}).get(kind)
+    """Return the state of the newest question of a kind of this browser."""
+    key = st.session_state.get(NEWEST, {}).get(kind)
     return None if key is None else jobs.get_jobs().read_state(key)
 
 

@@ -86,8 +86,8 @@ async function draw(node) {
       if (ranges.length) Plotly.relayout(node, Object.fromEntries(ranges)).catch(() => {}); // the page may have been left meanwhile
     });
     node.on("plotly_click", (event) => {
-      const told = event.points[0] && event.points[0].customdata;
-      const id = Array.isArray(told) ? told[0] : told;
+      const point = event.points[0] && event.points[0].customdata;
+      const id = Array.isArray(point) ? point[0] : point;
       if (id !== undefined && id !== null && node.podiumSend) node.podiumSend(String(id), Boolean((node.podiumValue.layout.meta || {}).marks));
     });
   }
@@ -133,13 +133,13 @@ export default function ({ data, parentElement }) {
   node.setAttribute("aria-label", data.label);
   node.classList.toggle("podium-clickable", data.clickable);
   node.podiumSend = data.clickable ? open : null;
-  const told = (problem) => { if (!node.podiumBound) node.textContent = String(problem.message || problem); };
+  const showProblem = (problem) => { if (!node.podiumBound) node.textContent = String(problem.message || problem); };
   receive(node, data, (value) => {
     node.podiumValue = value;
     node.podiumFigure = data.digest;
     node.podiumLibrary = data.library;
     node.podiumStamp = data.stamp;
-    draw(node).catch(told);
+    draw(node).catch(showProblem);
     watch(node);
   });
 }

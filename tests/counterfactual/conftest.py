@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from engine.store import database
 from engine.store.read.history import TickHistory
 from tests.counterfactual.traded import fill_store
+from tests.store.made import copy_store
 
 
 @pytest.fixture(scope="session")
@@ -29,6 +27,4 @@ def history(traded_store: str) -> Iterator[TickHistory]:
 @pytest.fixture
 def copied_store(traded_store: str, tmp_path: Path) -> str:
     """A copy that may be altered."""
-    with closing(sqlite3.connect(str(database.path_from_url(traded_store)))) as source, closing(sqlite3.connect(tmp_path / "podium.db")) as target:
-        source.backup(target)
-    return f"sqlite:///{tmp_path / 'podium.db'}"
+    return copy_store(traded_store, tmp_path)

@@ -35,7 +35,7 @@ def test_a_decision_of_the_past_is_found_opened_and_left_again(server: Served, v
     visitor.page.get_by_role("link", name="Edge, bps").click()
     expect(visitor.page.locator('th[aria-sort="descending"]')).to_have_text("Edge, bps", timeout=MS)
     visitor.press("Next")
-    visitor.sees("this page stands still")
+    visitor.sees("this page does not update")
     assert set(visitor.query()) == {"q", "sort", "from", "until"}
     ids = visitor.page.evaluate(IDS)
     row = visitor.page.locator("tr[data-id]").nth(28)

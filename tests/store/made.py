@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -129,3 +131,11 @@ def filled(folder: Path, ticks: int = 240, symbols: tuple[str, ...] = SYMBOLS, *
     inbox.submit("resume", {}, "ada", "seen", last - 30 * SECOND)
     inbox.close()
     return url
+
+
+def copy_store(url: str, folder: Path) -> str:
+    """Copy a store into a folder, where it may be altered, and return the copy's address."""
+    copy = folder / "podium.db"
+    with closing(sqlite3.connect(str(database.path_from_url(url)))) as source, closing(sqlite3.connect(copy)) as target:
+        source.backup(target)
+    return f"sqlite:///{copy}"

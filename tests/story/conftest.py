@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from engine.store import database
 from engine.store.read.history import TickHistory
+from tests.store.made import copy_store
 from tests.story.decided import fill_store
 
 
@@ -29,6 +27,4 @@ def history(decided_store: str) -> Iterator[TickHistory]:
 @pytest.fixture
 def copied_store(decided_store: str, tmp_path: Path) -> str:
     """A copy that may be altered."""
-    with closing(sqlite3.connect(str(database.path_from_url(decided_store)))) as source, closing(sqlite3.connect(tmp_path / "podium.db")) as target:
-        source.backup(target)
-    return f"sqlite:///{tmp_path / 'podium.db'}"
+    return copy_store(decided_store, tmp_path)

@@ -18,7 +18,7 @@ import pytest
 from engine.cli.import_files import describe_bytes_read
 from engine.files import owned_folders
 from engine.files.import_folders import holds_only_workspaces, open_workspace, sweep_imports, sweep_workspaces
-from engine.importers import _rows
+from engine.importers import _rows, _sources
 from engine.importers._pipeline import ImportOptions, import_files
 from engine.service.clock import WallClock
 from pages.data.import_form import describe_progress
@@ -39,6 +39,7 @@ def text() -> bytes:
 @pytest.mark.parametrize("kind", ["csv", "gz", "zip", "parquet"])
 def test_the_share_that_is_read_grows_to_the_whole(kind: str, text: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_rows, "_BLOCK", 1 << 14)
+    monkeypatch.setattr(_sources, "_BUFFER", 1 << 14)
     monkeypatch.setattr(_rows, "_BATCH", 1 << 12)
     source = tmp_path / ("ABC.parquet" if kind == "parquet" else f"ABC.csv{'' if kind == 'csv' else f'.{kind}'}")
     if kind == "parquet":

@@ -53,7 +53,7 @@ class _TrackedFile(io.FileIO):
         super().__init__(path)
         self._path, self._progress = path, progress
 
-    def readinto(self, buffer: object) -> int | None:  # type: ignore[override]
+    def readinto(self, buffer: object) -> int | None:
         count = super().readinto(buffer)  # type: ignore[arg-type]
         self._progress.note_place(self._path, self.tell())
         return count

@@ -116,7 +116,8 @@ def test_what_a_killed_import_left_is_deleted_by_the_next(text: bytes, tmp_path:
         assert sweep_workspaces(out) == 0, "it lives"
         process.kill()
     assert folder.is_dir()
-    source, lines = tmp_path / "ABC.csv", []
+    source = tmp_path / "ABC.csv"
+    lines: list[str] = []
     source.write_bytes(text)
     import_files((source,), ImportOptions(out), lines.append)
     assert not folder.exists()

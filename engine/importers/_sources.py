@@ -10,6 +10,7 @@ import lzma
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -127,11 +128,10 @@ class _Unpacked(io.RawIOBase):
 
     def __init__(self, file: IO[bytes], unpack: Callable[[IO[bytes]], object]) -> None:
         self._file = file
-        try:
+        with ExitStack() as on_failure:
+            on_failure.callback(file.close)
             self._content = cast("IO[bytes]", unpack(file))
-        except BaseException:
-            file.close()
-            raise
+            on_failure.pop_all()
 
     def readable(self) -> bool:
         return True

@@ -17,7 +17,7 @@ class ReadProgress:
         self._report = report
         self._sizes: dict[Path, int] = {}
         self._places: dict[Path, int] = {}
-        self._read = 0
+        self._read = -1  # as reported
 
     def add_source(self, path: Path) -> None:
         """Count a file among the sources."""
@@ -42,10 +42,11 @@ class ReadProgress:
         self.publish()
 
     def publish(self) -> None:
-        """Report what is read so far."""
-        if self._report is not None:
-            self._read = max(self._read, sum(self._places.values()))
-            self._report(self._read, sum(self._sizes.values()))
+        """Report what is read so far, where that is more than before."""
+        read = sum(self._places.values())
+        if self._report is not None and read > self._read:
+            self._read = read
+            self._report(read, sum(self._sizes.values()))
 
 
 class _TrackedFile(io.FileIO):

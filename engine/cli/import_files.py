@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import orjson
 
+from engine import units
 from engine.cli._arguments import EXIT_USAGE, Subcommand, UsageError, add_parent_option, follow_parent, print_notice
 from engine.settings import parse_duration
 
@@ -50,7 +52,8 @@ def _run(options: argparse.Namespace) -> int:
         raise UsageError(f"--out {options.out} is a file: give a folder")
     from engine.importers._pipeline import import_files
 
-    report = import_files(tuple(options.sources), _read_options(options, options.out), print_notice, _report_rows if options.under else None)
+    report_bytes = _report_to_page if options.under else _report_to_terminal if sys.stderr.isatty() else None
+    report = import_files(tuple(options.sources), _read_options(options, options.out), print_notice, report_bytes)
     if options.json:
         print(orjson.dumps(asdict(report)).decode())
     else:
@@ -72,10 +75,20 @@ def _read_options(options: argparse.Namespace, out: Path) -> ImportOptions:
     return ImportOptions(out, options.format, options.symbol, options.interval, options.timezone, options.columns)
 
 
-def _report_rows(count: int) -> None:
+def _report_to_page(done: int, total: int) -> None:
     from engine.service.backtests import report_progress
 
-    report_progress(count, None)
+    report_progress(done, total)
+
+
+def _report_to_terminal(done: int, total: int) -> None:
+    print(f"\r{describe_bytes_read(done, total)}  ", end="\n" if done >= total else "\r", file=sys.stderr, flush=True)
+
+
+def describe_bytes_read(done: int, total: int) -> str:
+    """The share of the sources that is read, in a few words."""
+    share = units.format_percent(done / total, 0) if total else units.format_bytes(done)
+    return f"{share} of {units.format_bytes(total)} read" if total else f"{share} read"
 
 
 COMMAND = Subcommand("import", "read other people's files into a recording", _add, _run)

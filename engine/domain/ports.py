@@ -121,6 +121,16 @@ class LiveSource(Protocol):
 
 
 @runtime_checkable
+class ReportsProblem(Protocol):
+    """A feed that knows what keeps it from giving fresh bars, apart from its streams."""
+
+    @property
+    def problem(self) -> str | None:
+        """One line; None where all is well."""
+        ...
+
+
+@runtime_checkable
 class ExplainsMoves(Protocol):
     """A feed that has every book event of its bars."""
 

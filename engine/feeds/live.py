@@ -22,6 +22,7 @@ from engine.live.bar_builder import LiveBarBuilder
 from engine.live.candle_checker import AGAIN, CandleChecker
 from engine.live.exchange import open_exchange, read_markets
 from engine.live.instruments import LiveMarket, describe_live_market
+from engine.live.load_pace import LoadPace
 from engine.live.streams import DEFAULT_TIMES, LiveStreams, StreamTimes
 from engine.settings import count_order_delay_ms
 
@@ -55,6 +56,7 @@ class LiveFeed:
         self._streams = LiveStreams(connect, symbols, market.contracts, settings, interval, self._take, times=times)
         self._candles = CandleChecker(self._streams, self._builder, symbols, settings, interval, self._take, self._lock)
         self._streams.jobs += [self._keep_history, self._candles.run]
+        self._pace = LoadPace(len(symbols), interval, LONGEST_SILENCE)
         self._recorder: FeedRecorder | None = None
         self._history: list[MarketSnapshot] = []
         self._history_end: int | None = None
@@ -140,6 +142,11 @@ class LiveFeed:
         """A line about an exchange's clock that differs by more than 1 s from this machine's."""
         return self._streams.clock.problem
 
+    @property
+    def problem(self) -> str | None:
+        """A line about bars that cannot be loaded as fast as they close, or about the exchange's clock; None where all is well."""
+        return self._pace.problem or self.clock_problem
+
     def close(self) -> None:
         """End connections and threads, and write what is to be recorded."""
         self._closing.set()
@@ -167,20 +174,36 @@ class LiveFeed:
                 await asyncio.sleep(POLL_SECONDS)
 
     async def _load_history(self) -> None:
-        end = self._candles.exchange_time() // self._interval * self._interval
+        end = self._newest_close()
         candles = await self._candles.fetch_history(end - self._history_bars * self._interval, end)
         if any(rows and rows[-1].opened < end - self._interval for rows in candles):  # the newest candle may be a moment late
             await asyncio.sleep(AGAIN)
-            candles = await self._candles.fetch_history(end - self._history_bars * self._interval, end)
-        self._begin_after(candles, end)
+            candles = _join_candles(candles, await self._candles.fetch_history(end - self._interval, end))
+        self._begin_after(*await self._catch_up(candles, end))
 
     async def _load_missed(self, since: int) -> None:
         """Load the bars after the last that was closed, within a few attempts: what the exchange does not give stays a gap."""
-        end = self._candles.exchange_time() // self._interval * self._interval
+        end = self._newest_close()
         since = max(since, end - self._history_bars * self._interval)
         candles = await self._candles.fetch_history(since, end, attempts=MISSED_ATTEMPTS)
+        self._pace.add_load(self._candles.exchange_time() - end)
         self._continues = True
-        self._begin_after(candles, end, since)
+        self._begin_after(*await self._catch_up(candles, end, MISSED_ATTEMPTS), since)
+
+    async def _catch_up(self, candles: list[tuple[Candle, ...]], end: int, attempts: int | None = None) -> tuple[list[tuple[Candle, ...]], int]:
+        """Load the bars that closed meanwhile, again and again until the streams' own bars can follow; returns all candles and their end (ns UTC).
+
+        Ends where bars close faster than they are loaded, which `problem` says.
+        """
+        while (newest := self._newest_close()) - end > LONGEST_SILENCE * self._interval:
+            candles = _join_candles(candles, await self._candles.fetch_history(end, newest, attempts))
+            end = newest
+            if not self._pace.add_load(self._candles.exchange_time() - end):
+                break
+        return candles, end
+
+    def _newest_close(self) -> int:
+        return self._candles.exchange_time() // self._interval * self._interval
 
     def _begin_after(self, candles: list[tuple[Candle, ...]], end: int, since: int | None = None) -> None:
         with self._lock:
@@ -242,6 +265,11 @@ class LiveFeed:
         if self._recorder is not None:
             self._recorder.add_bar(closed)
         return closed
+
+
+def _join_candles(candles: list[tuple[Candle, ...]], later: list[tuple[Candle, ...]]) -> list[tuple[Candle, ...]]:
+    """The candles of each symbol, those of both loads."""
+    return [(*rows, *more) for rows, more in zip(candles, later, strict=True)]
 
 
 def build_history(candles: list[tuple[Candle, ...]], interval: int, levels: int, end: int, since: int | None = None) -> list[MarketSnapshot]:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import difflib
 import re
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from pathlib import Path
 from zoneinfo import available_timezones
 
@@ -22,10 +20,12 @@ from engine import units
 from engine.domain.texts import shorten
 from engine.feeds._recording_folder import MAX_EXTREME_SHARE, SETTINGS_FILE
 from engine.feeds._timestamps import SECOND, format_time
+from engine.files.import_folders import open_workspace, sweep_workspaces
 from engine.importers._format import Format, ImportFault
 from engine.importers._lobster import join_lobster
+from engine.importers._progress import ReadProgress
 from engine.importers._recognition import Recognised, find_format, recognise
-from engine.importers._rows import EMPTY, RowCounts, read_rows
+from engine.importers._rows import EMPTY, RowCounts, count_rows, read_rows
 from engine.importers._sample import Sample, take_sample
 from engine.importers._sources import expand_sources, hash_source, list_skipped
 from engine.importers._staging import Staged
@@ -104,15 +104,15 @@ class SourcePlan:
 
 
 def import_files(
-    paths: tuple[Path, ...], options: ImportOptions, notify: Callable[[str], None], report_rows: Callable[[int], None] | None = None
+    paths: tuple[Path, ...], options: ImportOptions, notify: Callable[[str], None], report_bytes: Callable[[int, int], None] | None = None
 ) -> ImportReport:
     """Import files and folders into the recording at `options.out`. Raises ImportFault; then a folder that was made for it is deleted.
 
-    `notify` receives a line for the reader each, `report_rows` the number of rows read so far.
+    `notify` receives a line for the reader each, `report_bytes` the bytes of the sources that are read so far, and those of all.
     """
     existed = options.out.exists()
     try:
-        return _import_all(paths, options, notify, report_rows or _ignore_rows)
+        return _import_all(paths, options, notify, ReadProgress(report_bytes))
     except (ImportFault, OSError):
         if not existed:
             with suppress(OSError):  # not empty, or never made
@@ -120,31 +120,29 @@ def import_files(
         raise
 
 
-def _ignore_rows(count: int) -> None:
-    del count
-
-
-def _import_all(paths: tuple[Path, ...], options: ImportOptions, notify: Callable[[str], None], report_rows: Callable[[int], None]) -> ImportReport:
+def _import_all(paths: tuple[Path, ...], options: ImportOptions, notify: Callable[[str], None], progress: ReadProgress) -> ImportReport:
     wanted = check_options(options)
     options.out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".import-", dir=options.out) as folder:
+    swept = sweep_workspaces(options.out)
+    if swept:
+        notify(f"what {units.format_count(swept, 'killed import')} left in {options.out} is deleted")
+    with open_workspace(options.out) as folder:
         staged: dict[tuple[str, str], Staged] = {}
         sources: list[SourceReport] = []
         skipped = list_skipped(paths)
         for name in skipped:
             notify(f"{name} is left out: it is no table by its name")
-        for index, member in enumerate(join_lobster(expand_sources(paths))):
-            for sample in split_tickers(take_sample(member)):
-                before = sum(source.rows for source in sources)
-                count_rows = partial(_add_rows, report_rows, before)
-                sources.append(_read_source(index, sample, wanted, options, staged, Path(folder), notify, count_rows))
-        symbols = [_write_symbol(part, Path(folder), options, notify) for part in staged.values()]
+        for index, member in enumerate(join_lobster(expand_sources(paths, progress))):
+            samples = split_tickers(take_sample(member))
+            sources += [_read_source(index, sample, wanted, options, staged, folder, notify, progress) for sample in samples]
+        progress.finish()
+        symbols = [_write_symbol(part, folder, options, notify) for part in staged.values()]
         if not symbols:
             raise ImportFault("no row could be imported: see the reasons above")
         for part in staged.values():
             target = options.out / part.symbol
             target.mkdir(exist_ok=True)
-            (Path(folder) / f"{part.symbol}.{part.kind}").replace(target / f"{part.kind}.parquet")
+            (folder / f"{part.symbol}.{part.kind}").replace(target / f"{part.kind}.parquet")
     report = ImportReport(str(options.out), f"engine.importers {READER_VERSION}, pyarrow {pa.__version__}", tuple(sources), tuple(symbols), skipped)
     _write_provenance(options.out, report)
     return report
@@ -170,20 +168,18 @@ def plan_source(sample: Sample, wanted: Format | None, options: ImportOptions) -
     return SourcePlan(recognised, style, shift, symbol, words)
 
 
-def _add_rows(report_rows: Callable[[int], None], before: int, count: int) -> None:
-    report_rows(before + count)
-
-
 def _read_source(
     index: int, sample: Sample, wanted: Format | None, options: ImportOptions, staged: dict[tuple[str, str], Staged], folder: Path,
-    notify: Callable[[str], None], report_rows: Callable[[int], None],
+    notify: Callable[[str], None], progress: ReadProgress,
 ) -> SourceReport:  # fmt: skip
     plan = plan_source(sample, wanted, options)
     entry, title, style = plan.recognised.format, sample.member.title, plan.style
     notify(plan.words)
-    counts, symbols = RowCounts(), set()
+    counts, symbols, total = RowCounts(), set(), count_rows(sample)
     for table in read_rows(sample, plan.recognised, style, plan.shift, counts):
-        report_rows(counts.read)
+        if total:
+            progress.note_share(sample.member.source, counts.read / total)
+        progress.publish()
         for name, rows in split_symbols(table, plan.symbol) if table.num_rows else ():
             symbols.add(name)
             if (name, entry.kind) not in staged:

@@ -57,6 +57,13 @@ def read_rows(sample: Sample, recognised: Recognised, style: TimeStyle, shift: i
             yield _convert(batch, sample, recognised, style, shift, counts)
 
 
+def count_rows(sample: Sample) -> int | None:
+    """Count the rows of a table that a library reads by its path; None for texts."""
+    if sample.container == "parquet":
+        return int(pyarrow.parquet.ParquetFile(sample.member.source).metadata.num_rows)
+    return int(pyarrow.feather.read_table(sample.member.source, memory_map=True).num_rows) if sample.container == "feather" else None
+
+
 def _read_batches(sample: Sample, recognised: Recognised, counts: RowCounts) -> Iterator[pa.RecordBatch]:
     names = [str(index) for index in range(len(recognised.names))]
     if sample.container == "parquet":

@@ -20,6 +20,7 @@ COMPARED = 5  # closed bars that a later candle is compared with, or
 COMPARED_SPAN = 600 * 10**9  # ns of bars, the longest silence that is noticed late
 PRICE_TOLERANCE, VOLUME_TOLERANCE = 1e-9, 1e-6  # relative
 NS_PER_MS = 1e6
+CandleValues = tuple[float, float, float, float, float]  # open, high, low, close, volume in base units
 RESUMING, INTERRUPTING = frozenset({"reconnected", "resynced"}), frozenset(FAULTS) - {"reconnected", "resynced", "crossed", "clock"}
 
 
@@ -47,7 +48,7 @@ class LiveBarBuilder:
         self._interval, self._levels, self._latency = interval, levels, latency
         self._stale = max(STALE, interval)
         self._buffers = [EventBuffer(levels) for _ in range(symbols)]
-        self._candles: dict[int, dict[int, tuple[float, ...]]] = {}  # by close and symbol, of bars that are not closed yet
+        self._candles: dict[int, dict[int, CandleValues]] = {}  # by close and symbol, of bars that are not closed yet
         self._partial: set[tuple[int, int]] = set()  # close and symbol of bars that were decided on a part of their trades
         self._revised: set[tuple[int, int]] = set()  # and of those whose candle differs
         self._closed: dict[int, tuple[Floats, Ints]] = {}  # by close, oldest first: (5, S) values, sources
@@ -103,6 +104,8 @@ class LiveBarBuilder:
             fresh[column] = usable and in_time and buffer.books.down_since is None
             buffer.drop_before(at)
         backfilled = self._remember(at, values, sources)
+        for column, candle in candles.items():  # that were here before the close, and are not fetched again
+            self._compare(Candle(column, at - self._interval, read_at, candle), at)
         snapshot = MarketSnapshot(
             at, values[0], values[1], values[2], values[3], values[4], fresh, Books(*books), Books(*fills), ofi, flow, later, backfilled
         )
@@ -196,7 +199,7 @@ class LiveBarBuilder:
             self._fill(at, candle.symbol, candle.values)
 
     def _build_bar(
-        self, buffer: EventBuffer, trades: TradeRows, rows: BookRows, at: int, candle: tuple[float, ...] | None
+        self, buffer: EventBuffer, trades: TradeRows, rows: BookRows, at: int, candle: CandleValues | None
     ) -> tuple[Floats, int]:  # fmt: skip
         opened = at - self._interval
         if not buffer.trades.covers(opened, at):

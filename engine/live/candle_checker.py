@@ -22,6 +22,7 @@ URGENT_ATTEMPTS = 3
 CHECK_SECONDS = 5.0  # s from a bar's close to the check of every bar, or half a bar where that is shorter
 HISTORY_PAUSE = 3.0  # s between attempts while the exchange is away
 PATIENCE_BARS = 5  # that a missing candle is fetched again
+CHECKED_AGAIN = 5  # of the newest bars are in each check
 CHECKED_BARS = 60  # that are checked at once where the checks have fallen behind
 REFUSALS = 3  # of a symbol's history before the start goes on without it
 SOURCE = "trades"  # the connection whose REST is used
@@ -81,8 +82,14 @@ class CandleChecker:
             await self._fetch_urgent(incomplete, at)
             await self._fill_missing(at)
             await self._sleep_until(at + min(round(CHECK_SECONDS * SECOND), self._interval // 2))
-            await self._fetch_bars(range(len(self._symbols)), at, max(self._checked or at - self._interval, at - CHECKED_BARS * self._interval))
+            await self._fetch_bars(range(len(self._symbols)), at, self._find_first_to_check(at))
             self._checked = at
+
+    def _find_first_to_check(self, at: int) -> int:
+        """Return the opening (ns UTC) of the first bar to check: some are checked again, as trades may be late and candles revised."""
+        if not self._checked:
+            return at - self._interval
+        return max(min(self._checked, at - CHECKED_AGAIN * self._interval), at - CHECKED_BARS * self._interval)
 
     async def _sleep_until(self, at: int) -> None:
         await asyncio.sleep(max(0.0, (at - self.exchange_time()) / SECOND))

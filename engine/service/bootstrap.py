@@ -13,6 +13,7 @@ from engine.domain.optimization import Action, PollingIntervals
 from engine.domain.ports import Clock, Feed
 from engine.feeds.live import LiveFeed
 from engine.files import temporary_files
+from engine.files.import_folders import IMPORTS, sweep_imports
 from engine.live.recorder import open_recorder
 from engine.optimizer.planner import default_mode
 from engine.optimizer.runtime.actuators import ActuatorParts, EngineActuators
@@ -154,7 +155,10 @@ def _store_facts(settings: Settings, writer: Writer, components: ComponentStatus
 
 
 def _delete_temporary_files(home: str) -> None:
-    """Delete the training rows and other temporary files of engines that were killed."""
+    """Delete the training rows and other temporary files of engines that were killed, and what killed imports left."""
+    imports = sweep_imports(Path(home) / IMPORTS)
+    if imports:
+        LOG.info("deleted the files of %s killed imports", f"{imports:,}")
     try:
         deleted = temporary_files.sweep_at_start(home)
     except (OSError, ValueError) as error:

@@ -7,7 +7,7 @@ from threading import Event
 from typing import Protocol
 
 from engine.domain.live import StreamStatus
-from engine.domain.ports import Feed, LiveSource
+from engine.domain.ports import Feed, LiveSource, ReportsProblem
 from engine.service.component_status import ComponentStatus
 from engine.settings import Settings
 
@@ -67,11 +67,12 @@ def describe_problems(streams: Sequence[StreamStatus]) -> str | None:
 
 
 def report_streams(source: LiveSource, components: ComponentStatus, store: StreamStore) -> None:
-    """Store the state of every stream; the component "feed" shows what its start waits for, then a standing problem."""
+    """Store the state of every stream; the component "feed" shows what its start waits for, then standing problems of the feed and its streams."""
     progress, streams = source.progress, source.read_streams()
     if progress is not None and components.state("feed") == "starting":
         components.set_state("feed", "starting", progress)
     if progress is None:
         components.mark_started("feed")
     components.report_part("feed", "streams", describe_problems(streams))
+    components.report_part("feed", "market", source.problem if isinstance(source, ReportsProblem) else None)
     store.save_streams(streams)

@@ -15,6 +15,7 @@ from pages.data.requests import ImportRequest, PreviewResult, describe_failure, 
 from pages.data.tables import shorten_text
 from pages.data.uploads import MAX_UPLOAD_MB, store_uploads
 from pages.ui import jobs, live, tables, theme, widgets
+from pages.ui.jobs import JobState
 from pages.ui.tables import TableRow, text_columns
 
 RESULT = "import_preview"  # of this browser
@@ -161,13 +162,21 @@ def show_import_progress() -> None:
         return
     name = state.key.partition(" ")[2]
     if state.is_running:
-        text = f"{name}: {units.format_count(state.done, 'row')} read"
+        text = f"{name}: {describe_progress(state)}"
         widgets.show_notice(text, word="Importing.", colour=theme.UP)
     elif state.code == 0:
         lines = [line for line in state.lines if ".parquet: " in line]
         widgets.show_notice(shorten_text(f"{name}: {'; '.join(lines)}"), word="Imported.", colour=theme.GOOD)
     else:
         widgets.show_notice(shorten_text(f"{name}: {describe_failure(state)}"), word="Not imported.", colour=theme.HARM)
+
+
+def describe_progress(state: JobState) -> str:
+    """Return how much of the files is read, in words."""
+    if not state.total:
+        return "looking at the files"
+    share = f"{units.format_percent(min(1.0, state.done / state.total), 0)} of {units.format_bytes(state.total)} read"
+    return share if state.done < state.total else f"{share}; writing the recording"
 
 
 def imported_name() -> str | None:

@@ -12,7 +12,8 @@ from typing import Any
 
 import orjson
 
-from pages.data.sources import IMPORTS, REPORT_FILE
+from engine.files.import_folders import IMPORTS, holds_only_workspaces
+from pages.data.sources import REPORT_FILE
 from pages.data.uploads import delete_upload, hold_upload, release_upload
 from pages.ui import jobs
 from pages.ui.jobs import JobState
@@ -75,7 +76,8 @@ def explain_name(name: str, home: Path) -> str | None:
     if not _NAME.fullmatch(name):
         return "give the recording a name of at most 60 letters, digits, and . _ + = -, that begins with a letter or digit"
     folder = home / IMPORTS / name
-    if folder.is_symlink() or (folder.exists() and not (folder / REPORT_FILE).is_file()):
+    is_own = (folder / REPORT_FILE).is_file() or holds_only_workspaces(folder)
+    if folder.is_symlink() or (folder.exists() and not is_own):
         return f"{folder} already exists and was not made by an import: choose another name"
     return None
 

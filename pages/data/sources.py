@@ -10,10 +10,10 @@ from pathlib import Path
 
 import streamlit as st
 
+from engine.files.import_folders import IMPORTS
 from engine.store.read.status import EngineStatus
 from pages.ui import cache, recorded_sessions
 
-IMPORTS = "imports"  # in Podium's home
 IMPORTED = "imported"
 REPORT_FILE = "import.json"  # that an import leaves in its recording
 MAX_SHOWN = 30  # recordings

@@ -34,6 +34,7 @@ class JobState:
     code: int | None = None  # exit code; None while it runs, and where it never started
     lines: tuple[str, ...] = ()  # of stderr, without progress
     done: int = 0  # according to its last line of progress
+    total: int = 0  # the same; 0 where it is unknown
     output: bytes = b""  # of stdout, once it has ended
 
     @property
@@ -126,7 +127,7 @@ class JobRunner:
         with self.lock:
             state = self.states[key]
             if match:
-                self.states[key] = replace(state, done=int(match[1]))
+                self.states[key] = replace(state, done=int(match[1]), total=int(match[2]))
             elif line.strip():
                 self.states[key] = replace(state, lines=tuple(deque([*state.lines, line[:1_000]], MAX_LINES)))
 

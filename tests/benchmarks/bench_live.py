@@ -1,7 +1,8 @@
-"""A live feed of 50 symbols at 1 m with books: CPU at 500 messages a second, and memory and CPU over a day's worth of messages.
+"""The engine on a live market of 50 symbols at 1 m with books, at 500 messages a second: processor time, latency and memory.
 
-The sockets are played against a fake Binance in a process of its own for some minutes (PODIUM_BENCH_MINUTES, 2); a day is too long for that, so the
-messages of a day go through the bar builder and the recorder as fast as they can (PODIUM_BENCH_DAY, the share of a day that is played, 0.1).
+The whole engine (`engine run`, with the recorder) plays against a fake Binance in a process of its own for some minutes (PODIUM_BENCH_MINUTES, 3); a
+day is too long for that, so the messages of a day go through the bar builder and the recorder as fast as they can (PODIUM_BENCH_DAY, the share of a
+day that is played, 0.1).
 """
 
 from __future__ import annotations
@@ -10,11 +11,19 @@ import json
 import multiprocessing
 import os
 import resource
+import signal
+import sqlite3
+import subprocess
+import sys
 import tempfile
+import urllib.request
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 from time import perf_counter, process_time
+from typing import Any
 
 import numpy as np
 import psutil
@@ -22,95 +31,135 @@ import psutil
 from engine.domain.live import BookUpdate, StreamFault, Trade
 from engine.domain.ports import FeedInfo
 from engine.feeds._contracts import Contract
-from engine.feeds.live import LiveFeed
 from engine.live.bar_builder import LiveBarBuilder
-from engine.live.exchange import open_exchange, read_markets
-from engine.live.instruments import describe_live_market
 from engine.live.recorder import ParquetRecorder
 from engine.live.stream_messages import read_book, read_trade
-from engine.settings import Settings, count_order_delay_ms
-from tests.exchanges import FakeBinance
+from tests.exchanges import SteadyBinance
 
+ROOT = Path(__file__).parent.parent.parent
 SYMBOLS = tuple(f"{first}{second}A/USDT" for first in "BCDEF" for second in "BCDFGHJKLM")
 PER_SECOND = 10  # messages of a symbol: half are books, half are trades
-MINUTE = 60 * 10**9  # ns
-SETTLING_SECONDS = 30.0  # until every stream is up
+MINUTE, SECOND = 60 * 10**9, 10**9  # ns
+UP_SECONDS, SETTLING_SECONDS, STOP_SECONDS = 1_200.0, 30.0, 60.0  # until the first live tick; until every stream is up
+SAMPLE_SECONDS = 5.0
 DAY_MESSAGES = 43_200_000
 LEVELS = 5
 
 
 def main() -> None:
     """Print the figures."""
-    minutes, share = (float(os.environ.get(f"PODIUM_BENCH_{name}", default)) for name, default in (("MINUTES", "2"), ("DAY", "0.1")))
-    measure_sockets(minutes)
+    minutes, share = (float(os.environ.get(f"PODIUM_BENCH_{name}", default)) for name, default in (("MINUTES", "3"), ("DAY", "0.1")))
+    measure_engine(minutes * 60.0)
     measure_day(share)
 
 
-def measure_sockets(minutes: float) -> None:
-    """Print the CPU of a feed with its recorder, without that of the fake exchange."""
+def measure_engine(seconds: float) -> None:
+    """Print what the engine's process takes, without the fake exchange."""
     context = multiprocessing.get_context("spawn")
-    options, ended = context.Queue(), context.Event()
-    fake = context.Process(target=_serve, args=(options, ended), daemon=True)
+    addresses, ended = context.Queue(), context.Event()
+    fake = context.Process(target=_serve, args=(addresses, ended), daemon=True)
     fake.start()
     try:
         with tempfile.TemporaryDirectory(prefix="podium-bench-live-") as folder:
-            _watch(options.get(timeout=60), minutes * 60.0, Path(folder))
+            address, options = addresses.get(timeout=60)
+            _run_engine(address, options, seconds, Path(folder))
     finally:
         ended.set()
         fake.join(20.0)
 
 
-def _serve(options: multiprocessing.Queue, ended: Event) -> None:  # type: ignore[type-arg]
-    with FakeBinance(SYMBOLS, step_ms=2_000 // PER_SECOND, trades_per_second=PER_SECOND / 2, history_seconds=7_200) as fake:
-        options.put(json.dumps(fake.ccxt_options()))
+def _serve(addresses: multiprocessing.Queue, ended: Event) -> None:  # type: ignore[type-arg]
+    with SteadyBinance(SYMBOLS, PER_SECOND * len(SYMBOLS), history_seconds=7_200) as fake:
+        addresses.put((fake.address, json.dumps(fake.ccxt_options())))
         ended.wait()
 
 
-def _watch(options: str, seconds: float, folder: Path) -> None:
-    settings = Settings(
-        home=str(folder), database_url="sqlite:///unused", feed="live", exchange="binance", exchange_options=options, symbols=SYMBOLS,
-        interval=MINUTE, book_levels=LEVELS,
-    )  # fmt: skip
-    markets = read_markets(settings)
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    """Totals at one moment."""
 
-    def connect() -> object:
-        exchange = open_exchange(settings)
-        markets.install(exchange)
-        return exchange
+    at: float  # s
+    own: float  # s of processor time of the engine's process
+    workers: float  # and of the processes that train for it
+    delivered: int  # messages that the fake sent
+    taken: int  # messages that the engine took
 
-    feed = LiveFeed(describe_live_market(settings, markets), connect, settings, history_bars=60)
-    feed.set_recorder(ParquetRecorder(folder / "recording", feed.info, latency_ms=count_order_delay_ms(settings), has_messages=True))
-    process = psutil.Process()
+
+def _run_engine(address: str, options: str, seconds: float, folder: Path) -> None:
+    settings = {
+        "HOME": str(folder), "FEED": "live", "EXCHANGE": "binance", "EXCHANGE_OPTIONS": options, "SYMBOLS": ",".join(SYMBOLS), "INTERVAL": "1m",
+        "BOOK_LEVELS": str(LEVELS), "RECORD": str(folder / "recording"), "EVOLUTION": "off",
+    }  # fmt: skip
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("PODIUM_")}
+    env = plain | {"PYTHONPATH": str(ROOT)} | {f"PODIUM_{name}": value for name, value in settings.items()}
+    store, log = folder / "podium.db", folder / "engine.out"
+    with log.open("w", encoding="utf-8") as out:
+        process = psutil.Popen([sys.executable, "-m", "engine", "run"], cwd=folder, env=env, stdout=out, stderr=subprocess.STDOUT)
     try:
-        _play(feed, SETTLING_SECONDS)
-        silent = [f"{stream.symbol} {stream.stream}" for stream in feed.read_streams() if not stream.messages and stream.stream != "candles"]
-        before, cpu, began, memory = _count(feed), process_time(), perf_counter(), process.memory_info().rss
-        bars = _play(feed, seconds)
-        took, cpu = perf_counter() - began, process_time() - cpu
-        rate, load = (_count(feed) - before) / took, cpu / took
-        problems = sorted({stream.problem for stream in feed.read_streams() if stream.problem})
-        print(f"{len(SYMBOLS)} symbols, {rate:,.0f} messages/s for {took:,.0f} s, {bars} bars: {load:.1%} of a core with the recorder", flush=True)
-        kinds = {kind: sum(stream.messages for stream in feed.read_streams() if stream.stream == kind) for kind in ("trades", "book")}
-        print(f"  since the start {kinds['trades']:,} trades and {kinds['book']:,} books; after {SETTLING_SECONDS:g} s silent: {len(silent)} streams")
-        print(f"  at 500 messages/s: {load * 500 / rate:.1%} of a core (60 % is the limit); sockets {len(process.net_connections())}")
-        print(f"  memory {memory / 1e6:,.0f} MB, {process.memory_info().rss / 1e6:,.0f} MB at the end; problems: {problems or 'none'}", flush=True)
+        pause, begun = Event(), perf_counter()
+        while not _read(store, "SELECT count(*) FROM ticks WHERE warm = 0", 0):
+            if process.poll() is not None or perf_counter() - begun > UP_SECONDS:
+                raise RuntimeError(f"the engine is not live: {log.read_text(encoding='utf-8')[-600:]}")
+            pause.wait(0.5)
+        pause.wait(SETTLING_SECONDS)
+        first, memory = _take_sample(process, store, address), [process.memory_info().rss / 1e6]
+        while perf_counter() - first.at < seconds:
+            pause.wait(SAMPLE_SECONDS)
+            memory.append(process.memory_info().rss / 1e6)
+        _report(first, _take_sample(process, store, address), memory, store)
     finally:
-        feed.close()
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(STOP_SECONDS)
+        except psutil.TimeoutExpired:
+            process.kill()
 
 
-def _play(feed: LiveFeed, seconds: float) -> int:
-    """Take bars for so long; return how many were live."""
-    until, bars, last = perf_counter() + seconds, 0, feed._delivered
-    slices = feed.slices(last)
-    while (left := until - perf_counter()) > 0:
-        if feed.wait(min(left, 0.5), last):
-            last = next(slices).at
-            bars += feed.history_end is not None and last > feed.history_end
-    return bars
+def _read(store: Path, sql: str, otherwise: Any) -> Any:
+    if not store.exists():
+        return otherwise
+    with closing(sqlite3.connect(store)) as connection:
+        try:
+            return connection.execute(sql).fetchone()[0]
+        except sqlite3.OperationalError:  # the tables are being made
+            return otherwise
 
 
-def _count(feed: LiveFeed) -> int:
-    return sum(stream.messages for stream in feed.read_streams())
+def _take_sample(process: psutil.Popen, store: Path, address: str) -> _Sample:
+    with urllib.request.urlopen(f"http://{address}/delivered") as answer:
+        delivered = int(answer.read())
+    taken = int(_read(store, "SELECT sum(messages) FROM stream_status WHERE stream <> 'candles'", 0))
+    times = process.cpu_times()
+    workers = float(times.children_user + times.children_system)  # of those that have ended
+    for child in process.children(recursive=True):
+        try:
+            workers += sum(child.cpu_times()[:2])
+        except psutil.NoSuchProcess:
+            continue
+    return _Sample(perf_counter(), float(times.user + times.system), workers, delivered, taken)
+
+
+def _report(first: _Sample, last: _Sample, memory: list[float], store: Path) -> None:
+    took = last.at - first.at
+    sent, taken, load, workers = ((getattr(last, name) - getattr(first, name)) / took for name in ("delivered", "taken", "own", "workers"))
+    print(f"{len(SYMBOLS)} symbols at 1 m for {took:,.0f} s, load of the machine {os.getloadavg()[0]:.1f}")
+    print(f"  {sent:,.0f} messages/s delivered, {taken:,.0f} taken: ccxt joins updates of a book that wait for an engine without processor time")
+    print(f"  engine {load:.1%} of a core with decisions, store and recorder (60 % is the limit for the feed); its workers {workers:.1%}")
+    with closing(sqlite3.connect(store)) as connection:
+        latencies = connection.execute("SELECT latency_p50_ms, latency_p99_ms FROM stream_status WHERE latency_p50_ms IS NOT NULL").fetchall()
+        delays = [
+            row[0] / 1e6
+            for row in connection.execute(
+                "SELECT wall + clock_offset - at FROM ticks WHERE warm = 0 AND read_at IS NOT NULL ORDER BY tick"
+            ).fetchall()
+        ]
+        problems = [row[0] for row in connection.execute("SELECT DISTINCT problem FROM stream_status WHERE problem IS NOT NULL").fetchall()]
+    halves, tails = np.array(latencies).T
+    middle = f"p50 {np.median(halves):.1f} ms, p99 {np.median(tails):.1f} ms"
+    print(f"  exchange to engine, median of {len(latencies)} streams: {middle}; worst p99 {tails.max():.1f} ms")
+    p50, p99 = np.percentile(delays, [50, 99])
+    print(f"  close of a bar to its decisions, of it 500 ms of waiting: p50 {p50:,.0f} ms, p99 {p99:,.0f} ms (n = {len(delays)} ticks)")
+    print(f"  memory {memory[0]:,.0f} MB, {memory[-1]:,.0f} MB at the end, {max(memory):,.0f} MB at most; problems: {problems or 'none'}", flush=True)
 
 
 def measure_day(share: float) -> None:

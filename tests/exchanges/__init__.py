@@ -11,5 +11,6 @@ What ccxt 4.5.90 does with them, and what follows for a client (test_binance.py 
 
 from tests.exchanges.binance import FakeBinance
 from tests.exchanges.kraken import FakeKraken
+from tests.exchanges.steady import SteadyBinance
 
-__all__ = ["FakeBinance", "FakeKraken"]
+__all__ = ["FakeBinance", "FakeKraken", "SteadyBinance"]

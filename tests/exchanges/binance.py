@@ -5,6 +5,7 @@ Source: https://developers.binance.com/docs/binance-spot-api-docs (REST API, Web
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import cast
 
@@ -170,6 +171,8 @@ class FakeBinance(FakeExchange):
         if interval is None:
             return web.json_response({"code": -1120, "msg": "Invalid interval."}, status=400)
         limit = min(int(query.get("limit", 500)), 1_000)
+        if self.faults.slow_candles is not None and limit >= self.faults.slow_candles[0]:
+            await asyncio.sleep(self.faults.slow_candles[1])
         first, last = (int(query[name]) if name in query else None for name in ("startTime", "endTime"))
         bars = self.visible_bars(market, interval, first, last, limit)
         chosen = bars[-limit:] if first is None else bars[:limit]

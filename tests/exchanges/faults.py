@@ -26,6 +26,7 @@ class Faults:
     late_trade: dict[str, float] = field(default_factory=dict)  # seconds by which the next trade is sent late
     candle_delay: float = 0.0  # seconds from a candle's close until REST shows it
     rate_limited: int = 0  # REST requests that are still to be refused
+    slow_candles: tuple[int, float] | None = None  # requests for so many candles or more are answered so many seconds late
     maintenance: bool = False
     refusing: bool = False
 
@@ -101,6 +102,10 @@ class FaultSwitches:
     def rate_limit(self, n: int) -> None:
         """Refuse the next `n` REST requests as too many."""
         self.call(lambda: setattr(self.faults, "rate_limited", n))
+
+    def slow_down(self, rows: int, seconds: float) -> None:
+        """Answer requests for at least `rows` candles so many seconds late (Binance)."""
+        self.call(lambda: setattr(self.faults, "slow_candles", (rows, seconds)))
 
     def maintenance(self, on: bool = True) -> None:
         """Refuse REST requests and new sockets as the exchange does when it is in maintenance, and end the open ones."""

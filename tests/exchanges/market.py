@@ -143,6 +143,15 @@ class SymbolMarket:
         """Let the time to `at` (ms UTC) pass without a market: there are no candles."""
         self._second = max(self._second, at // SECOND)
 
+    def add_to_candles(self, at: int, price: int, size: int, buy: bool) -> None:
+        """Take a trade at `at` (ms UTC) into the candles: ticks, lots."""
+        self.seconds.setdefault(at // SECOND, Bar(price, price, price, price)).add(price, size, buy)
+        self.last = price
+
+    def open_candles(self, at: int) -> None:
+        """Have a candle for each second up to `at` (ms UTC)."""
+        self._open_seconds(at // SECOND)
+
     def best_bids(self) -> list[tuple[int, int]]:
         """Return (price, size) of every bid, best first."""
         return sorted(self.bids.items(), reverse=True)
@@ -233,8 +242,7 @@ class SymbolMarket:
         trade = MarketTrade(self._next_trade, at, price, 1 + int(self._rng.exponential(2_000.0)), buy)
         self._next_trade += 1
         self.trades.append(trade)
-        self.seconds.setdefault(at // SECOND, Bar(price, price, price, price)).add(price, trade.size, buy)
-        self.last = price
+        self.add_to_candles(at, price, trade.size, buy)
         return trade
 
     def _move_book(self, move: int) -> None:

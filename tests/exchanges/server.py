@@ -84,6 +84,7 @@ class FakeExchange(FaultSwitches):
             for place, symbol in enumerate(symbols)
         }
         self.sent: deque[SentMessage] = deque(maxlen=50_000)
+        self._trades_sent: dict[tuple[str, str], int] = {}  # by symbol and id: ns UTC by this machine's clock
         self.requests: Counter[str] = Counter()  # REST requests by path
         self.dials = 0  # WebSockets opened so far
         self._sockets: set[FakeSocket] = set()
@@ -108,6 +109,10 @@ class FakeExchange(FaultSwitches):
     def messages(self) -> list[SentMessage]:
         """Return the messages that were sent to subscribers (the newest 50,000)."""
         return self.call(lambda: list(self.sent))
+
+    def sent_times(self) -> dict[tuple[str, str], int]:
+        """Return when each trade was first sent, in ns UTC by this machine's clock, by symbol and id."""
+        return self.call(lambda: dict(self._trades_sent))
 
     def now(self) -> int:
         """Return the exchange's time in ns UTC."""
@@ -334,13 +339,17 @@ class FakeExchange(FaultSwitches):
     def _send_all_trades(self, market: SymbolMarket, trades: list[MarketTrade]) -> None:
         late = self.faults.late_trade.pop(market.symbol, None)
         if late is not None:
-            self.loop.call_later(late, self.send_trades, market, trades[:1])
+            self.loop.call_later(late, self._send_trade, market, trades[0])
             trades = trades[1:]
         for trade in trades:
-            self.send_trades(market, [trade])
+            self._send_trade(market, trade)
             if self.faults.duplicates:
                 self.faults.duplicates -= 1
-                self.send_trades(market, [trade])
+                self._send_trade(market, trade)
+
+    def _send_trade(self, market: SymbolMarket, trade: MarketTrade) -> None:
+        self._trades_sent.setdefault((market.symbol, str(trade.id)), time.time_ns())
+        self.send_trades(market, [trade])
 
     def _send_change(self, market: SymbolMarket, change: BookChange, at: int) -> None:
         symbol = market.symbol

@@ -204,6 +204,31 @@ def test_late_trades_and_candles_that_differ_are_counted() -> None:
     assert second.backfilled.values[4, 0, 0] == 2.0, "the exchange's candle has the trade that was late"
 
 
+def test_a_candle_that_is_here_before_the_close_corrects_a_bar_whose_trade_is_late() -> None:
+    built = builder()
+    for event in (trade(START + SECOND), book(START + SECOND), Candle(0, START, START + 60 * SECOND, (100.0, 120.0, 100.0, 120.0, 2.0))):
+        built.add(event)
+    assert close(built, 1).volume[0] == 1.0
+    assert built.counts.revised_candles.tolist() == [1]
+    built.add(trade(START + 50 * SECOND, 120.0))
+    assert built.counts.late_trades.tolist() == [1]
+    second = close(built, 2)
+    assert second.backfilled is not None
+    assert second.backfilled.values[:, 0, 0].tolist() == [100.0, 120.0, 100.0, 120.0, 2.0]
+
+
+def test_a_candle_with_trades_that_is_here_before_the_close_fills_a_bar_of_mids() -> None:
+    built = builder()
+    for event in (book(START + SECOND), Candle(0, START, START + 60 * SECOND, (100.0, 104.0, 100.0, 103.0, 9.0))):
+        built.add(event)
+    first = close(built, 1)
+    assert (first.volume[0], first.backfilled) == (0.0, None)
+    second = close(built, 2)
+    assert second.backfilled is not None
+    assert second.backfilled.values[4, 0, 0] == 9.0
+    assert built.counts.filled_bars.tolist() == [1]
+
+
 def test_a_bar_that_is_closed_late_is_not_fresh() -> None:
     built = builder()
     for number in (0, 1):

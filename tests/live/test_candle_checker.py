@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from engine.domain.live import Candle
 from engine.live.bar_builder import LiveBarBuilder
-from engine.live.candle_checker import PATIENCE_BARS, CandleChecker
+from engine.live.candle_checker import CHECKED_AGAIN, CHECKED_BARS, PATIENCE_BARS, CandleChecker
 from engine.live.streams import LiveStreams
 from engine.settings import Settings
 from tests.coroutines import run_coroutine
@@ -59,3 +59,12 @@ def test_what_several_answers_lack_is_given_up_and_the_rest_is_not() -> None:
         fill(checker, 200 + place)
     assert checker.requests[:PATIENCE_BARS] == [(49, 50)] * PATIENCE_BARS
     assert checker.requests[PATIENCE_BARS:] == [(50, 51)] * 3
+
+
+def test_a_check_includes_bars_that_were_checked_before_and_those_that_were_left_out() -> None:
+    checker = _Checker(_Missing())
+    at, first = 1_000 * SECOND, {}
+    for checked in (0, 999, 990, 500):
+        checker._checked = checked * SECOND
+        first[checked] = checker._find_first_to_check(at) // SECOND
+    assert first == {0: 999, 999: 1_000 - CHECKED_AGAIN, 990: 990, 500: 1_000 - CHECKED_BARS}

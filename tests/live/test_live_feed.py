@@ -14,6 +14,7 @@ import pytest
 from engine.domain.live import Candle, StreamStatus
 from engine.domain.market import MarketSnapshot
 from engine.domain.ports import LiveSource
+from engine.feeds._bar_grid import LONGEST_SILENCE
 from engine.feeds.live import LiveFeed, build_history
 from engine.live.exchange import open_exchange, read_markets
 from engine.live.instruments import describe_live_market
@@ -138,6 +139,16 @@ def test_history_and_bars_are_those_of_the_exchange_without_a_gap_between() -> N
         session.feed.close()
         assert list(session._slices) == []
         assert session.fake.sockets == 0
+
+
+def test_bars_that_closed_while_the_history_was_loaded_are_loaded_too_and_the_next_is_fresh() -> None:
+    with playing() as session:
+        session.fake.slow_down(25, 0.6 * LONGEST_SILENCE)  # one request per symbol: more bars close meanwhile than are closed one by one
+        session.recover()
+        assert len(session.history) > 30 + LONGEST_SILENCE
+        assert set(np.diff([snapshot.at for snapshot in session.history + session.live])) == {SECOND}
+        assert all(np.array_equal(snapshot.fresh, snapshot.volume > 0.0) for snapshot in session.history), "warm-up, not a gap that was missed"
+        assert session.feed.problem is None
 
 
 def test_a_session_that_continues_gets_the_missed_bars_but_decides_on_none() -> None:

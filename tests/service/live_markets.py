@@ -24,6 +24,7 @@ class ScriptedMarket:
     history_end: int | None = None
     streams: tuple[StreamStatus, ...] = ()
     is_closed: bool = False
+    problem: str | None = None
     waits: int = 0
     failure: Exception | None = None
     _due: deque[MarketSnapshot] = field(default_factory=deque)

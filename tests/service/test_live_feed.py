@@ -144,7 +144,10 @@ def test_the_component_names_what_the_start_waits_for_then_the_oldest_problem(sc
     scene.service.report_streams()
     assert feed() == ("degraded", "B trades: silent for 40 s; and 1 more")
     assert scene.rows("SELECT message FROM alerts WHERE state = 'open'") == [("feed: B trades: silent for 40 s; and 1 more",)]
-    scene.market.streams = scene.market.streams[2:]
+    scene.market.streams, scene.market.problem = scene.market.streams[2:], "bars close faster than they load"
+    scene.service.report_streams()
+    assert feed() == ("degraded", "bars close faster than they load")
+    scene.market.problem = None
     scene.service.report_streams()
     assert feed()[0] == "ok"
     assert scene.rows("SELECT symbol, stream, state, messages, latency_p99_ms, problem FROM v_streams") == [("B", "book", "ok", 10, 80.0, None)]

@@ -23,9 +23,10 @@ class BarCounts:
     at_once: int = 0  # equal to the exchange's when they were decided on, or of quotes where nothing traded
     filled: int = 0  # equal after they were given later
     quotes: int = 0  # of mids without volume where the exchange has no candle: a halt that is not noticed yet
+    reported: int = 0  # that differ at the end of the run as Podium reported and the exchange's ledger explains (tests.soak.late)
     lost: int = 0  # that the exchange has and the window does not, or has without the trades in it
     invented: int = 0  # with volume where the exchange has none
-    differing: int = 0  # from the exchange's at the end of the run
+    differing: int = 0  # that differ otherwise
 
     def __add__(self, other: BarCounts) -> BarCounts:
         return BarCounts(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(BarCounts)))
@@ -86,12 +87,13 @@ def _judge(first: Bar | None, final: Bar | None, true: Bar | None) -> str:
         return "quotes" if final is not None and final[4] == 0.0 else "invented"
     if final is None or (final[4] == 0.0 and true[4] > 0.0):
         return "lost"
-    if not _is_same(final, true):
+    if not is_same_bar(final, true):
         return "differing"
-    return "at_once" if first is not None and _is_same(first, true) else "filled"
+    return "at_once" if first is not None and is_same_bar(first, true) else "filled"
 
 
-def _is_same(own: Bar, true: Bar) -> bool:
+def is_same_bar(own: Bar, true: Bar) -> bool:
+    """Whether two bars are equal but for rounding, or both are without trades."""
     return own[4] == true[4] == 0.0 or np.allclose(own, true, rtol=1e-6, atol=0.0)
 
 

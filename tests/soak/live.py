@@ -14,30 +14,28 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from threading import Event
 
 import psutil
 
+from engine.live.session_recording import SessionRecording
 from engine.parity import check_parity
 from engine.service.clock import WallClock
 from engine.store.errors import StoreError
 from engine.store.read.history import TickHistory
 from tests.exchanges import FakeBinance
-from tests.exchanges.market import CandleTruth
+from tests.exchanges.market import CandleTruth, TradeTruth
 from tests.soak import findings
 from tests.soak.bars import BarCounts, JudgedBar, count_bars, judge_bars
+from tests.soak.late import count_late, explain_bars, read_arrivals
+from tests.soak.turns import FAULT_SECONDS, QUIET_SECONDS, SECOND, Turn, find_failures, join_results, join_turns, read_turns, summarize
 
 ROOT = Path(__file__).parent.parent.parent
 SYMBOLS = ("BTC/USDT", "ETH/USDT", "SOL/USDT")
-INTERVAL, SECOND = "1s", 1_000_000_000  # ns
-FAULT_SECONDS, QUIET_SECONDS = 10.0, 20.0
+INTERVAL = "1s"
+SETTLE_MS, MS = 500, 1_000_000  # the default of the settings; ns
 UP_SECONDS, STOP_SECONDS = 1_200.0, 60.0
-RECOVERED_SECONDS = 5  # at the end of a turn, in which every symbol must be fresh again
-LONGEST_GAP_SECONDS = 10.0  # between two ticks
-CLEAN = 0.999  # of the ticks, in which no phase falls back
-DIFFERING = frozenset({"candle revised", "trade late"})  # the exchange corrects a bar that was decided on
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,107 +78,15 @@ FAULTS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """The time of a fault and of the quiet after it."""
-
-    name: str
-    begin: int  # ns UTC
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
-class TurnResult:
-    """What the engine decided in a turn, or in all turns of a fault."""
-
-    name: str
-    ticks: int
-    clean: int  # in which no phase fell back and a symbol had data
-    phases: tuple[str, ...]  # that fell back
-    fell_back: int  # ticks
-    no_data: int  # ticks for which no symbol had a bar in time, and no phase fell back
-    decisions: int
-    stale: int  # decisions on a symbol without a fresh bar
-    lost: int  # closes of bars without a tick
-    gap: float  # s, the longest between two ticks
-    recovered: bool  # every symbol fresh at the end
-
-
-def read_turns(store: Path, turns: Sequence[Turn], interval: int) -> list[TurnResult]:
-    """Return the results of each turn, from ticks that are not warm-up; `interval` in ns."""
-    with closing(sqlite3.connect(store)) as connection:
-        return [_read_turn(connection, turn, interval) for turn in turns]
-
-
-def _read_turn(connection: sqlite3.Connection, turn: Turn, interval: int) -> TurnResult:
-    span = (turn.begin, turn.end)
-    rows = connection.execute(
-        "SELECT wall, at, degraded, no_data FROM ticks WHERE warm = 0 AND wall >= ? AND wall < ? ORDER BY wall", span
-    ).fetchall()
-    decisions = connection.execute(
-        "SELECT t.wall, d.fresh FROM decisions d JOIN ticks t ON t.tick = d.tick WHERE t.warm = 0 AND t.wall >= ? AND t.wall < ?", span
-    ).fetchall()
-    last = [fresh for wall, fresh in decisions if wall >= turn.end - RECOVERED_SECONDS * SECOND]
-    closes = {row[1] for row in rows}
-    expected = (max(closes) - min(closes)) // interval + 1 if closes else 0
-    walls = [turn.begin, *(row[0] for row in rows), turn.end]
-    gap = max(later - earlier for earlier, later in pairwise(walls)) / SECOND
-    phases = {str(phase) for row in rows for phase in json.loads(row[2])}
-    fell_back, no_data = sum(row[2] != "[]" for row in rows), sum(row[2] == "[]" and bool(row[3]) for row in rows)
-    clean, stale = len(rows) - fell_back - no_data, sum(not fresh for _, fresh in decisions)
-    return TurnResult(
-        turn.name, len(rows), clean, tuple(sorted(phases)), fell_back, no_data, len(decisions), stale, expected - len(closes), gap,
-        bool(last) and all(last),
-    )  # fmt: skip
-
-
-def join_results(results: Sequence[TurnResult]) -> list[TurnResult]:
-    """Return one result per fault."""
-    return [_join(name, [result for result in results if result.name == name]) for name in dict.fromkeys(result.name for result in results)]
-
-
-def _join(name: str, results: Sequence[TurnResult]) -> TurnResult:
-    phases = tuple(sorted({phase for result in results for phase in result.phases}))
-    ticks, clean, fell_back, no_data, decisions, stale, lost = (
-        sum(getattr(result, field) for result in results) for field in ("ticks", "clean", "fell_back", "no_data", "decisions", "stale", "lost")
-    )
-    gap, recovered = max(result.gap for result in results), all(result.recovered for result in results)
-    return TurnResult(name, ticks, clean, phases, fell_back, no_data, decisions, stale, lost, gap, recovered)
-
-
-def find_failures(results: Sequence[TurnResult]) -> list[str]:
-    """Return what is not as it should be, a line each."""
-    ticks, fell_back = sum(result.ticks for result in results), sum(result.fell_back for result in results)
-    wrong = []
-    if not ticks or 1.0 - fell_back / ticks < CLEAN:
-        wrong.append(f"ticks without a fallback are below {CLEAN:.1%}: {ticks - fell_back} of {ticks}")
-    wrong += [f"{result.name}: {result.gap:.0f} s without a tick" for result in results if result.gap > LONGEST_GAP_SECONDS]
-    wrong += [f"{result.name}: a symbol without fresh data {QUIET_SECONDS:.0f} s after its end" for result in results if not result.recovered]
-    return wrong
-
-
 def find_wrong_bars(counts: Mapping[str, BarCounts]) -> list[str]:
-    """Return the faults that lost or invented a bar, a line each."""
-    wrong = [f"{name}: {bars.lost} bars lost" for name, bars in counts.items() if bars.lost]
-    wrong += [f"{name}: {bars.invented} bars invented" for name, bars in counts.items() if bars.invented]
-    return wrong + [f"{name}: {bars.differing} bars differ" for name, bars in counts.items() if bars.differing and name not in DIFFERING]
-
-
-def summarize(results: Sequence[TurnResult]) -> list[str]:
-    """Return a table, a line per fault."""
-    lines = [f"{'fault':<20}{'ticks':>7}{'clean':>9}{'fell back':>11}{'no data':>9}{'stale':>8}{'no tick':>9}{'longest gap':>13}"]
-    for result in results:
-        share = f"{result.clean / result.ticks:.2%}" if result.ticks else "-"
-        stale = f"{result.stale / result.decisions:.1%}" if result.decisions else "-"
-        phases = f"  fell back: {', '.join(result.phases)}" if result.phases else ""
-        counts = f"{result.fell_back:>11}{result.no_data:>9}{stale:>8}{result.lost:>9}"
-        lines.append(f"{result.name:<20}{result.ticks:>7,}{share:>9}{counts}{result.gap:>11.1f} s{phases}")
-    return lines
+    """Return the faults that lost or invented a bar, or changed one in silence, a line each."""
+    words = {"lost": "bars lost", "invented": "bars invented", "differing": "bars differ and were not reported, or not by what was reported"}
+    return [f"{name}: {count} {text}" for field, text in words.items() for name, bars in counts.items() if (count := getattr(bars, field))]
 
 
 def summarize_bars(counts: Mapping[str, BarCounts]) -> list[str]:
     """Return a table of bars, a line per fault."""
-    names = ("exchange", "at_once", "filled", "quotes", "lost", "invented", "differing")
+    names = ("exchange", "at_once", "filled", "quotes", "reported", "lost", "invented", "differing")
     lines = [f"{'bars':<20}" + "".join(f"{name.replace('_', ' '):>11}" for name in names)]
     return lines + [f"{fault:<20}" + "".join(f"{getattr(bars, name):>11,}" for name in names) for fault, bars in counts.items()]
 
@@ -190,6 +96,7 @@ class LiveSoak:
 
     def __init__(self, fake: FakeBinance, folder: Path, seconds: float) -> None:
         self.seconds, self.store, self._fake = seconds, folder / "home" / "podium.db", fake
+        self.recording = folder / "recording"
         settings = {
             "HOME": str(folder / "home"),
             "FEED": "live",
@@ -197,7 +104,8 @@ class LiveSoak:
             "EXCHANGE_OPTIONS": json.dumps(fake.ccxt_options()),
             "SYMBOLS": ",".join(SYMBOLS),
             "INTERVAL": INTERVAL,
-            "RECORD": str(folder / "recording"),
+            "SETTLE_MS": str(SETTLE_MS),
+            "RECORD": str(self.recording),
             "EVOLUTION": "off",  # searches take longer than their bars do at this interval, and a tick would wait for them
         }
         plain = {name: value for name, value in os.environ.items() if not name.startswith("PODIUM_")}
@@ -229,8 +137,9 @@ class LiveSoak:
             self._sample_for(FAULT_SECONDS, begun)
             self._fake.resume()
             self._fake.set_clock_offset(0.0)
+            resumed = self._clock.now()
             self._sample_for(QUIET_SECONDS, begun)
-            self.turns.append(Turn(fault.name, at, self._clock.now()))
+            self.turns.append(Turn(fault.name, at, self._clock.now(), resumed))
             place += 1
 
     def stop(self) -> int:
@@ -272,7 +181,7 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="podium-soak-live-"))
     print(f"{minutes:g} minutes on a fake exchange, in {folder}", flush=True)
     wrong: list[str] = []
-    truth: dict[str, list[CandleTruth]] = {}
+    ledger = Ledger({}, {}, {})
     with FakeBinance(SYMBOLS, trades_per_second=5.0, history_seconds=3_600) as fake:
         soak = LiveSoak(fake, folder, minutes * 60.0)
         try:
@@ -282,8 +191,8 @@ def main() -> int:
             wrong.append(str(error))
         finally:
             code = soak.stop()
-        truth = {symbol: fake.candles(symbol, INTERVAL) for symbol in SYMBOLS}
-    wrong += _report(soak, minutes, code) + _report_bars(soak, truth) if soak.turns and soak.store.exists() else ["there is nothing to judge"]
+        ledger = read_ledger(fake)
+    wrong += _report(soak, minutes, code) + _report_bars(soak, ledger) if soak.turns and soak.store.exists() else ["there is nothing to judge"]
     if wrong:
         print("FAILED: " + "; ".join(wrong) + f" (everything is left in {folder})")
         return 1
@@ -296,7 +205,7 @@ def _report(soak: LiveSoak, minutes: float, code: int) -> list[str]:
     """Print what was decided and what the process used; return what is wrong."""
     print(f"the engine ended with {code}; {platform.platform()}, {os.cpu_count()} cores, load {os.getloadavg()[2]:.1f}")
     results = read_turns(soak.store, soak.turns, SECOND)
-    print("\n".join(summarize([*join_results(results), _join("all", results)])), flush=True)
+    print("\n".join(summarize([*join_results(results), join_turns("all", results)])), flush=True)
     wrong = find_failures(results)
     for name, series in (soak.series | {"sockets": [float(count) for count in soak.sockets]}).items():
         scale, unit = findings.UNITS.get(name, (1.0, ""))
@@ -312,7 +221,22 @@ def _report(soak: LiveSoak, minutes: float, code: int) -> list[str]:
     return wrong
 
 
-def _report_bars(soak: LiveSoak, truth: Mapping[str, Sequence[CandleTruth]]) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """What the exchange knows, by symbol."""
+
+    candles: Mapping[str, Sequence[CandleTruth]]
+    trades: Mapping[str, Sequence[TradeTruth]]
+    sent: Mapping[tuple[str, str], int]  # symbol and id of a trade: when it was first sent, ns UTC
+
+
+def read_ledger(fake: FakeBinance) -> Ledger:
+    """Read the fake exchange's candles, trades and the times at which it sent them."""
+    candles = {symbol: fake.candles(symbol, INTERVAL) for symbol in SYMBOLS}
+    return Ledger(candles, {symbol: fake.trades(symbol) for symbol in SYMBOLS}, fake.sent_times())
+
+
+def _report_bars(soak: LiveSoak, ledger: Ledger) -> list[str]:
     """Print the bars against the exchange's, and the parity; return what is wrong."""
     history = TickHistory(f"sqlite:///{soak.store}")
     try:
@@ -321,10 +245,16 @@ def _report_bars(soak: LiveSoak, truth: Mapping[str, Sequence[CandleTruth]]) -> 
         if session is None or ticks is None:
             return ["there is no tick"]
         snapshots = history.snapshots(session.id, *ticks)
-        judged = judge_bars(snapshots, truth, SECOND, soak.turns[0].begin)
+        judged = judge_bars(snapshots, ledger.candles, SECOND, soak.turns[0].begin)
+        arrivals = read_arrivals(SessionRecording(soak.recording))
+        judged = explain_bars(judged, arrivals, ledger.trades, SECOND)
         counts = count_bars_by_fault(judged, soak.turns)
         print("\n".join(summarize_bars(counts)))
-        for bar in [bar for bar in judged if bar.verdict in {"lost", "invented", "differing"}][:20]:
+        late, sent_late = count_late(arrivals, SYMBOLS, ledger.sent, SETTLE_MS * MS)
+        print(
+            f"trades received after the decision on their bar: {late}; the exchange sent {sent_late} of them more than {SETTLE_MS} ms after its close"
+        )
+        for bar in [bar for bar in judged if bar.verdict in {"reported", "lost", "invented", "differing"}][:20]:
             print(f"  {bar.verdict}: {bar.symbol} closing at {bar.at // SECOND}: {bar.own} here, {bar.true} there")
         sys.stdout.flush()  # a parity of half an hour takes minutes
         parity = check_parity(history)

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import economy
+
 ROOT = Path(__file__).parent.parent
 DATA = os.environ.get("PODIUM_TEST_DATA")
 for _name in [name for name in os.environ if name.startswith("PODIUM_")]:
@@ -30,6 +32,11 @@ def recordings() -> Path:
     folder = _recordings()
     assert folder is not None
     return folder
+
+
+def pytest_collection_finish() -> None:
+    """What every test would do again with the same result is done once."""
+    economy.install(Path(os.environ["PODIUM_HOME"]))
 
 
 def pytest_report_header() -> list[str]:

@@ -1,4 +1,4 @@
-"""The order of the files with several workers: the longest first, so that none is left over at the end, and files that share what is dear together."""
+"""The order of the files with several workers: the longest first, to leave none over at the end, and files that share a costly part together."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
-# Files that share a server, Chromium or a trained engine of one process; a group goes to one worker.
+# Files that share a server, Chromium or a trained engine; each group goes to one worker, which makes that part once.
 GROUPS = {
     "in a browser": ("tests/e2e/",),
     "with the lesson of tests/makers.py": (
         "tests/contracts/test_models.py", "tests/contracts/test_families.py", "tests/evidence/test_regimes.py", "tests/phases/test_decision.py",
         "tests/phases/test_faults.py", "tests/phases/test_gates.py", "tests/phases/test_new_versions.py", "tests/phases/test_risk.py",
-        "tests/resilience/test_frozen_feed.py", "tests/service/test_engine.py", "tests/service/test_engine_training.py", "tests/service/test_windows.py",
-        "tests/test_broker.py", "tests/test_orchestrator.py", "tests/test_trading_rules.py",
+        "tests/resilience/test_frozen_feed.py", "tests/service/test_engine.py", "tests/service/test_engine_training.py",
+        "tests/service/test_windows.py", "tests/test_broker.py", "tests/test_orchestrator.py", "tests/test_trading_rules.py",
     ),
 }  # fmt: skip
 # Files and folders that take more than ten seconds of a processor, the longest first; what is not named comes after them.
@@ -35,7 +35,7 @@ def rank_of(file: str) -> int:
     return len(GROUPS) + next((place for place, path in enumerate(LONGEST) if file.startswith(path)), len(LONGEST))
 
 
-class GroupScheduling(LoadFileScheduling):  # type: ignore[misc]
+class GroupScheduling(LoadFileScheduling):
     """As `--dist loadfile`, but for groups."""
 
     def _split_scope(self, nodeid: str) -> str:

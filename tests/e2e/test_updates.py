@@ -45,8 +45,8 @@ class Wire:
         self.frames += len(event["response"]["payloadData"]) * 3 // 4  # base64
 
 
-def test_updates_are_patches_that_give_the_picture_of_a_fresh_load_and_a_missed_one_is_fetched_whole(common_server: Served, visit: Visit) -> None:
-    visitor = visit(common_server.url)
+def test_updates_are_patches_that_give_the_picture_of_a_fresh_load_and_a_missed_one_is_fetched_whole(server: Served, visit: Visit) -> None:
+    visitor = visit(server.url)
     visitor.go("/")
     strip = visitor.chart(STRIP)
     strip.evaluate(RECORD)
@@ -68,7 +68,7 @@ def test_updates_are_patches_that_give_the_picture_of_a_fresh_load_and_a_missed_
     assert len(wire.wholes) <= 6 * 2, "each chart and table once, or twice where two ticks were under way"
     assert strip.evaluate(RANGE) == zoomed
 
-    assert _find_same_picture(visitor, visit(common_server.url))
+    assert _find_same_picture(visitor, visit(server.url))
 
 
 def _find_same_picture(watching: Visitor, fresh: Visitor) -> bool:

@@ -60,8 +60,6 @@ def copy_blank(blank: Path, set_up: Callable[[str, Path], None]) -> Callable[[st
             return
         private_files.make_private_file(path)
         with closing(sqlite3.connect(blank)) as source, closing(sqlite3.connect(path)) as target:
-            target.execute("PRAGMA auto_vacuum = INCREMENTAL")
-            target.execute("PRAGMA journal_mode = WAL")
             source.backup(target)
 
     return copy

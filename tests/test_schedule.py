@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import ROOT
 from tests.schedule import GROUPS, LONGEST, make_scheduler, rank_of
 
-SHORT = [f"tests/test_{name}.py::test_it" for name in ("a", "b", "c", "d", "e")]
+SHORT = [*(f"tests/test_{name}.py::test_it" for name in ("a", "b", "c")), *(f"tests/test_many.py::test_{number}" for number in range(9))]
 BROWSER = [f"tests/e2e/test_{name}.py::test_it" for name in ("charts", "watching", "travel")]
 LESSON = ["tests/test_broker.py::test_it", "tests/phases/test_gates.py::test_it"]
 

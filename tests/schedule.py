@@ -17,9 +17,14 @@ GROUPS = {
         "tests/service/test_windows.py", "tests/test_broker.py", "tests/test_orchestrator.py", "tests/test_trading_rules.py",
     ),
 }  # fmt: skip
-# Files and folders that take more than ten seconds of a processor, the longest first; what is not named comes after them.
-LONGEST = ("tests/recorded/", "tests/live/", "tests/service/test_backtests.py", "tests/pages/test_pages.py", "tests/pages/test_optimizer.py",
-           "tests/service/test_drift_check.py", "tests/pages/test_data.py", "tests/pages/test_history_table.py")  # fmt: skip
+# Files and folders that take or wait for more than ten seconds, the longest first; what is not named comes after them.
+LONGEST = (
+    "tests/live/", "tests/pages/test_pages.py", "tests/recorded/", "tests/test_replay.py", "tests/test_replay_evolution.py",
+    "tests/test_certify_session.py", "tests/evidence/test_conformal.py", "tests/service/test_version_record.py", "tests/service/test_working_orders.py", "tests/pages/test_data.py",
+    "tests/feeds/test_simulated.py", "tests/cli/test_cli.py", "tests/store/test_keyset.py", "tests/service/test_drift_check.py",
+    "tests/pages/test_optimizer.py", "tests/pages/test_history_table.py", "tests/evidence/test_incidents.py", "tests/service/test_lease.py",
+    "tests/service/test_version_controls.py", "tests/service/test_backtests.py", "tests/service/test_live_feed.py", "tests/server/test_app.py",
+)  # fmt: skip
 
 
 def group_of(file: str) -> str:

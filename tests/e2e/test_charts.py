@@ -79,7 +79,7 @@ def test_a_chart_is_read_zoomed_saved_and_leads_to_a_decision_and_back(common_se
     chart = visitor.chart("Bars of BRAVO")
     assert chart.evaluate("node => node._fullLayout.yaxis.type") == "log"
     visitor.page.get_by_text("Log scale").click()
-    expect(chart).to_be_visible()
+    expect(chart).to_be_visible(timeout=MS)
     visitor.page.wait_for_function("() => !new URL(location.href).searchParams.has('log')")
     visitor.page.wait_for_function("""() => document.querySelector('.podium-chart[aria-label^="Bars of"]')?._fullLayout?.yaxis.type === "linear" """)
     chart = visitor.chart("Bars of BRAVO")

@@ -7,6 +7,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 # One thread a process in the numeric libraries: decisions are bit-equal whatever the number of cores, and test workers do not fight for them.
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
+# Compiled files are kept: without them every process of the tests compiles Podium anew, and pytest rewrites 470 files.
+unexport PYTHONDONTWRITEBYTECODE
 .DELETE_ON_ERROR:
 .PHONY: help run unit test check lint types fix bench bench-ui proof soak soak-live mutants shots test-stability chromium promtool stress-ng
 

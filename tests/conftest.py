@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import economy
+
 ROOT = Path(__file__).parent.parent
 DATA = os.environ.get("PODIUM_TEST_DATA")
 for _name in [name for name in os.environ if name.startswith("PODIUM_")]:
@@ -32,13 +34,30 @@ def recordings() -> Path:
     return folder
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """The longest files first, and files that share something dear on one worker."""
+    from tests.schedule import make_scheduler
+
+    return make_scheduler(config, log)
+
+
+def pytest_collection_finish() -> None:
+    """What every test would do again with the same result is done once."""
+    economy.install(Path(os.environ["PODIUM_HOME"]))
+
+
 def pytest_report_header() -> list[str]:
     """Say in one line that the recordings are absent."""
     return [] if _recordings() else ["the recordings are absent, tests/recorded are left out: give their folder in PODIUM_TEST_DATA"]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what needs the recordings where they are absent."""
+    """Sort the tests where several workers share them, and leave out what needs the recordings where they are absent."""
+    if hasattr(config, "workerinput"):
+        from tests.schedule import rank_of
+
+        items.sort(key=lambda item: rank_of(item.nodeid.split("::", 1)[0]))
     if _recordings() is not None:
         return
     left_out = [item for item in items if item.get_closest_marker("recordings")]

@@ -31,9 +31,9 @@ def browser() -> Iterator[Browser]:
         chromium.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def young(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[Served]:
-    """The engine that is watched, its server just come up; one a file, since the last test of a file may stop it."""
+    """The engine that is watched, its server just come up in the first test of it; the last test of test_watching_pages.py stops it."""
     with serving(tmp_path_factory.mktemp("watching"), WATCHED) as served:
         yield served
 
@@ -49,6 +49,14 @@ def watched(young: Served) -> Served:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """An engine of the file's own, its warm-up over."""
     with serving(tmp_path_factory.mktemp("own"), OWN) as served:
+        served.wait(lambda: served.tick() > int(OWN["PODIUM_WARMUP_BARS"]), "the warm-up to be over")
+        yield served
+
+
+@pytest.fixture(scope="session")
+def common_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """The engine of all files that change nothing in it for good, its warm-up over."""
+    with serving(tmp_path_factory.mktemp("common"), OWN) as served:
         served.wait(lambda: served.tick() > int(OWN["PODIUM_WARMUP_BARS"]), "the warm-up to be over")
         yield served
 

@@ -72,14 +72,14 @@ def is_crossed(visitor: Visitor, chart: Locator) -> dict[str, Any]:
     return at
 
 
-def test_a_chart_is_read_zoomed_saved_and_leads_to_a_decision_and_back(server: Served, visit: Visit, tmp_path: Path) -> None:
-    visitor = visit(server.url)
+def test_a_chart_is_read_zoomed_saved_and_leads_to_a_decision_and_back(common_server: Served, visit: Visit, tmp_path: Path) -> None:
+    visitor = visit(common_server.url)
     visitor.go("/market?symbol=BRAVO&log=yes&with=ALFA")
     visitor.chart("Comparison of BRAVO, ALFA")
     chart = visitor.chart("Bars of BRAVO")
     assert chart.evaluate("node => node._fullLayout.yaxis.type") == "log"
     visitor.page.get_by_text("Log scale").click()
-    expect(chart).to_be_visible()
+    expect(chart).to_be_visible(timeout=MS)
     visitor.page.wait_for_function("() => !new URL(location.href).searchParams.has('log')")
     visitor.page.wait_for_function("""() => document.querySelector('.podium-chart[aria-label^="Bars of"]')?._fullLayout?.yaxis.type === "linear" """)
     chart = visitor.chart("Bars of BRAVO")
@@ -108,7 +108,7 @@ def test_a_chart_is_read_zoomed_saved_and_leads_to_a_decision_and_back(server: S
     rows = list(csv.DictReader(saved(visitor, chart, "CSV", tmp_path).read_text(encoding="utf-8").splitlines()))
     bars = [row for row in rows if row["trace"] == "bars"]
     assert len(bars) == 120
-    stored = server.ask("SELECT count(*) FROM decisions d JOIN ticks t ON t.tick = d.tick WHERE d.symbol = 'BRAVO'")
+    stored = common_server.ask("SELECT count(*) FROM decisions d JOIN ticks t ON t.tick = d.tick WHERE d.symbol = 'BRAVO'")
     assert stored[0][0] >= len(bars)
     assert all(float(row["low"]) <= float(row["close"]) <= float(row["high"]) for row in bars if row["close"])
     assert bars[0]["x"].endswith("Z")

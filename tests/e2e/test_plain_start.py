@@ -18,6 +18,7 @@ from tests.e2e.visitor import Visitor
 pytestmark = pytest.mark.browser
 PLAIN = "streamlit run app.py"
 UNUSED = {"PODIUM_PORT": "8599"}  # Streamlit has taken its port before it reads app.py
+OLD_NAME = {"PODIUM_WARMUP_BARS": "", "PODIUM_WARM_UP": OWN["PODIUM_WARMUP_BARS"]}
 
 
 def tracked_files() -> list[str]:
@@ -37,7 +38,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory, clone: Path, browser: Browser) -> Iterator[Served]:
-    with serving(tmp_path_factory.mktemp("plain"), OWN | UNUSED, words=PLAIN, root=str(clone)) as served:
+    with serving(tmp_path_factory.mktemp("plain"), OWN | UNUSED | OLD_NAME, words=PLAIN, root=str(clone)) as served:
         yield served
 
 
@@ -60,6 +61,9 @@ def test_streamlit_run_listens_on_this_machine_only(plain: Served) -> None:
     assert [(place.ip, place.port) for place in listening] == [("127.0.0.1", plain.port)]
 
 
-def test_a_port_that_came_too_late_is_named_with_its_remedy(plain: Served) -> None:
+def test_a_port_that_came_too_late_and_an_old_name_of_a_setting_are_named_once_with_their_remedies(plain: Served) -> None:
     messages = [line for line in plain.log.read_text(encoding="utf-8").splitlines() if line.startswith("podium: ")]
-    assert messages == [f"podium: the port of PODIUM_PORT or podium.toml, 8599, is not used: streamlit run took {plain.port}; add --server.port 8599"]
+    assert sorted(messages) == [
+        "podium: PODIUM_WARM_UP is now called PODIUM_WARMUP_BARS: rename it, the next version refuses the old name",
+        f"podium: the port of PODIUM_PORT or podium.toml, 8599, is not used: streamlit run took {plain.port}; add --server.port 8599",
+    ]

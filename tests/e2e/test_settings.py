@@ -25,8 +25,8 @@ def margin(server: Served) -> float:
         history.close()
 
 
-def test_a_setting_is_previewed_saved_and_undone(server: Served, visit: Visit) -> None:
-    visitor = visit(server.url)
+def test_a_setting_is_previewed_saved_and_undone(common_server: Served, visit: Visit) -> None:
+    visitor = visit(common_server.url)
     visitor.go("/control?view=settings")
     page, main = visitor.page, visitor.page.locator('[data-testid="stMain"]')
     expect(page.get_by_text("Change a setting")).to_be_visible(timeout=MS)
@@ -44,12 +44,12 @@ def test_a_setting_is_previewed_saved_and_undone(server: Served, visit: Visit) -
     page.get_by_label("Reason").press("Enter")
     expect(page.get_by_role("button", name="Save")).to_be_enabled(timeout=MS)
     visitor.press("Save")
-    server.wait(lambda: margin(server) == 2.5, "the next tick to have the new value")
-    assert server.ask("SELECT \"by\", reason FROM commands WHERE name = 'configure'") == [("Ann", "dearer trades only")]
+    common_server.wait(lambda: margin(common_server) == 2.5, "the next tick to have the new value")
+    assert common_server.ask("SELECT \"by\", reason FROM commands WHERE name = 'configure'") == [("Ann", "dearer trades only")]
     expect(main).to_contain_text("dearer trades only", timeout=MS)
     visitor.fits()
     visitor.press("Undo edge margin")
-    server.wait(lambda: margin(server) == 1.0, "the next tick to have the old value")
+    common_server.wait(lambda: margin(common_server) == 1.0, "the next tick to have the old value")
     expect(main).to_contain_text("undo of command", timeout=MS)
     page.set_viewport_size({"width": 390, "height": 844})
     visitor.fits()

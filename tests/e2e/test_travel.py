@@ -25,8 +25,8 @@ WATCH = """
 """
 
 
-def test_a_page_is_seen_as_it_stood_and_goes_on_from_now(server: Served, visit: Visit) -> None:
-    visitor = visit(server.url)
+def test_a_page_is_seen_as_it_stood_and_goes_on_from_now(common_server: Served, visit: Visit) -> None:
+    visitor = visit(common_server.url)
     page, frames = visitor.page, []
     page.on("websocket", lambda socket: socket.on("framereceived", lambda _: frames.append(1)))
     visitor.go("/")
@@ -66,7 +66,7 @@ def test_a_page_is_seen_as_it_stood_and_goes_on_from_now(server: Served, visit: 
     assert visitor.query()["known"] == "now"
 
     page.evaluate(WATCH)
-    newest = server.tick()
+    newest = common_server.tick()
     page.get_by_role("button", name="Back to now").click()
     page.wait_for_function(f"() => window.seenTicks.some((tick) => Number(tick.replace(/,/g, '')) > {newest})")
     seen = [int(tick.replace(",", "")) for tick in page.evaluate("() => window.seenTicks")]

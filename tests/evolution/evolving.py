@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
@@ -85,6 +86,12 @@ def stored(url: str, workers: Workers, config: TradingConfig = CONFIG, bars: int
     writer, history = Writer(url), TickHistory(url)
     engine, _ = resume_engine(here(url, config), market(bars), StoppedClock(), writer, history, training_pool=workers)
     return engine, writer, history
+
+
+def fork(engine: Engine) -> Engine:
+    """A copy that decides on by itself; the market of both is opened anew after the last bar."""
+    engine._slices = None  # an open market cannot be copied
+    return copy.deepcopy(engine)
 
 
 def act(engine: Engine, actions: Mapping[int, tuple[str, ...]], until: int) -> list[Tick]:

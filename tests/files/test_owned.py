@@ -28,6 +28,7 @@ from engine.store.backtest_files import BacktestNotFound, StoredBacktest
 from engine.store.connection import Store
 from engine.store.database import prepare, url_from_path
 from engine.store.trial_ledger import TrialLedger
+from tests import economy
 from tests.actions.engines import desk
 from tests.actions.hostile import world
 
@@ -129,7 +130,7 @@ def open_umask() -> Iterator[None]:
 
 def test_everything_in_a_home_is_closed_to_other_users(tmp_path: Path) -> None:
     home = tmp_path / "deep" / "home"
-    with open_umask():
+    with economy.as_shipped(), open_umask():
         log = open_log(home)
         LOG.info("a line")
         log.doRollover()

@@ -81,8 +81,11 @@ def _empty(_full: str, folder: Path) -> str:
     return empty(folder)
 
 
-def _young(_full: str, folder: Path) -> str:
-    return filled(folder, ticks=2)
+def _young(full: str, folder: Path) -> str:
+    template = Path(full.removeprefix("sqlite:///")).parent.with_name("young")  # made once a process, beside the full one
+    if not template.exists():
+        filled(template, ticks=2)
+    return copied(f"sqlite:///{template / 'podium.db'}", folder)
 
 
 def _from_full(full: str, folder: Path) -> str:

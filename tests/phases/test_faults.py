@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.domain.decision import ACTIONS
@@ -40,6 +40,7 @@ def found_in(kind: str, symbol: str, *, bars: int = 14) -> DataFaults:
     means=st.lists(st.floats(-3.0, 3.0), min_size=SYMBOLS, max_size=SYMBOLS),
     frozen=st.booleans(),
 )
+@settings(max_examples=60, deadline=None)  # of each of 12 kinds and places
 def test_no_target_grows_while_an_incident_is_open(kind: str, symbol: str, shares: list[float], means: list[float], frozen: bool) -> None:
     data_faults = found_in(kind, symbol)
     data_faults = replace(data_faults, frozen_bar=np.full(SYMBOLS, frozen))

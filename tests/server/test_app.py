@@ -82,7 +82,8 @@ class Server:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     port = free_port()
-    server = Server(tmp_path_factory.mktemp("server") / "home", ["engine", "serve"], port, PODIUM_PORT=str(port))
+    old_name = {"PODIUM_WARMUP_BARS": "", "PODIUM_WARM_UP": "20"}
+    server = Server(tmp_path_factory.mktemp("server") / "home", ["engine", "serve"], port, PODIUM_PORT=str(port), **old_name)
     try:
         server.wait_for("/healthz", 200)
         yield server
@@ -101,6 +102,11 @@ def test_health_is_told_from_the_heartbeat(server: Server) -> None:
     assert health["state"] in {"starting", "healthy", "degraded"}
     assert health["heartbeat_age_seconds"] < 15
     assert {"engine", "feed", "store", "trainer", "probes", "optimizer", "alerts"} == set(health["components"])
+
+
+def test_an_old_name_of_a_setting_is_mentioned_once(server: Server) -> None:
+    server.wait_for("/healthz", 200)
+    assert server.log.read_text(encoding="utf-8").count("PODIUM_WARM_UP is now called PODIUM_WARMUP_BARS") == 1
 
 
 def test_all_threads_of_the_server_share_one_heap(server: Server) -> None:
@@ -205,15 +211,3 @@ def test_a_server_that_may_not_start_says_why_in_one_line(tmp_path: Path, words:
     out = server.log.read_text(encoding="utf-8")
     assert message in out
     assert "Traceback" not in out
-
-
-@pytest.mark.parametrize("words", [["engine", "serve"], ["streamlit", "run", "app.py", "--server.address", "127.0.0.1", "--server.headless", "true"]])
-def test_an_old_name_of_a_setting_is_mentioned_once(tmp_path: Path, words: list[str]) -> None:
-    port = free_port()
-    words = words if words[0] == "engine" else [*words, "--server.port", str(port)]
-    server = Server(tmp_path / "home", words, port, PODIUM_PORT=str(port), PODIUM_WARMUP_BARS="", PODIUM_WARM_UP="20")
-    try:
-        server.wait_for("/healthz", 200)
-        assert server.log.read_text(encoding="utf-8").count("PODIUM_WARM_UP is now called PODIUM_WARMUP_BARS") == 1
-    finally:
-        server.stop()

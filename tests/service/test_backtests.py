@@ -95,34 +95,33 @@ def decides(service: Runner, number: int) -> bool:
     return any("bars" in note for _, note in service.steps.get(number, []))
 
 
-def test_a_backtest_is_run_and_kept_with_who_and_why(service: Runner) -> None:
-    service.ask(command(7, **SMALL)).result(LONG)
-    stored = backtest_files.read_backtest(service.folder, str(service.results[7]["backtest"]))
-    assert (stored.by, stored.reason, stored.arguments) == ("ada", "to see", SMALL)
-    assert stored.report["decisions"] == 120
-    assert service.results[7]["digest"] == stored.report["digest"]
-    assert [file.name for file in service.folder.glob("[!.]*")] == [f"{stored.name}.json"]
-
-
-def test_the_curve_of_equity_begins_with_the_first_bar_and_holds_both_lines(service: Runner) -> None:
-    service.ask(command(1, **SMALL)).result(LONG)
-    curve = backtest_files.read_backtest(service.folder, backtest_files.list_backtests(service.folder)[0]).report["equity"]
-    assert len(curve) == 60
-    assert curve[0][1] == curve[0][2]
-    assert all(before[0] < after[0] for before, after in pairwise(curve))
-
-
-def test_the_one_in_hand_ends_when_it_is_cancelled_and_the_next_is_run(service: Runner) -> None:
+def test_the_one_in_hand_ends_when_it_is_cancelled_and_the_next_is_run_and_kept_with_who_and_why(service: Runner) -> None:
     first = service.ask(command(1, **ENDLESS))
     until(lambda: decides(service, 1))
     second = service.ask(command(2, **SMALL))
+    assert service.steps[1][:2] == [(0.0, "is next"), (0.0, "opens the market")]
     assert service.steps[2] == [(0.0, "waits for 1 before it")]
     service.handle(command(3, "cancel_backtest", id="1"))
     first.result(LONG)
     second.result(LONG)
     assert service.results[1] == {"error": "cancelled by ada"}
     assert service.results[3] == {"message": "backtest 1 is ended"}
-    assert "backtest" in service.results[2]
+
+    stored = backtest_files.read_backtest(service.folder, str(service.results[2]["backtest"]))
+    assert (stored.by, stored.reason, stored.arguments) == ("ada", "to see", SMALL)
+    assert stored.report["decisions"] == 120
+    assert service.results[2]["digest"] == stored.report["digest"]
+    assert [file.name for file in service.folder.glob("[!.]*")] == [f"{stored.name}.json"]
+
+    curve = stored.report["equity"]  # begins with the first bar and holds both lines
+    assert len(curve) == 60
+    assert curve[0][1] == curve[0][2]
+    assert all(before[0] < after[0] for before, after in pairwise(curve))
+
+    steps = service.steps[2]  # progress is passed on
+    assert steps[1] == (0.0, "opens the market")
+    assert any("of 60 bars" in note for _, note in steps)
+    assert all(0.0 <= share <= 1.0 for share, _ in steps)
 
 
 def test_one_that_waits_is_taken_from_the_queue(service: Runner) -> None:
@@ -151,7 +150,7 @@ def test_the_queue_has_an_end(service: Runner) -> None:
 def test_the_engine_ends_what_runs_and_what_waits_when_it_stops(service: Runner) -> None:
     running = service.ask(command(1, **ENDLESS))
     service.handle(command(2, **ENDLESS))
-    until(lambda: decides(service, 1))
+    until(lambda: service.backtests.process_id)
     service.backtests.stop()
     running.result(LONG)
     assert all("the engine stopped" in str(service.results[number]["error"]) for number in (1, 2))
@@ -160,7 +159,7 @@ def test_the_engine_ends_what_runs_and_what_waits_when_it_stops(service: Runner)
 
 def test_a_process_that_is_killed_ends_its_command_with_a_reason(service: Runner) -> None:
     running = service.ask(command(1, **ENDLESS))
-    until(lambda: decides(service, 1))
+    until(lambda: service.backtests.process_id)
     child = service.backtests.process_id
     assert child is not None
     os.kill(child, 9)
@@ -177,14 +176,6 @@ def test_what_the_command_line_refuses_is_told_in_its_words(service: Runner, tmp
     assert "bars.csv" in error
     assert "\n" not in error
     assert "Traceback" not in error
-
-
-def test_progress_is_passed_on(service: Runner) -> None:
-    service.ask(command(1, **SMALL | {"bars": "400"})).result(LONG)
-    steps = service.steps[1]
-    assert steps[:2] == [(0.0, "is next"), (0.0, "opens the market")]
-    assert any("of 400 bars" in note for _, note in steps)
-    assert all(0.0 <= share <= 1.0 for share, _ in steps)
 
 
 HOSTILE = [

@@ -23,7 +23,7 @@ from engine.service.challengers import Challengers
 from engine.service.engine import Engine
 from engine.service.search import SearchJob, SearchRequest, SearchResult
 from engine.store.errors import StoreError
-from tests.evolution.evolving import BETTER, CONFIG, SEARCHED, Workers, act, here, market, unstored
+from tests.evolution.evolving import BETTER, CONFIG, SEARCHED, Workers, act, fork, here, market, unstored
 from tests.evolution.making import make_arm, racing
 from tests.makers import StoppedClock
 
@@ -76,10 +76,12 @@ def rows_of(ticks: list[Tick], number: int) -> list[tuple[int, str]]:
     ],
 )
 def test_a_search_without_a_challenger_ends_with_its_reason_and_makes_room(found: Exception | None, kind: str, state: str, reason: str) -> None:
-    engine = unstored(Workers(found=found))
-    ticks = act(engine, {SEARCHED: ("search",)}, DUE + 2)
+    engine = fork(trained())
+    assert isinstance(engine._training_pool, Workers)
+    engine._training_pool.found = found
+    ticks = dict(enumerate(act(engine, {SEARCHED: ("search",)}, DUE + 2), SEARCHED))
     number = ticks[SEARCHED].outcome.evolution.rows[0].number
-    assert rows_of(ticks, number) == [(SEARCHED, "training"), (DUE, state)]
+    assert rows_of([*ticks.values()], number) == [(SEARCHED, "training"), (DUE, state)]
     (event,) = ticks[DUE].inputs.events
     assert (event.kind, json.loads(event.detail)["reason"]) == (kind, reason)
     assert engine.state.evolution.searches == ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -17,17 +18,22 @@ from engine.service.version_controls import VersionMemory
 from engine.store import database
 from engine.store.read.history import TickHistory
 from engine.store.write.writer import Writer
-from tests.evolution.evolving import BETTER, CONFIG, PROMOTED, SEARCHED, Workers, act, here, market, stored, unstored
+from tests.evolution.evolving import BETTER, CONFIG, PROMOTED, SEARCHED, Workers, act, fork, here, market, stored, unstored
 from tests.makers import StoppedClock
 
 RACING = SEARCHED + CONFIG.search_lag_bars + 10
 
 
-def raced(**changed: object) -> Engine:
-    """An engine on which a challenger races."""
-    engine = unstored(Workers(), replace(CONFIG, **changed))  # type: ignore[arg-type]
+@cache
+def _raced() -> Engine:
+    engine = unstored(Workers())
     act(engine, {SEARCHED: ("search",)}, RACING)
     return engine
+
+
+def raced() -> Engine:
+    """An engine on which a challenger races."""
+    return fork(_raced())
 
 
 def challenger(engine: Engine) -> str:
@@ -63,6 +69,13 @@ def test_a_challenger_is_promoted_by_hand_with_its_record_and_without_a_watch() 
     assert [arm.kind for arm in tick.outcome.state.evolution.arms if arm.kind != "blend"] == []
     assert tick.outcome.instructions == ()
     assert tick.outcome.state.weight_rows.max() < before.weight_rows.max()
+
+
+def test_forks_of_an_engine_decide_as_it_does_and_change_nothing_in_it() -> None:
+    whole = unstored(Workers())
+    expected = [tick.decisions_digest for tick in act(whole, {SEARCHED: ("search",)}, RACING + 3)[RACING:]]
+    for _ in range(2):
+        assert [tick.decisions_digest for tick in act(raced(), {}, RACING + 3)] == expected
 
 
 def test_a_second_change_before_the_next_tick_is_refused() -> None:

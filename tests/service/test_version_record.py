@@ -20,6 +20,7 @@ from engine.settings import Settings
 from engine.store import database
 from engine.store.read.history import TickHistory
 from engine.store.write.writer import Writer
+from tests.evolution.evolving import fork
 from tests.makers import KNOBS, Drawer, StoppedClock, play, settings, simulated
 from tests.sabotage import Flipped
 
@@ -41,9 +42,17 @@ def market() -> Any:
 
 
 @pytest.fixture(scope="module")
-def sabotaged() -> list[Tick]:
-    """A market with a strong signal, on which the fifth and the sixth training are flipped and the seventh is sound."""
-    return play(Engine(here(), market(), StoppedClock(), training_pool=Flipped(*FLIPPED), store=Drawer()))
+def sound_so_far() -> tuple[Engine, list[Tick]]:
+    """An engine on a market with a strong signal, before its fifth training, and its ticks; not to be moved on."""
+    engine = Engine(here(), market(), StoppedClock(), training_pool=Flipped(*FLIPPED), store=Drawer())
+    return engine, play(engine, FLIPPED[0])
+
+
+@pytest.fixture(scope="module")
+def sabotaged(sound_so_far: tuple[Engine, list[Tick]]) -> list[Tick]:
+    """The fifth and the sixth training are flipped and the seventh is sound."""
+    engine, ticks = sound_so_far
+    return [*ticks, *play(fork(engine))]
 
 
 def held(ticks: list[Tick]) -> list[float]:
@@ -126,11 +135,11 @@ def test_a_replay_sees_what_was_inherited(history: TickHistory, tick: int) -> No
     assert verdict.identical, verdict
 
 
-def test_a_light_model_that_turns_costs_no_size_but_is_told() -> None:
+def test_a_light_model_that_turns_costs_no_size_but_is_told(sound_so_far: tuple[Engine, list[Tick]]) -> None:
     """The weights decide: one model of three says the opposite, and the ensemble goes on saying the same."""
-    ticks = play(
-        Engine(here(), market(), StoppedClock(), training_pool=Flipped(FLIPPED[0], models=("random_fourier_features",)), store=Drawer()), TURNED + 1
-    )
+    engine = fork(sound_so_far[0])
+    engine._training_pool = Flipped(FLIPPED[0], models=("random_fourier_features",))
+    ticks = play(engine, TURNED + 1 - FLIPPED[0])
     agreement = agreements(ticks)[TURNED]
     by_model = {version.rpartition("-")[0]: values for version, values in agreement.models}
     assert (by_model["random_fourier_features"] < 0.0).all()

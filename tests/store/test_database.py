@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,7 @@ from engine.store import database, views
 from engine.store.errors import StoreError
 from engine.store.schema import METADATA
 from engine.store.write.writer import Writer
+from tests import economy
 from tests.store import made
 
 CONTRACT = {
@@ -47,6 +50,29 @@ CONTRACT = {
     "v_streams": "symbol, stream, state, last_at, messages, messages_per_second, reconnects, gaps, late_trades, revised_candles, filled_bars, "
     "latency_p50_ms, latency_p99_ms, problem, problem_since",
 }
+
+
+@pytest.fixture(autouse=True)
+def as_shipped() -> Iterator[None]:
+    """Stores are made here, where other tests copy one."""
+    with economy.as_shipped():
+        yield
+
+
+def contents(url: str) -> tuple[list[str], dict[str, object]]:
+    """Everything in a store, and how its file is laid out."""
+    with closing(sqlite3.connect(database.path_from_url(url))) as connection:
+        layout = {name: connection.execute(f"PRAGMA {name}").fetchone() for name in ("journal_mode", "auto_vacuum", "page_size", "encoding")}
+        return sorted(connection.iterdump()), layout
+
+
+def test_the_blank_store_that_other_tests_copy_is_as_it_is_made(tmp_path: Path) -> None:
+    made_here = made.empty(tmp_path / "made")
+    copied = f"sqlite:///{tmp_path / 'copied' / 'podium.db'}"
+    (tmp_path / "copied").mkdir()
+    economy.copy_blank(tmp_path / "blank" / "podium.db", database._set_up)(copied, database.path_from_url(copied))
+    assert contents(copied) == contents(made_here)
+    assert (tmp_path / "copied" / "podium.db").stat().st_mode == (tmp_path / "made" / "podium.db").stat().st_mode
 
 
 def test_the_views_have_the_columns_of_the_contract_in_its_order(tmp_path: Path) -> None:

@@ -105,8 +105,10 @@ def show_heading(text: str, more: str = "", *, term: str = "") -> None:
     show_html(f'<div class="pd pd-section"><b role="heading" aria-level="2"{tables.render_tooltip(term or text)}>{escape(text)}</b>{small}</div>')
 
 
-def show_text(text: str) -> None:
-    show_html(f'<div class="pd pd-words">{escape(text)}</div>')
+def show_text(text: str, *, scrolled_as: str = "") -> None:
+    """Show sentences; `scrolled_as` names a box of fixed height, which the keyboard scrolls."""
+    box = f' tabindex="0" role="region" aria-label="{escape(scrolled_as)}"' if scrolled_as else ""
+    show_html(f'<div class="pd pd-words"{box}>{escape(text)}</div>')
 
 
 def show_tiles(shown: Sequence[Tile], *, detail_lines: int = 0) -> None:

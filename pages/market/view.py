@@ -49,11 +49,10 @@ def show_market() -> None:
 
 def build_view(history: MarketHistory, choice: MarketChoice) -> SymbolView:
     shown, horizon = choice.shown, choice.horizon
-    rules = trading_rules.list_symbol_rules(
-        cache.fetch_config(cache.fetch_status()), history.session.symbols, history.symbol, history.spread_source, history.micro
-    )
+    config = cache.fetch_config(cache.fetch_status())
+    rules = trading_rules.list_symbol_rules(config, history.session.symbols, history.symbol, history.spread_source, history.micro)
     liquidity_forecasts = cache.fetch_liquidity_forecasts()
-    frame = history.forecasts[history.forecasts["horizon"] == horizon]
+    forecasts = history.forecasts.loc[history.forecasts["horizon"] == horizon, "mean_bps"]
     return SymbolView(
         market=history,
         stamp=f"{history.symbol} {tables.get_tick(history)} {shown}",
@@ -68,7 +67,7 @@ def build_view(history: MarketHistory, choice: MarketChoice) -> SymbolView:
         costs=tables.list_current_costs(history),
         liquidity=tables.list_forecast_skill(liquidity_forecasts) if tables.is_scored(liquidity_forecasts) else None,
         coverage=next((entry for entry in history.coverage if entry.horizon == horizon), None),
-        forecast_chart=charts.plot_forecasts(history, horizon, shown) if frame["mean_bps"].notna().any() else None,
+        forecast_chart=charts.plot_forecasts(history, horizon, shown) if forecasts.notna().any() else None,
     )
 
 

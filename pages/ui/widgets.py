@@ -76,18 +76,19 @@ def _poll_store() -> None:
 
 
 def show_unreadable(error: StoreUnreadable) -> None:
-    """Show why the store cannot be read."""
+    """Show why the store cannot be read; of several parts of a page that say so, the first is seen (podium.css)."""
     if error.kind == "missing":
-        show_waiting("the engine to set up its store", str(error))
+        show_waiting("the engine to set up its store", str(error), kind="pd-unread")
         return
+    reason = str(error)
     word = {"locked": "Store locked", "corrupt": "Store damaged"}.get(error.kind, "Store unreadable")
-    show_html(f'<div class="pd"><div class="pd-bad" role="alert"><b>{word}.</b> {escape(str(error))}</div></div>')
+    show_html(f'<div class="pd pd-unread"><div class="pd-bad" role="alert"><b>{word}.</b> {escape(reason[:1].upper() + reason[1:])}</div></div>')
 
 
-def show_waiting(what: str, detail: str = "") -> None:
-    """Show that the page waits for something that will come."""
+def show_waiting(what: str, detail: str = "", *, kind: str = "") -> None:
+    """Show that the page waits for something that will come; `kind` is another class of the box."""
     more = f"<br><small>{escape(detail)}</small>" if detail else ""
-    show_html(f'<div class="pd"><div class="pd-wait">waiting for {escape(what)}{more}</div></div>')
+    show_html(f'<div class="pd {kind}"><div class="pd-wait">waiting for {escape(what)}{more}</div></div>')
 
 
 def show_empty(text: str) -> None:

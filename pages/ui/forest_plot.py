@@ -19,7 +19,7 @@ Number = float | None
 Series = tuple[str, str]  # its name and its colour
 HOVER_TEMPLATE = "%{hovertext}<extra></extra>"
 ROW, LANE = 20, 11  # px of a row, and of each series in it
-NARROW_CHARACTERS = 46  # in a line of a legend on a phone
+NARROW_CHARACTERS = 40  # in a line of a legend on a phone
 LEGEND_LINE = 15  # px
 MAX_REACH = 4.0  # intervals longer than this many times the median are cut at the edge
 

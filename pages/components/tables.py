@@ -60,8 +60,8 @@ def build_component_tiles(
             f"{len(incidents) - open_count} past",
             state="open" if open_count else "ok",
         ),
-        Tile("Alerts", f"{status.alerts} open" if status.alerts else "none open", "listed on Alerts", state="open" if status.alerts else "ok"),
-        Tile("Commands waiting", f"{liveness.commands_waiting}", "for the engine"),
+        Tile("Alerts", f"{status.alerts:,} open" if status.alerts else "none open", "listed on Alerts", state="open" if status.alerts else "ok"),
+        Tile("Commands waiting", f"{liveness.commands_waiting:,}", "for the engine"),
     ]
 
 

@@ -31,7 +31,7 @@ def plot_gates(decision: DecisionDetails) -> Figure:
     figure.layout["shapes"].append({"type": "line", "x0": 0, "x1": 0, "yref": "paper", "y0": 0, "y1": 1, "line": {"color": theme.MUTED, "width": 1}})
     figure.set_axis("yaxis", **category_axis(names))
     figure.set_axis("xaxis", range=[-1.08, 2.1], tickvals=[-1, 0, 1], ticktext=["fails", "limit", "passes"], fixedrange=True)
-    figure.layout["meta"] = {"narrow": {"layout.xaxis.range": [-1.08, 3.4], "layout.font.size": 11}}
+    figure.layout["meta"] = {"narrow": {"layout.xaxis.range": [-1.08, 4.2], "layout.font.size": 11}}
     return figure
 
 

@@ -17,16 +17,17 @@ VOTE_COLUMNS = (*text_columns("Model", "Version"), *number_columns("Horizon", "F
 
 def render_header(decision: DecisionDetails, *, following: bool = False) -> str:
     """Return the head of the page: symbol, action, intent, tick and times."""
-    newest = '<span class="pd-muted">newest, updated with every tick</span>' if following else ""
+    decided = f'<span class="pd-muted">decided {units.format_time(decision.wall)} UTC in {units.format_ms(decision.ms)}</span>'
+    newest = '<span class="pd-muted">newest, updated with every tick</span>'
+    box = ' tabindex="0" role="group" aria-label="The newest decision"' if following else ""  # of fixed height: the keyboard scrolls it
     warm = '<span class="pd-muted">warm-up decision</span>' if decision.warm else ""
     fallbacks = "".join(tables.render_chip(f"{phase}: fallback", theme.WARNING) for phase in decision.degraded)
     return (
-        '<div class="pd"><div class="pd-head" style="margin-top:.2rem">'
+        f'<div class="pd"><div class="pd-head" style="margin-top:.2rem"{box}>'
         f'<span style="font-size:1.3rem;font-weight:650">{escape(decision.symbol)}</span>'
         f'<span style="font-size:1.15rem;font-weight:600">{tables.render_chip(decision.action)}</span>{_intent(decision)}'
         f"<span>tick <b>{decision.tick:,}</b></span><span>market {units.format_time(decision.at)} UTC</span>"
-        f'<span class="pd-muted">decided {units.format_time(decision.wall)} UTC in {units.format_ms(decision.ms)}</span>'
-        f"{newest}{warm}{fallbacks}</div></div>"
+        f"{newest if following else decided}{warm}{fallbacks}</div></div>"
     )
 
 

@@ -55,7 +55,7 @@ def draw(decision: DecisionDetails, *, following: bool = False) -> None:
     widgets.show_html(tables.render_header(decision, following=following))
     explanation = text.explain_decision(decision)
     if explanation is not None:
-        widgets.show_text(explanation)
+        widgets.show_text(explanation, scrolled_as="The decision in words" if following else "")
     widgets.show_tiles(tables.build_decision_tiles(decision))
     show_gates_and_sizing(decision)
     show_votes_and_phases(decision)

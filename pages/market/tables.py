@@ -29,6 +29,7 @@ def build_market_tiles(history: MarketHistory, shown: int) -> list[Tile]:
     last = bars.iloc[-1]
     closes = bars["close"].dropna()
     moved = float(closes.iloc[-1] / closes.iloc[0] - 1) if len(closes) > 1 else None
+    change = "" if moved is None else f"; {units.format_percent(moved, 2, signed=True)} over {units.format_count(len(bars), 'bar')}"
     regime = str(last["regime"]) if isinstance(last["regime"], str) else units.MISSING
     chance = float(last[f"regime {regime}"]) if f"regime {regime}" in bars else None
     position = None if not units.is_known(last["position"]) else float(last["position"])
@@ -37,7 +38,7 @@ def build_market_tiles(history: MarketHistory, shown: int) -> list[Tile]:
         Tile(
             "Price",
             units.format_price(_finite_or_none(last["price"])),
-            f"at tick {get_tick(history):,}; {units.format_percent(moved, 2, signed=True)} over {units.format_count(len(bars), 'bar')}",
+            f"at tick {get_tick(history):,}{change}",
         ),
         Tile("Spread", units.format_bps(_finite_or_none(last["spread_bps"])), f"from {history.spread_source}"),
         _build_depth_tile(history, last),

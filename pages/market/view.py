@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import streamlit as st
 
 from engine import units
 from engine.store.read.market import IntervalCoverage, MarketHistory
-from engine.store.read.status import SessionInfo
 from pages.market import charts, comparison, tables
+from pages.market.choice import MarketChoice, show_filters, show_mark
 from pages.ui import cache, live, params, shared, trading_rules, travel, widgets
 from pages.ui.charts import Figure
 from pages.ui.tables import PAIR_COLUMNS, TableRow
 from pages.ui.widgets import Tile
-
-MAX_DIGITS = 18  # of the largest tick that a store can hold
-BARS = {"60": 60, "120": 120, "300": 300}
-
-
-@dataclass(frozen=True, slots=True)
-class MarketChoice:
-    """What the address asks for."""
-
-    symbol: str
-    shown: int  # bars
-    horizon: int  # bars
-    log: bool  # the price axis is logarithmic
-    others: tuple[str, ...]  # symbols to compare
-    mark: int | None  # tick of the decision to ring
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,27 +47,12 @@ def show_market() -> None:
         travel.run_live(show_symbol, 2, chosen)
 
 
-def show_filters(session: SessionInfo) -> MarketChoice:
-    """Draw the choice of symbol, bars, horizon, scale and symbols to compare, which are in the address, so that a view can be saved and sent."""
-    horizons = {f"{units.format_count(horizon, 'bar')}": horizon for horizon in session.horizons}
-    with st.container(horizontal=True, vertical_alignment="bottom", key="filters"):
-        symbol = params.select_one("Symbol", session.symbols, name="symbol", width=170)
-        bars = st.segmented_control("Bars", list(BARS), default="120", key="bars", bind="query-params", required=True)
-        ahead = st.segmented_control("Forecast horizon", list(horizons), default=next(iter(horizons)), key="over", bind="query-params", required=True)
-        log = params.show_toggle("Log scale", name="log")
-        others = comparison.choose_symbols(session, symbol)
-    mark = st.query_params.get("mark", "")
-    tick = int(mark) if mark.isascii() and mark.isdecimal() and len(mark) <= MAX_DIGITS else None
-    return MarketChoice(symbol, BARS.get(str(bars), 120), horizons.get(str(ahead), session.horizons[0]), log, others, tick)
-
-
 def build_view(history: MarketHistory, choice: MarketChoice) -> SymbolView:
     shown, horizon = choice.shown, choice.horizon
-    rules = trading_rules.list_symbol_rules(
-        cache.fetch_config(cache.fetch_status()), history.session.symbols, history.symbol, history.spread_source, history.micro
-    )
+    config = cache.fetch_config(cache.fetch_status())
+    rules = trading_rules.list_symbol_rules(config, history.session.symbols, history.symbol, history.spread_source, history.micro)
     liquidity_forecasts = cache.fetch_liquidity_forecasts()
-    frame = history.forecasts[history.forecasts["horizon"] == horizon]
+    forecasts = history.forecasts.loc[history.forecasts["horizon"] == horizon, "mean_bps"]
     return SymbolView(
         market=history,
         stamp=f"{history.symbol} {tables.get_tick(history)} {shown}",
@@ -97,21 +67,20 @@ def build_view(history: MarketHistory, choice: MarketChoice) -> SymbolView:
         costs=tables.list_current_costs(history),
         liquidity=tables.list_forecast_skill(liquidity_forecasts) if tables.is_scored(liquidity_forecasts) else None,
         coverage=next((entry for entry in history.coverage if entry.horizon == horizon), None),
-        forecast_chart=charts.plot_forecasts(history, horizon, shown) if frame["mean_bps"].notna().any() else None,
+        forecast_chart=charts.plot_forecasts(history, horizon, shown) if forecasts.notna().any() else None,
     )
 
 
 def show_symbol(choice: MarketChoice) -> None:
     """Draw the whole page as one live fragment."""
-    symbol = choice.symbol
     with widgets.reading_store():
-        history = cache.fetch_market(symbol)
+        history = cache.fetch_market(choice.symbol)
         if history is None:
-            widgets.show_empty(f"no tick of {symbol} is stored")
+            widgets.show_empty(f"no tick of {choice.symbol} is stored")
             return
         choice = show_mark(history, choice)
         view = build_view(history, choice)
-        live.show_live_table(widgets.render_tiles(view.tiles), key=f"tiles_{symbol}", label=f"Figures of {symbol}", after=view.stamp)
+        live.show_live_table(widgets.render_tiles(view.tiles), key=f"tiles_{choice.symbol}", label=f"Figures of {choice.symbol}", after=view.stamp)
         if view.rules:
             with st.expander("Trading rules and costs"):
                 widgets.show_table(PAIR_COLUMNS, view.rules, label="Trading rules and costs of the symbol", cards=False)
@@ -131,16 +100,6 @@ def show_symbol(choice: MarketChoice) -> None:
                 widgets.show_heading("Cost and flow now", "forecast for an order filled after the latency; fees not included")
                 widgets.show_table(PAIR_COLUMNS, view.costs, label="Cost of trading and direction of the flow now", cards=False)
             show_liquidity_forecasts(view)
-
-
-def show_mark(history: MarketHistory, choice: MarketChoice) -> MarketChoice:
-    """Say where the marked decision is not among the bars that are read; return the choice with bars enough to show it."""
-    if choice.mark is None or choice.mark in history.bars["tick"].tail(choice.shown).to_numpy():
-        return choice
-    if choice.mark in history.bars["tick"].to_numpy():
-        return replace(choice, shown=max(BARS.values()))
-    widgets.show_note(f"The decision at tick {choice.mark:,} is not among the newest {units.format_count(len(history.bars), 'bar')}.")
-    return choice
 
 
 def show_bars(view: SymbolView, choice: MarketChoice) -> None:

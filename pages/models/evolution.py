@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
@@ -11,12 +12,13 @@ from engine.store.read.evolution import StampedRows
 from engine.store.read.status import SessionInfo
 from pages.models import evolution_charts, evolution_figures, evolution_tables
 from pages.ui import cache, commands, contest_cache, evolution_text, live, widgets
-from pages.ui.tables import render_table
+from pages.ui.tables import Column, TableRow, render_table
 
 HISTORY = 60  # newest evolutions shown
 CONTEST_ROWS, LINEAGE_ROWS, DRIFT_ROWS, HISTORY_ROWS = 7, 9, 8, 8  # rows of a table that have room without scrolling
 VERSIONS_OFFERED = 16  # newest versions of each model in the form
 COMMANDS = ("promote", "revert", "search")
+FEW_ROWS = 2  # that have room where there is nothing yet: the first row comes once
 RACE_ROOM = 450  # px for the chart of a contest with its choice and how sure its gain is
 
 
@@ -38,31 +40,29 @@ def _show_live_part(session: SessionInfo, horizon: int) -> None:
             _show_race(evolution_tables.select_contests(evolutions, standings), session, evolution_text.find_watched(standings), horizon)
         with right:
             widgets.show_heading("Lineage", "each recipe below the one that it was derived from", term="recipe")
-            rows = render_table(
-                evolution_tables.LINEAGE, evolution_tables.list_lineage(lineage), label="Recipes of the models", empty="no version yet"
-            )
-            live.show_live_table(rows, key="lineage", reserved=LINEAGE_ROWS, label="Recipes of the models")
+            recipes = evolution_tables.list_lineage(lineage)
+            _show_rows(evolution_tables.LINEAGE, recipes, key="lineage", label="Recipes of the models", room=LINEAGE_ROWS, empty="no version yet")
         widgets.show_heading("Champion and challengers", f"paired on the same ticks, {horizon} bar{'s' * (horizon != 1)} ahead", term="contest")
-        rows = render_table(
-            evolution_tables.CONTESTS, evolution_tables.list_contests(evolutions, standings, lineage, horizon), label="Contests",
-            empty="no contest has run yet",
-        )  # fmt: skip
-        live.show_live_table(rows, key="contests", reserved=CONTEST_ROWS, label="Contests")
+        contests = evolution_tables.list_contests(evolutions, standings, lineage, horizon)
+        _show_rows(evolution_tables.CONTESTS, contests, key="contests", label="Contests", room=CONTEST_ROWS, empty="no contest has run yet")
         _show_drift_and_findings(view.drift, view.findings)
         widgets.show_heading("History of evolutions", "newest first, times of the market in UTC", term="evolution")
-        rows = render_table(
-            evolution_tables.HISTORY, evolution_tables.list_history(evolutions, standings), label="Evolutions", empty="no trigger has fired yet"
-        )
-        live.show_live_table(rows, key="evolutions", reserved=HISTORY_ROWS, label="Evolutions")
+        history = evolution_tables.list_history(evolutions, standings)
+        _show_rows(evolution_tables.HISTORY, history, key="evolutions", label="Evolutions", room=HISTORY_ROWS, empty="no trigger has fired yet")
+
+
+def _show_rows(columns: Sequence[Column], lines: Sequence[TableRow], *, key: str, label: str, room: int, empty: str) -> None:
+    rows = render_table(columns, lines, label=label, empty=empty)
+    live.show_live_table(rows, key=key, reserved=room if lines else FEW_ROWS, label=label)
 
 
 def _show_race(contests: list[dict[Any, Any]], session: SessionInfo, watched: set[int], horizon: int) -> None:
     widgets.show_heading("Contest", "solid: evidence that it is better; dotted: that it is worse", term="e-value")
+    names = {evolution_tables.name_contest(row): row for row in contests}
+    if not names:
+        widgets.show_empty("no contest has run yet: a challenger races once a trigger has led to a search")
+        return
     with widgets.fixed_container("race", RACE_ROOM):
-        names = {evolution_tables.name_contest(row): row for row in contests}
-        if not names:
-            widgets.show_empty("no contest has run yet: a challenger races once a trigger has led to a search")
-            return
         chosen = st.selectbox("Contest", list(names), key="contest", label_visibility="collapsed")
         row = names.get(str(chosen), contests[0])
         number = int(row["number"])
@@ -79,13 +79,13 @@ def _show_drift_and_findings(drift: StampedRows, findings: StampedRows) -> None:
     left, right = st.columns([6, 6], gap="medium")
     with left:
         widgets.show_heading("Drift by column", evolution_tables.describe_stamp(drift, "recent rows against training,"), term="drift")
-        rows = render_table(evolution_tables.DRIFT, evolution_tables.list_drift(drift), label="Drift by column", empty="no test for drift yet")
-        live.show_live_table(rows, key="drift", reserved=DRIFT_ROWS, label="Drift by column")
+        columns = evolution_tables.list_drift(drift)
+        _show_rows(evolution_tables.DRIFT, columns, key="drift", label="Drift by column", room=DRIFT_ROWS, empty="no test for drift yet")
     with right:
         widgets.show_heading("Findings", evolution_tables.describe_stamp(findings, "where forecasts are proved off,"), term="finding")
         nothing = "no search for findings yet" if findings.tick is None else "no condition in which the forecasts are proved off"
-        rows = render_table(evolution_tables.FINDINGS, evolution_tables.list_findings(findings), label="Findings", empty=nothing)
-        live.show_live_table(rows, key="findings", reserved=DRIFT_ROWS, label="Findings")
+        proved = evolution_tables.list_findings(findings)
+        _show_rows(evolution_tables.FINDINGS, proved, key="findings", label="Findings", room=DRIFT_ROWS, empty=nothing)
 
 
 def _show_forms() -> None:

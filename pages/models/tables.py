@@ -11,7 +11,7 @@ from engine.store.certificate_file import StoredCertificate
 from engine.store.read.models import CalibrationReport, HorizonCalibration, ObservedShare
 from engine.store.read.status import EngineStatus, SessionInfo
 from pages.models import charts
-from pages.ui import command_table, reliability_chart, skill
+from pages.ui import command_table, reliability_chart, skill, tiles
 from pages.ui.command_table import readable_name
 from pages.ui.forest_plot import finite_or_none, iterate_rows, to_percent
 from pages.ui.tables import Cell, Column, TableRow
@@ -44,12 +44,18 @@ def build_model_tiles(
         return []
     serving = versions[versions["role"] == "champion"]
     majorities = [symbol.majority for symbol in measure_dispersion(votes, horizon) if symbol.majority is not None]
+    read = tiles.describe_part(votes["symbol"].nunique(), len(session.symbols), "symbol") if len(votes) else ""
     agreed = f"{majorities.count(1.0)} of {len(majorities)} symbols" if majorities else units.NOT_ENOUGH
     part = None if calibration is None else next((part for part in calibration.horizons if part.horizon == horizon), None)
     return [
         Tile("Models serving", f"{len(serving)} of {len(session.models)}", "none is trained yet" if serving.empty else _newest(serving)),
         *skill.build_skill_tiles(skill_rows, horizon),
-        Tile("Full agreement", agreed, f"all active models on one side, {units.format_count(horizon, 'bar')} ahead", term="majority"),
+        Tile(
+            "Full agreement",
+            agreed,
+            f"all active models on one side, {units.format_count(horizon, 'bar')} ahead{read}",
+            term="majority",
+        ),
         _brier(part),
         _coverage(part, 0.8),
         _coverage(part, 0.9),

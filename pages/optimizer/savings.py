@@ -90,7 +90,7 @@ def describe_controls(summary: SavingsSummary) -> str:
 
 def _family_tile(family: SavingsFamily) -> Tile:
     name = family.name if family.name in {"memory", "disk", "time"} else metric_label(family.name)
-    left_out = "".join(f", {n} {why}" for n, why in ((family.no_effect, NOTHING), (family.left_out, "left out")) if n)
+    left_out = "".join(f", {n:,} {why}" for n, why in ((family.no_effect, NOTHING), (family.left_out, "left out")) if n)
     if family.proved is None:
         return Tile(f"Saved, {name}", NOTHING if family.no_effect else units.NOT_ENOUGH, f"n=0 proven{left_out}")
     total = format_total(family.proved, family.unit, NOTHING)

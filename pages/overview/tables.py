@@ -1,4 +1,4 @@
-"""The tiles of engine and machine, and the table of reasons for not trading."""
+"""The tiles of the present and of the session, and the table of reasons for not trading."""
 
 from __future__ import annotations
 
@@ -8,23 +8,13 @@ import pandas as pd
 
 from engine import units
 from engine.domain.intents import phrase_gate
-from engine.store.read.components import CleanRate, LatencyStats
+from engine.store.read.components import CleanRate
 from engine.store.read.decisions import GateCounts
 from engine.store.read.live_ticks import TickCounts
 from engine.store.read.status import EngineStatus, SessionInfo
-from pages.ui import ages, skill, theme, tiles
+from pages.ui import skill, theme, tiles
 from pages.ui.tables import Cell, Column, TableRow, render_table
 from pages.ui.widgets import Tile
-
-STALE_SECONDS = 20.0  # s after which readings are no longer current
-TRENDS = (
-    ("host", "cpu_percent"),
-    ("host", "memory_percent"),
-    ("container", "memory_percent"),
-    ("process", "rss_bytes"),
-    ("host", "disk_percent"),
-    ("engine", "tick_p99_ms"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,34 +74,6 @@ def build_engine_tiles(
     ]
 
 
-def build_machine_tiles(now: pd.DataFrame, trend: pd.DataFrame, latency: LatencyStats | None, clock: int) -> list[Tile]:
-    """Build six tiles of the machine, each with its last 15 minutes."""
-    limit = tiles.get_reading(now, None, "memory_limit_bytes")
-    source_of_limit = tiles.get_reading_source(now, "memory_limit_bytes")
-    return [
-        _build_reading_tile(
-            now, trend, "CPU", "host", "cpu_percent", f"{units.format_number(tiles.get_reading(now, 'host', 'processors'))} processors"
-        ),
-        _build_reading_tile(
-            now, trend, "Memory", *tiles.choose_memory_reading(now), f"limit {units.format_bytes(limit)} ({source_of_limit})" if limit else ""
-        ),
-        _build_reading_tile(
-            now, trend, "Process memory", "process", "rss_bytes", f"{units.format_number(tiles.get_reading(now, 'process', 'threads'))} threads"
-        ),
-        _build_reading_tile(
-            now, trend, "Disk", "host", "disk_percent", f"{units.format_bytes(tiles.get_reading(now, 'host', 'disk_free_bytes'))} free"
-        ),
-        replace(tiles.build_tick_p99_tile(latency), trend=_reading_trend(trend, "engine", "tick_p99_ms")),
-        Tile("Data age", _format_data_age(now, clock), f"{units.format_number(tiles.get_reading(now, 'engine', 'decisions_per_s'), 1)} decisions/s"),
-    ]
-
-
-def describe_freshness(now: pd.DataFrame, clock: int) -> str:
-    """Say whether the readings are current."""
-    at = int(now["at"].max())
-    return "now and over the last 15 min" if (clock - at) / units.SECOND < STALE_SECONDS else f"last reading {ages.ticking_age(at, clock)} ago"
-
-
 def render_gate_shares(counts: GateCounts, session: SessionInfo) -> str:
     """Return the share of decisions of each binding gate, largest first, then of the intents without one."""
     places = {name: place for place, (name, _, _) in enumerate(session.gates)}
@@ -143,23 +105,6 @@ def _build_exposure_tile(gross: float | None, net: float | None, positions: pd.D
 
 def _trend(trends: pd.DataFrame, column: str) -> tuple[float | None, ...]:
     return tuple(float(value) if units.is_known(value) else None for value in trends[column].tolist())
-
-
-def _build_reading_tile(now: pd.DataFrame, trend: pd.DataFrame, label: str, source: str, name: str, small: str) -> Tile:
-    return Tile(label, tiles.format_reading(now, source, name), small, trend=_reading_trend(trend, source, name))
-
-
-def _reading_trend(trend: pd.DataFrame, source: str, name: str) -> tuple[float | None, ...]:
-    if not len(trend):
-        return ()
-    rows = zip(trend["source"].tolist(), trend["name"].tolist(), trend["mean"].tolist(), strict=True)
-    return tuple(mean for given, shown, mean in rows if given == source and shown == name)
-
-
-def _format_data_age(now: pd.DataFrame, clock: int) -> str:
-    """Return the age of the data: the age at the reading plus the time since."""
-    age = tiles.get_reading(now, "engine", "data_age_ms")
-    return units.NOT_MEASURED if age is None else ages.ticking_age(int(now["at"].max()) - round(age * units.MS), clock)
 
 
 def _share_row(key: str, name: str, share: float, n: int, colour: str, query: str) -> TableRow:

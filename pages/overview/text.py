@@ -31,7 +31,7 @@ def describe_recommendation(activity: Activity, *, is_trading_stopped: bool) -> 
         return f"approve or decline on Optimizer: {', '.join(readable_name(rule) for rule in activity.approvals[:3])}"
     if activity.recommendation is not None:
         rule, answer = activity.recommendation
-        return f"optimizer {_readable_answer(answer)}, because {readable_name(rule)} fires"
+        return f"optimizer {_readable_answer(answer)}, because the rule {readable_name(rule)} fired"
     if is_trading_stopped:
         return "trading is stopped; Resume when you are ready"
     doing = state_bar.describe_activity(activity)

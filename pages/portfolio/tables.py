@@ -91,7 +91,7 @@ def render_execution(rows: Sequence[Mapping[str, Any]]) -> str:
             "yes" if row["offered"] else "no: proven to cost more",
         )
         lines.append(TableRow(row["kind"], cells))
-    return render_table(_EXECUTION, lines, label="Execution quality by order type")
+    return render_table(_EXECUTION, lines, label="Execution quality by order type", empty="no order has ended yet")
 
 
 def render_working_orders(frame: pd.DataFrame) -> str:

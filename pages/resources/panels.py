@@ -22,19 +22,30 @@ def refresh_seconds(span: str) -> int:
 
 
 def build_resource_tiles(now: pd.DataFrame, clock: int) -> list[Tile]:
-    load, available, free = (tiles.get_reading(now, "host", name) for name in ("load_1m", "memory_available_bytes", "disk_free_bytes"))
+    load, available, free, used = (
+        tiles.get_reading(now, "host", name) for name in ("load_1m", "memory_available_bytes", "disk_free_bytes", "disk_percent")
+    )
     has_pressure = tiles.get_reading(now, "host", "cpu_pressure_percent") is not None
     pressure = tiles.format_reading(now, "host", "cpu_pressure_percent") if has_pressure else "not available"
     by_kind = ", ".join(f"{KINDS[kind]} {tiles.format_reading(now, 'host', f'{kind}_pressure_percent')}" for kind in KINDS)
     return [
-        Tile("CPU, host", tiles.format_reading(now, "host", "cpu_percent"), f"load {units.format_number(load, 2)} over 1 min"),
+        Tile("CPU, host", tiles.format_reading(now, "host", "cpu_percent"), _detail(load, f"load {units.format_number(load, 2)} over 1 min")),
         Tile("CPU, this process", tiles.format_reading(now, "process", "cpu_percent"), "100 % is one processor"),
-        Tile("Memory", tiles.format_reading(now, *tiles.choose_memory_reading(now)), f"{units.format_bytes(available)} available on the host"),
-        Tile("Disk free", units.format_bytes(free, missing=units.NOT_MEASURED), f"{tiles.format_reading(now, 'host', 'disk_percent')} used"),
+        Tile(
+            "Memory",
+            tiles.format_reading(now, *tiles.choose_memory_reading(now)),
+            _detail(available, f"{units.format_bytes(available)} available on the host"),
+        ),
+        Tile("Disk free", units.format_bytes(free, missing=units.NOT_MEASURED), _detail(used, f"{units.format_number(used, 1, '%')} used")),
         Tile("Pressure, last 10 s", pressure, by_kind if has_pressure else "no PSI in this kernel"),
-        Tile("Open files", tiles.format_reading(now, "process", "open_files"), f"{tiles.format_reading(now, 'process', 'threads')} threads"),
+        Tile("Open files", tiles.format_reading(now, "process", "open_files"), tiles.count_reading(now, "process", "threads")),
         Tile("Readings", f"{ages.ticking_age(int(now['at'].max()), clock)} old", f"{len(now)} in each sample"),
     ]
+
+
+def _detail(value: float | None, words: str) -> str:
+    """Return the words on a reading, "" where it is not measured."""
+    return "" if value is None else words
 
 
 def describe_limits(now: pd.DataFrame) -> str:

@@ -19,6 +19,8 @@ Number = float | None
 Series = tuple[str, str]  # its name and its colour
 HOVER_TEMPLATE = "%{hovertext}<extra></extra>"
 ROW, LANE = 20, 11  # px of a row, and of each series in it
+NARROW_CHARACTERS = 40  # in a line of a legend on a phone
+LEGEND_LINE = 15  # px
 MAX_REACH = 4.0  # intervals longer than this many times the median are cut at the edge
 
 
@@ -97,11 +99,28 @@ def plot_intervals(
 
 
 def add_legend(drawn: Figure, series: Sequence[Series]) -> None:
-    """Add the names of the series above the chart, each after its colour."""
-    names = "   ".join(
+    """Add the names of the series above the chart, each after its colour; a narrow chart has them in several lines."""
+    marked = [
         f'<span style="color:{colour}">●</span> {escape_text(name)}' if colour != theme.TEXT else f"● {escape_text(name)}" for name, colour in series
-    )
-    drawn.add_note(names, x=0, xref="paper", y=1, yref="paper", xanchor="left", yanchor="bottom", yshift=4, align="left")
+    ]
+    lines = _fill_lines([len(name) + 3 for name, _ in series], NARROW_CHARACTERS)
+    if len(lines) > 1:
+        margin = drawn.layout["margin"]["t"] + LEGEND_LINE * (len(lines) - 1)
+        wrapped = "<br>".join("   ".join(marked[start:end]) for start, end in lines)
+        narrow = {f"layout.annotations.{len(drawn.layout['annotations'])}.text": wrapped, "layout.margin.t": margin}
+        drawn.layout.setdefault("meta", {}).setdefault("narrow", {}).update(narrow)
+    drawn.add_note("   ".join(marked), x=0, xref="paper", y=1, yref="paper", xanchor="left", yanchor="bottom", yshift=4, align="left")
+
+
+def _fill_lines(widths: Sequence[int], room: int) -> list[tuple[int, int]]:
+    """Return the first and the end of each line, as many names in it as have room."""
+    lines, start, used = [], 0, 0
+    for place, width in enumerate(widths):
+        if place > start and used + width > room:
+            lines.append((start, place))
+            start, used = place, 0
+        used += width
+    return [*lines, (start, len(widths))]
 
 
 def label_line_ends(drawn: Figure, *, digits: int = 2, unit: str = "%", least: float = 0.075, lines: bool = False) -> None:

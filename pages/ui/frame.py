@@ -98,8 +98,11 @@ def _show_unreadable(title: str, error: StoreUnreadable) -> None:
     with st.container(key="state_bar"), st.container(horizontal=True, vertical_alignment="center", key="state_row"):
         widgets.show_html(state_bar.render_unreadable(state_bar.BarState(word, since), words, now))
         state_controls.show_buttons(None, alive=False)
-    shown = [] if is_missing else [banners.Banner(_WORDS.get(error.kind, "Store unreadable."), _unreadable_for(), theme.HARM)]
-    widgets.show_html(f'<div class="pd">{banners.render_banners(shown)}</div>')
+    if is_missing:
+        shown = banners.Banner("No store yet.", "The engine sets it up when it starts", theme.NEUTRAL)
+    else:
+        shown = banners.Banner(_WORDS.get(error.kind, "Store unreadable."), _unreadable_for(), theme.HARM)
+    widgets.show_html(f'<div class="pd">{banners.render_banners([shown])}</div>')
 
 
 def _unreadable_for() -> str:

@@ -97,6 +97,8 @@ def render_button(label: str, act: str, *, name: str, obstacle: str = "") -> str
 def _head(column: Column) -> str:
     text = f'<a href="{escape(column.link)}" target="_self" data-step>{escape(column.label)}</a>' if column.link else escape(column.label)
     order = f' aria-sort="{column.order}"' if column.order else ""
+    if not text:  # a head without words is none to a screen reader
+        return f'<td class="{_classes(column)}"></td>'
     return f'<th scope="col" class="{_classes(column)}"{order}{render_tooltip(column.term or column.label)}>{text}</th>'
 
 

@@ -74,10 +74,21 @@ def get_reading(now: pd.DataFrame, source: str | None, name: str) -> float | Non
     return None if place is None else float(now["value"].iloc[place])
 
 
+def count_reading(now: pd.DataFrame, source: str, name: str) -> str:
+    """Return a reading that counts things as "9 threads", "" where there is none; its name is the plural of the thing."""
+    count = get_reading(now, source, name)
+    return "" if count is None else units.format_count(round(count), name.removesuffix("s"))
+
+
 def get_reading_source(now: pd.DataFrame, name: str) -> str:
     """Return the source of a reading, "host" where there is none."""
     place = _find_row(now, None, name)
     return "host" if place is None else str(now["source"].iloc[place])
+
+
+def describe_part(shown: int, total: int, thing: str) -> str:
+    """Return ", 24 of 50 symbols" where only a part is shown, else ""."""
+    return f", {shown:,} of {units.format_count(total, thing)}" if shown < total else ""
 
 
 def _find_row(now: pd.DataFrame, source: str | None, name: str) -> int | None:

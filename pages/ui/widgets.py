@@ -76,18 +76,19 @@ def _poll_store() -> None:
 
 
 def show_unreadable(error: StoreUnreadable) -> None:
-    """Show why the store cannot be read."""
+    """Show why the store cannot be read; of several parts of a page that say so, the first is seen (podium.css)."""
     if error.kind == "missing":
-        show_waiting("the engine to set up its store", str(error))
+        show_waiting("the engine to set up its store", str(error), kind="pd-unread")
         return
+    reason = str(error)
     word = {"locked": "Store locked", "corrupt": "Store damaged"}.get(error.kind, "Store unreadable")
-    show_html(f'<div class="pd"><div class="pd-bad" role="alert"><b>{word}.</b> {escape(str(error))}</div></div>')
+    show_html(f'<div class="pd pd-unread"><div class="pd-bad" role="alert"><b>{word}.</b> {escape(reason[:1].upper() + reason[1:])}</div></div>')
 
 
-def show_waiting(what: str, detail: str = "") -> None:
-    """Show that the page waits for something that will come."""
+def show_waiting(what: str, detail: str = "", *, kind: str = "") -> None:
+    """Show that the page waits for something that will come; `kind` is another class of the box."""
     more = f"<br><small>{escape(detail)}</small>" if detail else ""
-    show_html(f'<div class="pd"><div class="pd-wait">waiting for {escape(what)}{more}</div></div>')
+    show_html(f'<div class="pd {kind}"><div class="pd-wait">waiting for {escape(what)}{more}</div></div>')
 
 
 def show_empty(text: str) -> None:
@@ -105,8 +106,10 @@ def show_heading(text: str, more: str = "", *, term: str = "") -> None:
     show_html(f'<div class="pd pd-section"><b role="heading" aria-level="2"{tables.render_tooltip(term or text)}>{escape(text)}</b>{small}</div>')
 
 
-def show_text(text: str) -> None:
-    show_html(f'<div class="pd pd-words">{escape(text)}</div>')
+def show_text(text: str, *, scrolled_as: str = "") -> None:
+    """Show sentences; `scrolled_as` names a box of fixed height, which the keyboard scrolls."""
+    box = f' tabindex="0" role="region" aria-label="{escape(scrolled_as)}"' if scrolled_as else ""
+    show_html(f'<div class="pd pd-words"{box}>{escape(text)}</div>')
 
 
 def show_tiles(shown: Sequence[Tile], *, detail_lines: int = 0) -> None:

@@ -83,7 +83,7 @@ def test_what_changed_is_counted_and_what_is_not_known_is_said(full_store: str) 
         (IDLE, True, "trading is stopped; Resume when you are ready"),
         (replace(IDLE, racing=("ridge", "lightgbm")), False, "nothing to do; 2 challengers racing"),
         (replace(IDLE, recommendation=("disk_filling", "recommends running trim_cache; sampled gains: 3")), False,
-         "optimizer recommends running trim cache, because disk filling fires"),
+         "optimizer recommends running trim cache, because the rule disk filling fired"),
         (replace(IDLE, approvals=("host_memory",)), True, "approve or decline on Optimizer: host memory"),
         (replace(IDLE, trial=("trim_cache", True)), False, "nothing to do; control window of trim cache"),
     ],

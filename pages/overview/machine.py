@@ -1,0 +1,86 @@
+"""The machine on Overview: six tiles, each with its last 15 minutes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pandas as pd
+
+from engine import units
+from engine.store.read.components import LatencyStats
+from pages.ui import ages, cache, tiles, widgets
+from pages.ui.frame import REFRESH
+from pages.ui.shared import build_every, build_once
+from pages.ui.widgets import Tile
+
+STALE_SECONDS = 20.0  # s after which readings are no longer current
+TRENDS = (
+    ("host", "cpu_percent"),
+    ("host", "memory_percent"),
+    ("container", "memory_percent"),
+    ("process", "rss_bytes"),
+    ("host", "disk_percent"),
+    ("engine", "tick_p99_ms"),
+)
+AGEING = 10.0  # s after which the latency is read again
+
+
+def show_machine() -> None:
+    freshness, shown = build_once("overview: machine", build_machine, seconds=2 * REFRESH)
+    widgets.show_heading("Machine", freshness)
+    if shown:
+        widgets.show_tiles(shown, detail_lines=2)
+    elif cache.past_tick() is not None:
+        widgets.show_empty("single readings from that time are no longer stored; Resources shows their means")
+    else:
+        widgets.show_waiting("the first readings of the machine")
+
+
+def build_machine() -> tuple[str, list[Tile]]:
+    """Build the words on how current the readings are, and the tiles of the machine; none before the first reading."""
+    now, clock = cache.fetch_readings(), cache.current_time()
+    if now.empty:
+        return "", []
+    latency = build_every("overview: latency", cache.fetch_latency, seconds=AGEING)
+    trends = cache.fetch_reading_series(TRENDS, 900, points=90)
+    return describe_freshness(now, clock), build_machine_tiles(now, trends, latency, clock)
+
+
+def build_machine_tiles(now: pd.DataFrame, trend: pd.DataFrame, latency: LatencyStats | None, clock: int) -> list[Tile]:
+    """Build six tiles of the machine, each with its last 15 minutes."""
+    limit = tiles.get_reading(now, None, "memory_limit_bytes")
+    free, pace = tiles.get_reading(now, "host", "disk_free_bytes"), tiles.get_reading(now, "engine", "decisions_per_s")
+    source_of_limit = tiles.get_reading_source(now, "memory_limit_bytes")
+    return [
+        _build_reading_tile(now, trend, "CPU", "host", "cpu_percent", tiles.count_reading(now, "host", "processors")),
+        _build_reading_tile(
+            now, trend, "Memory", *tiles.choose_memory_reading(now), f"limit {units.format_bytes(limit)} ({source_of_limit})" if limit else ""
+        ),
+        _build_reading_tile(now, trend, "Process memory", "process", "rss_bytes", tiles.count_reading(now, "process", "threads")),
+        _build_reading_tile(now, trend, "Disk", "host", "disk_percent", "" if free is None else f"{units.format_bytes(free)} free"),
+        replace(tiles.build_tick_p99_tile(latency), trend=_reading_trend(trend, "engine", "tick_p99_ms")),
+        Tile("Data age", _format_data_age(now, clock), "" if pace is None else f"{units.format_number(pace, 1)} decisions/s"),
+    ]
+
+
+def describe_freshness(now: pd.DataFrame, clock: int) -> str:
+    """Say whether the readings are current."""
+    at = int(now["at"].max())
+    return "now and over the last 15 min" if (clock - at) / units.SECOND < STALE_SECONDS else f"last reading {ages.ticking_age(at, clock)} ago"
+
+
+def _build_reading_tile(now: pd.DataFrame, trend: pd.DataFrame, label: str, source: str, name: str, small: str) -> Tile:
+    return Tile(label, tiles.format_reading(now, source, name), small, trend=_reading_trend(trend, source, name))
+
+
+def _reading_trend(trend: pd.DataFrame, source: str, name: str) -> tuple[float | None, ...]:
+    if not len(trend):
+        return ()
+    rows = zip(trend["source"].tolist(), trend["name"].tolist(), trend["mean"].tolist(), strict=True)
+    return tuple(mean for given, shown, mean in rows if given == source and shown == name)
+
+
+def _format_data_age(now: pd.DataFrame, clock: int) -> str:
+    """Return the age of the data: the age at the reading plus the time since."""
+    age = tiles.get_reading(now, "engine", "data_age_ms")
+    return units.NOT_MEASURED if age is None else ages.ticking_age(int(now["at"].max()) - round(age * units.MS), clock)

@@ -35,7 +35,7 @@ class Record:
                 if not value.flags.c_contiguous:
                     value = np.ascontiguousarray(value)
                     object.__setattr__(self, name, value)
-                value.setflags(write=False)
+                value.setflags(False)  # by position, which is faster
 
     def digest(self, memo: DigestMemo | None = None) -> str:
         """Return 32 hexadecimal digits over the values of every field, in order; equal exactly when every bit is equal.

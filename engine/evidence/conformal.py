@@ -44,7 +44,8 @@ def initial_intervals(horizons: int, regimes: int, symbols: int) -> Intervals:
 
 def current_half_widths(intervals: Intervals) -> Floats:
     """(H, R, 2) half-widths in horizon volatilities; 0 where the zero mass alone exceeds the level."""
-    return np.where(_zero_mass(intervals)[:, :, None] > LEVELS, 0.0, intervals.half_width)
+    zero_mass = _zero_mass(intervals)
+    return np.where(zero_mass[:, :, None] > LEVELS, 0.0, intervals.half_width) if np.count_nonzero(zero_mass) else intervals.half_width
 
 
 def scale_factors(intervals: Intervals, foreseen: Floats, scale: Floats) -> Floats:
@@ -127,6 +128,8 @@ def _remaining(intervals: Intervals, rows: Floats) -> Floats:
 
 def _zero_mass(intervals: Intervals) -> Floats:
     """(H, R) recent share of targets that were exactly 0; 0 while fewer than 100 are known."""
+    if not np.count_nonzero(intervals.zero_mass):
+        return np.zeros(intervals.rows.shape)
     known = np.maximum(intervals.rows, 1.0)
     return np.where(intervals.rows >= MIN_ROWS, intervals.zero_mass / (1.0 - _remaining(intervals, known)), 0.0)
 

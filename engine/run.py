@@ -158,21 +158,24 @@ def _check(value: Record, checks: _ChecksByKind, sound: dict[int, Record]) -> No
         return
     for name, shape, allows_nan in checks[type(value)]:
         part = getattr(value, name)
-        if shape is not None:
-            # the usual array passes here, without another call
-            if type(part) is not np.ndarray or part.shape != shape or (part.dtype.kind == "f" and not np.vdot(part, part) < SAFE):
-                _check_array(value, name, part, shape, allows_nan)
-        elif isinstance(part, Record):
-            if checks[type(part)]:
-                _check(part, checks, sound)
-        elif isinstance(part, float):
-            if not math.isfinite(part):
-                raise InvalidRecord(f"{type(value).__name__}.{name} is {part}")
-        elif isinstance(part, tuple):
-            for item in part:
-                if isinstance(item, Record):
-                    _check(item, checks, sound)
+        if shape is None:
+            _check_part(value, name, part, checks, sound)
+        elif type(part) is not np.ndarray or part.shape != shape or (part.dtype.kind == "f" and not np.vdot(part, part) < SAFE):
+            _check_array(value, name, part, shape, allows_nan)  # the usual array needs no further call
     sound[id(value)] = value
+
+
+def _check_part(record: Record, name: str, part: object, checks: _ChecksByKind, sound: dict[int, Record]) -> None:
+    if isinstance(part, Record):
+        if checks[type(part)]:
+            _check(part, checks, sound)
+    elif isinstance(part, float):
+        if not math.isfinite(part):
+            raise InvalidRecord(f"{type(record).__name__}.{name} is {part}")
+    elif isinstance(part, tuple):
+        for item in part:
+            if isinstance(item, Record):
+                _check(item, checks, sound)
 
 
 class _ChecksByKind(dict[type, _FieldChecks]):

@@ -43,7 +43,7 @@ class Record:
         Names of classes and fields do not count, so that renaming one changes no digest. A `memo` saves time and changes nothing.
         """
         chunks: list[bytes | memoryview] = []
-        _feed(self, chunks, memo)
+        _feed_record(self, chunks, memo)
         return hashlib.sha256(b"".join(chunks)).hexdigest()[:32]  # SHA-256 has processor instructions: half the time of BLAKE2
 
 
@@ -64,7 +64,7 @@ class DigestMemo:
         entry = self._now.get(key) or self._before.get(key)
         if entry is None:
             chunks: list[bytes | memoryview] = []
-            _feed(record, chunks, self)
+            _feed_record(record, chunks, self)
             entry = record, b"".join(chunks)
         if len(entry[1]) <= _MEMO_BYTES:
             self._now[key] = entry
@@ -98,22 +98,26 @@ def _feed(value: Any, chunks: list[bytes | memoryview], memo: DigestMemo | None 
     elif kind in _SIMPLE:
         chunks.append(_simple(value))
     elif isinstance(value, Record):
-        opening, read_fields = _reader(kind)
-        chunks.append(opening)
-        for field in read_fields(value):
-            field_kind = type(field)
-            if field_kind is np.ndarray:  # contiguous: __post_init__ made it so
-                chunks += _HEADERS[field.dtype, field.shape], field.data
-            elif field_kind in _SIMPLE:
-                chunks.append(_simple(field))
-            elif memo is not None and isinstance(field, Record):
-                chunks.append(memo.read(field))
-            else:
-                _feed(field, chunks, memo)
+        _feed_record(value, chunks, memo)
     elif kind is tuple:
         _feed_items(value, chunks)
     else:
         chunks.append(_plain(value))
+
+
+def _feed_record(record: Record, chunks: list[bytes | memoryview], memo: DigestMemo | None) -> None:
+    opening, read_fields = _reader(type(record))
+    chunks.append(opening)
+    for field in read_fields(record):
+        kind = type(field)
+        if kind is np.ndarray:  # contiguous: __post_init__ made it so
+            chunks += _HEADERS[field.dtype, field.shape], field.data
+        elif kind in _SIMPLE:
+            chunks.append(_simple(field))
+        elif memo is not None and isinstance(field, Record):
+            chunks.append(memo.read(field))
+        else:
+            _feed(field, chunks, memo)
 
 
 @cache

@@ -81,10 +81,8 @@ def update_intervals(before: Intervals, scored: ScoredForecasts, step: float, ho
     zero = (scored.target == 0.0) & known
     zero_mass = _zero_mass(before)
     has_zeros = np.count_nonzero(zero) > 0
-    if has_zeros and (zero_mass > MIN_ZERO_MASS).any():
-        inside = _hits(error, width, zero, member, zero_mass)
-    else:
-        inside = (error[:, :, None] <= width) * 1.0
+    randomises = has_zeros and bool((zero_mass > MIN_ZERO_MASS).any())
+    inside = _hits(error, width, zero, member, zero_mass) if randomises else (error[:, :, None] <= width) * 1.0
     cells = member.transpose(0, 2, 1)
     covered, rows = cells @ inside, member.sum(axis=1)
     per_symbol = 1.0 / known.shape[1]
@@ -155,5 +153,7 @@ def _compare_with_constant(before: Intervals, scored: ScoredForecasts, miss_dist
     known = scored.known[-1]
     ours = width.transpose(0, 2, 1) * scored.scale[:, None, :]
     constant = scored.constant_half_width
-    scores = [np.where(known[:, None, :], 2.0 * half + MISS_PENALTY * np.maximum(miss_distance - half, 0.0), 0.0).sum(axis=2) for half in (ours, constant)]
+    scores = [
+        np.where(known[:, None, :], 2.0 * half + MISS_PENALTY * np.maximum(miss_distance - half, 0.0), 0.0).sum(axis=2) for half in (ours, constant)
+    ]
     return _adapt(before.constant_half_width, constant, miss_distance, known, CONSTANT_LEARNING_RATE), scores[0], scores[1]

@@ -166,8 +166,6 @@ def _recent_bound(recent: SkillSums, variance: Floats, low: Floats) -> Floats:
     """
     power, gain = recent.power[1, :, 0], recent.gain[1, :, 0]
     known = power > 0
-    recent_r2, error = (
-        np.where(known, part, np.inf) / np.where(known, power, 1.0) for part in (gain, Z_ONE_SIDED * np.sqrt(variance))
-    )
+    recent_r2, error = (np.where(known, part, np.inf) / np.where(known, power, 1.0) for part in (gain, Z_ONE_SIDED * np.sqrt(variance)))
     with np.errstate(invalid="ignore"):
         return np.asarray(np.where(known & (recent_r2 + error < low), recent_r2 - error, recent_r2))

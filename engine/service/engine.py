@@ -95,10 +95,9 @@ class Engine(VersionControls, ParameterControls):
         self._postponed: list[Instruction] = []
         self.training_jobs: list[training.TrainingJob] = []
         self.trained_artifacts: list[Artifact] = []
-        self._orders, self._events = tuple[Order, ...](), list[Event]()
+        self._orders, self._events, self._digests = tuple[Order, ...](), list[Event](), DigestMemo()
         self._switches: list[tuple[float, int]] = []
         self._unsaved: Tick | None = None
-        self._digests = DigestMemo()
         self._slices: Iterator[MarketSnapshot] | None = None
         self.last_bar_at: int | None = None  # ns UTC, the last bar taken
         self.read_machine: Callable[[], str | None] = lambda: None  # the machine as it is now, as JSON: stored with a tick, never decided on
@@ -271,9 +270,7 @@ class Engine(VersionControls, ParameterControls):
         if lags is not None:
             self._events += clock_skew.detect_skew(lags, self.feed.info.symbols, self.state.incident_state.open)
         inputs = self.window.build_inputs(self.tick, account, self.config, tuple(self._events))
-        shadows = self.challengers.select(self.state.evolution, inputs.events, self.catalog.serving)
-        if shadows or self.catalog.shadows:
-            self.catalog = replace(self.catalog, shadows=shadows)
+        self._select_shadows(inputs.events)
         run = PhaseRunner(axis_lengths(inputs, self.catalog), self.clock.tick, self.phase_pool, self.config.phase_deadline_ms)
         try:
             outcome = decide(inputs, session_controls.discard_unscorable(self.state, inputs.events), self.catalog, run)
@@ -293,6 +290,11 @@ class Engine(VersionControls, ParameterControls):
             self.replace_failing_models()
         self._carry_out(outcome.instructions, inputs.tick, ms)
         return self._save(tick)
+
+    def _select_shadows(self, events: tuple[Event, ...]) -> None:
+        shadows = self.challengers.select(self.state.evolution, events, self.catalog.serving)
+        if shadows or self.catalog.shadows:  # else the catalog stays as it is
+            self.catalog = replace(self.catalog, shadows=shadows)
 
     def _carry_out(self, instructions: tuple[Instruction, ...], tick: int, ms: float) -> None:
         """Carry out the instructions of a tick, which took `ms`."""

@@ -106,7 +106,8 @@ def _feed(value: Any, chunks: list[bytes | memoryview], memo: DigestMemo | None 
 
 
 def _feed_record(record: Record, chunks: list[bytes | memoryview], memo: DigestMemo | None) -> None:
-    opening, read_fields = _reader(type(record))
+    kind: Any = type(record)
+    opening, read_fields = _reader(kind)
     chunks.append(opening)
     for field in read_fields(record):
         kind = type(field)

@@ -200,7 +200,7 @@ def _micro(outcome: Outcome) -> list[str]:
     }  # fmt: skip
     has_books = bool((liquidity.spread_source == BOOK_SPREAD).any())
     rounded = _round(np.array(list(details.values())))
-    known: list[bool] = np.isfinite(rounded).any(axis=1).tolist()
+    known = np.asarray(np.isfinite(rounded).any(axis=1)).tolist()
     parts = {name: part.astype(np.float32) for name, part in parts.items()}
     parts |= {
         name: part

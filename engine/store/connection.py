@@ -77,10 +77,9 @@ class Store:
                 yield driver
                 self._end_write(driver)
                 driver.execute("COMMIT")
-            except BaseException:
-                if driver.in_transaction:  # some errors, such as a full disk, have ended it already
+            finally:
+                if driver.in_transaction:  # after an error; some, such as a full disk, have ended it already
                     driver.execute("ROLLBACK")
-                raise
 
     def _begin_write(self, driver: sqlite3.Connection, *, fenced: bool) -> None:
         """Raise where the file is not in place, or where another engine holds the lease."""

@@ -7,6 +7,7 @@ or the bar cannot fill stays unfilled, and on a market with books nothing is fil
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -63,6 +64,8 @@ def fill_orders(
     account: Account, orders: tuple[Order, ...], bar: MarketSnapshot, config: TradingConfig, tick: int
 ) -> tuple[Account, tuple[Fill, ...]]:
     """Work the orders of the previous tick on the bar that followed it. The account takes over the working and the finished orders."""
+    if not (orders or account.working_orders or account.finished_orders):
+        return account, ()
     fills: list[Fill] = []
     working: list[Order] = []
     finished = _cancel_dropped(account, orders, bar)
@@ -121,7 +124,9 @@ def accrue_carry(account: Account, until: int, price: Floats, config: TradingCon
     it is below. Calendar time counts: a gap costs as much as the bars that are missing.
     """
     elapsed, rules = until - account.accrued_at, config.rules
-    if elapsed <= 0 or account.accrued_at == 0:
+    if elapsed <= 0 and account.accrued_at != 0:
+        return account
+    if account.accrued_at == 0:
         return replace(account, accrued_at=max(until, account.accrued_at))
     if not (rules.borrow_rates or rules.funding_rates):
         return replace(account, accrued_at=until)
@@ -137,9 +142,12 @@ def mark_to_market(account: Account, bar: MarketSnapshot, capital: float, config
     price = np.where(np.isfinite(bar.close) & (bar.close > 0), bar.close, account.mark_price)
     account = accrue_carry(account, bar.at, price, config)
     equity = account.cash + _sum(account.positions * price)
-    benchmark = np.where(np.isnan(account.benchmark_units) & np.isfinite(price), capital / len(price) / price, account.benchmark_units)
-    held = np.isfinite(benchmark)
-    benchmark_equity = capital * float((~held).sum()) / len(price) + _sum(benchmark * price)
+    benchmark = account.benchmark_units
+    missing = len(price) - np.count_nonzero(np.isfinite(benchmark))
+    if missing:
+        benchmark = np.where(np.isnan(benchmark) & np.isfinite(price), capital / len(price) / price, benchmark)
+        missing = len(price) - np.count_nonzero(np.isfinite(benchmark))
+    benchmark_equity = capital * float(missing) / len(price) + _sum(benchmark * price)
     day = bar.at // DAY
     return replace(
         account,
@@ -159,8 +167,9 @@ def reset_peak(account: Account) -> Account:
 
 
 def _sum(values: Floats) -> float:
-    """Return the sum of the values that are not NaN; np.nansum takes three times as long."""
-    return float(np.where(np.isnan(values), 0.0, values).sum())
+    """Return the sum of the values that are not NaN."""
+    total = float(np.add.reduce(values))
+    return float(np.where(np.isnan(values), 0.0, values).sum()) if math.isnan(total) else total
 
 
 def _book_fill(account: Account, index: int, match: Match, fee_bps: float, tick: int) -> tuple[Account, float]:

@@ -16,7 +16,7 @@ from engine.domain.decision import LIMITS, REGIMES, Phase, Span
 from engine.domain.gates import GATES
 from engine.domain.market import Inputs
 from engine.domain.model import Catalog
-from engine.domain.record import Floats, Record, field_names
+from engine.domain.record import DigestMemo, Floats, Record, field_names
 
 P = ParamSpec("P")
 R = TypeVar("R", bound=Record)
@@ -66,6 +66,11 @@ class PhaseRunner:
     def degraded(self) -> tuple[Phase, ...]:
         """The phases replaced by their fallback, in order."""
         return tuple(phase for phase in Phase if phase in self.failed) if self.failed else ()
+
+    def digest_results(self, memo: DigestMemo, known: Record, known_digest: str) -> tuple[str, ...]:
+        """Return the digest of each phase's result, in order; that of `known` is known already."""
+        results = [self.results[phase] for phase in Phase]
+        return tuple([known_digest if result is known else result.digest(memo) for result in results])
 
     def start(self, phase: Phase, work: Callable[P, R], fallback: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> PhaseFuture[R]:
         """Start a phase, in the pool when there is one."""
@@ -151,19 +156,26 @@ def check_record(value: Record, lengths: Mapping[str, int], sound: dict[int, Rec
 def _check(value: Record, checks: _ChecksByKind, sound: dict[int, Record]) -> None:
     if id(value) in sound:
         return
-    kind = type(value)
-    for name, shape, allows_nan in checks[kind]:
+    for name, shape, allows_nan in checks[type(value)]:
         part = getattr(value, name)
-        if shape is not None:
-            _check_array(value, name, part, shape, allows_nan)
-        elif isinstance(part, float):
-            if not math.isfinite(part):
-                raise InvalidRecord(f"{kind.__name__}.{name} is {part}")
-        else:
-            for item in part if isinstance(part, tuple) else (part,):
-                if isinstance(item, Record):
-                    _check(item, checks, sound)
+        if shape is None:
+            _check_part(value, name, part, checks, sound)
+        elif type(part) is not np.ndarray or part.shape != shape or (part.dtype.kind == "f" and not np.vdot(part, part) < SAFE):
+            _check_array(value, name, part, shape, allows_nan)  # the usual array needs no further call
     sound[id(value)] = value
+
+
+def _check_part(record: Record, name: str, part: object, checks: _ChecksByKind, sound: dict[int, Record]) -> None:
+    if isinstance(part, Record):
+        if checks[type(part)]:
+            _check(part, checks, sound)
+    elif isinstance(part, float):
+        if not math.isfinite(part):
+            raise InvalidRecord(f"{type(record).__name__}.{name} is {part}")
+    elif isinstance(part, tuple):
+        for item in part:
+            if isinstance(item, Record):
+                _check(item, checks, sound)
 
 
 class _ChecksByKind(dict[type, _FieldChecks]):
@@ -200,9 +212,9 @@ def _check_array(record: Record, name: str, part: object, expected: tuple[int, .
 
 
 def _check_numbers(where: str, part: Floats, allows_nan: bool) -> None:
-    large = np.abs(part) > LARGEST
-    if large.any():
-        value = part[large][0]
+    size = np.abs(part)
+    if np.fmax.reduce(size, axis=None) > LARGEST:  # fmax ignores NaN
+        value = part[size > LARGEST][0]
         raise InvalidRecord(f"{where} holds {'inf' if np.isinf(value) else f'{value:.3g}, which single precision cannot hold'}")
     if not allows_nan and bool(np.isnan(part).any()):
         raise InvalidRecord(f"{where} holds NaN")

@@ -7,8 +7,10 @@ from enum import Enum
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from engine.domain.record import Floats, Record
+from engine.domain.record import DigestMemo, Floats, Record
 
 
 class Colour(Enum):
@@ -76,3 +78,32 @@ def test_values_without_a_stable_digest_are_refused() -> None:
         replace(WHOLE, mixed=(np.float64(1.0),)).digest()
     with pytest.raises(TypeError, match="list has no digest"):
         replace(WHOLE, mixed=([],)).digest()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.lists(st.tuples(st.integers(0, 3), st.booleans()), min_size=1, max_size=4), max_size=6))
+def test_a_memo_changes_no_digest_however_parts_are_shared_and_replaced(ticks: list[list[tuple[int, bool]]]) -> None:
+    parts: list[Record] = [Part(number, number) for number in range(3)]
+    parts.append(Whole(np.zeros(10_000), parts[0]))  # too large to remember
+    memo = DigestMemo()
+    for tick in ticks:
+        memo.begin_tick()
+        for place, renewed in tick:
+            if renewed:
+                old = parts[place]
+                parts[place] = replace(old, first=old.first + 1) if isinstance(old, Part) else Whole(np.ones(10_000), parts[0])
+            whole = Whole(np.array([float(place)]), Whole(np.array([np.nan]), parts[place]))
+            assert whole.digest(memo) == whole.digest()
+
+
+def test_a_memo_reads_a_part_once_and_forgets_it_two_ticks_later() -> None:
+    memo, part = DigestMemo(), Part(1, 2)
+    memo.begin_tick()
+    first = memo.read(part)
+    assert memo.read(part) is first
+    memo.begin_tick()
+    assert memo.read(part) is first
+    memo.begin_tick()
+    memo.begin_tick()
+    assert memo.read(part) is not first
+    assert memo.read(part) == first

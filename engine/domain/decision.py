@@ -11,7 +11,7 @@ from engine.domain.evolution import EvolutionReport, EvolutionState
 from engine.domain.gates import GateResults
 from engine.domain.incidents import IncidentState
 from engine.domain.orders import Order
-from engine.domain.record import Bools, Floats, Ints, Record
+from engine.domain.record import Bools, DigestMemo, Floats, Ints, Record
 
 if TYPE_CHECKING:
     from engine.domain.state import OnlineInputs, State
@@ -270,10 +270,10 @@ class EvolutionPlan(Record):
     instructions: tuple[Instruction, ...]
     report: EvolutionReport
 
-    def digest(self) -> str:
+    def digest(self, memo: DigestMemo | None = None) -> str:
         """Return the digest of evolution's own result; learning's digest covers the rest of the state."""
         state = self.state
-        return EvolutionProposal(state.last_training, state.training_requests, self.instructions, state.weights, state.evolution).digest()
+        return EvolutionProposal(state.last_training, state.training_requests, self.instructions, state.weights, state.evolution).digest(memo)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ the mass z, and a central interval of level c < z covers a target of 0 with prob
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 from engine.domain.record import Bools, Floats, Ints
@@ -17,6 +19,7 @@ from engine.domain.state import Intervals
 from engine.evidence.scoring import ScoredForecasts
 
 LEVELS = np.array([0.8, 0.9])
+MISS_PENALTY = (2.0 / (1.0 - LEVELS))[:, None]  # of the Winkler score, for each unit beyond an interval
 NORMAL_HALF_WIDTHS = (1.2815515655446004, 1.6448536269514722)  # of a standard normal's intervals, the initial half-widths
 UNOCCUPIED_RATE = 0.3  # of the learning rate, for a regime without any symbol
 MIN_ROWS = 100  # before the zero mass is used
@@ -41,7 +44,8 @@ def initial_intervals(horizons: int, regimes: int, symbols: int) -> Intervals:
 
 def current_half_widths(intervals: Intervals) -> Floats:
     """(H, R, 2) half-widths in horizon volatilities; 0 where the zero mass alone exceeds the level."""
-    return np.where(_zero_mass(intervals)[:, :, None] > LEVELS, 0.0, intervals.half_width)
+    zero_mass = _zero_mass(intervals)
+    return np.where(zero_mass[:, :, None] > LEVELS, 0.0, intervals.half_width) if np.count_nonzero(zero_mass) else intervals.half_width
 
 
 def scale_factors(intervals: Intervals, foreseen: Floats, scale: Floats) -> Floats:
@@ -69,24 +73,26 @@ def update_intervals(before: Intervals, scored: ScoredForecasts, step: float, ho
     forgotten.
     """
     known = scored.known[-1]
-    if not known.any():
+    if not np.count_nonzero(known):
         return before
     error = np.abs(scored.target - scored.mean[-1])
-    member = ((scored.regime[:, :, None] == np.arange(before.rows.shape[1])) & known[:, :, None]) * 1.0  # (H, S, R)
+    member = ((scored.regime[:, :, None] == _indices(before.rows.shape[1])) & known[:, :, None]) * 1.0  # (H, S, R)
     width = (member @ scored.half_width) * scored.scale_factor  # (H, S, 2)
     zero = (scored.target == 0.0) & known
     zero_mass = _zero_mass(before)
-    inside = np.where(zero[:, :, None] & (zero_mass > MIN_ZERO_MASS).any(), _hits(error, width, zero, member, zero_mass), error[:, :, None] <= width)
+    has_zeros = np.count_nonzero(zero) > 0
+    randomises = has_zeros and bool((zero_mass > MIN_ZERO_MASS).any())
+    inside = _hits(error, width, zero, member, zero_mass) if randomises else (error[:, :, None] <= width) * 1.0
     cells = member.transpose(0, 2, 1)
     covered, rows = cells @ inside, member.sum(axis=1)
-    per_symbol, bars = 1.0 / known.shape[1], np.array(horizons)[:, None]
+    per_symbol = 1.0 / known.shape[1]
     shortfall = (LEVELS * rows[:, :, None] - covered) * per_symbol
-    base_rate = step / np.sqrt(bars)
+    bars, base_rate = _base_rate(step, horizons)
     rate = base_rate + INITIAL_RATE / (before.rows * per_symbol + RATE_DELAY * bars)
     unoccupied = UNOCCUPIED_RATE * base_rate[:, :, None] * shortfall.sum(axis=1, keepdims=True)
     moved = np.where(rows[:, :, None] > 0, rate[:, :, None] * shortfall, unoccupied)
     remaining = _remaining(before, rows)
-    zeros = (cells @ (zero[:, :, None] * 1.0))[:, :, 0]
+    zeros = (cells @ (zero[:, :, None] * 1.0))[:, :, 0] if has_zeros else np.zeros(rows.shape)
     miss_distance = (error * scored.scale)[:, None, :]
     constant, ours, theirs = _compare_with_constant(before, scored, miss_distance, width)
     return Intervals(
@@ -101,6 +107,18 @@ def update_intervals(before: Intervals, scored: ScoredForecasts, step: float, ho
     )
 
 
+@cache
+def _base_rate(step: float, horizons: tuple[int, ...]) -> tuple[Ints, Floats]:
+    """(H, 1) the horizons, and the learning rates at them."""
+    bars = np.array(horizons)[:, None]
+    return bars, step / np.sqrt(bars)
+
+
+@cache
+def _indices(count: int) -> Ints:
+    return np.arange(count)
+
+
 def _remaining(intervals: Intervals, rows: Floats) -> Floats:
     """The remaining weight of an exponential mean after so many rows, one per symbol and tick."""
     return np.asarray(0.5 ** (rows / (ZERO_MASS_HALFLIFE * intervals.constant_half_width.shape[2])))
@@ -108,6 +126,8 @@ def _remaining(intervals: Intervals, rows: Floats) -> Floats:
 
 def _zero_mass(intervals: Intervals) -> Floats:
     """(H, R) recent share of targets that were exactly 0; 0 while fewer than 100 are known."""
+    if not np.count_nonzero(intervals.zero_mass):
+        return np.zeros(intervals.rows.shape)
     known = np.maximum(intervals.rows, 1.0)
     return np.where(intervals.rows >= MIN_ROWS, intervals.zero_mass / (1.0 - _remaining(intervals, known)), 0.0)
 
@@ -133,6 +153,7 @@ def _compare_with_constant(before: Intervals, scored: ScoredForecasts, miss_dist
     known = scored.known[-1]
     ours = width.transpose(0, 2, 1) * scored.scale[:, None, :]
     constant = scored.constant_half_width
-    penalty = (2.0 / (1.0 - LEVELS))[:, None]
-    scores = [np.where(known[:, None, :], 2.0 * half + penalty * np.maximum(miss_distance - half, 0.0), 0.0).sum(axis=2) for half in (ours, constant)]
+    scores = [
+        np.where(known[:, None, :], 2.0 * half + MISS_PENALTY * np.maximum(miss_distance - half, 0.0), 0.0).sum(axis=2) for half in (ours, constant)
+    ]
     return _adapt(before.constant_half_width, constant, miss_distance, known, CONSTANT_LEARNING_RATE), scores[0], scores[1]

@@ -16,6 +16,7 @@ INITIAL_SLOPE = 1.6  # about the log odds of the sign of a normal target of unit
 PRIOR = 0.25  # information behind the first slope: 100 rows of a forecast of 0.1
 MAX_SLOPE = 10.0
 BINS = 10  # of the reliability curve
+BIN_INDICES = np.arange(BINS)
 
 
 def initial_direction(horizons: int) -> Direction:
@@ -32,21 +33,23 @@ def probability_up(direction: Direction, mean: Floats) -> Floats:
 def update_direction(before: Direction, scored: ScoredForecasts) -> Direction:
     """Update the Brier score, the reliability curve and the slope with the symbols that moved."""
     moved = scored.known[-1] & (scored.target != 0.0)
-    if not moved.any():
+    if not np.count_nonzero(moved):
         return before
     up = np.where(moved & (scored.target > 0.0), 1.0, 0.0)
     stated = np.where(moved, scored.probability, 0.0)
     error = up - stated
     forecast = np.where(moved, scored.mean[-1], 0.0)
-    information = before.information + (forecast * forecast * stated * (1.0 - stated)).sum(axis=1)
+    information = before.information + np.add.reduce(forecast * forecast * stated * (1.0 - stated), axis=1)
     bin_index = np.minimum((stated * BINS).astype(np.int64), BINS - 1)
-    member = ((bin_index[:, :, None] == np.arange(BINS)) & moved[:, :, None]) * 1.0
-    sums = np.stack((stated, up, moved), axis=1) @ member  # (H, 3, bins)
+    member = ((bin_index[:, :, None] == BIN_INDICES) & moved[:, :, None]) * 1.0
+    parts = np.empty((len(stated), 3, stated.shape[1]))
+    parts[:, 0], parts[:, 1], parts[:, 2] = stated, up, moved
+    sums = parts @ member  # (H, 3, bins)
     return Direction(
-        slope=np.clip(before.slope + (forecast * error).sum(axis=1) / information, 0.0, MAX_SLOPE),
+        slope=np.clip(before.slope + np.add.reduce(forecast * error, axis=1) / information, 0.0, MAX_SLOPE),
         information=information,
-        rows=before.rows + sums[:, 2].sum(axis=1),
-        brier=before.brier + (error * error).sum(axis=1),
+        rows=before.rows + np.add.reduce(sums[:, 2], axis=1),
+        brier=before.brier + np.add.reduce(error * error, axis=1),
         stated=before.stated + sums[:, 0],
         observed=before.observed + sums[:, 1],
         counted=before.counted + sums[:, 2],

@@ -115,6 +115,8 @@ def _offset_share(offset_moments: Floats) -> Floats:
 
 def _ratio(part: Floats, whole: Floats, default: float) -> Floats:
     known = whole > 0
+    if np.count_nonzero(known) == known.size:
+        return part / whole
     return np.where(known, part, default) / np.where(known, whole, 1.0)
 
 
@@ -122,8 +124,10 @@ def _gain(realised: Floats, forecast: Floats, unchanged: Floats) -> Floats:
     """(4, K) by the first axis: gain (squared error of no change less that of the forecast), its square, squared error of no change, rows."""
     change, error = realised - unchanged, realised - forecast
     known = np.isfinite(change) & np.isfinite(error)
-    power = np.where(known, change * change, 0.0)
-    gain = power - np.where(known, error * error, 0.0)
+    power, lost = change * change, error * error
+    if np.count_nonzero(known) < known.size:
+        power, lost = np.where(known, power, 0.0), np.where(known, lost, 0.0)
+    gain = power - lost
     return np.asarray(np.array((gain, gain * gain, power, known)).reshape(4, len(realised), -1).sum(axis=2))
 
 

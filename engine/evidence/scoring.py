@@ -35,7 +35,7 @@ def forecast_target(later: Floats, earlier: Floats, sigma: Floats, horizon: int)
 
 def score_forecasts(pending: PendingForecasts, horizons: tuple[int, ...], price: Floats) -> ScoredForecasts:
     """Score the forecasts of each horizon that end now; `price` (S,) is the log price now, NaN where the bar is not fresh."""
-    rows, index, roots = _due_places(horizons)
+    rows, index, roots = due_places(horizons)
     scale = pending.sigma[rows] * roots
     realised = np.minimum(np.maximum((price - pending.price[rows]) / scale, -CLIP), CLIP)
     known_target = np.isfinite(realised)
@@ -55,7 +55,7 @@ def score_forecasts(pending: PendingForecasts, horizons: tuple[int, ...], price:
 
 
 @cache
-def _due_places(horizons: tuple[int, ...]) -> tuple[Ints, Ints, Floats]:
+def due_places(horizons: tuple[int, ...]) -> tuple[Ints, Ints, Floats]:
     """(H,) places of the forecasts that come due among the pending ones, (H,) of their horizons, and (H, 1) square roots of the horizons."""
     return np.array(horizons) - 1, np.arange(len(horizons)), np.sqrt(horizons)[:, None]
 
@@ -65,7 +65,8 @@ def sum_by_regime(scored: ScoredForecasts, regimes: int) -> Floats:
     target_values = scored.target
     gain = np.where(scored.known, scored.mean * (2.0 * target_values - scored.mean), 0.0)
     power = np.where(scored.known, target_values * target_values, 0.0)
-    cells = np.concatenate((scored.regime[:, :, None] == np.arange(regimes), np.ones((*scored.regime.shape, 1), dtype=bool)), axis=2) * 1.0
+    cells = (scored.regime[:, :, None] == np.arange(regimes + 1)) * 1.0
+    cells[:, :, -1] = 1.0
     parts = np.array((gain, gain * gain, power, scored.known))
     return np.asarray(np.matmul(parts.transpose(0, 2, 1, 3), cells).transpose(0, 2, 1, 3))
 
@@ -74,7 +75,7 @@ def sum_moments(scored: ScoredForecasts) -> tuple[Floats, Floats, Floats]:
     """(H, M, M), (H, M) and (H,): sums of f f', f y and rows over symbols with any model's forecast; a missing forecast counts as 0."""
     votes = scored.mean[:-1].transpose(1, 0, 2)
     covered = scored.known[:-1].any(axis=0)
-    return votes @ votes.transpose(0, 2, 1), (votes * scored.target[:, None, :]).sum(axis=2), covered.sum(axis=1) * 1.0
+    return votes @ votes.transpose(0, 2, 1), np.add.reduce(votes * scored.target[:, None, :], axis=2), np.add.reduce(covered, axis=1) * 1.0
 
 
 def sum_losses(scored: ScoredForecasts, worth: Floats, context: Floats, horizons: tuple[int, ...]) -> Floats:
@@ -87,6 +88,6 @@ def sum_losses(scored: ScoredForecasts, worth: Floats, context: Floats, horizons
     power = np.where(scored.known[:-1], scored.target * scored.target, 0.0).sum(axis=2)
     moved = power > 0
     loss = np.where(moved, -gain / np.where(moved, power, 1.0), 0.0)
-    conditions = context[[horizon - 1 for horizon in horizons]]
+    conditions = context[due_places(horizons)[0]]
     square = np.einsum("mh,hc,hd->mcd", moved * 1.0, conditions, conditions)
     return np.concatenate((square, np.einsum("mh,hc->mc", loss, conditions)[:, :, None]), axis=2)

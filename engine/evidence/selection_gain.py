@@ -14,7 +14,7 @@ from engine.domain.decision import Predictions
 from engine.domain.record import Floats
 from engine.domain.state import SelectionGain
 from engine.evidence import skill
-from engine.evidence.scoring import ScoredForecasts
+from engine.evidence.scoring import ScoredForecasts, due_places
 
 
 def empty_selection_gain(length: int, horizons: int, symbols: int) -> SelectionGain:
@@ -27,15 +27,16 @@ def combine_forecasts(predictions: Predictions, weights: Floats) -> Floats:
     selection, has_forecast = predictions.selection, np.isfinite(predictions.mean)
     reliability = np.where(selection.active[:, None, None], predictions.reliability, 1.0)
     parts = np.where(has_forecast, predictions.mean, 0.0) * reliability * weights[:, :, None]
-    preferred = np.where(selection.preferred[:, None, None], parts, 0.0)
-    return np.where(has_forecast.any(axis=0), np.stack((parts.sum(axis=0), preferred.sum(axis=0))), np.nan)
+    whole = np.add.reduce(parts, axis=0)
+    chosen = whole if selection.preferred.all() else np.add.reduce(np.where(selection.preferred[:, None, None], parts, 0.0), axis=0)
+    return np.where(has_forecast.any(axis=0), np.array((whole, chosen)), np.nan)
 
 
 def update_selection_gain(
     before: SelectionGain, scored: ScoredForecasts, new: Floats, horizons: tuple[int, ...], *, closes: Floats, memory: float
 ) -> SelectionGain:
     """Score the forecasts that come due and append this tick's two (2, H, S); `closes` (1,) is 1 where a block ends, `memory` discounts the sums."""
-    rows, index = np.array(horizons) - 1, np.arange(len(horizons))
+    rows, index, _ = due_places(horizons)
     all_models, preferred = before.pending[rows, :, index].transpose(1, 0, 2)
     known = scored.known[-1] & np.isfinite(all_models)
     gain = np.where(known, (all_models - preferred) * (all_models + preferred - 2.0 * scored.target), 0.0)
@@ -53,5 +54,7 @@ def selection_gain_interval(state: SelectionGain) -> tuple[float, float, float, 
 
 def is_selection_proved(state: SelectionGain) -> bool:
     """Whether the lower bound of the gain is above 0."""
+    if not state.gain.gain[0, 0, 0] > 0.0:  # as at most ticks, where no model was to be left out
+        return False
     interval = selection_gain_interval(state)
     return interval is not None and interval[1] > 0.0

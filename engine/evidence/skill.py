@@ -27,6 +27,7 @@ EXTRA_BLOCKS = 15.0  # blocks added to the variance: few blocks understate it wh
 TIGHTEST_AT = 300.0  # blocks at which the mixture is tightest
 Z_ONE_SIDED = 1.645  # standard errors, one-sided 5 %
 DISPLAY_ALPHA = 0.05  # two-sided error of the displayed intervals
+UNFADED = 1.0  # memory of sums that nothing discounts
 LINEAR, SQUARES = slice(0, BLOCKS), slice(BLOCK_SQUARED, OPEN_GAIN)
 
 
@@ -40,18 +41,19 @@ def block_ends(tick: int, horizons: Sequence[int], every: int = 1) -> Floats:
     return np.array([float((tick + 1) % max(horizon, MIN_BLOCK_TICKS) < every) for horizon in horizons])
 
 
-def add_scores(skill: SkillSums, sums: Floats, closes: Floats, *, memory: Floats | float = 1.0, idle: bool = False) -> SkillSums:
+def add_scores(skill: SkillSums, sums: Floats, closes: Floats, *, memory: Floats | float = UNFADED, idle: bool = False) -> SkillSums:
     """Add one tick's gain, squared gain, power and rows (4, scopes, H, cells) to the sums, which `memory` discounts.
 
     `closes` (H,) is 1 where a block ends with this tick, else 0. A block without any gain had no forecast: it carries no information on the variance
     of gains, and does not count unless `idle`.
     """
     after = skill.sums * memory
-    after[SQUARES] *= memory
+    if memory is not UNFADED:
+        after[SQUARES] *= memory
     after[LINEAR] += sums
     after[OPEN_GAIN] += sums[GAIN]
     after[OPEN_POWER] += sums[POWER]
-    if closes.any():
+    if np.count_nonzero(closes):  # a fifth of the time of any(), five times a tick
         ends, has_forecasts = closes[:, None] > 0, (after[OPEN_GAIN] != 0.0) | (idle & (after[OPEN_POWER] > 0.0))
         residual = np.where(ends, _residual(after), 0.0)
         after[BLOCKS] += ends & has_forecasts
@@ -79,7 +81,10 @@ def confidence_radius(variance: Floats, blocks: Floats, alpha: float) -> Floats:
 
 def confidence_interval(skill: SkillSums, alpha: float = DISPLAY_ALPHA) -> tuple[Floats, Floats, Floats]:
     """The ratio of gain to power, the half-width of its confidence sequence (two-sided error `alpha`) and the blocks; NaN with fewer than 15."""
-    blocks, variance = sampling_variance(skill)
+    return _interval(skill, *sampling_variance(skill), alpha)
+
+
+def _interval(skill: SkillSums, blocks: Floats, variance: Floats, alpha: float) -> tuple[Floats, Floats, Floats]:
     enough = (blocks >= MIN_BLOCKS) & (skill.power > 0) & (variance > 0)
     power = np.where(enough, skill.power, np.nan)
     return skill.gain / power, confidence_radius(variance, blocks, alpha) / power, blocks
@@ -102,9 +107,10 @@ def skill_bound(recent: SkillSums, config: TradingConfig) -> tuple[Floats, Float
 
     The bound never exceeds the recent R2 of the second scope, which has a short memory, so that a dying signal is noticed in hours and not in weeks.
     """
-    estimate, half_width, _ = (part[0, :, 0] for part in confidence_interval(recent, 2.0 * config.skill_alpha / recent.sums.shape[2]))
+    blocks, variance = sampling_variance(recent)
+    estimate, half_width, _ = (part[0, :, 0] for part in _interval(recent, blocks, variance, 2.0 * config.skill_alpha / recent.sums.shape[2]))
     low = estimate - half_width
-    return np.minimum(low, _recent_bound(recent, low)), estimate
+    return np.minimum(low, _recent_bound(recent, variance[1, :, 0], low)), estimate
 
 
 def proven_share(low: Floats, estimate: Floats) -> Floats:
@@ -153,12 +159,13 @@ def _residual(sums: Floats) -> Floats:
     return np.where(sums[OPEN_GAIN] != 0.0, sums[OPEN_GAIN] - (sums[GAIN] - sums[OPEN_GAIN]) * share, 0.0)
 
 
-def _recent_bound(recent: SkillSums, low: Floats) -> Floats:
-    """(H,) the recent R2; where it is significantly below the bound of the long memory, the signal is dying, and its own lower bound is used."""
+def _recent_bound(recent: SkillSums, variance: Floats, low: Floats) -> Floats:
+    """(H,) the recent R2; where it is significantly below the bound of the long memory, the signal is dying, and its own lower bound is used.
+
+    `variance` (H,) is that of the recent gains.
+    """
     power, gain = recent.power[1, :, 0], recent.gain[1, :, 0]
     known = power > 0
-    recent_r2, error = (
-        np.where(known, part, np.inf) / np.where(known, power, 1.0) for part in (gain, Z_ONE_SIDED * np.sqrt(sampling_variance(recent)[1][1, :, 0]))
-    )
+    recent_r2, error = (np.where(known, part, np.inf) / np.where(known, power, 1.0) for part in (gain, Z_ONE_SIDED * np.sqrt(variance)))
     with np.errstate(invalid="ignore"):
         return np.asarray(np.where(known & (recent_r2 + error < low), recent_r2 - error, recent_r2))

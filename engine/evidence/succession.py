@@ -18,6 +18,7 @@ from engine.domain.evidence import Agreement, SkillSums, Succession
 from engine.domain.record import Bools, Floats
 from engine.domain.trading_config import Event, TradingConfig
 from engine.evidence import skill
+from engine.evidence.scoring import due_places
 
 EVENT_KIND = "version_agreement"  # of the event with the agreement of versions
 FULL_AGREEMENT = 0.5  # agreement from which everything is inherited
@@ -87,7 +88,8 @@ def allowed_share(succession: Succession, recent: SkillSums, config: TradingConf
 
 def find_probation(succession: Succession, horizons: tuple[int, ...]) -> Bools:
     """(H,) whether the forecasts that come due at this tick were made on probation."""
-    return np.asarray(succession.on_probation[np.array(horizons) - 1, np.arange(len(horizons))])
+    rows, index, _ = due_places(horizons)
+    return np.asarray(succession.on_probation[rows, index])
 
 
 def update_succession(
@@ -96,13 +98,14 @@ def update_succession(
     """Add the scores that come due, `sums` (4, 1, H, 1), to the record or to the versions' own record, which replaces it once it allows as much."""
     on_probation = find_probation(succession, config.horizons)
     succession = append_probation(succession)
-    if on_probation.any():
+    if np.count_nonzero(on_probation):
         own = skill.add_scores(succession.probation_skill, sums * on_probation[:, None], closes * on_probation, memory=memory)
         succession, sums = replace(succession, probation_skill=own), sums * ~on_probation[:, None]
     recent = skill.add_scores(recent, sums, closes, memory=memory)
     if (succession.inherited < 1.0).any():
         succession, recent = _replace_record(succession, recent, config)
-    return replace(succession, record_versions=_update_record_versions(succession, versions)), recent
+    record_versions = _update_record_versions(succession, versions)
+    return (succession if record_versions == succession.record_versions else replace(succession, record_versions=record_versions)), recent
 
 
 def append_probation(succession: Succession) -> Succession:

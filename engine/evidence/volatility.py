@@ -53,8 +53,10 @@ def forecast_volatility(before: VolatilityModel, view: MarketView) -> Volatility
     move, log_range = np.abs(returns[:, -1]), view.log_high[:, -1] - view.log_low[:, -1]
     fresh = ((view.age == 0) & (view.known > 1))[:, None]
     now = np.array((move, log_range, move * move))[KIND].T
-    averages = np.where(fresh, before.averages + (now - before.averages) * LEARNING_RATES, before.averages)
-    weight = np.where(fresh, before.weight + (1.0 - before.weight) * LEARNING_RATES, before.weight)
+    averages = before.averages + (now - before.averages) * LEARNING_RATES
+    weight = before.weight + (1.0 - before.weight) * LEARNING_RATES
+    if np.count_nonzero(fresh) < len(fresh):
+        averages, weight = np.where(fresh, averages, before.averages), np.where(fresh, weight, before.weight)
     logs = np.log(np.maximum(averages / weight, MIN_MOVE)) * LOG_FACTOR
     level = logs[:, LEVEL : LEVEL + 1]
     row = np.empty((len(move), FORECASTS + 3))

@@ -68,10 +68,18 @@ def update_signals(
 def age_signals(progress: Progress) -> Progress:
     """The progress a tick later, at which no forecast was made: those that wait for their target move on."""
     loss, biases = progress.evolution.expected_loss, progress.evolution.findings
+    if _is_blank(loss, biases):
+        return progress
     return progress.evolve(
         expected_loss=replace(loss, waiting_conditions=_shift(loss.waiting_conditions, np.nan), waiting=_shift(loss.waiting, np.nan)),
         findings=replace(biases, waiting_code=_shift(biases.waiting_code, -1), waiting_hour=_shift(biases.waiting_hour, 0)),
     )
+
+
+def _is_blank(loss: ExpectedLossState, biases: FindingsState) -> bool:
+    """Whether nothing waits for its target, as where no search has ever been allowed: then a tick changes nothing."""
+    waits = (biases.waiting_code != -1, biases.waiting_hour, np.isfinite(loss.waiting_conditions), np.isfinite(loss.waiting))
+    return not any(np.count_nonzero(part) for part in waits)
 
 
 def _shift(part: NDArray[Any], none: float) -> NDArray[Any]:

@@ -36,13 +36,15 @@ def decide_actions(
     required = [index for index in range(gates.TRADABLE) if index not in exempt]
     all_passed, tradable = np.asarray(passed.all(axis=0)), np.asarray(passed[required].all(axis=0))
     tradable &= passed[gates.FRESH_DATA] | gates.has_current_price(market_state, inputs)
-    target = _target(sizes, inputs, all_passed, tradable)
-    delta = _delta(target, order, sizes, inputs, passed[gates.MINIMUM_ORDER])
+    target, delta = sizes.current, np.zeros(len(inputs.symbols))
+    if inputs.config.flatten or np.count_nonzero(sizes.target != sizes.current):
+        target = _target(sizes, inputs, all_passed, tradable)
+        delta = _delta(target, order, sizes, inputs, passed[gates.MINIMUM_ORDER])
     if inputs.config.rules.lots:
         target = np.where(target == 0.0, target, sizes.current + delta * order.price / max(inputs.account.equity, 1e-9))
     action = np.where(delta > 0, BUY, np.where(delta < 0, SELL, HOLD))
     binding = np.where(action == HOLD, np.where(all_passed, -1, (~passed).argmax(axis=0)), -1)
-    votes = np.where(predictions.reliability > 0, predictions.mean, np.nan)[:, sizes.horizon, :]
+    votes = np.where(predictions.reliability[:, sizes.horizon] > 0, predictions.mean[:, sizes.horizon], np.nan)
     target = np.where(action == HOLD, sizes.current, target)
     execution = _choose_execution(delta, liquidity, inputs)
     return Decisions(action, target, delta, sizes.confidence, execution, results, binding, compute_edge_to_flip(sizes, order, inputs), votes)
@@ -91,6 +93,8 @@ def compute_edge_to_flip(sizes: Sizes, order: gates.OrderSizes, inputs: Inputs) 
     change may do. It inverts risk.apply_no_trade_band and the part of the move that correlated symbols use: the edge at which the change in position
     just reaches the smallest trade, upwards or downwards.
     """
+    if not np.count_nonzero(sizes.slope > 0):  # no edge supports any size
+        return np.full(len(sizes.slope), np.nan)
     current, cost, shared, config = sizes.current, sizes.cost_bps, sizes.shared_edge_bps, inputs.config
     most, rules = config.max_position, config.rules
     least = np.maximum(gates.smallest_change(sizes, config), order.least / max(inputs.account.equity, 1e-9))
@@ -144,6 +148,8 @@ def _choose_execution(delta: Floats, liquidity: Liquidity, inputs: Inputs) -> np
     Resting needs a book with a touch, and known trades, without which no fill could be confirmed. A kind of order that is proven to cost more than
     an immediate fill is not recommended, and a flatten command is executed at once.
     """
+    if not (np.count_nonzero(delta) or inputs.account.working_orders):
+        return np.full(len(delta), WAIT)
     config, maker_fee = inputs.config, _maker_fee(inputs, liquidity)
     money = np.abs(delta) * np.where(np.isfinite(liquidity.mid), liquidity.mid, 0.0)
     booked = np.isfinite(liquidity.depth) & (not config.flatten)

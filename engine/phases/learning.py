@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 
@@ -48,7 +49,7 @@ def learn_from_tick(
     price = _price(inputs, market_state)
     scored = scoring.score_forecasts(state.pending, config.horizons, price)
     closes, ends = skill.block_ends(inputs.tick, config.horizons), skill.block_ends(inputs.tick, (max(config.horizons),))
-    memory = 0.5 ** (1.0 / np.array([config.skill_halflife, config.recent_skill_halflife]))[:, None, None]
+    memory = _memory(config.skill_halflife, config.recent_skill_halflife)
     cells = scoring.sum_by_regime(scored, len(REGIMES))
     discount = 0.5 ** (1.0 / config.weight_halflife)
     sums, on_record = scoring.sum_moments(scored), ~succession.find_probation(state.succession, config.horizons) * 1.0
@@ -193,6 +194,12 @@ def blank_state(symbols: int, models: tuple[str, ...], horizons: tuple[int, ...]
         execution=execution_quality.empty_execution(),
         evolution=empty_evolution(many, horizons, symbols),
     )
+
+
+@cache
+def _memory(*halflives: float) -> Floats:
+    """Return (2, 1, 1) the factors by which a tick discounts sums that halve in so many ticks."""
+    return np.asarray(0.5 ** (1.0 / np.array(halflives))[:, None, None])
 
 
 def _worth(state: State, config: TradingConfig) -> Floats:

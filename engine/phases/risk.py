@@ -52,7 +52,7 @@ def size_positions(forecast: Forecast, market_state: MarketState, liquidity: Liq
     probability = forecast.probability[horizon]
     confidence = np.where(edge >= 0, probability, 1.0 - probability)
     return Sizes(
-        current, unconstrained, steps[-1], LIMITS, np.stack(steps), edge * 1e4, cost * 1e4, slope, shared_edge * 1e4, horizon, confidence, low,
+        current, unconstrained, steps[-1], LIMITS, np.array(steps), edge * 1e4, cost * 1e4, slope, shared_edge * 1e4, horizon, confidence, low,
         estimate,
     )  # fmt: skip
 

@@ -13,6 +13,8 @@ from engine.evidence import selection_gain
 MIN_ACTIVE_MODELS = 2  # models that are always active: where none has value, the gate on skill is to bind, not the gate on their number
 PRIOR_TICKS = 500.0  # ticks of "as good as no forecast" that each model starts from
 
+PRIOR = PRIOR_TICKS * np.eye(4)  # by condition
+
 
 def market_conditions(market_state: MarketState) -> Floats:
     """Return (C,) the conditions that a model's loss may depend on: 1, stress, mean |trend|, correlation."""
@@ -30,7 +32,7 @@ def select_models(market_state: MarketState, state: State, catalog: Catalog) -> 
     serving = np.array([served is not None for served in catalog.serving], dtype=bool)
     moments, target = state.conditions[:, :, :-1], state.conditions[:, :, -1]
     present = market_conditions(market_state)
-    slopes = np.linalg.solve(moments + PRIOR_TICKS * np.eye(len(present)), target[:, :, None])[:, :, 0]
+    slopes = np.linalg.solve(moments + PRIOR, target[:, :, None])[:, :, 0]
     expected = 1.0 + slopes @ present
     if not np.isfinite(expected).all():
         raise ValueError(f"the predicted losses are not finite: {expected}")

@@ -77,7 +77,7 @@ def _predict(index: int, served: ServingModel, matrix: FeatureMatrix, state: Sta
     horizons = state.weights.shape[1]
     if prediction.shape != (horizons, len(matrix.usable)):
         raise ValueError(f"{served.version} returned shape {prediction.shape}, expected {(horizons, len(matrix.usable))}")
-    if not np.isfinite(prediction).all() and not np.isfinite(prediction[:, matrix.usable]).all():
+    if np.count_nonzero(np.isfinite(prediction)) < prediction.size and not np.isfinite(prediction[:, matrix.usable]).all():
         raise ValueError(f"{served.version} returned a forecast that is not finite")
     return prediction
 
@@ -85,6 +85,8 @@ def _predict(index: int, served: ServingModel, matrix: FeatureMatrix, state: Sta
 def _predict_shadows(matrix: FeatureMatrix, state: State, catalog: Catalog, online_inputs: list[OnlineInputs]) -> Floats:
     """Return (C, H, S) the predictions of the versions in shadow; NaN where a version fails, which concerns its contest and not the decision."""
     shadows = np.full((len(catalog.shadows), state.weights.shape[1], len(matrix.usable)), np.nan)
+    if not catalog.shadows:
+        return shadows
     for index, served in enumerate(catalog.shadows):
         with suppress(*PLUGIN_ERRORS):
             shadows[index] = _predict(catalog.names.index(served.place), served, matrix, state, online_inputs)

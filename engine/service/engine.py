@@ -19,7 +19,7 @@ from engine.domain.model import PLUGIN_ERRORS, Catalog, ServingModel
 from engine.domain.optimization import MemoryBlock
 from engine.domain.orders import Order
 from engine.domain.ports import Clock, Feed
-from engine.domain.record import Floats
+from engine.domain.record import DigestMemo, Floats
 from engine.domain.state import State
 from engine.domain.tick import Artifact, Tick
 from engine.domain.trading_config import Command, Event, TradingConfig
@@ -95,7 +95,7 @@ class Engine(VersionControls, ParameterControls):
         self._postponed: list[Instruction] = []
         self.training_jobs: list[training.TrainingJob] = []
         self.trained_artifacts: list[Artifact] = []
-        self._orders, self._events = tuple[Order, ...](), list[Event]()
+        self._orders, self._events, self._digests = tuple[Order, ...](), list[Event](), DigestMemo()
         self._switches: list[tuple[float, int]] = []
         self._unsaved: Tick | None = None
         self._slices: Iterator[MarketSnapshot] | None = None
@@ -270,7 +270,7 @@ class Engine(VersionControls, ParameterControls):
         if lags is not None:
             self._events += clock_skew.detect_skew(lags, self.feed.info.symbols, self.state.incident_state.open)
         inputs = self.window.build_inputs(self.tick, account, self.config, tuple(self._events))
-        self.catalog = replace(self.catalog, shadows=self.challengers.select(self.state.evolution, inputs.events, self.catalog.serving))
+        self._select_shadows(inputs.events)
         run = PhaseRunner(axis_lengths(inputs, self.catalog), self.clock.tick, self.phase_pool, self.config.phase_deadline_ms)
         try:
             outcome = decide(inputs, session_controls.discard_unscorable(self.state, inputs.events), self.catalog, run)
@@ -291,6 +291,11 @@ class Engine(VersionControls, ParameterControls):
         self._carry_out(outcome.instructions, inputs.tick, ms)
         return self._save(tick)
 
+    def _select_shadows(self, events: tuple[Event, ...]) -> None:
+        shadows = self.challengers.select(self.state.evolution, events, self.catalog.serving)
+        if shadows or self.catalog.shadows:  # else the catalog stays as it is
+            self.catalog = replace(self.catalog, shadows=shadows)
+
     def _carry_out(self, instructions: tuple[Instruction, ...], tick: int, ms: float) -> None:
         """Carry out the instructions of a tick, which took `ms`."""
         for instruction in instructions:
@@ -309,7 +314,8 @@ class Engine(VersionControls, ParameterControls):
 
     def _record(self, bar: MarketSnapshot, inputs: Inputs, outcome: Outcome, run: PhaseRunner, fills: tuple[Fill, ...], ms: float) -> Tick:
         stored = self._store is not None
-        decided = outcome.decisions.digest()
+        self._digests.begin_tick()
+        decided = outcome.decisions.digest(self._digests)
         refresh = stored and inputs.tick % SKILL_EVERY == SKILL_EVERY - 1
         is_warmup = outcome.state.decided <= self.settings.warmup_bars if self.live is None else live_feed.is_history(self.live, bar.at)
         return Tick(
@@ -323,9 +329,7 @@ class Engine(VersionControls, ParameterControls):
             spans=tuple(sorted(run.spans, key=lambda span: PHASE_ORDER[span.phase])) if stored else tuple(run.spans),
             ms=ms,
             decisions_digest=decided,
-            phase_digests=tuple(decided if (result := run.results[phase]) is outcome.decisions else result.digest() for phase in Phase)
-            if stored
-            else (),
+            phase_digests=run.digest_results(self._digests, outcome.decisions, decided) if stored else (),
             serving=tuple(None if model is None else model.digest for model in self.catalog.serving),
             is_warmup=is_warmup,
             checkpoint=stored and (inputs.tick % CHECKPOINT_EVERY == 0 or outcome.state.decided == 1),

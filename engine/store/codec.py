@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, fields
 from enum import Enum
-from functools import partial
+from functools import cache, partial
 from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -28,7 +28,6 @@ _LARGE = 1 << 16  # bytes; a smaller body stays as it is, a larger one is compre
 _SAMPLE = 1 << 13
 _WORTHWHILE = 0.6
 _REPEATED = 4  # an array of so many equal items or more is stored as one item
-_BITS = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
 _MOST = 1 << 30  # bytes of a record: more than any has, less than a machine's memory
 _PLAIN = (NoneType, bool, int, float, str)
 # Marks of earlier versions and those of the layouts of today (docs/decisions/0033): only names of classes and fields differ, and fields at the end
@@ -124,6 +123,7 @@ def _checksum(data: bytes) -> bytes:
     return hashlib.blake2b(data, digest_size=8).digest()
 
 
+@cache
 def _short(mark: str) -> str:
     return f"{mark.partition('(')[0]}:{hashlib.blake2b(mark.encode(), digest_size=4).hexdigest()}"
 
@@ -242,16 +242,14 @@ def _write_bytes(value: Any, parts: list[bytes]) -> int:
 def _write_array(value: Any, parts: list[bytes]) -> list[Any]:
     if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiub":
         raise TypeError(f"{type(value).__name__} where an array of numbers belongs")
-    if value.size >= _REPEATED and _is_one_value(value):
-        parts.append(value.reshape(-1)[:1].tobytes())
-        return ["=" + value.dtype.str, *value.shape]
-    parts.append(value.tobytes())
-    return [value.dtype.str, *value.shape]
-
-
-def _is_one_value(value: NDArray[Any]) -> bool:
-    bits = value.reshape(-1).view(_BITS[value.itemsize])
-    return bool(bits[0] == bits[-1] and (bits == bits[0]).all())
+    data, dtype = value.tobytes(), value.dtype
+    if value.size >= _REPEATED:
+        first = data[: dtype.itemsize]
+        if data.endswith(first) and data == first * value.size:
+            parts.append(first)
+            return ["=" + dtype.str, *value.shape]
+    parts.append(data)
+    return [dtype.str, *value.shape]
 
 
 def _read_array(head: Any, body: _Body) -> NDArray[Any]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from engine.domain.evidence import GAIN, SkillSums
 from engine.domain.record import Floats
 from engine.domain.state import SelectionGain
 from engine.evidence import selection_gain, skill
@@ -65,6 +66,16 @@ def test_leaving_out_a_model_with_skill_is_not() -> None:
 def test_without_any_model_to_leave_out_there_is_no_figure() -> None:
     _, known, realised = made(0.5)
     assert selection_gain.selection_gain_interval(watched(known, known, realised)) is None
+
+
+def test_the_shortcut_of_the_proof_agrees_with_the_interval_at_every_gain() -> None:
+    state = watched(*made(0.5))
+    for factor in (-1.0, -1e-9, 0.0, 1e-9, 0.01, 0.1, 0.3, 1.0, np.nan):
+        sums = state.gain.sums.copy()
+        sums[GAIN] *= factor
+        scaled = replace(state, gain=SkillSums(sums))
+        interval = selection_gain.selection_gain_interval(scaled)
+        assert selection_gain.is_selection_proved(scaled) == (interval is not None and interval[1] > 0.0)
 
 
 def test_luck_is_not_taken_for_proof_at_any_tick() -> None:

@@ -12,7 +12,7 @@ import pytest
 from engine.domain.evolution import BETTER, SEARCHES, STRATEGIES, TRIGGERS, ColumnDrift, DriftReport, TriggerSums
 from engine.domain.trading_config import Event
 from engine.evidence import drift
-from engine.evolution import events, strategy_choice, triggers
+from engine.evolution import events, signals, strategy_choice, triggers
 from engine.evolution.events import build_event
 from engine.evolution.progress import Progress, begin_search
 from tests.evolution.making import HORIZONS, catalog, make_arm, prove, racing, situation, state, tick, version
@@ -202,3 +202,22 @@ def test_events_that_a_tick_with_a_failed_phase_did_not_follow_are_followed_late
     assert [(arm.number, arm.digests) for arm in now.evolution.arms] == [(1, ("d",))]
     assert now.evolution.searches == ()
     assert events.follow_events(now, situation(601, *kept), catalog()).evolution.arms == now.evolution.arms
+
+
+def test_signals_that_wait_for_nothing_stay_and_others_move_on_until_nothing_waits() -> None:
+    blank = Progress(state())
+    assert signals.age_signals(blank) is blank
+    loss, biases = blank.evolution.expected_loss, blank.evolution.findings
+    code, hour, waiting = biases.waiting_code.copy(), biases.waiting_hour.copy(), loss.waiting.copy()
+    code[0], hour[0], waiting[0] = 2, 5, 0.5
+    for progress in (
+        blank.evolve(findings=replace(biases, waiting_code=code)),
+        blank.evolve(findings=replace(biases, waiting_hour=hour)),
+        blank.evolve(expected_loss=replace(loss, waiting=waiting)),
+    ):
+        aged = progress
+        for _ in range(max(HORIZONS)):
+            before, aged = aged, signals.age_signals(aged)
+            assert aged.state.digest() != before.state.digest()
+        assert aged.state.digest() == blank.state.digest()
+        assert signals.age_signals(aged) is aged

@@ -15,7 +15,7 @@ from engine import broker
 from engine.domain.decision import ACTIONS, Decisions, Phase
 from engine.domain.orders import EXECUTIONS, Order, OrderProgress
 from engine.domain.trading_config import TradingRules
-from engine.phases import gates, risk
+from engine.phases import decision, gates, risk
 from tests.makers import decided, lesson, moment
 from tests.phases.situations import PRICE, TICK, Situation, random_book, situation
 
@@ -139,6 +139,22 @@ def test_both_directions_and_both_sides_of_a_position_are_met() -> None:
 
 def test_where_no_size_can_be_taken_nothing_would_flip() -> None:
     assert np.isnan(situation(2).proven(-0.01, 0.04).settled().edge_to_flip_bps).all()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_where_no_size_differs_from_its_position_the_long_way_gives_the_same_hold(seed: int) -> None:
+    case = random_situation(seed, rules=seed % 2 == 1)
+    sizes = replace(case.sizes(), target=case.sizes().current)
+    order = gates.size_orders(sizes, case.liquidity, case.inputs)
+    for passing in (np.zeros(COUNT, dtype=bool), np.ones(COUNT, dtype=bool)):
+        for tradable in (passing, ~passing):
+            assert np.array_equal(decision._target(sizes, case.inputs, passing, tradable), sizes.current)
+        assert not decision._delta(sizes.current, order, sizes, case.inputs, passing).any()
+    made = decision.decide_actions(sizes, case.liquidity, case.predictions, case.market_state, case.inputs, ())
+    assert [part.any() for part in (made.delta, made.action, made.execution)] == [False] * 3
+    assert made.target.tobytes() == sizes.current.tobytes()
+    assert {made.delta.dtype, made.target.dtype} == {np.dtype(np.float64)}
+    assert {made.action.dtype, made.execution.dtype, made.binding_gate.dtype} == {np.dtype(np.int64)}
 
 
 @pytest.mark.slow

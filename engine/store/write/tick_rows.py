@@ -199,9 +199,14 @@ def _micro(outcome: Outcome) -> list[str]:
         **dict(zip(SPREAD_ESTIMATE_FIELDS, metrics.spread_estimate, strict=True)),
     }  # fmt: skip
     has_books = bool((liquidity.spread_source == BOOK_SPREAD).any())
-    rounded = dict(zip(details, _round(np.array(list(details.values()))), strict=True))
+    rounded = _round(np.array(list(details.values())))
+    known = np.asarray(np.isfinite(rounded).any(axis=1)).tolist()
     parts = {name: part.astype(np.float32) for name, part in parts.items()}
-    parts |= {name: part for name, part in rounded.items() if (has_books and name not in SPREAD_ESTIMATE_FIELDS) or np.isfinite(part).any()}
+    parts |= {
+        name: part
+        for name, part, is_known in zip(details, rounded, known, strict=True)
+        if is_known or (has_books and name not in SPREAD_ESTIMATE_FIELDS)
+    }
     form = "{{" + ",".join(f'"{name}":{{}}' for name in parts) + "}}"
     columns = [to_json(part)[1:-1].split(",") for part in parts.values()]
     return [form.format(*row) for row in zip(*columns, strict=True)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 
@@ -17,7 +18,7 @@ from engine.domain.state import State
 from engine.domain.tick import Artifact, Tick
 from engine.domain.trading_config import TradingConfig
 from engine.store import codec, maintenance, retention, schema
-from engine.store.connection import Store, build_insert, driver_connection, fetch_value
+from engine.store.connection import Store, build_insert, fetch_value
 from engine.store.errors import StoreError
 from engine.store.retention import PruneResult, RetentionPolicy
 from engine.store.write import alerts, components, counters, evolution, incidents, optimizer, readings, streams, tick_rows
@@ -103,10 +104,9 @@ class Writer:
         evolved = evolution.build_statements(tick)
         snapshot = (number, tick.session, tick.snapshot.at, codec.pack(tick.snapshot), codec.pack(tick.training_row))
         state = codec.pack(tick.outcome.state) if tick.checkpoint else None
-        with self._store.write() as connection:
-            if not _follows(connection, tick):
+        with self._store.write_directly() as driver:
+            if not _follows(driver, tick):
                 return
-            driver = driver_connection(connection)
             driver.execute(_CONFIG, config)
             driver.execute(_TICK, row)
             driver.execute(_SNAPSHOT, snapshot)
@@ -122,7 +122,7 @@ class Writer:
                 driver.execute(_META, (f"execution.{tick.session}", tick_rows.encode_execution(tick)))
             evolved.execute(driver)
             for table, new_rows in tables:
-                _replace_rows(connection, table, new_rows, number)
+                _replace_rows(driver, table, new_rows, number)
         if tick.checkpoint and self._keep is not None:
             self._size = retention.prune_ahead(self._store, tick.decided_at, self._keep, self._size)
 
@@ -236,17 +236,17 @@ class Writer:
         return names
 
 
-def _replace_rows(connection: Connection, table: Table, rows: list[tick_rows.Row], number: int) -> None:
+def _replace_rows(driver: sqlite3.Connection, table: Table, rows: list[tick_rows.Row], number: int) -> None:
     """Replace a table's rows, where there are new ones, and store them for this tick too."""
     if rows:
-        connection.exec_driver_sql(_ESTIMATE, (table.name, number, tick_rows.to_json(rows)))
-        connection.exec_driver_sql(f"DELETE FROM {table.name}")
-        connection.exec_driver_sql(build_insert(table), rows)
+        driver.execute(_ESTIMATE, (table.name, number, tick_rows.to_json(rows)))
+        driver.execute(f"DELETE FROM {table.name}")
+        driver.executemany(build_insert(table), rows)
 
 
-def _follows(connection: Connection, tick: Tick) -> bool:
+def _follows(driver: sqlite3.Connection, tick: Tick) -> bool:
     """Whether the tick is the next one; False where it is stored already, as after an error that hid its success. Else StoreError."""
-    row = driver_connection(connection).execute("SELECT tick, wall, digest FROM ticks ORDER BY tick DESC LIMIT 1").fetchone()
+    row = driver.execute("SELECT tick, wall, digest FROM ticks ORDER BY tick DESC LIMIT 1").fetchone()
     if row is None:
         return True
     last, decided_at, digest = row

@@ -30,12 +30,11 @@ def measure_liquidity(inputs: Inputs, state: State) -> Liquidity:
     config, books, count = inputs.config, inputs.books, len(inputs.symbols)
     largest = config.max_position * max(inputs.account.equity, 0.0)
     bars = evaluate(measure_bars, inputs.view)
-    close = bars.close
     fee = np.array(config.fees_bps) if config.fees_bps else np.full(count, config.fee_bps)
     costly = execution_quality.find_costly_kinds(state.execution)
+    close, unknown = bars.close, np.full(count, np.nan)
     flow_pressure, levels = order_flow_imbalance(inputs.flow, inputs.view.volume)
     flow = (levels, vpin(inputs.flow, inputs.view.volume), kyle_lambda(inputs.flow, inputs.view.returns, close))
-    unknown = np.full(count, np.nan)
     if not books.bid_price.shape[1]:
         spread, source, estimate = _estimate_spread(inputs, close)
         money = bars.money_traded(close)

@@ -21,7 +21,7 @@ from engine.domain.record import Floats
 from engine.phases import market, microstructure
 from engine.service.windows import MarketWindow
 
-BLOCK_ROWS = 512  # bars times symbols of a block, which bound its memory: about 15 MB
+MAX_BARS, MAX_ROWS = 128, 512  # bars of a block, and bars times symbols: they bound its memory
 Function = Callable[[MarketView], Any]
 
 
@@ -32,7 +32,7 @@ class BlockWindow(MarketWindow):
         super().__init__(info)
         self._functions = tuple(family.build for family in families if family.takes_blocks)
         self._halflife = halflife
-        self.length = max(1, BLOCK_ROWS // len(info.symbols))  # bars of the next block
+        self.length = max(1, min(MAX_BARS, MAX_ROWS // len(info.symbols)))  # bars of the next block
         self._views: dict[int, _PreparedView] = {}  # by time (ns UTC) of the bar
 
     def read(self, feed: Feed) -> Iterator[MarketSnapshot]:

@@ -89,7 +89,9 @@ class BlockWindow(MarketWindow):
         values: dict[Function, Any] = {}
         for function in functions if len(series.sigma) else ():
             with suppress(*PLUGIN_ERRORS):  # the tick calls it again, and reports the error
-                values[function] = function(view)
+                value = function(view)
+                if _has_rows(value, len(series.sigma)):
+                    values[function] = value
         return values
 
 
@@ -112,6 +114,15 @@ class _PreparedView:
         series: window.Series = _pick(self._series, self._place)
         values = {function: _pick(value, self._row) for function, value in self._values.items()} if self._row >= 0 else None
         return MarketView(bar.at, interval, *series, bar.books, flow, values)
+
+
+def _has_rows(value: Any, count: int) -> bool:
+    """Whether every array has a row per bar of the block."""
+    return (
+        len(value) == count
+        if isinstance(value, np.ndarray) and value.ndim
+        else isinstance(value, tuple) and all(_has_rows(part, count) for part in value)
+    )
 
 
 def _pick(value: Any, place: int | slice) -> Any:

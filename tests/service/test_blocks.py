@@ -185,6 +185,16 @@ def test_a_family_that_fails_on_a_block_is_called_bar_by_bar_and_reports_its_err
         features.build_features(inputs, Catalog((broken,), (), ()))
 
 
+def test_a_family_that_returns_another_shape_for_a_block_is_called_bar_by_bar() -> None:
+    market_feed = feed(3, WHOLE)
+    flattened = replace(BLOCKED[0], build=lambda view: BLOCKED[0].build(view).reshape(-1, len(BLOCKED[0].columns)))
+    window = blocks(market_feed, (flattened,))
+    for bar in window.read(market_feed):
+        window.append(bar)
+    inputs, catalog = window.build_inputs(1, broker.open_account(1e4, 3), KNOBS, ()), Catalog((flattened,), (), ())
+    assert features.build_features(inputs, catalog).values.tobytes() == BLOCKED[0].build(inputs.view).tobytes()
+
+
 def test_an_error_of_the_feed_comes_after_the_bars_before_it() -> None:
     market_feed = feed(1, WHOLE)
     failing = Playing(market_feed.info, market_feed.bars[:10], ValueError("the file ends here"))

@@ -21,6 +21,7 @@ from engine.evidence import conformal, declined_trades, execution_quality, selec
 from engine.evidence.microstructure import MicrostructureMetrics
 from engine.phases.gates import GATE_NAMES
 from engine.service import process_memory
+from engine.service.blocks import BlockWindow
 from engine.service.clock import WallClock
 from engine.service.engine import Engine
 from engine.service.worker_pool import WorkerPool
@@ -127,6 +128,8 @@ def _run(
     settings: Settings, feed: Feed, report_progress: Callable[[int, int | None], None], clock: Clock, workers: Executor, record_trial: RecordTrial
 ) -> BacktestReport:
     engine = Engine(settings, feed, clock, training_pool=workers)
+    window = BlockWindow(feed.info, engine.catalog.families, engine.config.volatility_halflife)
+    engine.read_from(window, window.read(feed))
     tally = BacktestTally(feed.info.symbols, feed.info.interval)
     process_memory.configure_memory()
     total = len(feed) if isinstance(feed, Sized) else None

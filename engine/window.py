@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import cache
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from engine.domain.market import Bars, Books, MarketView, OrderFlow
 from engine.domain.record import Floats, Ints
 
+T = TypeVar("T")
 WINDOW_BARS = 300  # bars
 MIN_RETURNS = 30  # bars before a volatility is known
+
+
+class Series(NamedTuple):
+    """The series of a view; see MarketView. A block of bars is a leading axis: (..., S, T) and (..., S)."""
+
+    log_close: Floats
+    log_high: Floats
+    log_low: Floats
+    log_open: Floats
+    returns: Floats
+    volume: Floats
+    known: Ints
+    age: Ints
+    sigma: Floats
 
 
 def build_view(bars: Bars, books: Books, flow: OrderFlow, at: int, interval: int, halflife: float) -> MarketView:
@@ -19,37 +36,50 @@ def build_view(bars: Bars, books: Books, flow: OrderFlow, at: int, interval: int
     A bar with a price that is not finite and above 0 is missing. A missing bar has return 0 and volume 0; sigma is NaN with fewer than 30 known bars.
     sigma^2 is the exponentially weighted mean of squared log returns, with the given half-life in bars, over the known bars.
     """
-    length = bars.close.shape[1]
-    log_open, log_high, log_low, log_close = np.log(bars.open), np.log(bars.high), np.log(bars.low), np.log(bars.close)
+    logs = (np.log(bars.open), np.log(bars.high), np.log(bars.low), np.log(bars.close))
+    return MarketView(at, interval, *build_series(logs, bars.volume, halflife), books, flow)
+
+
+def build_series(logs: Sequence[Floats], volume: Floats, halflife: float) -> Series:
+    """Return the series of windows whose open, high, low and close have these logs, (..., S, T) each."""
+    log_open, log_high, log_low, log_close = logs
+    length = log_close.shape[-1]
     seen = np.isfinite(log_open + log_high + log_low + log_close)
     complete = bool(seen.all())
     if not complete:
         log_close = _carry(np.where(seen, log_close, np.nan), seen)
     returns = np.zeros_like(log_close)
-    np.subtract(log_close[:, 1:], log_close[:, :-1], out=returns[:, 1:])
-    volume = bars.volume
-    known = np.full(len(log_close), length)
-    age = np.zeros(len(log_close), dtype=np.int64)
+    np.subtract(log_close[..., 1:], log_close[..., :-1], out=returns[..., 1:])
+    known = np.full(log_close.shape[:-1], length)
+    age = np.zeros(log_close.shape[:-1], dtype=np.int64)
     if not complete:
         returns = np.nan_to_num(returns, nan=0.0)
         log_open, log_high, log_low = (np.where(seen, part, log_close) for part in (log_open, log_high, log_low))
         volume = np.where(seen, volume, 0.0)
-        known = seen.sum(axis=1)
-        age = np.where(known > 0, np.argmax(seen[:, ::-1], axis=1), length)
-    sigma = _volatility(returns, seen, known, halflife)
-    return MarketView(at, interval, log_close, log_high, log_low, log_open, returns, volume, known, age, sigma, books, flow)
+        known = seen.sum(axis=-1)
+        age = np.where(known > 0, np.argmax(seen[..., ::-1], axis=-1), length)
+    return Series(log_close, log_high, log_low, log_open, returns, volume, known, age, _volatility(returns, seen, known, halflife))
+
+
+def evaluate(function: Callable[[MarketView], T], view: MarketView) -> T:
+    """Return a pure function of the view: the value computed for a block of bars at once where there is one."""
+    prepared = view.prepared
+    if prepared is None or function not in prepared:
+        return function(view)
+    value: T = prepared[function]
+    return value
 
 
 def _carry(close: Floats, seen: np.ndarray) -> Floats:
     """Replace each missing close by the last known one, or by the first where none precedes it; NaN where none is known."""
-    length = close.shape[1]
-    last = np.maximum.accumulate(np.where(seen, np.arange(length), -1), axis=1)
-    first = np.argmax(seen, axis=1)[:, None]
-    return np.take_along_axis(close, np.where(last < 0, first, last), axis=1)
+    length = close.shape[-1]
+    last = np.maximum.accumulate(np.where(seen, np.arange(length), -1), axis=-1)
+    first = np.argmax(seen, axis=-1)[..., None]
+    return np.take_along_axis(close, np.where(last < 0, first, last), axis=-1)
 
 
 def _volatility(returns: Floats, seen: np.ndarray, known: Ints, halflife: float) -> Floats:
-    weights = decay_weights(returns.shape[1], halflife)
+    weights = decay_weights(returns.shape[-1], halflife)
     power = (returns * returns) @ weights
     total = seen @ weights
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -140,3 +142,4 @@ class MarketView(Record):
     sigma: Floats  # (S,) EWMA volatility of a bar (log return), NaN while unknown
     books: Books
     flow: OrderFlow
+    prepared: Mapping[Callable[[MarketView], Any], Any] | None = None  # values of functions of the view that were computed in a block (engine.window)

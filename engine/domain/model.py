@@ -88,6 +88,7 @@ class FeatureFamily:
     columns: tuple[str, ...]
     build: Callable[[MarketView], Floats]  # -> (S, len(columns)); NaN where not applicable
     may_be_blank: bool = False  # even with enough history, because not every feed has its data
+    takes_blocks: bool = False  # `build` also takes the views of many bars at once, (..., S, T), and reads neither time, books nor flow
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,13 +34,15 @@ class SquaredSpread(NamedTuple):
 
 
 def abdi_ranaldo(log_high: Floats, log_low: Floats, log_close: Floats, seen: Bools | None = None) -> SquaredSpread:
-    """Abdi and Ranaldo's squared spread over a window (S, T), oldest first.
+    """Abdi and Ranaldo's squared spread over windows (..., S, T), oldest first.
 
-    `seen` (S, T) marks the bars that exist, None for all; a missing bar must have the previous close in all three arrays, so that its pairs are 0.
+    `seen` (..., S, T) marks the bars that exist, None for all; a missing bar must have the previous close in all three, so that its pairs are 0.
     """
     middle = (log_high + log_low) / 2.0
-    product = (log_close[:, :-1] - middle[:, :-1]) * (log_close[:, :-1] - middle[:, 1:]) * 4e8
-    pairs = np.full(len(product), float(product.shape[1])) if seen is None else np.asarray((seen[:, 1:] & seen[:, :-1]).sum(axis=1), dtype=float)
+    product = (log_close[..., :-1] - middle[..., :-1]) * (log_close[..., :-1] - middle[..., 1:]) * 4e8
+    if seen is None:
+        return _mean(product, np.full(product.shape[:-1], float(product.shape[-1])))
+    pairs = np.asarray((seen[..., 1:] & seen[..., :-1]).sum(axis=-1), dtype=float)
     return _mean(product, pairs)
 
 
@@ -68,17 +70,18 @@ def shrink_spread(squared: SquaredSpread, setting: float) -> Floats:
 
 
 def spread_interval(squared: SquaredSpread) -> Floats:
-    """(4, S) the spread in bps, low and high of its 95 % interval, and the number of pairs of bars; NaN with too few pairs, 0 for values below 0."""
-    figures = np.empty((4, len(squared.mean)))
-    figures[0], figures[3] = squared.mean, squared.pairs
-    np.subtract(squared.mean, squared.radius, out=figures[1])
-    np.add(squared.mean, squared.radius, out=figures[2])
-    np.sqrt(np.maximum(figures[:3], 0.0), out=figures[:3])
+    """(..., 4, S) the spread in bps, low and high of its 95 % interval, and the number of pairs of bars; NaN with too few, 0 for values below 0."""
+    shape = squared.mean.shape
+    figures = np.empty((*shape[:-1], 4, shape[-1]))
+    figures[..., 0, :], figures[..., 3, :] = squared.mean, squared.pairs
+    np.subtract(squared.mean, squared.radius, out=figures[..., 1, :])
+    np.add(squared.mean, squared.radius, out=figures[..., 2, :])
+    np.sqrt(np.maximum(figures[..., :3, :], 0.0), out=figures[..., :3, :])
     return figures
 
 
 def _mean(product: Floats, pairs: Floats) -> SquaredSpread:
     count = np.where(pairs >= MIN_PAIRS, pairs, np.nan)
-    mean = product.sum(axis=1) / count
-    variance = np.maximum(np.einsum("st,st->s", product, product) - count * mean * mean, 0.0)
+    mean = product.sum(axis=-1) / count
+    variance = np.maximum(np.einsum("...t,...t->...", product, product) - count * mean * mean, 0.0)
     return SquaredSpread(mean, confidence_radius(variance, count, ALPHA) / count, pairs)

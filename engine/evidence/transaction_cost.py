@@ -55,8 +55,8 @@ def fill_levels(size: Floats, units: float) -> Floats:
 
 
 def average_volume(volume: Floats) -> Floats:
-    """(S,) base units traded per bar, the mean of the last 48 of (S, T); NaN where one of them is unknown."""
-    return np.asarray(volume[:, -AVERAGE_BARS:].sum(axis=1) / AVERAGE_BARS)
+    """(..., S) base units traded per bar, the mean of the last 48 of (..., S, T); NaN where one of them is unknown."""
+    return np.asarray(volume[..., -AVERAGE_BARS:].sum(axis=-1) / AVERAGE_BARS)
 
 
 def square_root_impact(coefficient: float, sigma: Floats | float, share: Floats | float) -> Floats:

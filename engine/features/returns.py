@@ -18,12 +18,12 @@ TINY = 1e-20
 
 
 def build(view: MarketView) -> Floats:
-    """(S, 12): sums of log returns over n bars / (sigma sqrt(n)); exponential means / sigma, of unit variance for white noise; autocorrelation."""
+    """(..., S, 12): sums of log returns of n bars / (sigma sqrt(n)); exponential means / sigma, of unit variance for white noise; autocorrelation."""
     scale = 1.0 / view.sigma
-    values = np.empty((len(scale), len(COLUMNS)))
-    np.multiply(view.returns @ _kernel(view.returns.shape[1]), scale[:, None], out=values[:, :-1])
-    recent = view.returns[:, -RECENT:]
-    values[:, -1] = np.vecdot(recent[:, 1:], recent[:, :-1]) / (np.vecdot(recent, recent) + TINY)
+    values = np.empty((*scale.shape, len(COLUMNS)))
+    np.multiply(view.returns @ _kernel(view.returns.shape[-1]), scale[..., None], out=values[..., :-1])
+    recent = view.returns[..., -RECENT:]
+    values[..., -1] = np.vecdot(recent[..., 1:], recent[..., :-1]) / (np.vecdot(recent, recent) + TINY)
     return values
 
 
@@ -44,4 +44,4 @@ COLUMNS = (
     *(f"ewma_return_{int(halflife)}" for halflife in HALFLIVES),
     "autocorrelation_96",
 )
-FAMILY = FeatureFamily("returns", COLUMNS, build)
+FAMILY = FeatureFamily("returns", COLUMNS, build, takes_blocks=True)

@@ -35,53 +35,53 @@ COLUMNS = (
 
 
 def build(view: MarketView) -> Floats:
-    """(S, 12): logs of volume over its mean of 288 bars, of the volume-volatility relation (mean of volume times absolute return over the product of
-    their means, Karpoff 1987) and of illiquidity (Amihud 2002) over 48 bars relative to 288; the change of on-balance volume over the volume of n
+    """(..., S, 12): logs of volume over its mean of 288 bars, of the volume-volatility relation (mean of volume times absolute return over their
+    product, Karpoff 1987) and of illiquidity (Amihud 2002) over 48 bars relative to 288; the change of on-balance volume over the volume of n
     bars (Granville 1963); Chaikin's oscillator (3, 10) in mean volumes of 48 bars; the money flow index (14); the distance of the close above the
     VWAP of closes over 48 bars, in volatilities of 48 bars; the share of bars without a trade. NaN without any volume.
 
     TA-Lib agrees to 1e-9: ADOSC on log prices and the last 96 bars, MFI on prices; obv_change_n is the change of OBV over n bars, over their volume.
     """
     volume = view.volume
-    length = volume.shape[1]
+    length = volume.shape[-1]
     mean = volume @ mean_weights(length, SPANS)
-    recent, mean_recent = volume[:, -RECENT:], mean[:, 1]
+    recent, mean_recent = volume[..., -RECENT:], mean[..., 1]
     size = np.abs(view.returns)
     moved = size @ mean_weights(length, (RECENT, LONG))
-    values = np.empty((len(volume), len(COLUMNS)))
-    share = np.empty((len(volume), 5))
-    np.divide(mean[:, :3], mean[:, 5:], out=share[:, :3])
-    share[:, 3] = np.vecdot(size[:, -RECENT:], recent) / (moved[:, 0] * mean_recent * RECENT)
-    share[:, 4] = moved[:, 0] * mean[:, 5] / (moved[:, 1] * mean_recent)
-    np.log(share + 0.05, out=values[:, :5])
-    side = np.sign(view.returns[:, -OBV_BARS:])
-    side *= volume[:, -OBV_BARS:]
-    np.divide(side @ mean_weights(side.shape[1], SPANS[2:5]), mean[:, 2:5], out=values[:, 5:8])
-    values[:, 8] = _chaikin(view) / mean_recent
-    values[:, 9] = _money_flow_index(view)
-    close = view.log_close[:, -RECENT:]
-    values[:, 10] = np.vecdot(recent, close[:, -1:] - close) / (mean_recent * (RECENT**1.5) * view.sigma)
-    values[:, 11] = 1.0 - (recent > 0.0) @ MEAN_WEIGHTS
-    return _fill_blanks(values, mean[:, 5])
+    values = np.empty((*volume.shape[:-1], len(COLUMNS)))
+    share = np.empty((*volume.shape[:-1], 5))
+    np.divide(mean[..., :3], mean[..., 5:], out=share[..., :3])
+    share[..., 3] = np.vecdot(size[..., -RECENT:], recent) / (moved[..., 0] * mean_recent * RECENT)
+    share[..., 4] = moved[..., 0] * mean[..., 5] / (moved[..., 1] * mean_recent)
+    np.log(share + 0.05, out=values[..., :5])
+    side = np.sign(view.returns[..., -OBV_BARS:])
+    side *= volume[..., -OBV_BARS:]
+    np.divide(side @ mean_weights(side.shape[-1], SPANS[2:5]), mean[..., 2:5], out=values[..., 5:8])
+    values[..., 8] = _chaikin(view) / mean_recent
+    values[..., 9] = _money_flow_index(view)
+    close = view.log_close[..., -RECENT:]
+    values[..., 10] = np.vecdot(recent, close[..., -1:] - close) / (mean_recent * (RECENT**1.5) * view.sigma)
+    values[..., 11] = 1.0 - (recent > 0.0) @ MEAN_WEIGHTS
+    return _fill_blanks(values, mean[..., 5])
 
 
 def _fill_blanks(values: Floats, base: Floats) -> Floats:
     """NaN without any volume; 0 where there is some volume, but none in a column's own bars."""
     if np.isfinite(values).all():
         return values
-    return np.where((base > 0)[:, None], np.where(np.isfinite(values), values, 0.0), np.nan)
+    return np.where((base > 0)[..., None], np.where(np.isfinite(values), values, 0.0), np.nan)
 
 
 def _chaikin(view: MarketView) -> Floats:
-    """(S,) volume weighted by the close's position in the bar's range, its running total smoothed over 3 bars less the same over 10."""
-    low, high = view.log_low[:, -OBV_BARS:], view.log_high[:, -OBV_BARS:]
+    """(..., S) volume weighted by the close's position in the bar's range, its running total smoothed over 3 bars less the same over 10."""
+    low, high = view.log_low[..., -OBV_BARS:], view.log_high[..., -OBV_BARS:]
     log_range = high - low
-    place = view.log_close[:, -OBV_BARS:] * 2.0
+    place = view.log_close[..., -OBV_BARS:] * 2.0
     place -= high
     place -= low
     place /= np.maximum(log_range, 1e-300)
-    place *= view.volume[:, -OBV_BARS:]
-    return np.asarray(place @ _chaikin_kernel(place.shape[1]))
+    place *= view.volume[..., -OBV_BARS:]
+    return np.asarray(place @ _chaikin_kernel(place.shape[-1]))
 
 
 @cache
@@ -91,18 +91,18 @@ def _chaikin_kernel(length: int) -> Floats:
 
 
 def _money_flow_index(view: MarketView) -> Floats:
-    """(S,) share of 14 bars' turnover traded while the typical price rose, less a half; NaN where that never moved."""
-    prices = np.empty((3, len(view.sigma), MFI_BARS + 1))
+    """(..., S) share of 14 bars' turnover traded while the typical price rose, less a half; NaN where that never moved."""
+    prices = np.empty((3, *view.sigma.shape, MFI_BARS + 1))
     for row, part in enumerate((view.log_high, view.log_low, view.log_close)):
-        prices[row] = part[:, -MFI_BARS - 1 :]
-    prices -= view.log_close[:, -1:]
+        prices[row] = part[..., -MFI_BARS - 1 :]
+    prices -= view.log_close[..., -1:]
     typical = np.add.reduce(np.exp(prices, out=prices))
-    moves = typical[:, 1:] - typical[:, :-1]
+    moves = typical[..., 1:] - typical[..., :-1]
     moves *= 1.0 / EQUAL
     side = np.sign(np.trunc(moves, out=moves), out=moves)
-    money = side * typical[:, 1:]
-    money *= view.volume[:, -MFI_BARS:]
-    return np.asarray(0.5 * money.sum(axis=1) / np.vecdot(side, money))
+    money = side * typical[..., 1:]
+    money *= view.volume[..., -MFI_BARS:]
+    return np.asarray(0.5 * money.sum(axis=-1) / np.vecdot(side, money))
 
 
-FAMILY = FeatureFamily("volume", COLUMNS, build, may_be_blank=True)
+FAMILY = FeatureFamily("volume", COLUMNS, build, may_be_blank=True, takes_blocks=True)

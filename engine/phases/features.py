@@ -7,6 +7,7 @@ import numpy as np
 from engine.domain.decision import FeatureMatrix
 from engine.domain.market import Inputs
 from engine.domain.model import Catalog
+from engine.window import evaluate
 
 
 def build_features(inputs: Inputs, catalog: Catalog) -> FeatureMatrix:
@@ -19,7 +20,7 @@ def build_features(inputs: Inputs, catalog: Catalog) -> FeatureMatrix:
     usable = (inputs.view.known >= inputs.config.min_history) & np.isfinite(inputs.view.sigma) & inputs.fresh & (inputs.view.age == 0)
     parts = []
     for family in catalog.families:
-        part = family.build(inputs.view)
+        part = evaluate(family.build, inputs.view)
         if part.shape != (count, len(family.columns)):
             raise ValueError(f"{family.name} returned shape {part.shape}, expected {(count, len(family.columns))}")
         parts.append(part)

@@ -8,12 +8,13 @@ import numpy as np
 
 from engine.domain.decision import SPREAD_SOURCES, BookMetrics, Liquidity
 from engine.domain.evidence import NOTIONALS, BookMeasurement, LiquidityForecast
-from engine.domain.market import Inputs
+from engine.domain.market import Inputs, MarketView
 from engine.domain.orders import ORDER_KINDS
 from engine.domain.record import Bools, Floats, Ints
 from engine.domain.state import State
 from engine.evidence import execution_quality, liquidity_forecast, order_size, spread_estimators, transaction_cost
 from engine.evidence.order_flow import kyle_lambda, order_flow_imbalance, vpin
+from engine.window import evaluate
 
 BOOK, ESTIMATE, SETTING, TICK, ASSUMED = range(len(SPREAD_SOURCES))
 WIDE = 10.0  # multiples of the assumed spread, for the fallback
@@ -28,16 +29,17 @@ def measure_liquidity(inputs: Inputs, state: State) -> Liquidity:
     """
     config, books, count = inputs.config, inputs.books, len(inputs.symbols)
     largest = config.max_position * max(inputs.account.equity, 0.0)
-    close = np.exp(inputs.view.log_close[:, -1])
+    bars = evaluate(measure_bars, inputs.view)
     fee = np.array(config.fees_bps) if config.fees_bps else np.full(count, config.fee_bps)
     costly = execution_quality.find_costly_kinds(state.execution)
+    close, unknown = bars.close, np.full(count, np.nan)
     flow_pressure, levels = order_flow_imbalance(inputs.flow, inputs.view.volume)
     flow = (levels, vpin(inputs.flow, inputs.view.volume), kyle_lambda(inputs.flow, inputs.view.returns, close))
-    unknown = np.full(count, np.nan)
     if not books.bid_price.shape[1]:
         spread, source, estimate = _estimate_spread(inputs, close)
-        capacity = np.nan_to_num(config.participation * _money(inputs, close), nan=0.0)
-        impact_bps, amihud = _square_root_impact(inputs, _money(inputs, close), np.minimum(largest, capacity)), _amihud(inputs, close)
+        money = bars.money_traded(close)
+        capacity = np.nan_to_num(config.participation * money, nan=0.0)
+        impact_bps, amihud = _square_root_impact(inputs, money, np.minimum(largest, capacity)), bars.amihud(money)
         metrics, invalid = book_metrics_without_book(state.liquidity_forecast, *flow, estimate), np.zeros(count, dtype=bool)
         cost = spread / 2.0 + fee + impact_bps
         return Liquidity(
@@ -46,10 +48,11 @@ def measure_liquidity(inputs: Inputs, state: State) -> Liquidity:
     walk = _walk(inputs)
     mid = np.where(walk.valid, walk.mid, close)
     spread, source, estimate = _measure_spread(inputs, walk, close)
-    impact_bps, amihud = walk.impact, _amihud(inputs, mid)
+    money = bars.money_traded(mid)
+    impact_bps, amihud = walk.impact, bars.amihud(money)
     full = walk.fillable >= 1.0
     if not full.all():
-        impact_bps = np.where(full, impact_bps, np.fmax(impact_bps, _square_root_impact(inputs, _money(inputs, mid), largest)))
+        impact_bps = np.where(full, impact_bps, np.fmax(impact_bps, _square_root_impact(inputs, money, largest)))
     forecast = liquidity_forecast.update_liquidity_forecast(state.liquidity_forecast, _measure_book(inputs, walk), inputs.tick)
     micro_price = walk.mid * (1.0 + forecast.offset_share * forecast.pending.micro_price_offset / 1e4)
     metrics = BookMetrics(
@@ -67,6 +70,34 @@ def measure_liquidity(inputs: Inputs, state: State) -> Liquidity:
     return Liquidity(
         mid, spread, walk.depth, walk.imbalance, micro_price, flow_pressure, amihud, fee, impact_bps, cost, invalid, source, metrics, costly, unknown
     )
+
+
+class BarFigures(NamedTuple):
+    """The figures of a window that need no book; a block of bars is a leading axis."""
+
+    close: Floats  # (..., S) price
+    average_volume: Floats  # (..., S) base units per bar, mean of the last 48
+    absolute_return: Floats  # (..., S) mean of the last 48
+
+    def money_traded(self, mid: Floats) -> Floats:
+        """Return (S,) the money traded per bar, mean of the last 48."""
+        return np.asarray(self.average_volume * np.where(mid > 0, mid, 0.0))
+
+    def amihud(self, money: Floats) -> Floats:
+        """Return (S,) mean |log return| of a bar over mean money traded per bar, over the last 48, per 1e6 money."""
+        return np.asarray(self.absolute_return / np.where(money > 0, money, np.nan) * 1e6)
+
+
+def measure_bars(view: MarketView) -> BarFigures:
+    """Measure one window, or those of a block."""
+    absolute = np.abs(view.returns[..., -transaction_cost.AVERAGE_BARS :]).sum(axis=-1) / transaction_cost.AVERAGE_BARS
+    return BarFigures(np.exp(view.log_close[..., -1]), transaction_cost.average_volume(view.volume), absolute)
+
+
+def estimate_spread(view: MarketView) -> tuple[spread_estimators.SquaredSpread, Floats]:
+    """Estimate the squared spread, and (..., 4, S) its interval, from windows without a missing bar, one or those of a block."""
+    squared = spread_estimators.abdi_ranaldo(view.log_high, view.log_low, view.log_close)
+    return squared, spread_estimators.spread_interval(squared)
 
 
 def assume_wide_spread(inputs: Inputs, state: State) -> Liquidity:
@@ -108,12 +139,16 @@ def _estimate_spread(inputs: Inputs, close: Floats) -> tuple[Floats, Ints, Float
     It is never below one tick, the smallest spread that can be quoted.
     """
     view, config = inputs.view, inputs.config
-    present = None if (view.known == view.log_close.shape[1]).all() else np.isfinite(inputs.bars.close) & (inputs.bars.close > 0)
-    squared = spread_estimators.abdi_ranaldo(view.log_high, view.log_low, view.log_close, present)
+    if (view.known == view.log_close.shape[1]).all():
+        squared, interval = evaluate(estimate_spread, view)
+    else:
+        present = np.isfinite(inputs.bars.close) & (inputs.bars.close > 0)
+        squared = spread_estimators.abdi_ranaldo(view.log_high, view.log_low, view.log_close, present)
+        interval = spread_estimators.spread_interval(squared)
     spread = spread_estimators.shrink_spread(squared, config.spread_bps)
     source = np.where(spread > config.spread_bps, ESTIMATE, SETTING)
     tick = order_size.per_symbol(config.rules.ticks, len(close)) / np.where(close > 0, close, np.inf) * 1e4
-    return np.maximum(spread, tick), np.where(tick > spread, TICK, source), spread_estimators.spread_interval(squared)
+    return np.maximum(spread, tick), np.where(tick > spread, TICK, source), interval
 
 
 class BookWalk(NamedTuple):
@@ -179,23 +214,7 @@ def _forecast_levels(forecast: LiquidityForecast) -> Floats:
     return levels
 
 
-def _money(inputs: Inputs, mid: Floats) -> Floats:
-    """Return (S,) the money traded per bar, mean of the last 48."""
-    return np.asarray(transaction_cost.average_volume(inputs.view.volume) * np.where(mid > 0, mid, 0.0))
-
-
 def _square_root_impact(inputs: Inputs, money: Floats, largest: Floats | float) -> Floats:
     """Return (S,) the square-root impact in bps of the largest order; of one as large as the bar's volume where volume is unknown."""
     share = np.where(money > 0, largest / np.where(money > 0, money, 1.0), 1.0)
     return transaction_cost.square_root_impact(inputs.config.impact_coefficient, inputs.view.sigma, share)
-
-
-def _amihud(inputs: Inputs, mid: Floats) -> Floats:
-    """Return (S,) mean |log return| of a bar over mean money traded per bar, over the last 48, per 1e6 money."""
-    money = _money(inputs, mid)
-    return np.asarray(
-        np.abs(inputs.view.returns[:, -transaction_cost.AVERAGE_BARS :]).sum(axis=1)
-        / transaction_cost.AVERAGE_BARS
-        / np.where(money > 0, money, np.nan)
-        * 1e6
-    )

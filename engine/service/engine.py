@@ -157,6 +157,10 @@ class Engine(VersionControls, ParameterControls):
             before.close()
             self.begin_recording()
 
+    def read_from(self, window: MarketWindow, slices: Iterator[MarketSnapshot]) -> None:
+        """Take the feed's bars from `slices` into this window, before the first step."""
+        self.window, self._slices = window, slices
+
     def handle_command(self, command: Command) -> str:
         """Carry out a command from the next tick on; a line on its effect. Raises ValueError in one line."""
         arguments = read_arguments(command.name, dict(command.args))

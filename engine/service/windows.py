@@ -8,7 +8,7 @@ import numpy as np
 
 from engine import window
 from engine.domain.decision import Outcome
-from engine.domain.market import Account, BackfilledBars, Bars, Inputs, MarketSnapshot, OrderFlow
+from engine.domain.market import Account, BackfilledBars, Bars, Inputs, MarketSnapshot, MarketView, OrderFlow
 from engine.domain.model import TrainingSet
 from engine.domain.optimization import MemoryBlock
 from engine.domain.ports import FeedInfo
@@ -81,10 +81,13 @@ class MarketWindow:
             raise ValueError("there is no bar yet")
         bars = Bars(*self._cut(self._bars, window.WINDOW_BARS))
         flow = self._flow_window()
-        with np.errstate(invalid="ignore", divide="ignore"):
-            view = window.build_view(bars, bar.books, flow, bar.at, self._info.interval, config.volatility_halflife)
+        view = self._view(bar, bars, flow, config.volatility_halflife)
         symbols, interval = self._info.symbols, self._info.interval
         return Inputs(tick, bar.at, interval, symbols, bars, bar.books, flow, bar.fresh, account, config, events, view, bar.fill_books)
+
+    def _view(self, bar: MarketSnapshot, bars: Bars, flow: OrderFlow, halflife: float) -> MarketView:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return window.build_view(bars, bar.books, flow, bar.at, self._info.interval, halflife)
 
     def _flow_window(self) -> OrderFlow:
         if not self._info.has_flow:

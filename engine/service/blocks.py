@@ -1,0 +1,133 @@
+"""Blocks of a backtest: what needs no state is computed for many bars at once, by the code that a live tick runs with one bar.
+
+A block is a leading axis of the arrays, so a matrix product is the same call for each bar and its bits do not depend on the cut. A tick that finds no
+prepared values computes its own: where past bars are filled in, where a bar was dropped, and where a function failed on the block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from engine import window
+from engine.domain.market import Bars, MarketSnapshot, MarketView, OrderFlow
+from engine.domain.model import PLUGIN_ERRORS, FeatureFamily
+from engine.domain.ports import Feed, FeedInfo
+from engine.domain.record import Floats
+from engine.phases import market, microstructure
+from engine.service.windows import MarketWindow
+
+MAX_BARS, MAX_ROWS = 128, 512  # bars of a block, and bars times symbols: they bound its memory
+Function = Callable[[MarketView], Any]
+
+
+class BlockWindow(MarketWindow):
+    """A window that reads bars ahead of their decisions and prepares their views; `halflife` (bars) is that of the volatility."""
+
+    def __init__(self, info: FeedInfo, families: tuple[FeatureFamily, ...], halflife: float) -> None:
+        super().__init__(info)
+        self._functions = tuple(family.build for family in families if family.takes_blocks)
+        self._halflife = halflife
+        self.length = max(1, min(MAX_BARS, MAX_ROWS // len(info.symbols)))  # bars of the next block
+        self._views: dict[int, _PreparedView] = {}  # by time (ns UTC) of the bar
+
+    def read(self, feed: Feed) -> Iterator[MarketSnapshot]:
+        """The feed's bars, read ahead by a block. An error of the feed is raised after the bars before it."""
+        slices, error = feed.slices(None), None
+        while error is None:
+            block: list[MarketSnapshot] = []
+            try:
+                while len(block) < self.length and (bar := next(slices, None)) is not None:
+                    block.append(bar)
+            except PLUGIN_ERRORS as raised:
+                error = raised
+            if not block and error is None:
+                return
+            self._views = {}
+            with suppress(*PLUGIN_ERRORS):  # bars that do not fit: the tick reports them
+                self._prepare(block)
+            yield from block
+        raise error
+
+    def drop_last(self) -> None:
+        """See MarketWindow; the bars read ahead are decided from a window without the dropped one."""
+        super().drop_last()
+        self._views = {}
+
+    def _view(self, bar: MarketSnapshot, bars: Bars, flow: OrderFlow, halflife: float) -> MarketView:
+        prepared = self._views.pop(bar.at, None)
+        if prepared is None or halflife != self._halflife:
+            return super()._view(bar, bars, flow, halflife)
+        return prepared.build(bar, flow, self._info.interval)
+
+    def _prepare(self, block: list[MarketSnapshot]) -> None:
+        """Compute the views of bars that follow the newest one."""
+        if len(block) < 2 or any(bar.backfilled is not None for bar in block):
+            return
+        new = np.array([(bar.open, bar.high, bar.low, bar.close, bar.volume) for bar in block])  # (B, 5, S)
+        past = self._bars[:, :, self._end - window.WINDOW_BARS + 1 : self._end]
+        strip = np.concatenate((past, new.transpose(1, 2, 0)), axis=2)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            np.log(strip[:4], out=strip[:4])
+            cut = sliding_window_view(strip, window.WINDOW_BARS, axis=2)  # (5, S, B, T)
+            parts = [np.ascontiguousarray(part.swapaxes(0, 1)) for part in cut]
+            series = window.build_series(parts[:4], parts[4], self._halflife)
+            first = _first_known(series)
+            values = self._evaluate(_pick(series, slice(first, None)), block[-1])
+        self._views = {bar.at: _PreparedView(series, place, values, place - first) for place, bar in enumerate(block)}
+
+    def _evaluate(self, series: window.Series, bar: MarketSnapshot) -> dict[Function, Any]:
+        """The values of the functions that need no state for a block, the last bar of which is given."""
+        functions: tuple[Function, ...] = (*self._functions, market.measure_market, microstructure.measure_bars)
+        if (series.known == series.log_close.shape[-1]).all():
+            functions += (microstructure.estimate_spread,)
+        view = MarketView(bar.at, self._info.interval, *series, bar.books, self._flow_window())
+        values: dict[Function, Any] = {}
+        for function in functions if len(series.sigma) else ():
+            with suppress(*PLUGIN_ERRORS):  # the tick calls it again, and reports the error
+                value = function(view)
+                if _has_rows(value, len(series.sigma)):
+                    values[function] = value
+        return values
+
+
+def _first_known(series: window.Series) -> int:
+    """The first bar from which all is known; before it, bars are evaluated alone, for the sign of a NaN depends on its place in a block."""
+    unknown = np.flatnonzero(~np.isfinite(series.sigma.sum(axis=1) + series.volume.sum(axis=(1, 2))))
+    return int(unknown[-1]) + 1 if len(unknown) else 0
+
+
+class _PreparedView:
+    """The place of a bar in its block."""
+
+    __slots__ = ("_place", "_row", "_series", "_values")
+
+    def __init__(self, series: window.Series, place: int, values: dict[Function, Any], row: int) -> None:
+        self._series, self._place, self._values, self._row = series, place, values, row
+
+    def build(self, bar: MarketSnapshot, flow: OrderFlow, interval: int) -> MarketView:
+        """The view of this bar, with its prepared values."""
+        series: window.Series = _pick(self._series, self._place)
+        values = {function: _pick(value, self._row) for function, value in self._values.items()} if self._row >= 0 else None
+        return MarketView(bar.at, interval, *series, bar.books, flow, values)
+
+
+def _has_rows(value: Any, count: int) -> bool:
+    """Whether every array has a row per bar of the block."""
+    return (
+        len(value) == count
+        if isinstance(value, np.ndarray) and value.ndim
+        else isinstance(value, tuple) and all(_has_rows(part, count) for part in value)
+    )
+
+
+def _pick(value: Any, place: int | slice) -> Any:
+    """The part of a bar, or of several, in a block: of an array, of a tuple of arrays, or of a tuple of these."""
+    if isinstance(value, np.ndarray):
+        return value[place]
+    parts: list[Floats] = [_pick(part, place) for part in value]
+    return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)

@@ -18,8 +18,13 @@ from tests.pages.stores import beat, copied
 from tests.pages.test_pages import text
 
 TRAVELLING = {
-    "Overview": "01_overview.py", "Decisions": "02_decisions.py", "Market": "04_market.py", "Models": "05_models.py",
-    "Portfolio": "06_portfolio.py",
+    "Overview": "01_overview.py", "Decisions": "02_decisions.py", "Decision": "03_decision.py", "Market": "04_market.py", "Models": "05_models.py",
+    "Portfolio": "06_portfolio.py", "Components": "08_components.py", "Optimizer": "10_optimizer.py", "Alerts": "11_alerts.py",
+    "Control": "12_control.py",
+}  # fmt: skip
+ACTS = {
+    "Retrain", "Promote", "Search", "Silence", "End the silence", "Drill now", "Set mode", "Approve", "Decline", "Apply", "Pause", "Flatten",
+    "Set signal", "Save",
 }  # fmt: skip
 
 
@@ -44,7 +49,7 @@ def open_page(url: str, title: str, **address: str) -> AppTest:
         travel.show_controls(title)
         runpy.run_path(file)
 
-    file = TRAVELLING.get(title, "08_components.py")
+    file = TRAVELLING.get(title, "09_resources.py")
     app = AppTest.from_function(script, default_timeout=60, args=(url, title, f"pages/{file}"))
     for name, value in address.items():
         app.query_params[name] = value
@@ -64,7 +69,7 @@ def test_a_page_says_as_of_when_it_is_and_acts_on_nothing(title: str, known: str
     acting = [button for button in app.button if button.key in {"bar_pause", "bar_flatten", "bar_resume"}]
     assert acting
     assert all(button.disabled for button in acting)
-    assert not [button for button in app.button if button.label in {"Retrain", "Promote", "Search"}]
+    assert not [button.label for button in app.button if button.label in ACTS and not button.disabled]
 
 
 def test_the_way_there_and_back(url: str) -> None:
@@ -130,8 +135,8 @@ def test_a_tick_that_cannot_be_looked_up_is_not_answered_with_now(full_store: st
 
 
 def test_a_page_that_cannot_travel_says_so(url: str) -> None:
-    app = open_page(url, "Components", travel="77")
-    assert "Components cannot travel: it shows now" in words(app)
+    app = open_page(url, "Resources", travel="77")
+    assert "Resources cannot travel: it shows now" in words(app)
     assert "as of tick" not in words(app)
 
 

@@ -88,7 +88,8 @@ def _foot(rule: str, name: str, silenced: int | None, runs: RunState) -> str:
         button = render_button("Silence 1 h", f"{SILENCE} {rule}", name=f"Silence {name} for an hour", obstacle=obstacle)
     else:
         button = render_button("End the silence", f"{END} {rule}", name=f"End the silence of {name}", obstacle=obstacle)
-    return f'<div>{button} <a href="?{escape(urlencode({"view": "Rules", "rule": rule}))}" target="_self" data-step data-reveal="rule_form">Change it</a></div>'
+    link = escape(urlencode({"view": "Rules", "rule": rule}))
+    return f'<div>{button} <a href="?{link}" target="_self" data-step data-reveal="rule_form">Change it</a></div>'
 
 
 def _state_word(source: RuleSource, state: str | None) -> str:

@@ -1,4 +1,5 @@
 // Draws a figure with Plotly.react into a node that is kept, so zoom, hover and place survive every update.
+import { moveTimes, rememberHover } from "./live_chart_time.js";
 import { addReadOut, fitValues, showTools } from "./live_chart_tools.js";
 import { receive } from "./live_wire.js";
 
@@ -55,7 +56,8 @@ async function draw(node) {
   const Plotly = await plotly(node.podiumLibrary);
   const stamp = node.podiumStamp;
   const colours = palette(node);
-  const figure = paint(structuredClone(node.podiumValue), colours);
+  const figure = moveTimes(paint(structuredClone(node.podiumValue), colours));
+  node.podiumShown = figure;
   figure.layout.font = { ...figure.layout.font, family: colours.family };
   if (node.clientWidth < 560) {
     figure.layout.dragmode = false; // a finger scrolls the page
@@ -76,13 +78,14 @@ async function draw(node) {
   }
   if (!node.podiumBound) {
     node.podiumBound = true;
+    rememberHover(node);
     // Plotly looks for the point under the pointer at most every 50 ms, at a click too: a quick one would open where the pointer was before, or nothing.
     // Unhover ends that pause, so that the click looks where it falls.
     const endPause = () => window.Plotly.Fx.unhover(node);
     node.addEventListener("pointerdown", () => window.addEventListener("pointerup", endPause, { capture: true, once: true }), { capture: true });
     node.on("plotly_relayout", (change) => {
       if (!Object.keys(change).some((key) => key.startsWith("xaxis."))) return;
-      const ranges = Object.entries(fitValues(node, node.podiumValue)).map(([axis, range]) => [`${axis}.range`, range]);
+      const ranges = Object.entries(fitValues(node, node.podiumShown)).map(([axis, range]) => [`${axis}.range`, range]);
       if (ranges.length) Plotly.relayout(node, Object.fromEntries(ranges)).catch(() => {}); // the page may have been left meanwhile
     });
     node.on("plotly_click", (event) => {
@@ -119,11 +122,12 @@ function watch(node) {
   node.podiumWatch.observe(node);
 }
 
-// Draws again in other colours: one listener for all charts, so that none outlives its page.
+// Draws again in other colours or another time zone: one listener for all charts, so that none outlives its page.
 function repaint() {
   for (const node of document.querySelectorAll(".podium-chart")) if (node.podiumBound) draw(node).catch(() => {});
 }
 
+window.addEventListener("podium-times", repaint);
 window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => setTimeout(repaint, 400));
 
 export default function ({ data, parentElement }) {

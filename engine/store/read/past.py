@@ -138,7 +138,9 @@ def _select_replaced(wall: int) -> dict[str, str]:
     """Return the SELECT of each table that has the newest state only; what was replaced after the past tick is not stored."""
     licensed = f"licensed_at <= {wall}"
     return {
-        "components": _select(schema.COMPONENTS, "1", {"state": f"CASE WHEN since <= {wall} THEN state ELSE '{NOT_STORED}' END", "last_error": "NULL"}),
+        "components": _select(schema.COMPONENTS, "1", {
+            "state": f"CASE WHEN since <= {wall} THEN state ELSE '{NOT_STORED}' END", "last_error": "NULL",
+        }),
         "actions": _select(schema.ACTIONS, "1", {
             "licence": f"CASE WHEN licensed_at > {wall} THEN '{NOT_STORED}' ELSE licence END", "why": _when(licensed, "why"),
             "licensed_at": _when(licensed, "licensed_at"),

@@ -57,7 +57,6 @@ async function draw(node) {
   const stamp = node.podiumStamp;
   const colours = palette(node);
   const figure = moveTimes(paint(structuredClone(node.podiumValue), colours));
-  node.podiumShown = figure;
   figure.layout.font = { ...figure.layout.font, family: colours.family };
   if (node.clientWidth < 560) {
     figure.layout.dragmode = false; // a finger scrolls the page
@@ -69,7 +68,7 @@ async function draw(node) {
       if (place) place[last] = to;
     }
   }
-  for (const [axis, range] of Object.entries(fitValues(node, figure))) Object.assign(figure.layout[axis], { range, autorange: false });
+  for (const [axis, range] of Object.entries(fitValues(node, node.podiumValue))) Object.assign(figure.layout[axis], { range, autorange: false });
   await Plotly.react(node, figure.data, figure.layout, { displayModeBar: false, responsive: false, doubleClick: "reset", locale: "en" });
   showTools(node);
   if (stamp) {
@@ -85,7 +84,7 @@ async function draw(node) {
     node.addEventListener("pointerdown", () => window.addEventListener("pointerup", endPause, { capture: true, once: true }), { capture: true });
     node.on("plotly_relayout", (change) => {
       if (!Object.keys(change).some((key) => key.startsWith("xaxis."))) return;
-      const ranges = Object.entries(fitValues(node, node.podiumShown)).map(([axis, range]) => [`${axis}.range`, range]);
+      const ranges = Object.entries(fitValues(node, node.podiumValue)).map(([axis, range]) => [`${axis}.range`, range]);
       if (ranges.length) Plotly.relayout(node, Object.fromEntries(ranges)).catch(() => {}); // the page may have been left meanwhile
     });
     node.on("plotly_click", (event) => {

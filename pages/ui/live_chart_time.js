@@ -1,29 +1,33 @@
-// Time axes in the browser's time zone. A figure holds UTC; for local time, every moment in the copy that is drawn is moved by the zone's offset then.
+// Time axes in UTC or in the browser's time zone. A figure holds UTC in ms; Plotly shows such a number in the browser's zone, and a text as it is written.
 import { isLocal, zone } from "./live_time.js";
 
 const MINUTE = 60000; // ms
 const TIME_AXIS = /^x\d*$/;
-const two = (value) => String(value).padStart(2, "0");
+const offset = (at) => -new Date(at).getTimezoneOffset() * MINUTE;
+const write = (at) => new Date(at).toISOString().replace("T", " ").slice(0, 23);
 
-const axisOf = (figure, ref) => figure.layout[`xaxis${ref.slice(1)}`] || {};
-const isTime = (figure, ref) => TIME_AXIS.test(ref) && axisOf(figure, ref).type === "date";
-const move = (at) => (typeof at === "number" ? at - new Date(at).getTimezoneOffset() * MINUTE : at);
+export const isTime = (figure, ref) => TIME_AXIS.test(ref) && (figure.layout[`xaxis${ref.slice(1)}`] || {}).type === "date";
+
+// Where a moment lies on a time axis as it is drawn, in the ms that Plotly counts there.
+export const placeTime = (at) => (isLocal() && typeof at === "number" ? at + offset(at) : at);
+const give = (at) => (typeof at === "number" && !isLocal() && offset(at) ? write(at) : at);
 const rename = (text) => (typeof text === "string" ? text.replace(/\bUTC\b/g, "local") : text);
 
-// Moves all moments of a figure to local time where the reader has chosen that; hovers of its own say "local", those with a text of the server keep UTC.
+// Makes a figure show its moments by the clock that the reader has chosen. In local time, hovers of Plotly's own say "local"; those with a text of the server stay in UTC.
 export function moveTimes(figure) {
-  if (!isLocal()) return figure;
+  const local = isLocal();
   for (const trace of figure.data) {
-    if (!isTime(figure, trace.xaxis || "x")) continue;
-    trace.x = (trace.x || []).map(move);
-    if (/%\{x[|}]/.test(trace.hovertemplate)) trace.hovertemplate = rename(trace.hovertemplate);
+    if (!trace.x || !isTime(figure, trace.xaxis || "x")) continue;
+    if (!local) trace.x = trace.x.map(give);
+    else if (/%\{x[|}]/.test(trace.hovertemplate)) trace.hovertemplate = rename(trace.hovertemplate);
   }
   for (const part of [...(figure.layout.shapes || []), ...(figure.layout.annotations || [])]) {
-    if (isTime(figure, part.xref || "x")) for (const key of ["x", "x0", "x1"]) if (key in part) part[key] = move(part[key]);
+    if (isTime(figure, part.xref || "x")) for (const key of ["x", "x0", "x1"]) if (key in part) part[key] = give(part[key]);
   }
   for (const [name, axis] of Object.entries(figure.layout)) {
     if (!/^xaxis\d*$/.test(name) || axis.type !== "date") continue;
-    if (axis.range) axis.range = axis.range.map(move);
+    if (axis.range) axis.range = axis.range.map(give);
+    if (!local) continue;
     axis.hoverformat = rename(axis.hoverformat);
     axis.uirevision = "local"; // a zoom in the other zone would show other times
   }
@@ -32,9 +36,7 @@ export function moveTimes(figure) {
 
 // "11-30 14:02:05" by the clock that the reader has chosen, with the year left out.
 export function formatTime(at) {
-  const date = new Date(at);
-  if (!isLocal()) return date.toISOString().slice(5, 19).replace("T", " ");
-  return `${two(date.getMonth() + 1)}-${two(date.getDate())} ${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
+  return new Date(placeTime(at)).toISOString().slice(5, 19).replace("T", " ");
 }
 
 // The same with its zone, and with UTC beside local time.
@@ -43,7 +45,7 @@ export function formatMoment(at) {
   return isLocal() && name !== "UTC" ? `${formatTime(at)} ${name} (${utc.slice(6)})` : utc;
 }
 
-// Remembers the moment of the point under the pointer, which the hover of a moved figure does not say in UTC.
+// Remembers the moment of the point under the pointer, which the hover of a chart in local time does not say in UTC.
 export function rememberHover(node) {
   node.on("plotly_hover", ({ points: [point] }) => {
     const trace = node.podiumValue.data[point.curveNumber], place = [point.pointNumber ?? point.pointNumbers?.[0]].flat().at(-1);

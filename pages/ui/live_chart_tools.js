@@ -1,5 +1,5 @@
 // What a chart offers beside Plotly: a crosshair through all panels, a read-out, value axes that fit what is seen, and saving.
-import { formatMoment, formatTime } from "./live_chart_time.js";
+import { formatMoment, formatTime, isTime, placeTime } from "./live_chart_time.js";
 import { isLocal, zone } from "./live_time.js";
 
 const PAD = 0.09; // of the values' span, above and below: room for the marks beside the bars
@@ -7,6 +7,7 @@ const SHARE = "Podium";
 
 const meta = (figure) => figure.layout.meta || {};
 const axisOf = (trace) => trace.yaxis || "y";
+const placesOf = (figure, trace) => (isTime(figure, trace.xaxis || "x") ? trace.x.map(placeTime) : trace.x); // on the axis as it is drawn
 
 // Lowest and highest value on an axis between two times; logarithms where the axis is logarithmic.
 function findBounds(figure, axis, from, to) {
@@ -21,7 +22,7 @@ function findBounds(figure, axis, from, to) {
   for (const trace of figure.data) {
     if (axisOf(trace) !== name || trace.type === "heatmap") continue;
     const columns = trace.type === "candlestick" ? [trace.low, trace.high] : [trace.y];
-    trace.x.forEach((x, i) => { if (x >= from && x <= to) for (const column of columns) take(column[i]); });
+    placesOf(figure, trace).forEach((x, i) => { if (x >= from && x <= to) for (const column of columns) take(column[i]); });
     if (trace.type === "bar") take(0);
   }
   if (low > high) return null;
@@ -74,7 +75,8 @@ function listLines(figure, at, { lines, digits, suffix }) {
   for (const [place, name] of lines) {
     const trace = figure.data[place], value = trace ? trace.y[trace.x.indexOf(at)] : null;
     if (value === null || value === undefined) continue;
-    shown.push(`${name} ${value < 0 ? "\u2212" : "+"}${number(Math.abs(value), digits)}${suffix}`);
+    const size = number(Math.abs(value), digits), sign = Number(size) === 0 ? "" : value < 0 ? "\u2212" : "+";
+    shown.push(`${name} ${sign}${size}${suffix}`);
   }
   return shown.length ? shown : ["no value"];
 }
@@ -125,8 +127,8 @@ function addCross(node) {
   layer.className = "podium-cross";
   layer.setAttribute("aria-hidden", "true");
   node.append(layer);
-  const times = (figure) => figure.data[(meta(figure).readout || { trace: 0 }).trace].x; // those drawn, and the same in UTC
-  node.podiumCross = { at: null, times: () => times(node.podiumShown), moments: () => times(node.podiumValue), parts: ["down", "across", "value", "when"].map((kind) => line(layer, kind)) };
+  const main = () => node.podiumValue.data[(meta(node.podiumValue).readout || { trace: 0 }).trace];
+  node.podiumCross = { at: null, times: () => placesOf(node.podiumValue, main()), moments: () => main().x, parts: ["down", "across", "value", "when"].map((kind) => line(layer, kind)) };
   const move = (event) => {
     const box = node.getBoundingClientRect();
     node.podiumCross.at = { x: event.clientX - box.left, y: event.clientY - box.top };

@@ -127,9 +127,9 @@ def _select_open(past: PastTick, then: str, at: int) -> dict[str, str]:
             **{name: _when(decided, name) for name in ("evidence", "threshold", "decided_at", "decided")},
         }),
         "trials": _select(schema.TRIALS, by_wall, {
-            **{name: _when(judged, name) for name in ("after", "effect", "low", "high", "windows", "guards", "comparison")},
+            **{name: _when(judged, name) for name in _JUDGED},
             **{name: f"CASE WHEN {judged} THEN {name} ELSE '{TRIAL_PENDING}' END" for name in ("verdict", "detail")},
-            "undone": f"CASE WHEN {judged} THEN undone ELSE 0 END",
+            "undone": f"CASE WHEN {judged} THEN undone ELSE 0 END", "seconds": f"CASE WHEN {judged} THEN seconds ELSE 0.0 END",
         }),
     }  # fmt: skip
 
@@ -148,6 +148,8 @@ def _select_replaced(wall: int) -> dict[str, str]:
     }  # fmt: skip
 
 
+# What a trial is stored with once it is judged.
+_JUDGED = ("after", "effect", "low", "high", "windows", "guards", "comparison", "amount")
 # A trial is judged after the action has run and the readings after it are in.
 _TRIAL_END = "at + CAST(1e9 * (coalesce(seconds, 0.0) + coalesce(json_extract(comparison, '$.after'), 0.0)) AS INTEGER)"
 

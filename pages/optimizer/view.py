@@ -28,7 +28,7 @@ def show_optimizer() -> None:
         elif view == "Savings":
             savings.show_savings()
         elif view == "Rules":
-            above = st.container(key="rules")
+            above = st.container(key="rules_place")
             if cache.past_tick() is None:
                 _show_rule_form(names)  # first, since the list compares the rule in it
             with above:

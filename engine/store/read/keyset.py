@@ -153,8 +153,8 @@ class _Search:
         is_falling = self.terms[0].is_descending != backwards
         sql = f"SELECT {'max' if is_falling else 'min'}({self.terms[0].sql}) FROM {self.table.base}"
         if after is None:
-            found: SqlValue = fetch_scalar(self.connection, sql)
-            return found
+            extreme: SqlValue = fetch_scalar(self.connection, sql)
+            return extreme
         beyond: SqlValue = fetch_scalar(self.connection, f"{sql} WHERE {self.terms[0].sql} {'<' if is_falling else '>'} :after", after=after)
         return beyond
 

@@ -86,7 +86,7 @@ def describe_reason(action: Any) -> str:
 
 def _is_judged(action: Any) -> bool:
     """Return whether the judgement of an action can be given as a reason."""
-    return action is not None and action.verdict != NOT_STORED
+    return action is not None and getattr(action, "verdict", None) != NOT_STORED
 
 
 def _show_card(firing: Record, view: FiringView) -> None:

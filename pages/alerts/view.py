@@ -6,7 +6,7 @@ import streamlit as st
 
 from engine.store.read.status import EngineStatus
 from pages.alerts import forms, tables
-from pages.ui import cache, command_table, commands, history_table, live, widgets
+from pages.ui import cache, command_table, commands, history_table, live, travel, widgets
 from pages.ui.tables import render_table
 
 PAST = 1  # past alerts read; the history has them all
@@ -20,7 +20,10 @@ def show_alerts() -> None:
     _show_open()
     with widgets.reading_store(page=True):
         live.show_notice_switch()
-        forms.show_silence_form(tuple(cache.fetch_alerts(past=PAST).open["rule"]))
+        if cache.past_tick() is None:
+            forms.show_silence_form(tuple(cache.fetch_alerts(past=PAST).open["rule"]))
+        else:
+            widgets.show_note("Acknowledging, silencing and drills act on the present: go back to now first.")
     _show_rest()
     with widgets.reading_store(page=True):
         if _has_started(cache.fetch_status()):
@@ -29,29 +32,32 @@ def show_alerts() -> None:
             _show_history()
 
 
-@st.fragment(run_every=5)
+@travel.live_part(5)
 def _show_history() -> None:
     with widgets.reading_store():
         history_table.show_rows(tables.HISTORY, reserved=2 * ROWS)
 
 
-@st.fragment(run_every=2)
+@travel.live_part(2)
 def _show_open() -> None:
     with widgets.reading_store():
         alerts, status, now = cache.fetch_alerts(past=PAST), cache.fetch_status(), cache.current_time()
         if not _has_started(status) and alerts.open.empty:
             widgets.show_waiting("the engine to check its rules")
             return
-        widgets.show_tiles(tables.build_alert_tiles(alerts, status, now))
+        shown = tables.build_alert_tiles(alerts, status, now)
+        widgets.show_tiles(shown if cache.past_tick() is None else [tile for tile in shown if tile.label != "Targets"])
         widgets.show_heading("Open", "acknowledged alerts stay here until they are resolved, and are not sent again")
         rows = tables.list_open_alerts(alerts, now)
         live.show_live_table(render_table(tables.OPEN, rows, label="Open alerts", empty="no alert is open"), key="open", reserved=ROWS)
         with widgets.fixed_container("acknowledge", BUTTONS):
             commands.show_answer("alerts")
-            forms.show_acknowledge_buttons(alerts.open)
+            if cache.past_tick() is None:
+                forms.show_acknowledge_buttons(alerts.open)
+            travel.note_past("Of an alert that was raised several times, the store has the last message and severity only.")
 
 
-@st.fragment(run_every=3)
+@travel.live_part(3)
 def _show_rest() -> None:
     with widgets.reading_store():
         alerts, status, now = cache.fetch_alerts(past=PAST), cache.fetch_status(), cache.current_time()
@@ -62,13 +68,15 @@ def _show_rest() -> None:
             widgets.show_heading("Silences", "alerts are still raised; nobody is notified", term="silence")
             rows = tables.list_silences(alerts, now)
             live.show_live_table(render_table(tables.SILENCES, rows, label="Silenced rules", empty="no rule is silenced"), key="silenced", reserved=3)
+            travel.note_past("A silence that was ended early is shown with its actual end.")
         with right:
             widgets.show_heading(
                 "Targets", "addresses are masked; set them with PODIUM_ALERT_URLS or [alerts] in podium.toml", term="delivery target"
             )
-            rows = tables.list_targets(alerts, status)
-            label, empty = "Targets, masked, and the state of the last message", "no target is set: alerts are shown on this page only"
-            live.show_live_table(render_table(tables.TARGETS, rows, label=label, empty=empty), key="targets", reserved=3)
+            if not travel.show_cannot_travel("The list of targets"):
+                rows = tables.list_targets(alerts, status)
+                label, empty = "Targets, masked, and the state of the last message", "no target is set: alerts are shown on this page only"
+                live.show_live_table(render_table(tables.TARGETS, rows, label=label, empty=empty), key="targets", reserved=3)
         widgets.show_heading("Drills", "the newest ten; a drill trades nothing", term="drill")
         rows, empty = tables.list_drills(alerts.drills), "none yet; the first runs a few minutes after the start"
         live.show_live_table(render_table(tables.DRILLS, rows, label="Drills and their results", empty=empty), key="drills", reserved=ROWS)

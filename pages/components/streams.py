@@ -11,7 +11,7 @@ from engine import units
 from engine.store.read.status import EngineStatus
 from engine.store.read.streams import TickDelay
 from pages.components.charts import MIN_MS, TICKS
-from pages.ui import ages, live, stream_cache, theme, widgets
+from pages.ui import ages, cache, live, stream_cache, theme, travel, widgets
 from pages.ui.charts import Figure, new_figure
 from pages.ui.forest_plot import add_legend, finite_or_none, iterate_rows
 from pages.ui.tables import Cell, Column, TableRow
@@ -30,10 +30,10 @@ def show_streams(status: EngineStatus, now: int) -> None:
     if status.session is None or status.session.feed != "live":
         return
     widgets.show_heading("Streams", "since the start of the engine; latency is from the exchange to this machine", term="stream")
-    rows = list_streams(stream_cache.fetch_streams(), now)
+    rows = [] if travel.show_cannot_travel("The table of streams") else list_streams(stream_cache.fetch_streams(), now)
     if rows:
         widgets.show_table(STREAMS, rows, label="Streams of the live market by symbol")
-    else:
+    elif cache.past_tick() is None:
         widgets.show_waiting("the first report of the streams")
     widgets.show_heading(
         "Age of inputs", "by live tick, of the oldest symbol; decision: from the bar's close by the exchange's clock to the decision"

@@ -6,6 +6,7 @@ import pandas as pd
 
 from engine import units
 from engine.store.read.components import CleanRate, LatencyStats, Liveness, PhaseLatency
+from engine.store.read.past import NOT_STORED
 from engine.store.read.status import EngineStatus
 from pages.ui import ages, banners, theme, tiles, trading_rules
 from pages.ui.command_table import WHEN, readable_name
@@ -65,8 +66,13 @@ def build_component_tiles(
     ]
 
 
-def list_states(status: EngineStatus, now: int) -> list[TableRow]:
-    """Return each component with the state it last reported; when no engine runs, every component counts as down."""
+def list_states(status: EngineStatus, now: int, *, is_past: bool = False) -> list[TableRow]:
+    """Return each component with the state it last reported; when no engine runs, every component counts as down.
+
+    In the past, a state that was replaced later is not known, and there is no last error.
+    """
+    if is_past:
+        return [TableRow(name, _state_then(name, state, since, now)) for name, state, since, _ in status.components]
     alive = banners.judge_status(status, now).alive
     lines = []
     for name, state, since, error in status.components:
@@ -74,6 +80,12 @@ def list_states(status: EngineStatus, now: int) -> list[TableRow]:
         cell = Cell("down", theme.state_colour("down"), small=f"last reported {state}") if lost else Cell(state, theme.state_colour(state))
         lines.append(TableRow(name, (Cell(name, small=TASKS.get(name, "")), cell, ages.ticking_age(since, now), error or "none")))
     return lines
+
+
+def _state_then(name: str, state: str, since: int, now: int) -> tuple[Cell | str, ...]:
+    known = state != NOT_STORED
+    shown = Cell(state, theme.state_colour(state) if known else theme.NEUTRAL)
+    return Cell(name, small=TASKS.get(name, "")), shown, ages.ticking_age(since, now) if known else units.MISSING
 
 
 def list_phase_times(latency: LatencyStats) -> list[TableRow]:
@@ -163,7 +175,8 @@ def describe_recording(status: EngineStatus) -> list[str]:
     return [f"{line[:1].upper()}{line[1:]}." for line in status.meta.get("recording", "").splitlines()]
 
 
-def list_store(status: EngineStatus, liveness: Liveness, readings: pd.DataFrame) -> list[TableRow]:
+def list_store(status: EngineStatus, liveness: Liveness, readings: pd.DataFrame, *, is_past: bool = False) -> list[TableRow]:
+    """List size, limit and stored ticks; who writes is known of the present only."""
     size = readings[readings["name"] == "store_bytes"]["value"].tolist() if len(readings) else []
     limit = finite_or_none(None if status.session is None else status.session.settings.get("retention_bytes"))
     ticks = units.MISSING if liveness.first_tick is None or status.last is None else f"{liveness.first_tick:,} to {status.last.tick:,}"
@@ -174,7 +187,7 @@ def list_store(status: EngineStatus, liveness: Liveness, readings: pd.DataFrame)
         ("Newest checkpoint", units.MISSING if liveness.checkpoint is None else f"tick {liveness.checkpoint:,}"),
         ("Written by", status.holder or "no engine now"),
     )
-    return [TableRow(name, (name, value)) for name, value in pairs]
+    return [TableRow(name, (name, value)) for name, value in (pairs[:-1] if is_past else pairs)]
 
 
 def list_training(liveness: Liveness, latency: LatencyStats | None, now: int) -> list[TableRow]:

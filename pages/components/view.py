@@ -10,14 +10,14 @@ from engine.store.read.status import EngineStatus
 from pages.components import charts, tables
 from pages.components.recording import show_recording
 from pages.components.streams import show_streams
-from pages.ui import cache, live, widgets
+from pages.ui import cache, live, travel, widgets
 from pages.ui.tables import PAIR_COLUMNS, render_table
 
 NEWEST = 30  # fallbacks and incidents listed
 ROWS = 5  # rows of height of a list
 
 
-@st.fragment(run_every=3)
+@travel.live_part(3)
 def show_components() -> None:
     """Show the whole page as one live part."""
     with widgets.reading_store():
@@ -32,13 +32,12 @@ def show_components() -> None:
         )
         left, right = st.columns([7, 5], gap="medium")
         with left:
-            widgets.show_heading("Components", "the state each one last reported")
-            rows = tables.list_states(status, now)
-            widgets.show_table(tables.STATES, rows, label="Components of the engine and their state", cards=False)
+            _show_states(status, now)
         with right:
             _show_latency(latency)
         show_streams(status, now)
-        show_recording(status)
+        if cache.past_tick() is None:
+            show_recording(status)
         _show_phase_times(latency)
         _show_recoveries()
         left, right = st.columns(2, gap="medium")
@@ -47,6 +46,14 @@ def show_components() -> None:
         with right:
             _show_incidents()
         _show_details(status, latency, liveness, now)
+
+
+def _show_states(status: EngineStatus, now: int) -> None:
+    is_past = cache.past_tick() is not None
+    widgets.show_heading("Components", "the state each one had reported by then" if is_past else "the state each one last reported")
+    rows, label = tables.list_states(status, now, is_past=is_past), "Components of the engine and their state"
+    widgets.show_table(tables.STATES[:-1] if is_past else tables.STATES, rows, label=label, cards=False)
+    travel.note_past("Not stored: the state has changed since. Faults of that time are listed under Recoveries.")
 
 
 def _show_latency(latency: LatencyStats | None) -> None:
@@ -87,18 +94,21 @@ def _show_incidents() -> None:
 
 def _show_details(status: EngineStatus, latency: LatencyStats | None, liveness: Liveness, now: int) -> None:
     """Show feed, store, training and scheduler by the traces they leave in the store."""
-    boxes = (
+    boxes = [
         ("Feed", "", tables.list_feed(status, liveness)),
-        ("Store", "", tables.list_store(status, liveness, cache.fetch_readings())),
+        ("Store", "", tables.list_store(status, liveness, cache.fetch_readings(), is_past=cache.past_tick() is not None)),
         ("Training", "in worker processes", tables.list_training(liveness, latency, now)),
         ("Scheduler", "when each job last ran", tables.list_jobs(status, liveness, now)),
-    )
-    for column, (name, more, rows) in zip(st.columns(4, gap="medium"), boxes, strict=True):
+    ]
+    if cache.past_tick() is not None:
+        boxes = boxes[:3]
+    for column, (name, more, rows) in zip(st.columns(len(boxes), gap="medium"), boxes, strict=True):
         with column:
             widgets.show_heading(name, more)
             if rows:
                 widgets.show_table(PAIR_COLUMNS, rows, label=name, cards=False)
             else:
                 widgets.show_waiting("the first tick")
-    for sentence in tables.describe_recording(status):
-        widgets.show_note(sentence)
+    if not travel.show_cannot_travel("Heartbeats, the scheduler's jobs and the recorder"):
+        for sentence in tables.describe_recording(status):
+            widgets.show_note(sentence)

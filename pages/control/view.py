@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.control import forms, override_view, settings_form, tables, vaccination_view
-from pages.ui import cache, history_table, widgets
+from pages.ui import cache, history_table, travel, widgets
 
 ROWS = 12  # rows of height of the list of commands
 COMMANDS, SETTINGS, OVERRIDES, VACCINATE = "commands", "settings", "overrides", "vaccinate"
@@ -22,16 +22,28 @@ def show_control() -> None:
             label_visibility="collapsed",
         )  # fmt: skip
         if view == COMMANDS:
-            forms.show_controls(status)
+            if cache.past_tick() is None:
+                forms.show_controls(status)
             widgets.show_heading("Commands", "times in UTC")
             history_table.show_toolbar(tables.HISTORY)
     if view == COMMANDS:
         _show_commands()
     elif view is not None:
+        _show_view(view)
+
+
+def _show_view(view: str) -> None:
+    """Show a view with a slow question; while travelling, the changes of settings up to then, or why there is nothing of that time."""
+    if view == SETTINGS and cache.past_tick() is not None:
+        with widgets.reading_store():
+            settings_form.show_history({})
+        return
+    what = {OVERRIDES: "The score of overrides", VACCINATE: "The search for a vaccine"}.get(view, "")
+    if not travel.show_cannot_travel(what, "it decides the newest stored ticks again"):
         _show_questions(view)
 
 
-@st.fragment(run_every=2)
+@travel.live_part(2)
 def _show_commands() -> None:
     with widgets.reading_store():
         history_table.show_rows(tables.HISTORY, reserved=ROWS)

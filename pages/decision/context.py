@@ -39,7 +39,11 @@ def list_outcomes(decision: DecisionDetails) -> list[TableRow]:
         rows.append(
             TableRow(
                 str(outcome.horizon),
-                (units.format_count(outcome.horizon, "bar"), Cell(move, colour), traded),
+                (
+                    units.format_count(outcome.horizon, "bar"),
+                    Cell(move, colour, small="not known then" if outcome.is_later and outcome.bps is not None else ""),
+                    traded,
+                ),
                 highlighted=outcome.horizon == decision.horizon,
             )
         )

@@ -10,7 +10,7 @@ import streamlit as st
 
 from engine.store.read.decision import DecisionDetails
 from engine.store.read.decisions import DecisionFilter
-from pages.ui import cache, frame, theme, widgets
+from pages.ui import cache, frame, theme, travel, widgets
 
 ROOT = Path(__file__).resolve().parents[2]
 REPLAY_SECONDS = 180
@@ -33,6 +33,14 @@ def read_address() -> tuple[int, str] | str | None:
     return int(newest["tick"].iloc[0]), str(newest["symbol"].iloc[0])
 
 
+def describe_missing(tick: int, symbol: str) -> str:
+    """Say why there is no such decision: it is not stored, or it lies after the tick that the page is shown as of."""
+    past = cache.past_tick()
+    if past is not None and tick > past.tick:
+        return f"tick {tick:,} is later: this page is {travel.describe_past(past)}"
+    return f"no decision of {symbol} at tick {tick:,} is stored: it is not decided yet, or retention has deleted it"
+
+
 def show_missing(line: str) -> None:
     """Say that there is no such decision, and offer the stored ones."""
     widgets.show_empty(line)
@@ -43,13 +51,14 @@ def show_missing(line: str) -> None:
 
 def show_navigation(decision: DecisionDetails, *, following: bool) -> None:
     """Draw the way to the previous and next decision, another symbol, the newest, which is then followed, and the replay."""
+    is_last = following or (cache.past_tick() is not None and decision.tick >= decision.last)
     with st.container(horizontal=True, vertical_alignment="bottom", key="steps"):
         symbols = list(decision.session.symbols)
         own = f"symbol_of_{'newest' if following else decision.tick}_{decision.symbol}"
         chosen = st.selectbox("Symbol", symbols, index=symbols.index(decision.symbol), key=own, width=170)
         back = st.button("Previous", icon=":material/chevron_left:", disabled=decision.tick <= decision.first_tick)
-        forth = st.button("Next", icon=":material/chevron_right:", icon_position="right", disabled=following)
-        newest = st.button("Newest", disabled=following, help="Follows the newest decision")
+        forth = st.button("Next", icon=":material/chevron_right:", icon_position="right", disabled=is_last)
+        newest = st.button("Newest", disabled=is_last, help="Follows the newest decision")
         market = st.button("In the market", icon=":material/candlestick_chart:", help="Shows the bar of this decision on Market")
         again = st.button(
             "Replay this tick", icon=":material/replay:", help="Decides the stored tick again in a separate process and compares every bit"

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import pandas as pd
-import streamlit as st
 
 from engine import units
 from engine.store.read.decision import DecisionDetails
 from pages.decision import context
-from pages.ui import cache, widgets
+from pages.ui import cache, travel, widgets
 
 
-@st.fragment(run_every=5)
+@travel.live_part(5)
 def follow_outcome(tick: int, symbol: str) -> None:
     """Draw the outcome, which fills in as horizons fall due."""
     with widgets.reading_store():
@@ -21,10 +20,20 @@ def follow_outcome(tick: int, symbol: str) -> None:
 
 
 def show_outcome(decision: DecisionDetails) -> None:
-    widgets.show_heading("Outcome", "price move after the decision")
+    past = cache.past_tick()
+    clock = "" if past is None else ", as known now" if past.knows_now else f", {travel.describe_past(past)}"
+    widgets.show_heading("Outcome", f"price move after the decision{clock}")
     widgets.show_table(context.OUTCOME_COLUMNS, context.list_outcomes(decision), label="Outcome of the decision", cards=False)
+    if past is not None and any(outcome.is_later for outcome in decision.outcomes):
+        widgets.show_note(describe_hindsight(decision, knows_now=past.knows_now))
     if decision.binding_gate is not None:
         widgets.show_note(describe_declined(decision.binding_gate, cache.fetch_declined_trades()))
+
+
+def describe_hindsight(decision: DecisionDetails, *, knows_now: bool) -> str:
+    """Say how many outcomes were not known at the tick that the page is shown as of."""
+    count = f"{sum(outcome.is_later for outcome in decision.outcomes)} of {units.format_count(len(decision.outcomes), 'outcome')}"
+    return f"{count} not known then." if knows_now else f"{count} not known then; the clock As known now shows what is known today."
 
 
 def describe_declined(gate: str, declined: pd.DataFrame) -> str:

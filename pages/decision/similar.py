@@ -8,7 +8,7 @@ from engine import units
 from engine.domain.story import SimilarDecisions
 from engine.store.read.decision import DecisionDetails
 from pages.decision import questions
-from pages.ui import theme, widgets
+from pages.ui import theme, travel, widgets
 from pages.ui.tables import Cell, Column, TableRow, number_columns
 from pages.ui.widgets import Tile
 
@@ -57,7 +57,7 @@ def list_nearest(answer: SimilarDecisions) -> list[TableRow]:
                 Cell(units.format_bps(row.outcome_bps, signed=True), theme.UP if row.outcome_bps > 0 else theme.DOWN),
                 units.format_number(row.distance, 2),
             ),
-            link=f"/decision?{urlencode({'tick': row.tick, 'symbol': row.symbol})}",
+            link=f"/decision?{urlencode(travel.carry_address({'tick': str(row.tick), 'symbol': row.symbol}))}",
         )
         for row in answer.nearest[:SHOWN]
     ]  # fmt: skip

@@ -6,7 +6,7 @@ import streamlit as st
 
 from engine.store.read.decision import DecisionDetails
 from pages.decision import book, context, machine, outcome
-from pages.ui import cache, decision_cache, trading_rules, widgets
+from pages.ui import cache, decision_cache, trading_rules, travel, widgets
 from pages.ui.tables import PAIR_COLUMNS
 from pages.ui.trading_tables import FILL_COLUMNS
 
@@ -40,6 +40,9 @@ def show_rules_and_fills(decision: DecisionDetails) -> None:
     if rules:
         with st.expander("Trading rules and costs at this tick"):
             widgets.show_table(PAIR_COLUMNS, rules, label="Trading rules and costs at the decision", cards=False)
+    past = cache.past_tick()
+    if past is not None and not past.knows_now and decision.tick >= past.tick:
+        widgets.show_note(f"Fills: not known {travel.describe_past(past)}; an order is filled at the next tick.")
     if decision.fills:
         widgets.show_heading("Fills", "at the next tick, never at the price of the decision")
         widgets.show_table(FILL_COLUMNS, context.list_order_fills(decision), label="Fills of this decision's order")

@@ -26,11 +26,9 @@ def show_decision() -> None:
             decision = cache.fetch_decision(*target)
             if decision is None:
                 widgets.rerun_on_change(cache.store_version())
-                navigation.show_missing(
-                    f"no decision of {target[1]} at tick {target[0]:,} is stored: it is not decided yet, or retention has deleted it"
-                )
+                navigation.show_missing(navigation.describe_missing(*target))
             else:
-                following = "tick" not in st.query_params
+                following = "tick" not in st.query_params and cache.past_tick() is None
                 navigation.show_navigation(decision, following=following)
                 if following:
                     st.fragment(follow, run_every=2)(decision.symbol)

@@ -107,7 +107,12 @@ def plot_forecasts(history: MarketHistory, horizon: int, shown: int) -> Figure:
     )  # fmt: skip
     figure.set_axis("yaxis", ticksuffix=" bps", zeroline=True, zerolinecolor=theme.MUTED, nticks=6, automargin=False)
     figure.set_axis("xaxis", type="date", nticks=7)
-    figure.layout["meta"] = {"narrow": {"layout.xaxis.nticks": 3}}
+    figure.layout["meta"] = {
+        "narrow": {"layout.xaxis.nticks": 3}, "cross": True,
+        "readout": {
+            "trace": 2, "word": "due ", "lines": [[2, "forecast"], [1, "from"], [0, "to"], [3, "outcome"]], "digits": 1, "suffix": " bps",
+        },
+    }  # fmt: skip
     return figure
 
 

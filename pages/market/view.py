@@ -105,7 +105,7 @@ def show_symbol(choice: MarketChoice) -> None:
 def show_bars(view: SymbolView, choice: MarketChoice) -> None:
     """Draw the bars with everything on their time axis, the symbols compared, and the forecasts below."""
     history, shown = view.market, choice.shown
-    bars = f"{units.format_bar_length(history.session.interval)} bars at their close, UTC; click to open the decision, drag to zoom"
+    bars = f"{units.format_bar_length(history.session.interval)} bars at their close, times in UTC; click to open the decision, drag to zoom"
     widgets.show_heading("Market", bars)
     label = f"Bars of {history.symbol} with decisions, fills and incidents"
     live.show_chart(view.chart, key=f"tape_{history.symbol}_{shown}_{choice.log}", label=label, clickable=True, stamp=view.stamp)

@@ -10,9 +10,10 @@ import streamlit as st
 
 from engine import units
 from engine.domain.rules import OFF, QUARANTINED
+from engine.store.read.past import NOT_STORED
 from pages.optimizer import requests
 from pages.optimizer.text import describe_evidence, format_metric, format_metric_interval, metric_label
-from pages.ui import ages, cache, commands, live, theme, widgets
+from pages.ui import ages, cache, commands, live, theme, travel, widgets
 from pages.ui.command_table import readable_name, text_or
 from pages.ui.forest_plot import finite_or_none, iterate_rows
 from pages.ui.tables import Cell, Column, TableRow, render_button, render_table
@@ -28,12 +29,15 @@ COSTS = {"none": "no cost", "low": "low cost", "high": "high cost"}
 RUN, DRY = "run", "dry"  # what a button does, before the name of its action
 
 
-@st.fragment(run_every=3)
+@travel.live_part(3)
 def show_actions() -> None:
     """Show the live table, and send what a button in it asks for."""
     with widgets.reading_store():
         widgets.show_heading("Actions", "each changes only this process and Podium's own folders", term="optimizer action")
-        actions, runs = cache.fetch_actions(), requests.fetch_requests()
+        actions, runs = requests.fetch_actions(), requests.fetch_requests()
+        travel.note_past(
+            "Modes are those of now, since the store has no history of them. A licence or a verdict that was replaced later is not stored."
+        )
         marked = {*runs.recommended, st.query_params.get("run", "")}  # a link of the palette names an action
         rows = list_actions(actions, cache.current_time(), alive=runs.is_alive, busy=runs.busy, recommended=runs.recommended, marked=marked)
         act = live.show_acting_table(render_table(COLUMNS, rows, label="Actions and their measured effects"), key="actions", label="Actions")
@@ -58,7 +62,7 @@ def carry_out(act: str, actions: pd.DataFrame, *, alive: bool, busy: Collection[
 def find_obstacle(action: Any, *, alive: bool, busy: Collection[str], dry: bool = False) -> str:
     """Say why an action cannot be run now; "" where it can. A dry run changes nothing, so mode and licence do not matter."""
     if not alive:
-        return "no engine runs on this store"
+        return requests.explain_absence()
     if action.action in busy:
         return "it runs or waits already"
     if dry:
@@ -77,7 +81,9 @@ def list_actions(
         last = f"{ages.ticking_age(int(action.last_at), now)} ago" if units.is_known(action.last_at) else "never"
         kind = ", ".join(part for part in (action.kind, COSTS.get(text_or(action.cost, ""), "")) if part)
         verdict = text_or(action.verdict, units.NOT_ENOUGH)
-        trials = describe_evidence(action).removeprefix(f"{units.NOT_MEASURED}, ") if verdict == units.NOT_ENOUGH else describe_evidence(action)
+        trials = describe_evidence(action)
+        if verdict in {units.NOT_ENOUGH, NOT_STORED}:
+            trials = trials.removeprefix(f"{units.NOT_MEASURED}, ")
         evidence = ("recommended now; " if action.action in recommended else "") + trials
         cells = (
             Cell(readable_name(action.action), small=kind), Cell(verdict, theme.state_colour(verdict), small=evidence), _pooled_effect(action),
@@ -114,13 +120,15 @@ def _pooled_effect(action: Any) -> Cell:
     """Return the pooled effect, its interval and its metric."""
     metric = metric_label(text_or(action.metric) if units.is_known(action.effect) else action.cures)
     if not units.is_known(action.effect):
-        return Cell(units.NOT_ENOUGH, small=f"on {metric}")
+        return Cell(NOT_STORED if action.verdict == NOT_STORED else units.NOT_ENOUGH, small=f"on {metric}")
     unit = text_or(action.unit, "")
     return Cell(format_metric(action.effect, unit), small=f"{format_metric_interval(action.low, action.high, unit)}, on {metric}")
 
 
 def _guards(action: Any) -> Cell:
     """Return the effects on the guard metrics."""
+    if action.verdict == NOT_STORED:
+        return Cell(NOT_STORED)
     latency = _guard_effect(action.latency, action.latency_low, action.latency_high, "ms")
     clean = _guard_effect(action.clean, action.clean_low, action.clean_high, "points")
     return Cell(latency, small="" if latency == clean == units.NOT_ENOUGH else clean)

@@ -22,11 +22,13 @@ Record = Mapping[Any, Any]
 
 
 def show_pending_approvals(pending: pd.DataFrame, now: int) -> None:
-    """Show the firings that wait for a person, with buttons to approve or decline."""
+    """Show the firings that wait for a person, with buttons to approve or decline; without buttons while travelling."""
     for firing in pending.to_dict("records")[:MOST]:
         answer = text.capitalize(str(firing["answer"]))
         words = f"Rule {readable_name(str(firing['rule']))} fired {ages.ticking_age(int(firing['at']), now)} ago. {answer}"
         widgets.show_notice(words, word="Waiting for approval.", colour=theme.UP)
+        if cache.past_tick() is not None:
+            continue
         with st.container(horizontal=True, key=f"question_{firing['id']}"):
             if st.button("Approve", key=f"approve_{firing['id']}", type="primary", icon=":material/check:"):
                 commands.submit_command("approve", {"id": str(firing["id"])}, "on the page")

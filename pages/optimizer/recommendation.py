@@ -11,6 +11,7 @@ import streamlit as st
 
 from engine import units
 from engine.domain.rules import SCHEDULE, Rule
+from engine.store.read.past import NOT_STORED
 from pages.optimizer import action_table, requests, rule_text, text
 from pages.optimizer.requests import RunState
 from pages.ui import ages, theme, widgets
@@ -74,13 +75,18 @@ def describe_answer(answer: str, action: Any, names: Collection[str] = ()) -> st
     for name in names:
         words = words.replace(name, readable_name(name))
     is_advice = words.startswith(("recommends", "asks", "observes"))
-    return text.capitalize(f"{words}, because it {describe_reason(action)}" if why and is_advice and action is not None else words)
+    return text.capitalize(f"{words}, because it {describe_reason(action)}" if why and is_advice and _is_judged(action) else words)
 
 
 def describe_reason(action: Any) -> str:
     """Say why an action is worth trying: what its trials showed."""
     evidence = text.describe_evidence(action)
     return f"is {evidence}" if evidence.startswith("not measured") else evidence
+
+
+def _is_judged(action: Any) -> bool:
+    """Return whether the judgement of an action can be given as a reason."""
+    return action is not None and getattr(action, "verdict", None) != NOT_STORED
 
 
 def _show_card(firing: Record, view: FiringView) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from engine.store.inbox import QUEUED, RUNNING
+from engine.store.read.past import NOT_STORED
 from pages.ui import banners, cache, commands, now_cache
 from pages.ui.command_table import readable_name
 
@@ -25,14 +26,29 @@ class RunState:
     recommended: frozenset[str]
 
 
+def fetch_actions() -> pd.DataFrame:
+    """Return the actions; while travelling, the verdict of one that was judged again since is NOT_STORED where the page is as known then."""
+    actions, past = cache.fetch_actions(), cache.past_tick()
+    if past is None or past.knows_now or actions.empty:
+        return actions
+    is_replaced = actions["verdict"].isna() & (actions["treated"] + actions["placebos"] > 0)
+    return actions.assign(verdict=actions["verdict"].mask(is_replaced, NOT_STORED))
+
+
 def fetch_requests() -> RunState:
-    """Read whether an engine runs, which actions are busy, and which are recommended."""
-    verdict = banners.judge_status(cache.fetch_status(), cache.current_time())
+    """Read whether an engine runs, which actions are busy, and which are recommended; while travelling, none can be run."""
+    is_past = cache.past_tick() is not None
+    is_alive = not is_past and banners.judge_status(cache.fetch_status(), cache.current_time()).alive
     waiting = [str(action) for action in _named(fetch_runs()) if action]
-    measured = cache.fetch_running_trials()["action"].tolist() if verdict.alive else []
+    measured = cache.fetch_running_trials()["action"].tolist() if is_alive or is_past else []
     advice = now_cache.fetch_activity().recommendation
     recommended = None if advice is None else find_action(advice[1], cache.fetch_actions()["action"].tolist())
-    return RunState(verdict.alive, frozenset((*waiting, *measured)), frozenset(() if recommended is None else (recommended,)))
+    return RunState(is_alive, frozenset((*waiting, *measured)), frozenset(() if recommended is None else (recommended,)))
+
+
+def explain_absence() -> str:
+    """Say why nothing can be requested of the engine."""
+    return "no engine runs on this store" if cache.past_tick() is None else "go back to now first"
 
 
 def find_action(answer: str, names: Collection[str]) -> str | None:

@@ -35,7 +35,7 @@ _SPANS = ("hold", "cooldown", "missing", "span")
 def show_rule_form(sources: Sequence[RuleSource], actions: Sequence[str]) -> None:
     """Show a form for one rule; an invalid value stays in its field, and only Apply changes the rule."""
     by_name = {source.rule.name: source for source in sources}
-    widgets.show_heading("Change a rule", "preview its firings in the last day, then apply it")
+    widgets.show_note("Preview the firings of a rule in the last day, then apply it.")
     name = params.select_one("Rule", list(by_name), name="rule", width=320)
     source = by_name[name]
     st.session_state["rule_in_form"] = (name, source.rule.digest())

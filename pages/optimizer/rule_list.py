@@ -14,7 +14,7 @@ from pages.optimizer import requests, rules
 from pages.optimizer.requests import RunState
 from pages.optimizer.rule_text import describe_clearing, describe_firing, format_span
 from pages.optimizer.rules import RuleSource
-from pages.ui import ages, cache, commands, live, now_cache, theme, widgets
+from pages.ui import ages, cache, commands, live, now_cache, theme, travel, widgets
 from pages.ui.command_table import readable_name
 from pages.ui.tables import Cell, Column, TableRow, render_button, render_chip, render_table
 
@@ -22,15 +22,16 @@ COLUMNS = (Column("", full_width=True),)
 SILENCE, END = "silence", "unsilence"
 
 
-@st.fragment(run_every=5)
+@travel.live_part(5)
 def show_rules() -> None:
-    """Show the live list; the page runs again when the rule in the form above has changed."""
+    """Show the live list; the page runs again when the rule in the form below has changed."""
     with widgets.reading_store():
         sources = rules.fetch_rules(cache.fetch_actions()["action"].tolist())
         name, digest = st.session_state.get("rule_in_form", ("", ""))
-        if any(source.rule.name == name and source.rule.digest() != digest for source in sources):
+        if cache.past_tick() is None and any(source.rule.name == name and source.rule.digest() != digest for source in sources):
             st.rerun()
         widgets.show_heading("Rules", "open one for its levels and actions", term="rule")
+        travel.note_past("Levels and actions of a rule that was changed later are those of now; its state is that of then.")
         runs = requests.fetch_requests()
         rows = list_rules(sources, rules.fetch_newest_states(), now_cache.fetch_silences(), runs, cache.current_time())
         table = render_table(COLUMNS, rows, label="Rules in force and their sources")
@@ -64,7 +65,7 @@ def _fold(source: RuleSource, state: str | None, silenced: int | None, runs: Run
     quiet = f" silenced until {units.format_time(silenced, '%H:%M')} UTC" if silenced is not None else ""
     colour = {"fires": theme.WARNING, "clear": theme.GOOD}.get(word, theme.NEUTRAL)
     head = f"{render_chip(word, colour)} <b>{escape(name)}</b>{escape(describe_firing(rule))}<small>{escape(quiet)}</small>"
-    changed = "" if source.changed_at is None else f", {ages.ticking_age(source.changed_at, now)} ago by {source.by}"
+    changed = _describe_change(source, now)
     cooldown = "" if rule.kind == SCHEDULE else f" Cooldown {format_span(rule.cooldown)}."
     actions = ", ".join(readable_name(action) for action in rule.candidates) or "none, reports only"
     lines = (rule.about, f"Clears: {describe_clearing(rule)}.{cooldown}", f"Actions: {actions}.", f"Source: {source.source}{changed}.")
@@ -72,14 +73,23 @@ def _fold(source: RuleSource, state: str | None, silenced: int | None, runs: Run
     return f'<details class="pd-fold"><summary>{head}</summary>{body}</details>'
 
 
+def _describe_change(source: RuleSource, now: int) -> str:
+    if source.changed_at is None:
+        return ""
+    if cache.past_tick() is not None and source.changed_at > now:
+        return f", later than this, by {source.by}: what it was then is not stored"
+    return f", {ages.ticking_age(source.changed_at, now)} ago by {source.by}"
+
+
 def _foot(rule: str, name: str, silenced: int | None, runs: RunState) -> str:
     """Return the buttons of a rule."""
-    obstacle = "" if runs.is_alive else "no engine runs on this store"
+    obstacle = "" if runs.is_alive else requests.explain_absence()
     if silenced is None:
         button = render_button("Silence 1 h", f"{SILENCE} {rule}", name=f"Silence {name} for an hour", obstacle=obstacle)
     else:
         button = render_button("End the silence", f"{END} {rule}", name=f"End the silence of {name}", obstacle=obstacle)
-    return f'<div>{button} <a href="?{escape(urlencode({"view": "Rules", "rule": rule}))}" target="_self" data-step>Change it</a></div>'
+    link = escape(urlencode({"view": "Rules", "rule": rule}))
+    return f'<div>{button} <a href="?{link}" target="_self" data-step data-reveal="rule_form">Change it</a></div>'
 
 
 def _state_word(source: RuleSource, state: str | None) -> str:

@@ -20,7 +20,7 @@ from pages.optimizer.savings_tables import (
     list_success_rates,
 )  # fmt: skip
 from pages.optimizer.text import metric_label
-from pages.ui import cache, widgets
+from pages.ui import cache, travel, widgets
 from pages.ui.widgets import Tile
 
 MANUAL = (
@@ -34,7 +34,7 @@ METHOD = (
 )
 
 
-@st.fragment(run_every=5)
+@travel.live_part(5)
 def show_savings() -> None:
     """Show the whole view."""
     with widgets.reading_store():

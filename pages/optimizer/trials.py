@@ -7,7 +7,7 @@ import streamlit as st
 
 from engine.store.read.optimizer import TrialDetails
 from pages.optimizer import charts, tables, text
-from pages.ui import cache, history_table, live, params, widgets
+from pages.ui import cache, history_table, live, params, travel, widgets
 
 KINDS = ("treated", "control", "manual")
 
@@ -20,7 +20,7 @@ def show_trials(actions: pd.DataFrame) -> None:
     offered = {"kind": list(KINDS), "action": actions["action"].tolist()}
     ignored = tuple(name for name, options in offered.items() if params.find_unknown(options, name=name) is not None)
     history_table.show_toolbar(tables.build_trial_view(read_chosen_trial()), ignored)
-    st.fragment(_show_list, run_every=3)(ignored)
+    travel.run_live(_show_list, 3, ignored)
 
 
 def read_chosen_trial() -> int | None:

@@ -20,4 +20,5 @@ def plot_drawdown(frame: pd.DataFrame) -> Figure:
     )  # fmt: skip
     figure.set_axis("yaxis", ticksuffix=" %", nticks=4, rangemode="tozero")
     figure.set_axis("xaxis", type="date", showgrid=False, nticks=8)
+    figure.layout["meta"] = {"cross": True, "readout": {"trace": 0, "lines": [[0, "drawdown"]], "digits": 2, "suffix": " %"}}
     return figure

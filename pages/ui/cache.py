@@ -273,7 +273,7 @@ def fetch_trial(number: int) -> TrialDetails | None:
 
 
 def fetch_savings() -> SavingsSummary:
-    summary: SavingsSummary = _savings(store_url())
+    summary: SavingsSummary = _savings(read_key())
     return summary
 
 

@@ -30,15 +30,17 @@ def plot_equity(frame: pd.DataFrame, capital: float | None, marks: pd.DataFrame 
         gain = [(value / start - 1) * 100 if units.is_known(value) else None for value in frame[column].tolist()]
         figure.add_trace(
             "scatter", x=at, y=gain, mode="lines", name=name, line={"color": colour, "width": width}, connectgaps=False,
-            customdata=ticks, hovertemplate=f"{name} %{{y:+.2f}} %, tick %{{customdata}}<extra></extra>",
+            hovertemplate=f"{name} %{{y:+.2f}} %{', tick %{customdata}' if column == 'equity' else ''}<extra></extra>",
+            **({"customdata": ticks} if column == "equity" else {}),
         )  # fmt: skip
     if matched is not None and len(matched) > 1:
         _add_matched(figure, matched, start)
     _label_ends(figure)
     _mark_warmup_end(figure, frame)
     figure.set_axis("yaxis", ticksuffix=" %", zeroline=True, zerolinecolor=theme.GRID, nticks=6)
-    figure.set_axis("xaxis", type="date", showgrid=False, nticks=8, hoverformat="%Y-%m-%d %H:%M UTC")
-    figure.layout["hovermode"] = "x unified"
+    figure.set_axis("xaxis", type="date", showgrid=False, nticks=8)
+    lines = [[place, trace["name"]] for place, trace in enumerate(figure.data)]
+    figure.layout["meta"] = {"cross": True, "readout": {"trace": 1, "lines": lines[1::-1] + lines[2:], "digits": 2, "suffix": " %"}}
     if marks is not None:
         _add_events(figure, marks)
     return figure
@@ -50,11 +52,10 @@ def _milliseconds(frame: pd.DataFrame) -> list[int]:
 
 def _add_matched(figure: Figure, matched: pd.DataFrame, start: float) -> None:
     """Draw the benchmark of equal exposure: tick, at, value."""
-    ticks = [str(tick) for tick in matched["tick"].tolist()]
     figure.add_trace(
         "scatter", x=_milliseconds(matched), y=[(value / start - 1) * 100 for value in matched["value"].tolist()],
         mode="lines", name=EQUAL_EXPOSURE, line={"color": theme.WARNING, "width": 1.3, "dash": "dot"}, connectgaps=False,
-        customdata=ticks, hovertemplate=f"{EQUAL_EXPOSURE} %{{y:+.2f}} %, tick %{{customdata}}<extra></extra>",
+        hovertemplate=f"{EQUAL_EXPOSURE} %{{y:+.2f}} %<extra></extra>",
     )  # fmt: skip
 
 

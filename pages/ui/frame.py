@@ -128,4 +128,4 @@ def _facts(status: EngineStatus, now: int) -> list[str]:
 
 def open_page(page: str, **query: str) -> None:
     """Open another page from a page's script."""
-    st.switch_page(str(ROOT / "pages" / page), query_params=query)
+    st.switch_page(str(ROOT / "pages" / page), query_params=travel.carry_address(query))

@@ -1,4 +1,5 @@
 // Draws a figure with Plotly.react into a node that is kept, so zoom, hover and place survive every update.
+import { moveTimes, rememberHover } from "./live_chart_time.js";
 import { addReadOut, fitValues, showTools } from "./live_chart_tools.js";
 import { receive } from "./live_wire.js";
 
@@ -55,7 +56,7 @@ async function draw(node) {
   const Plotly = await plotly(node.podiumLibrary);
   const stamp = node.podiumStamp;
   const colours = palette(node);
-  const figure = paint(structuredClone(node.podiumValue), colours);
+  const figure = moveTimes(paint(structuredClone(node.podiumValue), colours));
   figure.layout.font = { ...figure.layout.font, family: colours.family };
   if (node.clientWidth < 560) {
     figure.layout.dragmode = false; // a finger scrolls the page
@@ -67,7 +68,7 @@ async function draw(node) {
       if (place) place[last] = to;
     }
   }
-  for (const [axis, range] of Object.entries(fitValues(node, figure))) Object.assign(figure.layout[axis], { range, autorange: false });
+  for (const [axis, range] of Object.entries(fitValues(node, node.podiumValue))) Object.assign(figure.layout[axis], { range, autorange: false });
   await Plotly.react(node, figure.data, figure.layout, { displayModeBar: false, responsive: false, doubleClick: "reset", locale: "en" });
   showTools(node);
   if (stamp) {
@@ -76,6 +77,7 @@ async function draw(node) {
   }
   if (!node.podiumBound) {
     node.podiumBound = true;
+    rememberHover(node);
     // Plotly looks for the point under the pointer at most every 50 ms, at a click too: a quick one would open where the pointer was before, or nothing.
     // Unhover ends that pause, so that the click looks where it falls.
     const endPause = () => window.Plotly.Fx.unhover(node);
@@ -119,11 +121,12 @@ function watch(node) {
   node.podiumWatch.observe(node);
 }
 
-// Draws again in other colours: one listener for all charts, so that none outlives its page.
+// Draws again in other colours or another time zone: one listener for all charts, so that none outlives its page.
 function repaint() {
   for (const node of document.querySelectorAll(".podium-chart")) if (node.podiumBound) draw(node).catch(() => {});
 }
 
+window.addEventListener("podium-times", repaint);
 window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => setTimeout(repaint, 400));
 
 export default function ({ data, parentElement }) {

@@ -1,9 +1,13 @@
 // What a chart offers beside Plotly: a crosshair through all panels, a read-out, value axes that fit what is seen, and saving.
+import { formatMoment, formatTime, isTime, placeTime } from "./live_chart_time.js";
+import { isLocal, zone } from "./live_time.js";
+
 const PAD = 0.09; // of the values' span, above and below: room for the marks beside the bars
 const SHARE = "Podium";
 
 const meta = (figure) => figure.layout.meta || {};
 const axisOf = (trace) => trace.yaxis || "y";
+const placesOf = (figure, trace) => (isTime(figure, trace.xaxis || "x") ? trace.x.map(placeTime) : trace.x); // on the axis as it is drawn
 
 // Lowest and highest value on an axis between two times; logarithms where the axis is logarithmic.
 function findBounds(figure, axis, from, to) {
@@ -18,7 +22,7 @@ function findBounds(figure, axis, from, to) {
   for (const trace of figure.data) {
     if (axisOf(trace) !== name || trace.type === "heatmap") continue;
     const columns = trace.type === "candlestick" ? [trace.low, trace.high] : [trace.y];
-    trace.x.forEach((x, i) => { if (x >= from && x <= to) for (const column of columns) take(column[i]); });
+    placesOf(figure, trace).forEach((x, i) => { if (x >= from && x <= to) for (const column of columns) take(column[i]); });
     if (trace.type === "bar") take(0);
   }
   if (low > high) return null;
@@ -39,7 +43,6 @@ export function fitValues(node, figure) {
 }
 
 const number = (value, digits) => Number(value).toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
-const time = (at) => new Date(at).toISOString().slice(5, 19).replace("T", " ");
 
 function brief(value, digits) {
   const size = Math.abs(value);
@@ -53,22 +56,38 @@ function nearest(times, at) {
   return best;
 }
 
+// The place to read out where no pointer is: the newest with a value.
+const findNewest = (values) => values.findLastIndex((value) => value !== null && value !== undefined);
+
 function readOut(node, place) {
   const wanted = meta(node.podiumValue).readout, text = node.parentElement.querySelector(".podium-readout");
   if (!wanted || !text) return;
-  const bars = node.podiumValue.data[wanted.trace];
-  const i = place >= 0 ? place : bars.close.findLastIndex((close) => close !== null);
-  const known = i >= 0 && bars.close[i] !== null;
-  const before = known && i > 0 ? bars.close[i - 1] : null;
-  const parts = known
-    ? ["open", "high", "low", "close"].map((part) => `${part[0].toUpperCase()} ${number(bars[part][i], wanted.digits)}`)
-    : ["no bar"];
-  if (before !== null) {
-    const change = (bars.close[i] / before - 1) * 100;
-    parts.push(`${change >= 0 ? "+" : "\u2212"}${number(Math.abs(change), 2)} %`);
-  }
   const narrow = node.clientWidth < 560; // the hour is enough there
-  text.textContent = i < 0 ? "no bar yet" : `${narrow ? time(bars.x[i]).slice(6) : `${time(bars.x[i])} UTC`}  ${parts.join(narrow ? " " : "  ")}`;
+  const trace = node.podiumValue.data[wanted.trace], i = place >= 0 ? place : findNewest(trace.close || trace.y);
+  const parts = i < 0 ? [] : trace.close ? listPrices(trace, i, wanted) : listLines(node.podiumValue, trace.x[i], wanted);
+  const when = i < 0 ? "" : narrow ? formatTime(trace.x[i]).slice(6) : formatMoment(trace.x[i]);
+  text.textContent = i < 0 ? (trace.close ? "no bar yet" : "no value yet") : `${wanted.word || ""}${when}  ${parts.join(narrow ? " " : "  ")}`;
+}
+
+// The value of each line at a time; a line without one there is left out.
+function listLines(figure, at, { lines, digits, suffix }) {
+  const shown = [];
+  for (const [place, name] of lines) {
+    const trace = figure.data[place], value = trace ? trace.y[trace.x.indexOf(at)] : null;
+    if (value === null || value === undefined) continue;
+    const size = number(Math.abs(value), digits), sign = Number(size) === 0 ? "" : value < 0 ? "\u2212" : "+";
+    shown.push(`${name} ${sign}${size}${suffix}`);
+  }
+  return shown.length ? shown : ["no value"];
+}
+
+function listPrices(bars, i, { digits }) {
+  if (bars.close[i] === null) return ["no bar"];
+  const parts = ["open", "high", "low", "close"].map((part) => `${part[0].toUpperCase()} ${number(bars[part][i], digits)}`);
+  const before = i > 0 ? bars.close[i - 1] : null;
+  if (before === null) return parts;
+  const change = (bars.close[i] / before - 1) * 100;
+  return [...parts, `${change >= 0 ? "+" : "\u2212"}${number(Math.abs(change), 2)} %`];
 }
 
 function line(parent, kind) {
@@ -96,8 +115,9 @@ function point(node) {
   across.style.cssText = `left:${axis._offset}px;top:${at.y}px;width:${axis._length}px`;
   const level = panel.p2l(at.y - panel._offset), shown = panel.type === "log" ? 10 ** level : level;
   value.textContent = brief(shown, panel._name === "yaxis" && meta(node.podiumValue).readout ? meta(node.podiumValue).readout.digits : null);
+  value.hidden = panel.showticklabels === false; // a panel of events has no values
   value.style.cssText = `top:${at.y}px;width:${axis._offset}px`;
-  when.textContent = time(times[place]);
+  when.textContent = formatTime(cross.moments()[place]);
   when.style.cssText = `left:${x}px;top:${bottom + 2}px`;
   readOut(node, place);
 }
@@ -108,7 +128,7 @@ function addCross(node) {
   layer.setAttribute("aria-hidden", "true");
   node.append(layer);
   const main = () => node.podiumValue.data[(meta(node.podiumValue).readout || { trace: 0 }).trace];
-  node.podiumCross = { at: null, times: () => main().x, parts: ["down", "across", "value", "when"].map((kind) => line(layer, kind)) };
+  node.podiumCross = { at: null, times: () => placesOf(node.podiumValue, main()), moments: () => main().x, parts: ["down", "across", "value", "when"].map((kind) => line(layer, kind)) };
   const move = (event) => {
     const box = node.getBoundingClientRect();
     node.podiumCross.at = { x: event.clientX - box.left, y: event.clientY - box.top };
@@ -164,10 +184,13 @@ export function figureToCsv(figure) {
   return rows.map((row) => row.map(cell).join(",")).join("\r\n") + "\r\n";
 }
 
+// What a picture says of its time axis where that is not in UTC.
+const describeZone = () => (isLocal() && zone(new Date()) !== "UTC" ? `, time axis in ${zone(new Date())}` : "");
+
 async function picture(node, format) {
   const { data, layout, _fullLayout: full } = node, top = full.margin.t + 34, escape = (text) => text.replace(/[&<>]/g, (sign) => `&#${sign.charCodeAt(0)};`);
   const note = {
-    text: `<b>${escape(node.getAttribute("aria-label"))}</b>  ${SHARE}, ${new Date().toISOString().slice(0, 16).replace("T", " ")} UTC`, showarrow: false,
+    text: `<b>${escape(node.getAttribute("aria-label"))}</b>  ${SHARE}, ${new Date().toISOString().slice(0, 16).replace("T", " ")} UTC${describeZone()}`, showarrow: false,
     xref: "paper", yref: "paper", x: 0, y: 1, xanchor: "left", yanchor: "bottom", xshift: 8 - full.margin.l, yshift: full.margin.t + 8, font: { size: 12 },
   };
   const copy = {

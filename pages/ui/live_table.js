@@ -55,6 +55,11 @@ function open(address) {
   window.dispatchEvent(new PopStateEvent("popstate", { state: {} }));
 }
 
+// Scrolls to a part of the page that the step opens, once it is open.
+function reveal(part) {
+  [300, 800, 1600].forEach((ms) => setTimeout(() => document.querySelector(part)?.scrollIntoView({ block: "start" }), ms));
+}
+
 const scroller = () => document.querySelector('[data-testid="stMain"]');
 const remembered = () => `podium-place:${window.location.pathname}${window.location.search}`;
 
@@ -120,5 +125,6 @@ export default function ({ data, parentElement, setTriggerValue }) {
     event.preventDefault();
     if (!step) leave(node, row);
     open(link.href);
+    if (link.dataset.reveal) reveal(`.st-key-${link.dataset.reveal}`);
   };
 }

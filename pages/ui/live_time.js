@@ -16,7 +16,7 @@ function now() {
 }
 
 // "UTC+2", as it is in force at that time.
-function zone(date) {
+export function zone(date) {
   const minutes = -date.getTimezoneOffset();
   if (!minutes) return "UTC";
   const rest = Math.abs(minutes) % 60;
@@ -102,20 +102,22 @@ export function applyTimes() {
 export function setLocal(on) {
   try { localStorage.setItem(KEY, on ? "local" : "utc"); } catch { /* a browser that stores nothing forgets the choice */ }
   applyTimes();
+  window.dispatchEvent(new Event("podium-times")); // charts are drawn again (live_chart.js)
 }
 
-// The hover of a chart says UTC; the local time stands beside it, at the chart's upper edge.
-function readHover(chart) {
-  const texts = [...chart.querySelectorAll(".hoverlayer text")].map((text) => [...text.childNodes].map((part) => part.textContent).join(" "));
-  return [...texts.join(" ").matchAll(TIME)].find((match) => match[7]);
+// What the hover of a chart says in one zone stands beside it in the other, at the chart's upper edge: UTC for a hover in local time.
+function translateHover(chart) {
+  const texts = [...chart.querySelectorAll(".hoverlayer text")].map((text) => [...text.childNodes].map((part) => part.textContent).join(" ")).join(" ");
+  const match = [...texts.matchAll(TIME)].find((each) => each[7]);
+  if (match) return zone(moment(match)) === "UTC" ? "" : `${toLocal(match[0])}, your local time`;
+  const at = /\blocal\b/.test(texts) && chart.podiumHover;
+  return at && zone(new Date(at)) !== "UTC" ? `${new Date(at).toISOString().slice(0, 19).replace("T", " ")} UTC` : "";
 }
 
 function showHover(chip, chart) {
-  const match = chart.isConnected ? readHover(chart) : null;
-  const date = match && moment(match);
-  chip.hidden = !date || zone(date) === "UTC";
+  chip.textContent = chart.isConnected ? translateHover(chart) : "";
+  chip.hidden = !chip.textContent;
   if (chip.hidden) return;
-  chip.textContent = `${toLocal(match[0])}, your local time`;
   const box = chart.getBoundingClientRect();
   chip.style.top = `${Math.max(4, box.top - 2)}px`;
   chip.style.right = `${Math.max(4, window.innerWidth - box.right)}px`;

@@ -16,7 +16,9 @@ from engine.store.read.past import PastTick
 from engine.store.read.reader import StoreUnreadable
 from pages.ui import cache, history_table, widgets
 
-PAGES = frozenset({"Overview", "Decisions", "Market", "Models", "Portfolio"})  # titles of the pages that can travel
+PAGES = frozenset(  # titles of the pages that can travel
+    {"Overview", "Decisions", "Decision", "Market", "Models", "Portfolio", "Components", "Optimizer", "Alerts", "Control"}
+)
 TICK, KNOWN = "travel", "known"  # in the address
 LOST = "Off until the tick in the address is found."  # why no button acts
 KNOWLEDGE = {"then": "As known then", "now": "As known now"}
@@ -24,6 +26,10 @@ _WANTED, _PAGE, _PROBLEM, _JUMP, _LOST = "travel_wanted", "travel_page", "travel
 _KNOWN_HELP = (
     "As known then: only what was stored by that tick. As known now: the same decisions with what became known later, such as their outcomes"
 )
+_KNOWN_HELP_OF = {
+    "Market": ". Candles are the same on both clocks: the store has the bars that were decided on. It counts the candles that a live market revised "
+    "later (Components, Streams), but does not have their prices",
+}
 
 
 def begin_run(store_url: str, title: str) -> None:
@@ -92,7 +98,8 @@ def show_controls(title: str) -> None:
         st.text_input("Travel to tick or time", key=_JUMP, width=190, placeholder="10482 or 2026-11-30 14:02", on_change=_jump, help="A time in UTC")
         st.session_state["travel_known"] = "now" if past.knows_now else "then"
         st.segmented_control(
-            "Clock", list(KNOWLEDGE), format_func=lambda clock: KNOWLEDGE[clock], key="travel_known", on_change=_take_clock, help=_KNOWN_HELP,
+            "Clock", list(KNOWLEDGE), format_func=lambda clock: KNOWLEDGE[clock], key="travel_known", on_change=_take_clock,
+            help=_KNOWN_HELP + _KNOWN_HELP_OF.get(title, ""),
         )  # fmt: skip
         st.button("Back to now", key="travel_now", type="primary", on_click=_go_to, args=(None,))
     problem = st.session_state.pop(_PROBLEM, None)
@@ -105,12 +112,23 @@ def describe_past(past: PastTick) -> str:
     return f"as of tick {past.tick:,}, {units.format_time(past.at, '%Y-%m-%d %H:%M')} UTC"
 
 
-def show_cannot_travel(what: str) -> bool:
+def show_cannot_travel(what: str, why: str = "the store holds the present state only") -> bool:
     """Say in a line, while travelling, that a part cannot travel; return whether it said so."""
     if cache.past_tick() is None:
         return False
-    widgets.show_empty(f"{what} cannot travel: the store holds the present state only")
+    widgets.show_empty(f"{what} cannot travel: {why}")
     return True
+
+
+def note_past(text: str) -> None:
+    """Say in a line, while travelling, what the store does not have of that time."""
+    if cache.past_tick() is not None:
+        widgets.show_note(text)
+
+
+def carry_address(query: dict[str, str]) -> dict[str, str]:
+    """Return the parameters of an address with the tick and the clock of this one, if any."""
+    return query | {name: st.query_params[name] for name in (TICK, KNOWN) if name in st.query_params and cache.past_tick() is not None}
 
 
 def _show_present(title: str) -> None:

@@ -13,6 +13,24 @@ ROOT = Path(__file__).resolve().parents[2] / "pages"
 SITE = "http://scripts.test"
 pytestmark = pytest.mark.browser
 FIGURE = {"data": [{"type": "scatter", "x": [1, 2], "y": [1, 2]}], "layout": {"width": 300, "height": 200, "meta": {}}}
+NOON, HOUR = 1_711_843_200_000, 3_600_000  # ms; at 2024-03-31 01:00 UTC the clocks of Berlin went from 2 to 3
+TIMES = [NOON + place * HOUR for place in range(4)]  # from 0:00 UTC on
+TIMED = {
+    "data": [{"type": "scatter", "mode": "lines", "name": "gain", "x": TIMES, "y": [1.0, -2.0, 3.0, 4.0], "hovertemplate": "%{x|%H:%M} UTC"}],
+    "layout": {
+        "width": 600, "height": 200, "hovermode": "closest", "xaxis": {"type": "date", "hoverformat": "%H:%M UTC"},
+        "shapes": [{"type": "line", "x0": TIMES[2], "x1": TIMES[2], "y0": 0, "y1": 1, "yref": "paper"}],
+        "meta": {"cross": True, "readout": {"trace": 0, "lines": [[0, "gain"]], "digits": 1, "suffix": " %"}},
+    },
+}  # fmt: skip
+DRAWN = """
+() => {
+  const node = document.querySelector("#one .podium-chart"), axis = node._fullLayout.xaxis, box = node.getBoundingClientRect();
+  const places = node.calcdata[0].map((point) => point.x);
+  const at = (x) => [box.left + axis._offset + axis.l2p(x), box.top + node._fullLayout.yaxis._offset + 20];
+  return { places, shape: axis.r2l(node._fullLayout.shapes[0].x0), points: places.map(at) };
+}
+"""
 BEGIN = """
 async () => {
   const whole = AbortSignal.timeout.bind(AbortSignal), media = window.matchMedia.bind(window);
@@ -23,10 +41,11 @@ async () => {
     made.addEventListener = (...args) => { window.listeners += 1; add(...args); };
     return made;
   };
+  window.times = await import("/live_time.js");
   const chart = await import("/live_chart.js"), visit = await import("/visit.js");
   window.drawChart = (name, digest) => {
     const parent = document.getElementById(name);
-    const data = { digest, height: 200, label: name, clickable: false, stamp: "", library: "/plotly.js" };
+    const data = { digest, height: 200, label: name, clickable: false, stamp: "", library: "/plotly.js", readout: digest === "timed" };
     chart.default({ data, parentElement: parent });
   };
   window.lookAt = (clock) => {
@@ -52,13 +71,15 @@ def answer(route: Route) -> None:
         route.fulfill(path=script, content_type="text/javascript")
     elif name.endswith("good.json"):
         route.fulfill(json=FIGURE)
+    elif name.endswith("timed.json"):
+        route.fulfill(json=TIMED)
     elif name.endswith("failed.json"):
         route.fulfill(status=500)
 
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    context = browser.new_context(color_scheme="light")
+    context = browser.new_context(color_scheme="light", timezone_id="Europe/Berlin")
     bare = context.new_page()
     bare.route("**/*", answer)
     bare.goto(f"{SITE}/")
@@ -86,3 +107,23 @@ def test_scripts_of_live_components(page: Page) -> None:
     page.emulate_media(color_scheme="dark")
     page.wait_for_function(f"{drawn}.slice(0, 2).every((data, place) => data !== window.before[place])")
     assert json.loads(page.evaluate("localStorage.getItem('podium.visit')"))["last"] >= 5e12
+
+
+@pytest.mark.parametrize("is_local", [False, True])
+def test_a_time_axis_shows_the_clock_that_was_chosen(page: Page, is_local: bool) -> None:
+    """Whatever the browser's zone is: UTC, or local time with the offset of each moment."""
+    page.evaluate("drawChart('one', 'timed')")
+    expect(page.locator("#one .main-svg").first).to_be_visible(timeout=20_000)
+    page.evaluate("([on]) => window.times.setLocal(on)", [is_local])
+    offsets = [1, 2, 2, 2] if is_local else [0, 0, 0, 0]
+    wanted = [at + hours * HOUR for at, hours in zip(TIMES, offsets, strict=True)]
+    page.wait_for_function(f"wanted => JSON.stringify(({DRAWN})().places) === JSON.stringify(wanted)", arg=wanted)
+    drawn = page.evaluate(DRAWN)
+    assert drawn["shape"] == wanted[2]
+    chart, read = page.locator("#one"), page.locator("#one .podium-readout")
+    expect(read).to_contain_text("gain +4.0 %")
+    page.mouse.move(*drawn["points"][1])
+    expect(chart.locator(".when")).to_have_text("03-31 03:00:00" if is_local else "03-31 01:00:00")
+    expect(read).to_have_text(f"{'03-31 03:00:00 UTC+2 (01:00:00 UTC)' if is_local else '03-31 01:00:00 UTC'}  gain \u22122.0 %")
+    page.mouse.move(*drawn["points"][0])
+    expect(chart.locator(".when")).to_have_text("03-31 01:00:00" if is_local else "03-31 00:00:00")

@@ -58,6 +58,12 @@ def test_a_page_is_seen_as_it_stood_and_goes_on_from_now(common_server: Served, 
 
     page.reload()
     expect(page.locator(".pd-statebar")).to_contain_text("as of tick 100,", timeout=MS)
+    visitor.to("Decision")
+    visitor.sees("outcomes not known then")
+    visitor.press("Previous")
+    visitor.sees("tick 99")
+    assert (visitor.query()["tick"], visitor.query()["travel"]) == ("99", "100")
+    expect(page.get_by_role("button", name="Next", exact=True)).to_be_enabled(timeout=MS)
     visitor.to("Portfolio")
     expect(page.locator(".pd-statebar")).to_contain_text("as of tick 100,", timeout=MS)
     assert visitor.query()["travel"] == "100"

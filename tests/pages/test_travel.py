@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -15,11 +16,18 @@ from engine.store.read.past import PastTick, parse_past
 from engine.store.read.reader import Reader
 from pages.ui import hindsight, travel
 from tests.pages.stores import beat, copied
-from tests.pages.test_pages import text
+from tests.pages.test_pages import run, text
+from tests.store.made import HORIZONS, SYMBOLS
+from tests.store.made_trials import at_work
 
 TRAVELLING = {
-    "Overview": "01_overview.py", "Decisions": "02_decisions.py", "Market": "04_market.py", "Models": "05_models.py",
-    "Portfolio": "06_portfolio.py",
+    "Overview": "01_overview.py", "Decisions": "02_decisions.py", "Decision": "03_decision.py", "Market": "04_market.py", "Models": "05_models.py",
+    "Portfolio": "06_portfolio.py", "Components": "08_components.py", "Optimizer": "10_optimizer.py", "Alerts": "11_alerts.py",
+    "Control": "12_control.py",
+}  # fmt: skip
+ACTS = {
+    "Retrain", "Promote", "Search", "Silence", "End the silence", "Drill now", "Set mode", "Approve", "Decline", "Apply", "Pause", "Flatten",
+    "Set signal", "Save",
 }  # fmt: skip
 
 
@@ -44,7 +52,7 @@ def open_page(url: str, title: str, **address: str) -> AppTest:
         travel.show_controls(title)
         runpy.run_path(file)
 
-    file = TRAVELLING.get(title, "08_components.py")
+    file = TRAVELLING.get(title, "09_resources.py")
     app = AppTest.from_function(script, default_timeout=60, args=(url, title, f"pages/{file}"))
     for name, value in address.items():
         app.query_params[name] = value
@@ -64,7 +72,7 @@ def test_a_page_says_as_of_when_it_is_and_acts_on_nothing(title: str, known: str
     acting = [button for button in app.button if button.key in {"bar_pause", "bar_flatten", "bar_resume"}]
     assert acting
     assert all(button.disabled for button in acting)
-    assert not [button for button in app.button if button.label in {"Retrain", "Promote", "Search"}]
+    assert not [button.label for button in app.button if button.label in ACTS and not button.disabled]
 
 
 def test_the_way_there_and_back(url: str) -> None:
@@ -130,8 +138,8 @@ def test_a_tick_that_cannot_be_looked_up_is_not_answered_with_now(full_store: st
 
 
 def test_a_page_that_cannot_travel_says_so(url: str) -> None:
-    app = open_page(url, "Components", travel="77")
-    assert "Components cannot travel: it shows now" in words(app)
+    app = open_page(url, "Resources", travel="77")
+    assert "Resources cannot travel: it shows now" in words(app)
     assert "as of tick" not in words(app)
 
 
@@ -171,3 +179,73 @@ def test_the_range_of_all_charts_is_in_the_address(span: str, url: str) -> None:
 
 def test_every_page_that_travels_is_tried_here() -> None:
     assert set(TRAVELLING) == travel.PAGES
+
+
+@pytest.mark.parametrize(
+    ("title", "view", "wanted"),
+    [
+        ("Optimizer", "Actions", "Modes are those of now"), ("Optimizer", "History", "choose a trial"), ("Optimizer", "Savings", "Success rate"),
+        ("Optimizer", "Rules", "its state is that of then"), ("Control", "settings", "Changes of settings"),
+        ("Control", "overrides", "The score of overrides cannot travel: it decides the newest stored ticks again"),
+        ("Control", "vaccinate", "The search for a vaccine cannot travel"),
+    ],
+)  # fmt: skip
+def test_every_view_shows_then_or_says_why_it_does_not(title: str, view: str, wanted: str, working: str) -> None:
+    app = open_page(working, title, travel="77", view=view)
+    assert not app.exception
+    assert wanted in words(app)
+    assert not [button.label for button in app.button if button.label in ACTS and not button.disabled]
+
+
+@pytest.fixture(scope="module")
+def working(full_store: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A store whose optimizer has been at work, also after tick 77."""
+    folder = tmp_path_factory.mktemp("working")
+    made = copied(full_store, folder)
+    beat(folder, WallClock().now())
+    at_work(made, WallClock().now(), holder="made")
+    return made
+
+
+def test_a_decision_has_the_outcomes_that_a_clock_knows(url: str) -> None:
+    then, now = (words(open_page(url, "Decision", travel="77", known=known, tick="77", symbol=SYMBOLS[0])) for known in ("then", "now"))
+    count = f"{len(HORIZONS)} of {len(HORIZONS)} outcomes not known then"
+    assert f"{count}; the clock As known now" in then
+    assert "not due yet" in then
+    assert f"{count}." in now
+    assert "not due yet" not in now
+    later = words(open_page(url, "Decision", travel="77", tick="100", symbol=SYMBOLS[0]))
+    assert "tick 100 is later: this page is as of tick 77, 20" in later
+    newest = open_page(url, "Decision", travel="77", symbol=SYMBOLS[0])
+    assert "tick 77 " in words(newest)
+    assert next(button for button in newest.button if button.label == "Next").disabled
+
+
+def test_components_that_changed_since_are_not_stored(url: str) -> None:
+    shown = words(open_page(url, "Components", travel="77"))
+    assert "not stored" in shown
+    assert "jobs and the recorder cannot travel" in shown
+
+
+def test_a_link_within_a_page_takes_the_moment_along(url: str) -> None:
+    def script(url: str) -> None:
+        import streamlit as st
+
+        from pages.ui import travel
+
+        travel.begin_run(url, "Decision")
+        st.json(travel.carry_address({"tick": "3"}))
+
+    for address in ({}, {"travel": "77"}, {"travel": "77", "known": "now"}, {"known": "now"}):
+        app = AppTest.from_function(script, default_timeout=60, args=(url,))
+        for name, value in address.items():
+            app.query_params[name] = value
+        app.run()
+        assert json.loads(app.json[0].value) == {"tick": "3"} | (address if "travel" in address else {})
+
+
+def test_the_form_of_a_rule_is_folded_until_the_address_names_a_rule(working: str) -> None:
+    for address, is_open in ({}, False), ({"rule": "disk_full"}, True):
+        app = run("10_optimizer.py", working, view="Rules", **address)
+        (form,) = [part for part in app.expander if part.label == "Change a rule"]
+        assert form.proto.expanded == is_open

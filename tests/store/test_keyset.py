@@ -41,6 +41,9 @@ PLANNED = {
     **{name: HistoryQuery(((name, value),)) for name, value in
        (("symbol", "BTC"), ("action", "buy"), ("intent", "cut"), ("gate", "cooldown"), ("degraded", "yes"))},
     "two filters": HistoryQuery((("symbol", "BTC"), ("gate", "none"))), "search": HistoryQuery(search="zzz"),
+    "sorted by an index": HistoryQuery(sort="binding_gate"),
+    "sorted by an index, older": HistoryQuery(sort="binding_gate", place=("cooldown", 20, "")),
+    "sorted by an index, unknown": HistoryQuery(sort="binding_gate", place=(None, 20, "")),
     "sorted": HistoryQuery(sort="edge_bps"), "sorted, older": HistoryQuery(sort="edge_bps", place=(1.0, 20, "")),
 }  # fmt: skip
 VALUES = st.one_of(st.none(), st.integers(-(2**61), 2**61), st.floats(allow_nan=False, allow_infinity=False, width=32), st.text(max_size=9))
@@ -73,7 +76,8 @@ def expect_keys(url: str, query: HistoryQuery) -> list[Place]:
     rows = everything[[matches(row, query) for row in everything.itertuples(index=False)]]
     if query.sort in {"", "tick"}:
         return keys_of(DECISIONS, rows.sort_values(["tick", "symbol"], ascending=[query.is_ascending, True]))
-    rows = rows[rows["tick"] > everything["tick"].max() - max(1, query.searched // len(SYMBOLS))]
+    if query.sort != "binding_gate" or query.filters or query.search:  # else an index has its order
+        rows = rows[rows["tick"] > everything["tick"].max() - max(1, query.searched // len(SYMBOLS))]
     columns = list(dict.fromkeys(["intent" if query.sort == "reason" else query.sort, "tick", "symbol"]))
     return keys_of(DECISIONS, rows.sort_values(columns, ascending=[query.is_ascending, False, True][: len(columns)]))
 

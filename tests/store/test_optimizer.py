@@ -95,15 +95,6 @@ def test_an_action_is_told_with_what_its_trials_say_together(made: tuple[Reader,
     assert (row["cost"], row["better"]) == ("low", -1)
 
 
-@pytest.mark.parametrize(("kind", "n"), [("all", 26), ("treated", 17), ("placebo", 8), ("by hand", 1)])
-def test_trials_are_told_by_kind_newest_first(kind: str, n: int, made: tuple[Reader, dict[str, int]]) -> None:
-    frame = optimizer.read_trials(made[0], limit=100, kind=kind)
-    assert len(frame) == n
-    assert frame["id"].is_monotonic_decreasing
-    assert len(optimizer.read_trials(made[0], limit=3, kind=kind)) == min(3, n)
-    assert len(optimizer.read_trials(made[0], limit=100, kind=kind, action="nothing")) == 0
-
-
 def test_a_run_by_hand_is_told_with_its_own_window_and_those_it_was_compared_with(made: tuple[Reader, dict[str, int]]) -> None:
     reader, numbers = made
     details = optimizer.read_trial(reader, numbers["by hand"])

@@ -17,25 +17,30 @@ from engine.store.read import (
     activity,
     alerts,
     components,
+    decision,
     decisions,
     keyset,
     market,
     models,
+    optimizer,
     portfolio,
     recent,
     resources,
     same_forecasts,
+    savings,
     status,
     timeline,
 )
 from engine.store.read.decisions import DecisionFilter
 from engine.store.read.history_tables import HISTORY_TABLES
 from engine.store.read.keyset import HistoryQuery
-from engine.store.read.past import PastTick
+from engine.store.read.past import NOT_STORED, TRIAL_PENDING, PastTick
 from engine.store.read.past_ticks import find_past_tick, find_tick_by_time, read_tick_range
 from engine.store.read.reader import Reader
+from engine.store.write.writer import Writer
 from tests.store.made import HORIZONS
 from tests.store.made_past import TICKS, grown
+from tests.store.made_trials import MB
 
 VIEWS = (
     "decisions", "gates", "votes", "fills", "positions", "equity", "regimes", "skill", "declined", "alerts", "commands", "incidents", "models",
@@ -55,6 +60,10 @@ def read_status_then(reader: Reader) -> Any:
 
 def page_of(table: str, reader: Reader) -> Any:
     return keyset.read_history_page(reader, HISTORY_TABLES[table], HistoryQuery(), limit=40)
+
+
+def read_decisions(reader: Reader, past: PastTick) -> Any:
+    return [decision.read_decision(reader, max(0, tick), "BTC") for tick in (past.tick, past.tick - 1, past.tick - 4)]
 
 
 READS: dict[str, Callable[[Reader, PastTick], Any]] = {
@@ -93,9 +102,15 @@ READS: dict[str, Callable[[Reader, PastTick], Any]] = {
     "readings": lambda reader, _: resources.read_current(reader),
     "commands": lambda reader, _: resources.read_commands(reader, limit=20),
     "same forecasts": lambda reader, _: same_forecasts.read_same_forecasts(reader),
+    "decision": read_decisions,
+    "running trials": lambda reader, _: optimizer.read_running_trials(reader),
+    "firings": lambda reader, _: optimizer.read_firings(reader),
+    "savings": lambda reader, _: savings.read_savings(reader).trials,
+    "recoveries": lambda reader, _: alerts.read_recoveries(reader, limit=20),
+    "liveness": lambda reader, _: replace(components.read_liveness(reader), heartbeat=None),
     "activity": lambda reader, past: activity.read_activity(reader, past.wall).alerts,
     **{f"v_{name}": partial(lambda name, reader, _: reader.view(name), name) for name in VIEWS},
-    **{f"history of {name}": partial(lambda name, reader, _: page_of(name, reader), name) for name in ("decisions", "fills", "versions")},
+    **{f"history of {name}": partial(lambda name, reader, _: page_of(name, reader), name) for name in HISTORY_TABLES},
 }  # fmt: skip
 
 
@@ -109,6 +124,63 @@ def test_a_read_as_of_a_tick_is_the_read_of_that_store(cut: int, stores: tuple[s
     with travelled.snapshot(), then.snapshot():
         unlike = [name for name, read in READS.items() if list(flatten(read(travelled, past))) != list(flatten(read(then, past)))]
     assert unlike == []
+
+
+def travelled_reader(url: str, tick: int, *, knows_now: bool = False) -> Reader:
+    past = find_past_tick(Reader(url), tick, knows_now=knows_now)
+    assert past is not None
+    return Reader(url, past=past)
+
+
+def test_outcomes_and_fills_of_a_decision_are_those_that_a_clock_knows(stores: tuple[str, dict[int, str]]) -> None:
+    """As known then it is the decision of the store of then; as known now its outcomes are those of the whole store, marked as later."""
+    whole = Reader(stores[0])
+    filled = int(whole.frame("SELECT tick FROM fills WHERE symbol = 'BTC' AND tick > 50 ORDER BY tick LIMIT 1")["tick"][0]) - 1
+    then, now = (decision.read_decision(travelled_reader(stores[0], filled, knows_now=known), filled, "BTC") for known in (False, True))
+    today = decision.read_decision(whole, filled, "BTC")
+    assert then is not None
+    assert now is not None
+    assert today is not None
+    assert [(outcome.bps, outcome.reason, outcome.is_later) for outcome in then.outcomes] == [(None, "not due yet", True)] * len(HORIZONS)
+    assert [(outcome.bps, outcome.reason) for outcome in now.outcomes] == [(outcome.bps, outcome.reason) for outcome in today.outcomes]
+    assert all(outcome.is_later for outcome in now.outcomes)
+    assert not any(outcome.is_later for outcome in today.outcomes)
+    assert then.fills == ()
+    assert now.fills == today.fills != ()
+    assert (now.last, today.last) == (filled, TICKS - 1)
+
+
+def test_what_was_replaced_later_is_not_stored_and_a_trial_is_judged_as_each_clock_knows(stores: tuple[str, dict[int, str]]) -> None:
+    def read(tick: int, *, knows_now: bool = False) -> tuple[Any, Any, Any]:
+        reader = travelled_reader(stores[0], tick, knows_now=knows_now)
+        states = {name: state for name, state, _, _ in status.read_status(reader).components}
+        return states.get("feed"), optimizer.read_actions(reader).set_index("action"), page_of("trials", reader).frame.set_index("id")
+
+    feed, actions, trials = read(93)
+    assert feed == NOT_STORED, "it failed again and recovered"
+    assert (actions.loc["clear_caches", "licence"], actions.loc["collect_garbage", "licence"]) == (NOT_STORED, "auto")
+    assert actions.loc["collect_garbage", "verdict"] is None, "it was judged again"
+    assert trials["verdict"].tolist() == ["helped", "helped"]
+    feed, actions, trials = read(133)
+    assert feed == "ok"
+    assert actions.loc["clear_caches", "licence"] == "quarantined"
+    assert trials.loc[3, ["verdict", "detail"]].tolist() == [TRIAL_PENDING, TRIAL_PENDING]
+    assert trials.loc[3, ["effect", "amount", "after"]].isna().all()
+    _, actions, trials = read(133, knows_now=True)
+    assert trials.loc[3, ["verdict", "effect"]].tolist() == ["helped", -20.0 * MB]
+    assert (actions.loc["collect_garbage", "verdict"], actions.loc["collect_garbage", "judged_treated"]) == ("helped", 4)
+
+
+def test_a_message_waits_until_it_was_sent(stores: tuple[str, dict[int, str]]) -> None:
+    reader = Reader(stores[0])
+    past = find_past_tick(reader, 93)
+    assert past is not None
+    with Writer(stores[0]).write() as connection:
+        columns = "alert, at, kind, target, message, status, tries, sent_at"
+        row = (1, past.wall - 9, "opened", "mail", "no bar", "sent", 1, past.wall + 9)
+        connection.exec_driver_sql(f"INSERT INTO deliveries ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+    then, now = (alerts.read_alerts(Reader(stores[0], past=replace(past, knows_now=known)), past.wall, past=1) for known in (False, True))
+    assert (then.waiting, now.waiting) == (1, 0)
 
 
 def flatten(value: Any) -> Iterator[Any]:

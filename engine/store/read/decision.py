@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping
 
 from engine.domain.intents import classify_intent
+from engine.store.read.past import choose_known_table
 from engine.store.read.reader import Reader, fetch_all, fetch_first, fetch_scalar
 from engine.store.read.status import SessionInfo, choose_spread_source, read_session
 
@@ -23,14 +24,14 @@ _TICK = """
     SELECT wall, ms, warm, degraded, spans, verdict, weights, skill, spread_source, events, serving, market_state, machine, config_digest
     FROM ticks WHERE tick = :tick"""
 _VERSION = "SELECT version FROM artifacts WHERE digest = :digest AND session = :session AND serves_from <= :tick ORDER BY serves_from DESC LIMIT 1"
-_OUTCOME = "SELECT log_price, fresh FROM decisions WHERE tick = :tick AND symbol = :symbol AND session = :session"
+_OUTCOME = "SELECT log_price, fresh FROM {} WHERE tick = :tick AND symbol = :symbol AND session = :session"
 _COPIED = (  # columns that are fields of the same name
     "action", "target", "position", "confidence", "edge_bps", "cost_bps", "binding_gate", "regime", "horizon", "price", "sigma_bps", "spread_bps",
     "fee_bps", "impact_bps", "execution", "delta", "units", "entry",
 )  # fmt: skip
 _FILLS = """
     SELECT side, size, unfilled, price, mid, fee_bps, spread_bps, impact_bps, cost_bps, realised
-    FROM fills WHERE symbol = :symbol AND tick = :tick ORDER BY id"""
+    FROM {} WHERE symbol = :symbol AND tick = :tick ORDER BY id"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,7 @@ class HorizonOutcome:
     horizon: int  # bars
     bps: Number
     reason: str
+    is_later: bool = False  # due after the tick that the page is shown as of
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +184,7 @@ def _details(connection: Connection, row: RowMapping, tick_row: RowMapping, sess
     ends = fetch_first(connection, "SELECT (SELECT min(tick) FROM ticks) AS first, (SELECT max(tick) FROM ticks) AS last")
     assert ends is not None  # the query always gives a row
     last = int(ends["last"])
+    known = int(fetch_scalar(connection, f"SELECT max(tick) FROM {choose_known_table(connection, 'ticks')}"))
     forecast, serving = _parsed(row["forecast"]), _parsed(tick_row["serving"])
     versions = tuple(_version(connection, digest, session.id, tick) for digest in serving or ())
     return DecisionDetails(
@@ -198,8 +201,8 @@ def _details(connection: Connection, row: RowMapping, tick_row: RowMapping, sess
         limits=tuple(zip(("wanted", *session.limits), _parsed(row["limits"]) or (), strict=False)),
         regimes=tuple(zip(session.regimes, _parsed(row["regimes"]) or (), strict=False)),
         spans=tuple(_span(*span) for span in _parsed(tick_row["spans"]) or ()),
-        outcomes=tuple(_outcome(connection, row, horizon, last) for horizon in session.horizons),
-        fills=tuple(FillDetails(**fill) for fill in fetch_all(connection, _FILLS, symbol=symbol, tick=tick + 1)),
+        outcomes=tuple(_outcome(connection, row, horizon, last, known) for horizon in session.horizons),
+        fills=_fills(connection, symbol, tick + 1),
         machine=_parsed(tick_row["machine"]) or {}, first_tick=int(ends["first"]), last=last,
     )  # fmt: skip
 
@@ -257,14 +260,21 @@ def _in_bps(value: Number, scale: Number) -> Number:
     return None if value is None or not scale else value * scale * 1e4
 
 
-def _outcome(connection: Connection, row: RowMapping, horizon: int, last: int) -> HorizonOutcome:
+def _fills(connection: Connection, symbol: str, tick: int) -> tuple[FillDetails, ...]:
+    sql = _FILLS.format(choose_known_table(connection, "fills"))
+    return tuple(FillDetails(**fill) for fill in fetch_all(connection, sql, symbol=symbol, tick=tick))
+
+
+def _outcome(connection: Connection, row: RowMapping, horizon: int, last: int, known: int) -> HorizonOutcome:
+    """The outcome over a horizon, with the ticks up to `known`; `last` is the newest tick of the page."""
     due = int(row["tick"]) + horizon
-    if due > last:
-        return HorizonOutcome(horizon, None, "not due yet")
-    then = fetch_first(connection, _OUTCOME, tick=due, symbol=row["symbol"], session=row["session"])
+    if due > known:
+        return HorizonOutcome(horizon, None, "not due yet", is_later=due > last)
+    sql = _OUTCOME.format(choose_known_table(connection, "decisions"))
+    then = fetch_first(connection, sql, tick=due, symbol=row["symbol"], session=row["session"])
     if then is None or not row["fresh"] or not then["fresh"] or row["log_price"] is None or then["log_price"] is None:
-        return HorizonOutcome(horizon, None, "no price")
-    return HorizonOutcome(horizon, (then["log_price"] - row["log_price"]) * 1e4, "")
+        return HorizonOutcome(horizon, None, "no price", is_later=due > last)
+    return HorizonOutcome(horizon, (then["log_price"] - row["log_price"]) * 1e4, "", is_later=due > last)
 
 
 def _version(connection: Connection, digest: str | None, session: int, tick: int) -> str | None:

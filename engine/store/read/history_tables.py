@@ -24,6 +24,7 @@ class StoredColumn:
     sql: str  # the value it is sorted by; "" where it cannot be sorted
     searched: str = ""  # the text that is searched, in SQL; "" for none
     parts: tuple[str, ...] = ()  # the fields of a row that it shows, by default the one of its name
+    within: str = ""  # the column that follows it in an index and grows with the key; "" where no index has its order
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,7 @@ DECISIONS = HistoryTable(
         *_plain("d", "edge_bps", "cost_bps", "target", "tick", "at", "position", "confidence"),
         *_plain("d", "regime", is_searched=True),
         *_plain("d", "price"),
-        *_plain("d", "binding_gate", is_searched=True),
+        StoredColumn("binding_gate", "d.binding_gate", "d.binding_gate", within="d.tick"),
         *_plain("d", "edge_to_flip_bps", "horizon", "degraded"),
         StoredColumn("outcome_bps", "", parts=("outcome_bps",)),
         StoredColumn("tick_ms", "", parts=("tick_ms",)),
@@ -142,7 +143,8 @@ FILLS = HistoryTable(
     ("f.id",),
     (
         *_plain("f", "tick"),
-        *_plain("f", "symbol", "side", is_searched=True),
+        StoredColumn("symbol", "f.symbol", "f.symbol", within="f.tick"),
+        *_plain("f", "side", is_searched=True),
         StoredColumn("size", "f.size", parts=("size", "unfilled")),
         *_plain("f", "price", "mid", "fee_bps", "spread_bps", "impact_bps", "cost_bps", "realised", "at"),
     ),
@@ -159,7 +161,7 @@ TRIALS = HistoryTable(
     ("t.id",),
     (
         *_plain("t", "at"),
-        *_plain("t", "action", is_searched=True),
+        StoredColumn("action", "t.action", "t.action", within="t.at"),
         StoredColumn("verdict", "t.verdict", "t.verdict", parts=("verdict", "placebo", "mode", "undone")),
         StoredColumn("effect", "t.effect", parts=("effect", "low", "high", "windows", "unit")),
         *_plain("t", "metric", is_searched=True),

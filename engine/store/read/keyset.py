@@ -1,6 +1,7 @@
 """Pages of a table of history at a cost that does not grow with it: each begins at a row's key, never at a count of rows.
 
 What no index can find, such as a text or the order of another column, is looked for among `MAX_SEARCHED` rows at a time; a page then says how far.
+The order of a column that an index begins with covers all rows: its values are read one after another, each newest first.
 """
 
 from __future__ import annotations
@@ -83,7 +84,9 @@ class _Search:
         self.conditions = [condition.sql for condition in filters] + words
         self.is_sorted = len(self.terms) > len(table.key)  # by a column that is not the key
         has_index = len(self.conditions) <= 1 and not words and all(condition.has_index for condition in filters)
-        self.is_bounded = self.is_sorted or not has_index
+        column = table.find_column(query.sort)
+        self.within = column.within if column is not None and self.is_sorted and not self.conditions else ""
+        self.is_bounded = (self.is_sorted and not self.within) or not has_index
         self.place = query.place if query.place is not None and len(query.place) == len(self.terms) else None
 
     def _add_filter(self, place: int, condition: StoredFilter, value: str) -> StoredFilter:
@@ -119,6 +122,50 @@ class _Search:
 
     def read_places(self, span: _Span, limit: int, *, backwards: bool = False) -> list[Place]:
         """The places of up to `limit` matching rows: those from the place on, or backwards those before it, nearest first."""
+        return self._read_by_value(span, limit, backwards=backwards) if self.within else self._read_in_order(span, limit, backwards=backwards)
+
+    def _read_by_value(self, span: _Span, limit: int, *, backwards: bool) -> list[Place]:
+        """The same through the index that has the sorted column first: one value of it after another."""
+        places: list[Place] = []
+        value, place = (self._find_value(backwards=backwards), None) if self.place is None else (self.place[0], self.place)
+        while True:
+            places += self._read_value(span, value, place, limit - len(places), backwards=backwards)
+            following = self._find_value(value, backwards=backwards) if backwards or value is not None else None
+            if len(places) >= limit or (following is None and (backwards or value is None)):
+                return places
+            value, place = following, None
+
+    def _read_value(self, span: _Span, value: SqlValue, place: Place | None, limit: int, *, backwards: bool) -> list[Place]:
+        """The places of rows with one value: from a place of that value on, or backwards those before it."""
+        key, *rest = self.table.key
+        self.params |= {"low": span.low, "high": span.high, "value": value, "limit": limit}
+        conditions = [f"{self.terms[0].sql} IS :value", f"{key} >= :low", f"{key} <= :high"]
+        if place is not None:
+            conditions += [f"{self.within} {'>=' if backwards else '<='} :bound", self._beyond_place(place, backwards=backwards, first=1)]
+            self.params["bound"] = self._find_bound(place, LARGEST if not backwards else -LARGEST)
+        downwards, upwards = _direction(not backwards), _direction(backwards)
+        order = ", ".join(dict.fromkeys([f"{self.within} {downwards}", f"{key} {downwards}", *(f"{name} {upwards}" for name in rest)]))
+        sql = f"SELECT {self.terms[0].sql}, {', '.join(self.table.key)} FROM {self.table.base} WHERE {' AND '.join(conditions)}"
+        return [tuple(row) for row in self.connection.execute(text(f"{sql} ORDER BY {order} LIMIT :limit"), self.params)]
+
+    def _find_value(self, after: SqlValue = None, *, backwards: bool) -> SqlValue:
+        """The first value of the sorted column in the order of the pages, or the next after one; None after the last, where unknown ones follow."""
+        is_falling = self.terms[0].is_descending != backwards
+        sql = f"SELECT {'max' if is_falling else 'min'}({self.terms[0].sql}) FROM {self.table.base}"
+        if after is None:
+            extreme: SqlValue = fetch_scalar(self.connection, sql)
+            return extreme
+        beyond: SqlValue = fetch_scalar(self.connection, f"{sql} WHERE {self.terms[0].sql} {'<' if is_falling else '>'} :after", after=after)
+        return beyond
+
+    def _find_bound(self, place: Place, missing: int) -> SqlValue:
+        """Where a place is in the column that follows the sorted one in the index; `missing` where its row is stored no more."""
+        if self.within == self.table.key[0]:
+            return place[1]
+        bound: SqlValue = fetch_scalar(self.connection, f"SELECT {self.within} FROM {self.table.base} WHERE {self.table.key[0]} = :key", key=place[1])
+        return missing if bound is None else bound
+
+    def _read_in_order(self, span: _Span, limit: int, *, backwards: bool) -> list[Place]:
         order = ", ".join(
             f"{f'({term.sql}) IS NULL {_direction(backwards)}, ' if term.may_be_null else ''}{term.sql} {_direction(term.is_descending != backwards)}"
             for term in self.terms
@@ -144,11 +191,11 @@ class _Search:
             conditions.append(self._beyond_place(self.place, backwards=backwards))
         return f"FROM {self.table.base} WHERE {' AND '.join(conditions)}"
 
-    def _beyond_place(self, place: Place, *, backwards: bool) -> str:
-        """The condition of the rows from the place on, or of those before it: lexicographic, unknown values last."""
+    def _beyond_place(self, place: Place, *, backwards: bool, first: int = 0) -> str:
+        """The condition of the rows from the place on, or of those before it: lexicographic, unknown values last; by the terms from `first` on."""
         choices: list[str] = []
         equal: list[str] = []
-        for number, (term, value) in enumerate(zip(self.terms, place, strict=True)):
+        for number, (term, value) in enumerate(zip(self.terms[first:], place[first:], strict=True)):
             name = f":place{number}"
             self.params[name[1:]] = value
             beyond = _beyond(term, value, name, backwards=backwards)

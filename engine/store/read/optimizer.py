@@ -111,15 +111,6 @@ def read_actions(reader: Reader) -> pd.DataFrame:
         GROUP BY a.action ORDER BY a.kind, a.action""")
 
 
-def read_trials(reader: Reader, *, limit: int, kind: str = "all", action: str | None = None) -> pd.DataFrame:
-    """The newest trials, newest first; kind: all, treated (by the optimizer), placebo, by hand."""
-    condition = {"treated": "placebo = 0 AND mode <> 'manual'", "placebo": "placebo = 1", "by hand": "mode = 'manual'"}.get(kind, "1 = 1")
-    params: dict[str, SqlValue] = {"limit": limit}
-    if action is not None:
-        condition, params = f"{condition} AND action = :action", params | {"action": action}
-    return reader.frame(f"{_COLUMNS} FROM ({_NEWEST}) WHERE {condition} ORDER BY id DESC LIMIT :limit", params)
-
-
 def read_trial(reader: Reader, number: int) -> TrialDetails | None:
     """The trial of this number with the readings around it; None without one."""
     with reader.reading() as connection:

@@ -17,6 +17,7 @@ from engine.store.connection import build_insert, driver_connection
 
 ESTIMATED = (schema.SKILL, schema.DECLINED, schema.LIQUIDITY_FORECAST)  # stored for each tick in the table estimates
 TRIAL_PENDING = "under way"  # the verdict of a trial, and its detail, before it was judged
+NOT_STORED = "not stored"  # a state that was replaced after the past tick: the store has the newest only
 OUTCOMES, OUTCOMES_NOW = "decisions", "main.decisions"
 _MINUTES = 60_000_000_000  # ns
 
@@ -62,6 +63,11 @@ def choose_outcomes(connection: Connection) -> str:
     return name
 
 
+def choose_known_table(connection: Connection, table: str) -> str:
+    """Return the name to read what followed a decision under: not bounded where that is judged by what is known now."""
+    return f"main.{table}" if choose_outcomes(connection) == OUTCOMES_NOW else table
+
+
 _NEWEST_FILL = "SELECT id FROM fills WHERE tick <= ? ORDER BY tick DESC, id DESC LIMIT 1"
 
 
@@ -77,10 +83,9 @@ def build_selects(past: PastTick, newest_fill: int) -> dict[str, str]:
         "sessions": _select(schema.SESSIONS, f"id <= {past.session}", {name: _of_run(name, tick) for name in ("settings", "fingerprint")}),
         "runs": _select(schema.RUNS, f"first_tick <= {tick}"),
         "artifacts": _select(schema.ARTIFACTS, f"trained_at <= {wall}"),
-        **{
-            table.name: _select(table, f"at <= {wall}")
-            for table in (schema.READINGS_RAW, schema.TRIGGERS, schema.JUDGEMENTS, schema.SILENCES, schema.DRILLS, schema.DELIVERIES)
-        },
+        **{table.name: _select(table, f"at <= {wall}") for table in (schema.READINGS_RAW, schema.TRIGGERS, schema.SILENCES, schema.DRILLS)},
+        "judgements": _select(schema.JUDGEMENTS, "1" if past.knows_now else f"at <= {wall}"),
+        **_select_replaced(wall),
         **{
             f"readings_{name}": f"SELECT * FROM main.readings_{name} WHERE at <= {wall - length}"
             for name, length in (("ten", _MINUTES // 6), ("minute", _MINUTES), ("hour", 60 * _MINUTES))
@@ -95,6 +100,7 @@ def _select_open(past: PastTick, then: str, at: int) -> dict[str, str]:
     tick, wall = past.tick, past.wall
     by_wall = f"at <= {wall}"
     resolved, finished = f"resolved_at IS NOT NULL{then.format('resolved_at')}", f"finished_at IS NOT NULL{then.format('finished_at')}"
+    sent = f"sent_at IS NOT NULL{then.format('sent_at')}"
     started, recovered = f"started_at <= {wall}", f"recovered_at IS NOT NULL{then.format('recovered_at')}"
     judged = "1" if past.knows_now else f"{_TRIAL_END} <= {wall}"
     ended = "1" if past.knows_now else f"until <= {at}"
@@ -110,6 +116,10 @@ def _select_open(past: PastTick, then: str, at: int) -> dict[str, str]:
             **{name: _when(finished, name) for name in ("result", "finished_at", "note")},
             "started_at": _when(started, "started_at"), "progress": f"CASE WHEN {finished} THEN progress WHEN {started} THEN 0.0 END",
         }),
+        "deliveries": _select(schema.DELIVERIES, by_wall, {
+            "status": f"CASE WHEN status = 'sent' AND NOT ({sent}) THEN 'waiting' ELSE status END",
+            **{name: _when(sent, name) for name in ("sent_at", "error")},
+        }),
         "recoveries": _select(schema.RECOVERIES, by_wall, {name: _when(recovered, name) for name in ("how", "recovered_at")}),
         "incidents": _select(schema.INCIDENTS, f"since <= {at} AND session <= {past.session}", {"until": _when(ended, "until")}),
         "evolutions": _select(schema.EVOLUTIONS, f"session <= {past.session} AND began <= {tick}", {
@@ -117,13 +127,29 @@ def _select_open(past: PastTick, then: str, at: int) -> dict[str, str]:
             **{name: _when(decided, name) for name in ("evidence", "threshold", "decided_at", "decided")},
         }),
         "trials": _select(schema.TRIALS, by_wall, {
-            **{name: _when(judged, name) for name in ("after", "effect", "low", "high", "windows", "guards", "comparison")},
+            **{name: _when(judged, name) for name in _JUDGED},
             **{name: f"CASE WHEN {judged} THEN {name} ELSE '{TRIAL_PENDING}' END" for name in ("verdict", "detail")},
-            "undone": f"CASE WHEN {judged} THEN undone ELSE 0 END",
+            "undone": f"CASE WHEN {judged} THEN undone ELSE 0 END", "seconds": f"CASE WHEN {judged} THEN seconds ELSE 0.0 END",
         }),
     }  # fmt: skip
 
 
+def _select_replaced(wall: int) -> dict[str, str]:
+    """Return the SELECT of each table that has the newest state only; what was replaced after the past tick is not stored."""
+    licensed = f"licensed_at <= {wall}"
+    return {
+        "components": _select(schema.COMPONENTS, "1", {
+            "state": f"CASE WHEN since <= {wall} THEN state ELSE '{NOT_STORED}' END", "last_error": "NULL",
+        }),
+        "actions": _select(schema.ACTIONS, "1", {
+            "licence": f"CASE WHEN licensed_at > {wall} THEN '{NOT_STORED}' ELSE licence END", "why": _when(licensed, "why"),
+            "licensed_at": _when(licensed, "licensed_at"),
+        }),
+    }  # fmt: skip
+
+
+# What a trial is stored with once it is judged.
+_JUDGED = ("after", "effect", "low", "high", "windows", "guards", "comparison", "amount")
 # A trial is judged after the action has run and the readings after it are in.
 _TRIAL_END = "at + CAST(1e9 * (coalesce(seconds, 0.0) + coalesce(json_extract(comparison, '$.after'), 0.0)) AS INTEGER)"
 

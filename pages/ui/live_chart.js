@@ -136,7 +136,7 @@ export default function ({ data, parentElement }) {
   const told = (problem) => { if (!node.podiumBound) node.textContent = String(problem.message || problem); };
   receive(node, data, (value) => {
     node.podiumValue = value;
-    node.podiumFigure = data.digest;
+    node.podiumFigure = node.podiumDigest;
     node.podiumLibrary = data.library;
     node.podiumStamp = data.stamp;
     draw(node).catch(told);

@@ -57,8 +57,21 @@ function find({ digest, base, patch }) {
 
 // Calls `show` with the value of this message, which it must not change. One that arrives after a later one has been shown is left out;
 // where the newest cannot be had, a line in the node says so.
+//
+// A part of the page that is updated (live_updates.js) names what it shows; what the script sent before does not come back when it is drawn again.
 export function receive(node, data, show) {
+  if (data.part) {
+    if (node.podiumSent === data.digest) return;
+    node.podiumSent = data.digest;
+    node.dataset.part = data.part;
+    node.podiumReceive = (change) => accept(node, change, show);
+  }
+  accept(node, data, show);
+}
+
+function accept(node, data, show) {
   if (node.podiumDigest === data.digest) return;
+  node.dataset.digest = data.digest;
   node.podiumDigest = data.digest;
   const turn = node.podiumTurn = (node.podiumTurn ?? 0) + 1;
   find(data).then((value) => {
@@ -69,6 +82,7 @@ export function receive(node, data, show) {
   }).catch(async () => {
     if (turn !== node.podiumTurn) return;
     node.podiumDigest = undefined; // the same message may come again
+    node.dataset.digest = "missing";
     await pause(GRACE_MS);
     if (turn === node.podiumTurn) showMissing(node);
   });

@@ -119,7 +119,7 @@ if get_script_run_ctx(suppress_warning=True) is None:
             *build_routes(_store, WallClock()),
             plotly_library.library_route(),
             wire.payload_route(),
-            Route("/podium/updates/{title}", _serve_updates),
+            Route("/podium/updates/{title}.json", _serve_updates),
             scripts.script_route(),
         ],
         middleware=[

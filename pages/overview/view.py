@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -35,6 +36,7 @@ class OverviewPage:
     status: EngineStatus | None = None
     strip: Figure | None = None
     equity: Figure | None = None  # None before there are two points
+    now: Sequence[tuple[str, str]] = ()  # lines on what is going on
 
 
 @st.fragment
@@ -56,7 +58,7 @@ def show_page(page: OverviewPage, status: EngineStatus) -> None:
     looked = visit.remember_visit() if cache.past_tick() is None else visit.Visit(None, toured=True)
     show_first_look(page, status, looked)
     show_present(page)
-    updates.show_markup(replace(page.live, parts=build_own_parts(looked.since)), "now")
+    updates.show_markup(replace(page.live, parts=build_own_parts(page, looked.since)), "now")
     if status.session is not None:
         hindsight.show_gap(status.session.horizons)
     left, right = st.columns([5, 7], gap="medium")
@@ -95,9 +97,10 @@ def _build_page() -> OverviewPage:
         payloads = {"present": present, "gates": gates, "machine": machine, "strip": strip.to_payload(), "latest": latest}
         if equity is not None:
             payloads["equity"] = equity.to_payload()
+        now = build_once("overview: now", lambda: build_now_list(status), seconds=AGEING)
         comes_and_goes = [bool(warming), bool(verdict), bool(machine_heading), equity is not None, strip.height, equity and equity.height]
         shown = {name: updates.prepare_markup(part) for name, part in markup.items()} | payloads
-        return OverviewPage(PageParts(" ".join(map(str, comes_and_goes)), shown), status, strip, equity)
+        return OverviewPage(PageParts(" ".join(map(str, comes_and_goes)), shown), status, strip, equity, now)
 
 
 def show_first_look(page: OverviewPage, status: EngineStatus, looked: visit.Visit) -> None:
@@ -124,16 +127,19 @@ def build_present(status: EngineStatus) -> tuple[str, Payload]:
     if standing is not None and status.last is not None and status.session is not None:
         outcomes = skill.count_outcomes(estimates, standing, len(status.session.symbols))
         verdict = skill.render_skill_banner(standing, status.last.verdict, outcomes)
-    present = tables.Present(status, positions, estimates, now_cache.fetch_trends(), now_cache.fetch_day_open(), halflife)
-    counts = now_cache.read_now(decisions.read_session_ticks), now_cache.read_now(components.read_clean_rate, cache.current_time())
+    present = tables.Present(
+        status, positions, estimates, build_every("overview: trends", now_cache.fetch_trends, seconds=AGEING), now_cache.fetch_day_open(), halflife
+    )
+    clean_rate = build_every("overview: clean rate", lambda: now_cache.read_now(components.read_clean_rate, cache.current_time()), seconds=AGEING)
+    counts = now_cache.read_now(decisions.read_session_ticks), clean_rate
     session_tiles = tables.build_engine_tiles(status, positions, estimates, *counts, halflife)
     markup = widgets.render_tiles(tables.build_now_tiles(present), detail_lines=3) + widgets.render_tiles(session_tiles, detail_lines=2)
     return verdict, live.prepare_table(markup)
 
 
-def build_own_parts(since: int | None) -> dict[str, Payload]:
+def build_own_parts(page: OverviewPage, since: int | None) -> dict[str, Payload]:
     """Build the part that differs by the end of the browser's previous visit, ns UTC: what is recommended, what changed since, and more."""
-    recommended, *others = build_once("overview: now", lambda: build_now_list(cache.fetch_status()), seconds=AGEING)
+    recommended, *others = page.now
     lines = [recommended]
     if cache.past_tick() is None:
         lines.append(build_every(f"overview: news since {since}", lambda: visit.describe_news(visit.fetch_news_of(since), since), seconds=AGEING))
@@ -211,7 +217,7 @@ def plot_equity(session: SessionInfo) -> tuple[str, Figure | None]:
     heading = widgets.render_heading("Equity", f"gain after costs, warm-up included; equal exposure: the benchmark as invested as Podium, set {how}")
     if len(frame) < 2:
         return heading, None
-    marks = now_cache.read_now(timeline.read_timeline)
+    marks = build_every("overview: marks", lambda: now_cache.read_now(timeline.read_timeline), seconds=AGEING)
     return heading, equity_chart.plot_equity(frame, session.settings.get("capital"), marks, matched)
 
 

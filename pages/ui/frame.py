@@ -89,7 +89,7 @@ def _build_header(title: str) -> Header:
 
 def _show_status(title: str, header: Header) -> None:
     st.session_state.pop("unreadable_since", None)
-    live.run_clock(cache.current_time(), REFRESH, header.tab, updates=f"{updates.FOLDER}{title}")
+    live.run_clock(cache.current_time(), REFRESH, header.tab, updates=updates.page_address(title))
     is_own = travel.is_lost() or state_controls.is_answering()
     updates.show_frame("header", updates.AGAIN if is_own else header.live.frame)
     updates.show_markup(header.live, "head")
@@ -122,7 +122,7 @@ def _show_unreadable(title: str, error: StoreUnreadable) -> None:
     word = {"missing": "starting", "locked": "degraded"}.get(error.kind, "down")
     is_missing = error.kind == "missing"
     since = None if is_missing else st.session_state.setdefault("unreadable_since", now)
-    live.run_clock(now, REFRESH, live.TabState(word, since, title, None), updates=f"{updates.FOLDER}{title}")
+    live.run_clock(now, REFRESH, live.TabState(word, since, title, None), updates=updates.page_address(title))
     updates.show_frame("header", updates.AGAIN)
     widgets.show_html(f'<div class="pd"><div class="pd-head"><h1>{escape(title)}</h1></div></div>')
     words = "no store yet" if is_missing else _WORDS.get(error.kind, "Store unreadable.").rstrip(".").lower()

@@ -14,6 +14,7 @@ from starlette.responses import PlainTextResponse, Response
 from engine import units
 from engine.store.read.reader import StoreUnreadable
 from pages.overview import view as overview
+from pages.overview.view import OverviewPage
 from pages.ui import cache, frame, live, updates
 from pages.ui.frame import Header
 from pages.ui.navigation import PAGES
@@ -23,7 +24,7 @@ from pages.ui.updates import PageParts
 TITLES = frozenset(title for _, title, _, _ in PAGES)
 RECENT = 6  # builds of Overview that patches can be made against, beside what sessions hold
 SMALL = 400  # bytes that are not worth compressing
-_recent: deque[PageParts] = deque(maxlen=RECENT)
+_recent: deque[OverviewPage] = deque(maxlen=RECENT)
 
 
 def build_answer(url: str, title: str, shown: Mapping[str, str], since: int | None) -> dict[str, Any]:
@@ -34,21 +35,21 @@ def build_answer(url: str, title: str, shown: Mapping[str, str], since: int | No
     with cache.reading_outside(url):
         try:
             header, page = build_once(f"updates: {title}", lambda: _build_page(title), seconds=frame.REFRESH)
-            own = overview.build_own_parts(since) if title == overview.TITLE and page.parts else {}
+            own = overview.build_own_parts(page, since) if page.status is not None else {}
         except StoreUnreadable:
             return {"frames": {}, "parts": {}}
         clock = {"now": cache.current_time() // units.MS, "tab": live.describe_tab(header.tab)}
-    parts = {**header.live.parts, **page.parts, **own}
-    return {"clock": clock, "frames": {"header": header.live.frame, "page": page.frame}, "parts": updates.list_changes(parts, shown)}
+    parts = {**header.live.parts, **page.live.parts, **own}
+    return {"clock": clock, "frames": {"header": header.live.frame, "page": page.live.frame}, "parts": updates.list_changes(parts, shown)}
 
 
-def _build_page(title: str) -> tuple[Header, PageParts]:
+def _build_page(title: str) -> tuple[Header, OverviewPage]:
     """Build the live parts of a page from one snapshot of the store."""
     with cache.read_snapshot():
         header = frame.build_header(title)
         if title != overview.TITLE:
-            return header, PageParts("")
-        page = overview.build_page().live
+            return header, OverviewPage(PageParts(""))
+        page = overview.build_page()
         _recent.append(page)
         return header, page
 

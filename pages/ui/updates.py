@@ -17,7 +17,6 @@ import streamlit as st
 from pages.ui import ages, scripts, wire
 from pages.ui.wire import Payload
 
-FOLDER = "/podium/updates/"
 AGAIN = ""  # a frame that no page has: the script runs at every refresh
 MAX_SHOWN = 40  # parts a request may name; more than a page has
 
@@ -28,6 +27,11 @@ class PageParts:
 
     frame: str
     parts: Mapping[str, Payload] = field(default_factory=dict)
+
+
+def page_address(title: str) -> str:
+    """Return the address of the updates of a page."""
+    return f"/podium/updates/{title}.json"
 
 
 def prepare_markup(markup: str) -> Payload:

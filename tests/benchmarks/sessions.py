@@ -62,7 +62,7 @@ async def _ask_for_updates(port: int) -> None:
 async def _ask(stream: SocketStream, answers: BufferedByteReceiveStream, port: int, shown: dict[str, str]) -> dict[str, dict[str, str]]:
     """Return the changes of the parts."""
     have = ",".join(f"{name}.{digest}" for name, digest in shown.items())
-    lines = (f"GET /podium/updates/Overview?since=&have={have} HTTP/1.1", f"Host: 127.0.0.1:{port}", "Accept-Encoding: gzip", "", "")
+    lines = (f"GET /podium/updates/Overview.json?since=&have={have} HTTP/1.1", f"Host: 127.0.0.1:{port}", "Accept-Encoding: gzip", "", "")
     await stream.send("\r\n".join(lines).encode())
     head = (await answers.receive_until(b"\r\n\r\n", 10_000)).decode().lower()
     size = next(int(line.partition(":")[2]) for line in head.split("\r\n") if line.startswith("content-length:"))

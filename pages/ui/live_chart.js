@@ -134,9 +134,9 @@ export default function ({ data, parentElement }) {
   node.classList.toggle("podium-clickable", data.clickable);
   node.podiumSend = data.clickable ? open : null;
   const told = (problem) => { if (!node.podiumBound) node.textContent = String(problem.message || problem); };
-  receive(node, data, (value) => {
+  receive(node, data, (value, digest) => {
     node.podiumValue = value;
-    node.podiumFigure = node.podiumDigest;
+    node.podiumFigure = digest;
     node.podiumLibrary = data.library;
     node.podiumStamp = data.stamp;
     draw(node).catch(told);

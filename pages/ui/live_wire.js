@@ -46,7 +46,7 @@ const awaitEarlier = (earlier) => Promise.race([earlier, pause(PATIENCE_MS).then
 // The value of a message: known, patched from one that is known, or fetched.
 function find({ digest, base, patch }) {
   if (!values.has(digest)) {
-    const earlier = patch && values.get(base);
+    const earlier = patch && (patch[0] === "=" ? Promise.resolve() : values.get(base));
     const value = earlier ? awaitEarlier(earlier).then((old) => apply(old, patch), () => fetchWhole(digest)) : fetchWhole(digest);
     value.catch(() => values.delete(digest)); // the same message may come again
     values.set(digest, value);
@@ -78,7 +78,7 @@ function accept(node, data, show) {
     if (turn < (node.podiumShown ?? 0)) return;
     node.podiumShown = turn;
     if (node.podiumLine) node.podiumLine.remove();
-    show(value);
+    show(value, data.digest);
   }).catch(async () => {
     if (turn !== node.podiumTurn) return;
     node.podiumDigest = undefined; // the same message may come again

@@ -25,6 +25,12 @@ def script_folder() -> str:
     return f"/podium/scripts-{hashlib.blake2b(content, digest_size=10).hexdigest()}/"
 
 
+@cache
+def preload_links() -> bytes:
+    """Return the lines of HTML that load the scripts beside Streamlit's own, instead of one after the other when they are first needed."""
+    return "".join(f'<link rel="modulepreload" href="{script_folder()}{name}">' for name in NAMES).encode()
+
+
 def component_script(name: str) -> str:
     """Return the code of a component: it loads its script once and passes on every call, in order."""
     address = f'location.origin + "{script_folder()}{name}"'

@@ -95,7 +95,7 @@ def _store() -> str:
 
 def _serve_updates(request: Request) -> Response:
     """Answer what has changed on a page; the pages are loaded with the first question, when Streamlit runs."""
-    from pages.ui import update_route  # noqa: PLC0415 - its caches need the runtime, which begins after this file
+    from pages import update_route  # noqa: PLC0415 - its caches need the runtime, which begins after this file
 
     return update_route.serve_updates(_store(), request)
 

@@ -16,7 +16,6 @@ from engine.store.read.status import EngineStatus
 from pages.ui import ages, banners, cache, live, now_cache, palette, state_bar, state_controls, theme, travel, updates, widgets
 from pages.ui.command_table import readable_name
 from pages.ui.navigation import PAGES
-from pages.ui.shared import build_once
 from pages.ui.updates import PageParts
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -67,10 +66,6 @@ def show_header(title: str) -> None:
 
 def build_header(title: str) -> Header:
     """Build the header as of now; raises StoreUnreadable."""
-    return build_once(f"header: {title}", lambda: _build_header(title), seconds=REFRESH)
-
-
-def _build_header(title: str) -> Header:
     status, now = cache.fetch_status(), cache.current_time()
     verdict = banners.judge_status(status, now)
     state = state_bar.judge_state(status, verdict, now)

@@ -20,7 +20,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 from streamlit.testing.v1 import AppTest
 
-from pages.ui import cache, shared, update_route, updates, wire
+from pages import update_route
+from pages.ui import cache, shared, updates, wire
 from pages.ui.patches import apply_patch
 from tests.pages.stores import copied, lock, store
 from tests.pages.test_pages import run

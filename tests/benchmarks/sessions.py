@@ -53,8 +53,10 @@ async def _ask_for_updates(port: int) -> None:
     shown = dict.fromkeys(PARTS, "none")
     async with await anyio.connect_tcp("127.0.0.1", port) as stream:
         answers = BufferedByteReceiveStream(stream)
+        due = anyio.current_time()
         while True:
-            await anyio.sleep(REFRESH)
+            due = max(due + REFRESH, anyio.current_time())
+            await anyio.sleep_until(due)
             for name, change in (await _ask(stream, answers, port, shown)).items():
                 shown[name] = change["digest"]
 

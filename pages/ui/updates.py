@@ -57,16 +57,14 @@ def parse_shown(text: str) -> dict[str, str]:
 
 
 def list_changes(parts: Mapping[str, Payload], shown: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-    """Return what has changed of the parts that a browser shows: HTML whole, else a patch; a digest alone has to be fetched."""
+    """Return what has changed of the parts that a browser shows: HTML whole, else as `Payload.describe_change` does."""
     return {name: _describe_change(parts[name], digest) for name, digest in shown.items() if name in parts and parts[name].digest != digest}
 
 
 def _describe_change(payload: Payload, shown: str) -> dict[str, Any]:
     if isinstance(payload.value, str):
         return {"digest": payload.digest, "html": payload.value}
-    base = wire.find_payload(shown)
-    patch = None if base is None else payload.patch_from(base)
-    return {"digest": payload.digest} if patch is None else {"digest": payload.digest, "base": shown, "patch": patch}
+    return payload.describe_change(wire.find_payload(shown))
 
 
 def _ignore() -> None:

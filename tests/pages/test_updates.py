@@ -80,10 +80,10 @@ def test_a_browser_that_shows_what_the_script_drew_is_sent_nothing_then_what_a_t
             assert new.digest != old.digest
             if isinstance(new.value, str):
                 assert part["html"] == new.value
-            elif "patch" in part:
+            elif "base" in part:
                 assert part["base"] == shown[name]
                 assert apply_patch(old.value, part["patch"]) == new.value
-        assert "patch" in changed["strip"]
+        assert "base" in changed["strip"]
         assert ask(url, shown | {name: part["digest"] for name, part in changed.items()})["parts"].keys() <= {"machine", "machine_heading"}
         assert ask(url, {"strip": "0" * 32})["parts"] == {"strip": {"digest": changed["strip"]["digest"]}}, "what nobody has here is fetched"
 

@@ -84,7 +84,7 @@ def test_a_session_is_sent_the_whole_by_digest_then_patches_and_nothing_where_no
     assert (message["digest"], message["base"]) == (second.digest, first.digest)
     assert apply_patch(first.value, message["patch"]) == second.value
     assert wire.build_message(shown, "chart", second) == {"digest": second.digest}
-    assert wire.build_message(shown, "chart", payload(7)) == {"digest": payload(7).digest}, "a patch as large as the whole is not sent"
+    assert wire.build_message(shown, "chart", payload(7)) == {"digest": payload(7).digest, "patch": ["=", [7]]}, "where a patch is no smaller"
 
 
 class Forgetful(dict[str, bytes | None]):

@@ -14,6 +14,9 @@ from engine import libraries
 try:
     from anyio import to_thread
     from starlette.middleware import Middleware
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.routing import Route
     from streamlit import config
     from streamlit.runtime.pages_manager import PagesManager
     from streamlit.runtime.scriptrunner import get_script_run_ctx
@@ -90,6 +93,13 @@ def _store() -> str:
     return SETTINGS.database_url
 
 
+def _serve_updates(request: Request) -> Response:
+    """Answer what has changed on a page; the pages are loaded with the first question, when Streamlit runs."""
+    from pages import update_route  # noqa: PLC0415 - its caches need the runtime, which begins after this file
+
+    return update_route.serve_updates(_store(), request)
+
+
 def _address() -> str:
     """Return the address to listen on: uvicorn's flag or variable, else Streamlit's setting, by default every interface."""
     words = iter(sys.argv[1:])
@@ -105,7 +115,13 @@ if get_script_run_ctx(suppress_warning=True) is None:
     app = App(
         Path(__file__).absolute(),
         lifespan=lifespan,
-        routes=[*build_routes(_store, WallClock()), plotly_library.library_route(), wire.payload_route(), scripts.script_route()],
+        routes=[
+            *build_routes(_store, WallClock()),
+            plotly_library.library_route(),
+            wire.payload_route(),
+            Route("/podium/updates/{title}.json", _serve_updates),
+            scripts.script_route(),
+        ],
         middleware=[
             Middleware(Guard, config.get_option("server.allowedHosts") or ()),
             Middleware(NotFoundMiddleware),

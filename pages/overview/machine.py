@@ -8,10 +8,11 @@ import pandas as pd
 
 from engine import units
 from engine.store.read.components import LatencyStats
-from pages.ui import ages, cache, tiles, widgets
-from pages.ui.frame import REFRESH
-from pages.ui.shared import build_every, build_once
+from pages.ui import ages, cache, live, tiles, updates, widgets
+from pages.ui.shared import build_every
+from pages.ui.updates import PageParts
 from pages.ui.widgets import Tile
+from pages.ui.wire import Payload
 
 STALE_SECONDS = 20.0  # s after which readings are no longer current
 TRENDS = (
@@ -25,25 +26,27 @@ TRENDS = (
 AGEING = 10.0  # s after which the latency is read again
 
 
-def show_machine() -> None:
-    freshness, shown = build_once("overview: machine", build_machine, seconds=2 * REFRESH)
-    widgets.show_heading("Machine", freshness)
-    if shown:
-        widgets.show_tiles(shown, detail_lines=2)
-    elif cache.past_tick() is not None:
+def show_machine(page: PageParts) -> None:
+    if page.parts["machine_heading"].value:
+        updates.show_markup(page, "machine_heading")
+        live.show_live_table(page.parts["machine"], key="machine", label="Figures of the machine", part=True)
+        return
+    widgets.show_heading("Machine")
+    if cache.past_tick() is not None:
         widgets.show_empty("single readings from that time are no longer stored; Resources shows their means")
     else:
         widgets.show_waiting("the first readings of the machine")
 
 
-def build_machine() -> tuple[str, list[Tile]]:
-    """Build the words on how current the readings are, and the tiles of the machine; none before the first reading."""
+def build_machine() -> tuple[str, Payload]:
+    """Build the heading with the words on how current the readings are, and the tiles of the machine; "" before the first reading."""
     now, clock = cache.fetch_readings(), cache.current_time()
     if now.empty:
-        return "", []
+        return "", live.prepare_table("")
     latency = build_every("overview: latency", cache.fetch_latency, seconds=AGEING)
     trends = cache.fetch_reading_series(TRENDS, 900, points=90)
-    return describe_freshness(now, clock), build_machine_tiles(now, trends, latency, clock)
+    shown = widgets.render_tiles(build_machine_tiles(now, trends, latency, clock), detail_lines=2)
+    return widgets.render_heading("Machine", describe_freshness(now, clock)), live.prepare_table(shown)
 
 
 def build_machine_tiles(now: pd.DataFrame, trend: pd.DataFrame, latency: LatencyStats | None, clock: int) -> list[Tile]:

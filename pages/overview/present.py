@@ -8,8 +8,9 @@ from engine.store.read import components, decisions, portfolio
 from engine.store.read.decisions import DecisionFilter
 from engine.store.read.status import EngineStatus
 from pages.overview import tables, text, visit
-from pages.ui import cache, evolution_text, live, now_cache, skill, tiles, widgets
+from pages.ui import cache, evolution_text, live, now_cache, skill, tiles, updates, widgets
 from pages.ui.shared import build_every, build_once
+from pages.ui.updates import PageParts
 from pages.ui.wire import Payload
 
 LATEST = 16  # decisions
@@ -17,22 +18,20 @@ EVOLUTIONS = 60  # newest, as on Models
 AGEING = 10.0  # s after which what depends on the time is built again, also without a tick
 
 
-def show_first_look(status: EngineStatus, looked: visit.Visit) -> None:
+def show_first_look(page: PageParts, status: EngineStatus, looked: visit.Visit) -> None:
     """Show what this is while it warms up, and the tour to a browser that has not had it."""
-    warming = text.describe_warmup(status, now_cache.fetch_warmup_pace() if status.last is not None and status.last.warm else None)
     with widgets.keyed_container("warming"):
-        if warming is not None:
-            widgets.show_note(f"{text.WHAT_IT_IS} {warming}")
+        if page.parts["warming"].value:
+            updates.show_markup(page, "warming")
     with widgets.keyed_container("first_look"):
         visit.show_tour(looked, status, lambda: text.explain_newest(read_newest()))
 
 
-def show_present(status: EngineStatus) -> None:
+def show_present(page: PageParts) -> None:
     """Show whether skill is proven, and the tiles on the present and on the session."""
-    verdict, shown = build_once("overview: present", lambda: build_present(status), seconds=AGEING)
-    if verdict:
-        widgets.show_html(verdict)
-    live.show_live_table(shown, key="present", label="Figures of now and of this session")
+    if page.parts["verdict"].value:
+        updates.show_markup(page, "verdict")
+    live.show_live_table(page.parts["present"], key="present", label="Figures of now and of this session", part=True)
 
 
 def build_present(status: EngineStatus) -> tuple[str, Payload]:
@@ -43,22 +42,14 @@ def build_present(status: EngineStatus) -> tuple[str, Payload]:
     if standing is not None and status.last is not None and status.session is not None:
         outcomes = skill.count_outcomes(estimates, standing, len(status.session.symbols))
         verdict = skill.render_skill_banner(standing, status.last.verdict, outcomes)
-    present = tables.Present(status, positions, estimates, now_cache.fetch_trends(), now_cache.fetch_day_open(), halflife)
-    counts = now_cache.read_now(decisions.read_session_ticks), now_cache.read_now(components.read_clean_rate, cache.current_time())
+    present = tables.Present(
+        status, positions, estimates, build_every("overview: trends", now_cache.fetch_trends, seconds=AGEING), now_cache.fetch_day_open(), halflife
+    )
+    clean_rate = build_every("overview: clean rate", lambda: now_cache.read_now(components.read_clean_rate, cache.current_time()), seconds=AGEING)
+    counts = now_cache.read_now(decisions.read_session_ticks), clean_rate
     session_tiles = tables.build_engine_tiles(status, positions, estimates, *counts, halflife)
     markup = widgets.render_tiles(tables.build_now_tiles(present), detail_lines=3) + widgets.render_tiles(session_tiles, detail_lines=2)
     return verdict, live.prepare_table(markup)
-
-
-def show_now_list(status: EngineStatus, looked: visit.Visit) -> None:
-    """Show in a line each: what is recommended, what changed since the last look, alerts, evolution and the newest drill."""
-    recommended, *others = build_once("overview: now", lambda: build_now_list(status), seconds=AGEING)
-    if cache.past_tick() is not None:
-        others = [line for line in others if line[0] != "Evolution"]
-    news = visit.describe_news(visit.fetch_news_of(looked), looked.since)
-    lines = [recommended, *([news] if cache.past_tick() is None else []), *others]
-    rows = "".join(f"<div>{widgets.escape_html(f'{name}: {words}.')}</div>" for name, words in lines)
-    widgets.show_html(f'<div class="pd pd-now" role="group" aria-label="Now">{rows}</div>')
 
 
 def build_now_list(status: EngineStatus) -> list[tuple[str, str]]:

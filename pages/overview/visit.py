@@ -54,8 +54,8 @@ def describe_news(news: News | None, since: int | None) -> tuple[str, str]:
     return name, ", ".join([decided, _count_up_to(news.trades, "trade"), *gain, _count_up_to(news.alerts, "alert")])
 
 
-def fetch_news_of(visit: Visit) -> News | None:
-    return None if visit.since is None else now_cache.fetch_news(visit.since)
+def fetch_news_of(since: int | None) -> News | None:
+    return None if since is None else now_cache.fetch_news(since)
 
 
 def show_tour(visit: Visit, status: EngineStatus, reasons: Callable[[], list[str]]) -> None:

@@ -1,4 +1,4 @@
-"""Adds the server's address and a content security policy to the app's HTML, so that a deep link finds the server at once."""
+"""Adds to the app's HTML the server's address, so that a deep link finds the server at once, the scripts to load, and a content security policy."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import re
 from base64 import b64encode
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from pages.ui import scripts
 
 BASE_URL_SCRIPT = b"<head><script>window.__streamlit={BACKEND_BASE_URL:location.origin+'/'}</script>"
 CONTENT_SECURITY_POLICY = "content-security-policy"
@@ -26,7 +28,7 @@ def content_security_policy(*inline_scripts: bytes) -> str:
 
 
 class BaseUrlMiddleware:
-    """Middleware that adds one line to the app's HTML and a policy that allows its own scripts; everything else passes unchanged."""
+    """Middleware that adds to the app's HTML, and a policy that allows its own scripts; everything else passes unchanged."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -62,7 +64,7 @@ def _is_html(message: Message) -> bool:
 
 
 async def _send_edited(messages: list[Message], send: Send) -> None:
-    body = b"".join(message.get("body", b"") for message in messages[1:]).replace(b"<head>", BASE_URL_SCRIPT, 1)
+    body = b"".join(message.get("body", b"") for message in messages[1:]).replace(b"<head>", BASE_URL_SCRIPT + scripts.preload_links(), 1)
     headers = [(name, value) for name, value in messages[0]["headers"] if name not in {b"content-length", b"etag", b"last-modified"}]
     policy = content_security_policy(*INLINE_SCRIPT.findall(body))
     added = ((b"content-length", str(len(body)).encode()), (CONTENT_SECURITY_POLICY.encode(), policy.encode()))

@@ -5,8 +5,9 @@ A result is cached until the store's version changes, for a few ticks, or for so
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -39,6 +40,7 @@ DAY = 86_400 * SECOND
 FRESH_SECONDS = 0.4  # s for which version and status are not read again outside a snapshot
 TICKS_PER_REFRESH = 5  # for what changes little from tick to tick
 
+_outside: ContextVar[str] = ContextVar("_outside", default="")
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -48,13 +50,23 @@ def use_store(url: str, past: PastTick | None = None) -> None:
     st.session_state["store_url"], st.session_state["store_past"] = url, past
 
 
+@contextmanager
+def reading_outside(url: str) -> Iterator[None]:
+    """Read this store, as it is now, where there is no browser session."""
+    token = _outside.set(url)
+    try:
+        yield
+    finally:
+        _outside.reset(token)
+
+
 def store_url() -> str:
-    return str(st.session_state["store_url"])
+    return _outside.get() or str(st.session_state["store_url"])
 
 
 def past_tick() -> PastTick | None:
     """Return the tick that the page is shown as of; None for now."""
-    past: PastTick | None = st.session_state.get("store_past")
+    past: PastTick | None = None if _outside.get() else st.session_state.get("store_past")
     return past
 
 

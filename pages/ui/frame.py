@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
@@ -9,13 +10,13 @@ import streamlit as st
 
 from engine import units
 from engine.health import is_in_future
-from engine.store.read.activity import Activity
 from engine.store.read.past import PastTick
 from engine.store.read.reader import StoreUnreadable
 from engine.store.read.status import EngineStatus
-from pages.ui import ages, banners, cache, live, now_cache, palette, state_bar, state_controls, theme, travel, widgets
+from pages.ui import ages, banners, cache, live, now_cache, palette, state_bar, state_controls, theme, travel, updates, widgets
 from pages.ui.command_table import readable_name
 from pages.ui.navigation import PAGES
+from pages.ui.updates import PageParts
 
 ROOT = Path(__file__).resolve().parents[2]
 REFRESH = 2.0  # s
@@ -38,40 +39,64 @@ def run_page(store_url: str) -> None:
     chosen.run()
 
 
-@travel.live_part(REFRESH)
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The header of a page as every browser shows it."""
+
+    status: EngineStatus
+    is_alive: bool
+    tab: live.TabState
+    live: PageParts
+
+
+@st.fragment
 def show_header(title: str) -> None:
-    """Show the page's name, the state bar with its buttons, and the banners."""
+    """Show the page's name, the state bar with its buttons, and the banners; the browser asks for what changes of them."""
     try:
         with cache.read_snapshot():
-            status, activity = cache.fetch_status(), now_cache.fetch_activity()
-            cache.fetch_config(status)  # everything is read before anything is drawn
             past = cache.past_tick()
             if past is not None:
-                _show_past(title, status, past)
+                _show_past(title, cache.fetch_status(), past)
                 return
-            _show_status(title, status, activity)
+            header = build_header(title)  # everything is read before anything is drawn
+            _show_status(title, header)
     except StoreUnreadable as error:
         _show_unreadable(title, error)
 
 
-def _show_status(title: str, status: EngineStatus, activity: Activity) -> None:
-    st.session_state.pop("unreadable_since", None)
-    now = cache.current_time()
+def build_header(title: str) -> Header:
+    """Build the header as of now; raises StoreUnreadable."""
+    status, now = cache.fetch_status(), cache.current_time()
     verdict = banners.judge_status(status, now)
     state = state_bar.judge_state(status, verdict, now)
     critical = tuple((readable_name(rule), message) for rule, message in status.critical)
-    live.run_clock(now, REFRESH, live.TabState(state.word, state.since, title, status.alerts, critical))
     facts = "".join(f"<span>{fact}</span>" for fact in _facts(status, now))
-    widgets.show_html(f'<div class="pd"><div class="pd-head"><h1>{escape(title)}</h1>{facts}</div></div>')
+    parts = {
+        "head": f'<div class="pd-head"><h1>{escape(title)}</h1>{facts}</div>',
+        "bar": state_bar.render_bar(status, state, now_cache.fetch_activity(), now),
+        "banners": banners.render_banners(banners.build_banners(status, verdict, now)),
+    }
+    return Header(
+        status, verdict.alive, live.TabState(state.word, state.since, title, status.alerts, critical),
+        PageParts(state_controls.describe_buttons(status, alive=verdict.alive), {name: updates.prepare_markup(text) for name, text in parts.items()}),
+    )  # fmt: skip
+
+
+def _show_status(title: str, header: Header) -> None:
+    st.session_state.pop("unreadable_since", None)
+    live.run_clock(cache.current_time(), REFRESH, header.tab, updates=updates.page_address(title))
+    is_own = travel.is_lost() or state_controls.is_answering()
+    updates.show_frame("header", updates.AGAIN if is_own else header.live.frame)
+    updates.show_markup(header.live, "head")
     with st.container(key="state_bar"):
         with st.container(horizontal=True, vertical_alignment="center", key="state_row"):
-            widgets.show_html(state_bar.render_bar(status, state, activity, now))
+            updates.show_markup(header.live, "bar")
             if travel.is_lost():
-                state_controls.show_buttons(status, alive=False, why=travel.LOST)
+                state_controls.show_buttons(header.status, alive=False, why=travel.LOST)
             else:
-                state_controls.show_buttons(status, alive=verdict.alive)
-        state_controls.show_dialogue(status)
-    widgets.show_html(f'<div class="pd">{banners.render_banners(banners.build_banners(status, verdict, now))}</div>')
+                state_controls.show_buttons(header.status, alive=header.is_alive)
+        state_controls.show_dialogue(header.status)
+    updates.show_markup(header.live, "banners")
 
 
 def _show_past(title: str, status: EngineStatus, past: PastTick) -> None:
@@ -92,7 +117,8 @@ def _show_unreadable(title: str, error: StoreUnreadable) -> None:
     word = {"missing": "starting", "locked": "degraded"}.get(error.kind, "down")
     is_missing = error.kind == "missing"
     since = None if is_missing else st.session_state.setdefault("unreadable_since", now)
-    live.run_clock(now, REFRESH, live.TabState(word, since, title, None))
+    live.run_clock(now, REFRESH, live.TabState(word, since, title, None), updates=updates.page_address(title))
+    updates.show_frame("header", updates.AGAIN)
     widgets.show_html(f'<div class="pd"><div class="pd-head"><h1>{escape(title)}</h1></div></div>')
     words = "no store yet" if is_missing else _WORDS.get(error.kind, "Store unreadable.").rstrip(".").lower()
     with st.container(key="state_bar"), st.container(horizontal=True, vertical_alignment="center", key="state_row"):

@@ -20,10 +20,10 @@ TAG = re.compile("(<[^>]*>)")
 MAX_MESSAGE = 200  # characters of an alert in a notification
 
 
-def show_chart(figure: Figure, *, key: str, label: str, clickable: bool = False, stamp: str = "") -> None:
+def show_chart(figure: Figure, *, key: str, label: str, clickable: bool = False, stamp: str = "", part: bool = False) -> None:
     """Show a figure; in a clickable one, a point whose customdata is "tick SYMBOL" opens that decision.
 
-    `stamp` identifies its content, for tables that must change in the same frame.
+    `stamp` identifies its content, for tables that must change in the same frame. A `part` is updated by `updates`.
     """
     _chart()(
         key=key,
@@ -34,6 +34,7 @@ def show_chart(figure: Figure, *, key: str, label: str, clickable: bool = False,
             "clickable": clickable,
             "stamp": stamp,
             "library": plotly_library.library_address(),
+            **({"part": key} if part else {}),
             **({"readout": True} if "readout" in figure.layout.get("meta", {}) else {}),
         },
     )
@@ -53,13 +54,13 @@ class TabState:
     critical: tuple[tuple[str, str], ...] = ()
 
 
-def run_clock(now: int, every: float, tab: TabState, *, is_still: bool = False) -> None:
+def run_clock(now: int, every: float, tab: TabState, *, is_still: bool = False, updates: str = "") -> None:
     """Update the ages on the page and in the tab from `now`, ns UTC, and grey the page when no refresh arrives within `every` seconds.
 
-    A still clock stands at `now` and expects no refresh.
+    A still clock stands at `now` and expects no refresh. `updates` is the address that the browser asks for updates.
     """
     data = {"now": now // units.MS, "every": every, "tab": describe_tab(tab)}
-    _clock()(key="podium_clock", data=data | ({"still": True} if is_still else {}))
+    _clock()(key="podium_clock", data=data | ({"still": True} if is_still else {}) | ({"updates": updates} if updates else {}))
 
 
 def describe_tab(tab: TabState) -> dict[str, Any]:
@@ -71,13 +72,21 @@ def describe_tab(tab: TabState) -> dict[str, Any]:
 
 
 def show_live_table(
-    html: str | Payload, *, key: str, height: int | None = None, reserved: int | None = None, label: str = "Table", after: str = "", place: str = ""
+    html: str | Payload,
+    *,
+    key: str,
+    height: int | None = None,
+    reserved: int | None = None,
+    label: str = "Table",
+    after: str = "",
+    place: str = "",
+    part: bool = False,
 ) -> None:
     """Show a table from `tables.html`, whose rows may be links, or other markup; `prepare_table` gives what sessions may share.
 
     `height` is its largest height in pixels. `reserved` fixes its height to that many rows, and longer tables scroll, so that a list which
     changes with every tick moves nothing below it. `after` is the stamp of the chart that it changes together with.
-    `place` is the address at which the rows stay as they are: a browser that comes back from a row returns to it.
+    `place` is the address at which the rows stay as they are: a browser that comes back from a row returns to it. A `part` is updated by `updates`.
     """
     _rows()(
         key=key,
@@ -88,6 +97,7 @@ def show_live_table(
             "label": label,
             "after": after,
             "place": place,
+            **({"part": key} if part else {}),
         },
     )
 

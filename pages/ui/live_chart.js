@@ -137,9 +137,9 @@ export default function ({ data, parentElement }) {
   node.classList.toggle("podium-clickable", data.clickable);
   node.podiumSend = data.clickable ? open : null;
   const showProblem = (problem) => { if (!node.podiumBound) node.textContent = String(problem.message || problem); };
-  receive(node, data, (value) => {
+  receive(node, data, (value, digest) => {
     node.podiumValue = value;
-    node.podiumFigure = data.digest;
+    node.podiumFigure = digest;
     node.podiumLibrary = data.library;
     node.podiumStamp = data.stamp;
     draw(node).catch(showProblem);

@@ -1,6 +1,7 @@
 // Counts ages by the server's clock, and says so when the server has not been heard for three refreshes.
 import { notifyCritical } from "./live_notice.js";
 import { showTab } from "./live_tab.js";
+import { follow } from "./live_updates.js";
 
 const REFRESHES = 3;
 const ANSWER_MS = 3000; // within which a living server answers
@@ -95,16 +96,20 @@ function begin() {
   return clock;
 }
 
-export default function ({ data }) {
-  window.podiumClock ??= begin();
-  const clock = window.podiumClock;
+function hear(clock, data) {
   clock.tab = data.tab ?? {};
   clock.still = data.still ?? false;
-  if (data.now === clock.server) return undefined; // drawn again, nothing new
+  if (data.now === clock.server) return; // drawn again, nothing new
   Object.assign(clock, { server: data.now, heard: performance.now(), every: data.every, silent: 0 });
   recover(clock);
   count(clock);
   refreshTab(clock);
   if (typeof clock.tab.alerts === "number") notifyCritical(clock.tab.critical ?? []);
-  return undefined;
+}
+
+export default function ({ data }) {
+  window.podiumClock ??= begin();
+  const clock = window.podiumClock;
+  hear(clock, data);
+  follow(data.updates ?? "", data.every, (told) => hear(clock, { ...told, every: data.every }));
 }

@@ -46,7 +46,7 @@ const awaitEarlier = (earlier) => Promise.race([earlier, pause(PATIENCE_MS).then
 // The value of a message: known, patched from one that is known, or fetched.
 function find({ digest, base, patch }) {
   if (!values.has(digest)) {
-    const earlier = patch && values.get(base);
+    const earlier = patch && (patch[0] === "=" ? Promise.resolve() : values.get(base));
     const value = earlier ? awaitEarlier(earlier).then((old) => apply(old, patch), () => fetchWhole(digest)) : fetchWhole(digest);
     value.catch(() => values.delete(digest)); // the same message may come again
     values.set(digest, value);
@@ -57,18 +57,32 @@ function find({ digest, base, patch }) {
 
 // Calls `show` with the value of this message, which it must not change. One that arrives after a later one has been shown is left out;
 // where the newest cannot be had, a line in the node says so.
+//
+// A part of the page that is updated (live_updates.js) names what it shows; what the script sent before does not come back when it is drawn again.
 export function receive(node, data, show) {
+  if (data.part) {
+    if (node.podiumSent === data.digest) return;
+    node.podiumSent = data.digest;
+    node.dataset.part = data.part;
+    node.podiumReceive = (change) => accept(node, change, show);
+  }
+  accept(node, data, show);
+}
+
+function accept(node, data, show) {
   if (node.podiumDigest === data.digest) return;
+  node.dataset.digest = data.digest;
   node.podiumDigest = data.digest;
   const turn = node.podiumTurn = (node.podiumTurn ?? 0) + 1;
   find(data).then((value) => {
     if (turn < (node.podiumShown ?? 0)) return;
     node.podiumShown = turn;
     if (node.podiumLine) node.podiumLine.remove();
-    show(value);
+    show(value, data.digest);
   }).catch(async () => {
     if (turn !== node.podiumTurn) return;
     node.podiumDigest = undefined; // the same message may come again
+    node.dataset.digest = "missing";
     await pause(GRACE_MS);
     if (turn === node.podiumTurn) showMissing(node);
   });

@@ -14,7 +14,7 @@ from starlette.routing import Route
 HERE = Path(__file__).parent
 NAMES = (
     "live_chart.js", "live_chart_time.js", "live_chart_tools.js", "live_clock.js", "live_keys.js", "live_notice.js", "live_palette.js",
-    "live_tab.js", "live_table.js", "live_time.js", "live_wire.js",
+    "live_tab.js", "live_table.js", "live_time.js", "live_updates.js", "live_wire.js",
 )  # fmt: skip
 FOREVER = "public, max-age=31536000, immutable"  # other content has another address
 
@@ -23,6 +23,12 @@ FOREVER = "public, max-age=31536000, immutable"  # other content has another add
 def script_folder() -> str:
     content = b"".join((HERE / name).read_bytes() for name in NAMES)
     return f"/podium/scripts-{hashlib.blake2b(content, digest_size=10).hexdigest()}/"
+
+
+@cache
+def preload_links() -> bytes:
+    """Return the lines of HTML that load the scripts beside Streamlit's own, instead of one after the other when they are first needed."""
+    return "".join(f'<link rel="modulepreload" href="{script_folder()}{name}">' for name in NAMES).encode()
 
 
 def component_script(name: str) -> str:

@@ -40,7 +40,7 @@ def render_bar(status: EngineStatus, state: BarState, activity: Activity, now: i
     word = units.format_count(status.alerts, "open alert")
     parts.append(f'<a href="/alerts" target="_self" class="{"pd-bar-alerts" if status.alerts else "pd-muted"}">{word}</a>')
     parts.append(f'<span class="pd-bar-doing">{escape(describe_activity(activity))}</span>')
-    return f'<div class="pd pd-statebar" role="group" aria-label="State of the engine">{"".join(parts)}</div>'
+    return f'<div class="pd-statebar" role="group" aria-label="State of the engine">{"".join(parts)}</div>'
 
 
 def render_past(status: EngineStatus, when: str) -> str:

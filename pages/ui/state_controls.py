@@ -49,6 +49,17 @@ def show_buttons(status: EngineStatus | None, *, alive: bool, why: str = _DOWN) 
         _show_button("Flatten", "vertical_align_center", text, _ask, "flatten", alive=alive and last is not None, why=why)
 
 
+def describe_buttons(status: EngineStatus, *, alive: bool) -> str:
+    """Return a text that changes with what `show_buttons` shows."""
+    last = status.last
+    return f"{alive} {'no tick' if last is None else f'{last.paused} {last.flattening} {_needs_reason(status)}'}"
+
+
+def is_answering() -> bool:
+    """Return whether a question or a result is shown to this person, which is refreshed by the script."""
+    return _dialogue() != Dialogue()
+
+
 def show_dialogue(status: EngineStatus) -> None:
     """Show the open question, or the result of the command sent last; nothing where there is neither."""
     dialogue = _dialogue()

@@ -102,8 +102,12 @@ def show_note(text: str) -> None:
 
 def show_heading(text: str, more: str = "", *, term: str = "") -> None:
     """Show the name of a section with a few words on its content; its tooltip is the glossary's sentence for `term`, or for the name."""
+    show_html(f'<div class="pd">{render_heading(text, more, term=term)}</div>')
+
+
+def render_heading(text: str, more: str = "", *, term: str = "") -> str:
     small = f' <span class="pd-muted">{escape(more)}</span>' if more else ""
-    show_html(f'<div class="pd pd-section"><b role="heading" aria-level="2"{tables.render_tooltip(term or text)}>{escape(text)}</b>{small}</div>')
+    return f'<div class="pd-section"><b role="heading" aria-level="2"{tables.render_tooltip(term or text)}>{escape(text)}</b>{small}</div>'
 
 
 def show_text(text: str, *, scrolled_as: str = "") -> None:

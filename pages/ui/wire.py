@@ -23,6 +23,7 @@ from starlette.routing import Route
 from pages.ui.patches import Json, Patch, apply_patch, diff_json
 
 FOLDER = "/podium/live/"
+MAX_INLINE = 16_000  # bytes of a whole value that travels in a message
 MAX_PATCH = 0.5  # share of the whole above which a patch is not worth sending
 KEPT = 2  # payloads of a chart that a session keeps: the one it shows and the one that is on its way
 KEYS = 24  # charts and tables that a session keeps payloads of, the last shown; more than a page has
@@ -56,6 +57,15 @@ class Payload:
                 self._patches.clear()  # in any session: what is returned is held here
             self._patches[base.digest] = text
         return None if text is None else orjson.loads(text)
+
+    def describe_whole(self) -> dict[str, Any]:
+        """Return the message of the whole: a small one travels in it, as the patch of anything; a large one is fetched by its digest."""
+        return {"digest": self.digest, "patch": ["=", self.value]} if len(self.text) <= MAX_INLINE else {"digest": self.digest}
+
+    def describe_change(self, base: Payload | None) -> dict[str, Any]:
+        """Return the message against an earlier payload, if there is one."""
+        patch = None if base is None else self.patch_from(base)
+        return self.describe_whole() if base is None or patch is None else {"digest": self.digest, "base": base.digest, "patch": patch}
 
     def _find_patch(self, base: Payload) -> bytes | None:
         patch = diff_json(base.value, self.value)
@@ -94,8 +104,7 @@ def build_message(sent: MutableMapping[str, tuple[Payload, ...]], key: str, payl
     sent[key] = (*earlier, payload)[-KEPT:]
     for oldest in list(sent)[:-KEYS]:
         del sent[oldest]
-    patch = payload.patch_from(earlier[-1]) if earlier else None
-    return {"digest": payload.digest} if patch is None else {"digest": payload.digest, "base": earlier[-1].digest, "patch": patch}
+    return payload.describe_change(earlier[-1] if earlier else None)
 
 
 def payload_route() -> Route:

@@ -1,14 +1,24 @@
-"""Sessions without a browser: each speaks Streamlit's protocol, and runs the live parts of a page again whenever they are due."""
+"""Sessions without a browser: each speaks Streamlit's protocol, runs the live parts of a page again whenever they are due, and asks for updates."""
 
 from __future__ import annotations
 
+import gzip
+
 import anyio
+import orjson
+from anyio.abc import SocketStream
+from anyio.streams.buffered import BufferedByteReceiveStream
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 AGENT = "Mozilla/5.0"
+REFRESH = 2.0  # s
+PARTS = (  # of Overview
+    "head", "bar", "banners", "verdict", "present", "now", "gates_heading", "gates", "machine_heading", "machine", "strip", "equity_heading",
+    "equity", "latest_heading", "latest",
+)  # fmt: skip
 
 
 async def run_sessions(port: int, count: int) -> None:
@@ -26,6 +36,7 @@ async def run_session(port: int, delay: float) -> None:
         anyio.create_task_group() as tasks,
     ):
         await socket.send(_rerun(""))
+        tasks.start_soon(_ask_for_updates, port)
         page = ""
         live: set[str] = set()
         async for data in socket:
@@ -35,6 +46,31 @@ async def run_session(port: int, delay: float) -> None:
             if fragment.fragment_id and fragment.fragment_id not in live:
                 live.add(fragment.fragment_id)
                 tasks.start_soon(_rerun_every, socket, fragment.interval, fragment.fragment_id, page)
+
+
+async def _ask_for_updates(port: int) -> None:
+    """Ask as live_updates.js does, on one connection."""
+    shown = dict.fromkeys(PARTS, "none")
+    async with await anyio.connect_tcp("127.0.0.1", port) as stream:
+        answers = BufferedByteReceiveStream(stream)
+        due = anyio.current_time()
+        while True:
+            due = max(due + REFRESH, anyio.current_time())
+            await anyio.sleep_until(due)
+            for name, change in (await _ask(stream, answers, port, shown)).items():
+                shown[name] = change["digest"]
+
+
+async def _ask(stream: SocketStream, answers: BufferedByteReceiveStream, port: int, shown: dict[str, str]) -> dict[str, dict[str, str]]:
+    """Return the changes of the parts."""
+    have = ",".join(f"{name}.{digest}" for name, digest in shown.items())
+    lines = (f"GET /podium/updates/Overview.json?since=&have={have} HTTP/1.1", f"Host: 127.0.0.1:{port}", "Accept-Encoding: gzip", "", "")
+    await stream.send("\r\n".join(lines).encode())
+    head = (await answers.receive_until(b"\r\n\r\n", 10_000)).decode().lower()
+    size = next(int(line.partition(":")[2]) for line in head.split("\r\n") if line.startswith("content-length:"))
+    body = await answers.receive_exactly(size)
+    parts: dict[str, dict[str, str]] = orjson.loads(gzip.decompress(body) if "content-encoding: gzip" in head else body)["parts"]
+    return parts
 
 
 async def _rerun_every(socket: ClientConnection, seconds: float, fragment: str, page: str) -> None:

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.browser
 Visit = Callable[..., Visitor]
 STRIP = "Binding gate of each"
 UPDATES = 20
-MAX_FRAMES = 28_000  # bytes of an update before compression; whole figures alone were 190,000
+MAX_UPDATE = 28_000  # bytes of an update before compression; whole figures alone were 190,000
 # The picture of each digest that was drawn, as Plotly holds it.
 RECORD = """
 node => {
@@ -31,18 +31,29 @@ RANGE = "node => node._fullLayout.xaxis.range.map(Number)"
 
 
 class Wire:
-    """What one window receives: bytes of frames, and the addresses of whole values."""
+    """What one window receives: bytes of frames and updates, and the addresses of whole values."""
 
     def __init__(self, visitor: Visitor) -> None:
         self.frames = 0
+        self.updates = 0
         self.wholes: list[str] = []
+        self._asked: set[str] = set()
         session = visitor.page.context.new_cdp_session(visitor.page)
         session.send("Network.enable")
         session.on("Network.webSocketFrameReceived", self._on_frame)
+        session.on("Network.responseReceived", self._on_answer)
+        session.on("Network.dataReceived", self._on_data)
         visitor.page.on("request", lambda request: self.wholes.append(request.url) if "/podium/live/" in request.url else None)
 
     def _on_frame(self, event: Any) -> None:
         self.frames += len(event["response"]["payloadData"]) * 3 // 4  # base64
+
+    def _on_answer(self, event: Any) -> None:
+        if "/podium/updates/" in event["response"]["url"]:
+            self._asked.add(event["requestId"])
+
+    def _on_data(self, event: Any) -> None:
+        self.updates += event["dataLength"] if event["requestId"] in self._asked else 0
 
 
 def test_updates_are_patches_that_give_the_picture_of_a_fresh_load_and_a_missed_one_is_fetched_whole(server: Served, visit: Visit) -> None:
@@ -54,8 +65,9 @@ def test_updates_are_patches_that_give_the_picture_of_a_fresh_load_and_a_missed_
     wire = Wire(visitor)
     visitor.page.wait_for_function(DRAWN, arg=UPDATES + 2, polling=200)
     assert wire.wholes == [], "nothing whole is sent after the first picture"
-    print(f"{wire.frames / (UPDATES + 2):,.0f} bytes of an update before compression")
-    assert wire.frames < MAX_FRAMES * (UPDATES + 2)
+    print(f"{wire.updates / (UPDATES + 2):,.0f} bytes of an update before compression, {wire.frames:,} bytes of frames in all")
+    assert 0 < wire.updates < MAX_UPDATE * (UPDATES + 2)
+    assert wire.frames < MAX_UPDATE, "no script runs for an update"
 
     visitor.drag(strip, 0.3, 0.6)
     zoomed = strip.evaluate(RANGE)

@@ -38,7 +38,8 @@ def run(page: str, url: str, **query: str) -> AppTest:
 def text(app: AppTest) -> str:
     """What the page says: its Markdown, then the rows of its live tables; ages as they are read, without the element that lets them count."""
     tables = [joined(sent_value(part.proto.json)) for part in app.get("bidi_component") if part.proto.component_name == "podium_rows"]
-    words = " ".join([*(str(part.value) for part in app.markdown), *tables])
+    markup = (part.proto.body for part in app.get("html"))
+    words = " ".join([*(str(part.value) for part in app.markdown), *markup, *tables])
     return re.sub(r'<span class="pd-ticking"[^>]*>([^<]*)</span>', r"\1", words)
 
 

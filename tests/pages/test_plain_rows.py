@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from engine.store.read import components, decisions, portfolio, recent, status, timeline
 from engine.store.read.reader import Reader
-from pages.overview import charts, tables
+from pages.overview import charts, machine
 from pages.ui import equity_chart, forest_plot, skill, tiles
 
 
@@ -83,7 +83,7 @@ def test_readings_are_those_of_the_table(reader: Reader) -> None:
         assert tiles.get_reading(now, None, row["name"]) == now[now["name"] == row["name"]]["value"].iloc[0]
     assert tiles.get_reading(now, "host", "none such") is None
     trend = pd.DataFrame({"source": ["a", "b", "a"], "name": ["x", "x", "x"], "mean": [1.0, 2.0, 3.0]})
-    assert tables._reading_trend(trend, "a", "x") == (1.0, 3.0)
+    assert machine._reading_trend(trend, "a", "x") == (1.0, 3.0)
 
 
 def test_a_snapshot_reads_the_range_and_the_line_of_equity_once(reader: Reader) -> None:

@@ -77,12 +77,14 @@ def payload(*values: int) -> wire.Payload:
 def test_a_session_is_sent_the_whole_by_digest_then_patches_and_nothing_where_nothing_changed() -> None:
     shown: dict[str, tuple[wire.Payload, ...]] = {}
     first, second = payload(*range(100)), payload(*range(1, 101))
-    assert wire.build_message(shown, "chart", first) == {"digest": first.digest}
+    assert wire.build_message(shown, "chart", first) == {"digest": first.digest, "patch": ["=", first.value]}, "a small one in the message"
+    large = payload(*range(wire.MAX_INLINE))
+    assert wire.build_message({}, "chart", large) == {"digest": large.digest}
     message = wire.build_message(shown, "chart", second)
     assert (message["digest"], message["base"]) == (second.digest, first.digest)
     assert apply_patch(first.value, message["patch"]) == second.value
     assert wire.build_message(shown, "chart", second) == {"digest": second.digest}
-    assert wire.build_message(shown, "chart", payload(7)) == {"digest": payload(7).digest}, "a patch as large as the whole is not sent"
+    assert wire.build_message(shown, "chart", payload(7)) == {"digest": payload(7).digest, "patch": ["=", [7]]}, "where a patch is no smaller"
 
 
 class Forgetful(dict[str, bytes | None]):

@@ -1,0 +1,67 @@
+// Asks the server at every refresh what has changed of the parts that the page shows, and lets a script run where something else has changed.
+import { localise } from "./live_time.js";
+
+const WAIT_MS = 10000; // for one answer
+const asking = { address: "", hear: null, timer: 0, isBusy: false };
+
+// Changes what differs and leaves every other node: focus, selection and tooltips stay.
+function morph(old, fresh) {
+  if (old.nodeName !== fresh.nodeName) { old.replaceWith(fresh); return; }
+  if (old.nodeType === Node.TEXT_NODE) { if (old.data !== fresh.data) old.data = fresh.data; return; }
+  for (const { name } of [...old.attributes]) if (!fresh.hasAttribute(name)) old.removeAttribute(name);
+  for (const { name, value } of fresh.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+  morphInside(old, fresh);
+}
+
+function morphInside(old, fresh) {
+  const [before, after] = [[...old.childNodes], [...fresh.childNodes]];
+  after.forEach((node, place) => (before[place] ? morph(before[place], node) : old.append(node)));
+  for (const node of before.slice(after.length)) node.remove();
+}
+
+function showPart(node, change) {
+  if (change.html === undefined) { node.podiumReceive?.(change); return; }
+  const fresh = document.createElement("template");
+  fresh.innerHTML = change.html;
+  localise(fresh.content);
+  morphInside(node, fresh.content);
+  node.dataset.digest = change.digest;
+}
+
+const shown = () => [...document.querySelectorAll("[data-part][data-digest]")];
+
+function lastVisit() {
+  try { return JSON.parse(localStorage.getItem("podium.visit"))?.since || ""; } catch { return ""; } // as visit.js stores it
+}
+
+async function ask() {
+  const { address } = asking;
+  if (!address || asking.isBusy) return;
+  asking.isBusy = true;
+  try {
+    const have = shown().map((node) => `${node.dataset.part}.${node.dataset.digest}`).join(",");
+    const answer = await fetch(`${address}?since=${lastVisit()}&have=${have}`, { cache: "no-store", signal: AbortSignal.timeout(WAIT_MS) });
+    if (answer.ok && address === asking.address) show(await answer.json());
+  } catch { /* the clock notices the silence */ } finally {
+    asking.isBusy = false;
+  }
+}
+
+function show({ clock, frames, parts }) {
+  if (clock) asking.hear(clock);
+  for (const node of shown()) if (parts[node.dataset.part]) showPart(node, parts[node.dataset.part]);
+  for (const node of document.querySelectorAll(".podium-frame")) if (frames[node.podiumName] !== node.podiumFrame) node.podiumAgain();
+}
+
+// `hear` gets what the clock needs; an empty address ends the questions.
+export function follow(address, every, hear) {
+  Object.assign(asking, { address, hear });
+  asking.timer ||= setInterval(ask, every * 1000);
+}
+
+export default function ({ data, parentElement, setTriggerValue }) {
+  const node = parentElement.querySelector(".podium-frame");
+  node.podiumName = data.name;
+  node.podiumFrame = data.frame;
+  node.podiumAgain = () => setTriggerValue("again", String(performance.now()));
+}

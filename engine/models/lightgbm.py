@@ -10,6 +10,7 @@ import numpy as np
 
 from engine.domain.model import Hyperparameter, Model, TrainingSet
 from engine.domain.record import Bools, Floats
+from engine.evidence import linear
 from engine.models import _booster_text
 from engine.models._hyperparameters import read_parameters
 
@@ -27,7 +28,7 @@ PARAMETERS = {
     "bagging_freq": 5,
     "lambda_l2": 10.0,
     "deterministic": True,
-    "force_row_wise": True,
+    "force_col_wise": True,
     "num_threads": 1,
     "verbosity": -1,
 }
@@ -112,7 +113,7 @@ def _grow(training: TrainingSet, seed: int, values: dict[str, float]) -> list[st
 
 def _bin(training: TrainingSet, rows: Bools) -> lightgbm.Dataset:
     settings = {"max_bin": PARAMETERS["max_bin"], "bin_construct_sample_cnt": BIN_SAMPLE, "verbosity": -1}
-    return lightgbm.Dataset(training.x[rows], label=np.zeros(int(rows.sum())), params=settings).construct()
+    return lightgbm.Dataset(linear.select_rows(training.x, rows), label=np.zeros(int(rows.sum())), params=settings).construct()
 
 
 def _boost(data: lightgbm.Dataset, y: Floats, seed: int, values: dict[str, float]) -> str:

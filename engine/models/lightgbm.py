@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-import lightgbm
 import numpy as np
 
 from engine.domain.model import Hyperparameter, Model, TrainingSet
@@ -13,6 +12,7 @@ from engine.domain.record import Bools, Floats
 from engine.evidence import linear
 from engine.models import _booster_text
 from engine.models._hyperparameters import read_parameters
+from engine.models._lightgbm_library import library as lightgbm
 
 ROUNDS = 60
 MIN_ROWS = 200  # below which no tree is grown

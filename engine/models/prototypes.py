@@ -36,7 +36,7 @@ class Fitted:
 
 def fit(training: TrainingSet, seed: int, **parameters: float) -> bytes:
     """Find clusters on an even sample, then the mean target of all rows by cluster."""
-    from sklearn.cluster import KMeans  # here: it takes a second to import, which only the process that trains has to spend
+    from sklearn.cluster import KMeans  # noqa: PLC0415 takes a second to load, and only a worker needs it
 
     values = read_parameters(HYPERPARAMETERS, parameters)
     standard = linear.fit_standardiser(training.x)

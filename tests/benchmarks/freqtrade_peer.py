@@ -12,7 +12,7 @@ from tempfile import gettempdir
 import pandas as pd
 
 TEXTS = Path(__file__).parent / "freqtrade_texts"  # Python for freqtrade's environment, which ours cannot import
-PACKAGES = ("freqtrade", "datasieve", "lightgbm", "scikit-learn")
+PACKAGES = ("freqtrade", "datasieve", "lightgbm", "scikit-learn", "xgboost-cpu")  # its model of LightGBM imports xgboost too
 TRAINING_DAYS = 7
 DATES = "%Y%m%d"
 STAMP = "installed"

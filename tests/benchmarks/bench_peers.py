@@ -67,11 +67,12 @@ def measure_podium(recording: Path, symbols: tuple[str, ...], case: Case) -> Mea
     """The cost of Podium's backtest, with the bars before the period."""
     since = pd.Timestamp(case.since)
     first, until = since - pd.Timedelta(minutes=EARLIER_BARS * case.minutes), since + pd.Timedelta(days=case.days_to_run())
-    words = [sys.executable, "-m", "engine", "backtest", str(recording), "--from", first.isoformat(), "--to", until.isoformat(), "--json"]
+    words = [sys.executable, "-m", "engine", "backtest", str(recording.resolve()), "--from", first.isoformat(), "--to", until.isoformat(), "--json"]
     words += ["--symbols", ",".join(symbols), "--evolution", "refresh"]
     with TemporaryDirectory() as home:
-        settings = {"HOME": home, "TRAIN_DAYS": str(freqtrade_peer.TRAINING_DAYS), "RETRAIN_EVERY": str(1_440 // case.minutes)}
-        cpu, out = _run(words, ROOT, {f"PODIUM_{name}": value for name, value in settings.items()})
+        Path(home, "podium.toml").write_text(f"[knobs]\nretrain_every = {1_440 // case.minutes}\n", encoding="utf-8")
+        settings = {"PYTHONPATH": str(ROOT), "PODIUM_HOME": home, "PODIUM_TRAIN_DAYS": str(freqtrade_peer.TRAINING_DAYS)}
+        cpu, out = _run(words, Path(home), settings)
     ticks = int(json.loads(out)["ticks"])
     return Measured((ticks - EARLIER_BARS) * len(symbols), cpu)
 

@@ -18,7 +18,7 @@ ROUNDS = 40
 LEARNING_RATE = 0.075  # fewer and larger steps than 60 of 0.05: two thirds of the work, at no measurable loss of R2
 MIN_ROWS = 200  # below which no tree is grown
 BIN_SAMPLE = 20_000  # rows from which bin edges are derived: with all rows, that would be a third of the work
-BAG_ROWS = 20_000  # rows that a tree is grown on are half of all, but no more than a quarter once that is as many as this
+BAG_ROWS = 20_000  # a tree is grown on half of the rows; where that is more than this, on as many or on a quarter, whichever is more
 MIN_SHARED = 0.9  # share of a horizon's rows known to all horizons, above which they share one binned set
 PARAMETERS = {
     "objective": "regression",

@@ -6,7 +6,7 @@ import importlib
 import importlib.util
 import re
 import sys
-import threading
+from _thread import get_ident
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.abc import MetaPathFinder
@@ -35,12 +35,12 @@ class _Hidden(MetaPathFinder):
     """Lets one thread's imports of some libraries fail as if they were not installed, unless they are loaded already."""
 
     def __init__(self, names: tuple[str, ...]) -> None:
-        self._names, self._thread = names, threading.get_ident()
+        self._names, self._thread = names, get_ident()
 
     def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> None:
         """Raise ModuleNotFoundError for the hidden libraries; leave all others to the next finder."""
         del path, target
-        if threading.get_ident() == self._thread and fullname.partition(".")[0] in self._names:
+        if get_ident() == self._thread and fullname.partition(".")[0] in self._names:
             raise ModuleNotFoundError(f"{fullname} is not loaded here", name=fullname)
 
 

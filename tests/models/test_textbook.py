@@ -221,13 +221,13 @@ def test_the_trees_are_few_small_and_held_back_as_their_settings_say() -> None:
     text = boosted(rows(9_000))
     result = dict(re.findall(r"^\[(\w+): (.*)\]$", text, flags=re.MULTILINE))
     wanted = {
-        "objective": "regression", "learning_rate": 0.075, "num_leaves": 12, "max_bin": 63, "feature_fraction": 0.5, "bagging_fraction": 0.5,
-        "bagging_freq": 5, "lambda_l2": 10.0, "num_iterations": 40, "min_data_in_leaf": 44, "seed": SEED, "num_threads": 1,
+        "objective": "regression", "learning_rate": 0.05, "num_leaves": 12, "max_bin": 63, "feature_fraction": 0.5, "bagging_fraction": 0.5,
+        "bagging_freq": 5, "lambda_l2": 10.0, "num_iterations": 60, "min_data_in_leaf": 44, "seed": SEED, "num_threads": 1,
         "deterministic": 1, "force_col_wise": 1, "bin_construct_sample_cnt": 20_000,
     }  # fmt: skip
     for name, value in wanted.items():
         assert result[name] == value if isinstance(value, str) else float(result[name]) == value, name
-    assert text.count("\nTree=") == 40
+    assert text.count("\nTree=") == 60
     assert float(dict(re.findall(r"^\[(\w+): (.*)\]$", boosted(rows(900)), flags=re.MULTILINE))["min_data_in_leaf"]) == 20
 
 

@@ -6,22 +6,53 @@ import importlib
 import importlib.util
 import re
 import sys
-from collections.abc import Iterable
+from _thread import get_ident
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.abc import MetaPathFinder
+from types import ModuleType
 from typing import NoReturn
 
 from engine.domain.texts import on_one_line
 
 CORE_LIBRARIES = (  # every engine loads them
-    "lightgbm", "numpy", "sklearn", "sqlalchemy", "orjson", "msgspec", "psutil", "apscheduler", "threadpoolctl", "zstandard", "pynvml",
+    "lightgbm", "numpy", "sqlalchemy", "orjson", "msgspec", "psutil", "apscheduler", "threadpoolctl", "zstandard", "pynvml",
 )  # fmt: skip
 DASHBOARD_LIBRARIES = ("streamlit", "pandas", "pyarrow", "uvicorn", "prometheus_client")  # the dashboard also loads them
-RARELY_USED_LIBRARIES = ("alembic", "apprise", "jinja2", "optuna", "plotly")  # must be installed, but are loaded only when used
+RARELY_USED_LIBRARIES = ("alembic", "apprise", "jinja2", "optuna", "plotly", "sklearn")  # must be installed, but are loaded only when used
 REQUIRED_LIBRARIES = (*CORE_LIBRARIES, *DASHBOARD_LIBRARIES, *RARELY_USED_LIBRARIES)
 OWN_PACKAGES = frozenset({"engine", "pages", "app"})
 INSTALL_OPENMP = "install it: apt-get install libgomp1 (Debian, Ubuntu), dnf install libgomp (Fedora), brew install libomp (macOS)"
 INSTALL = "pip install -r requirements.txt (make run does it)"
 EXIT_USAGE = 64  # exit code, as in sysexits.h
 _SHARED = re.compile(r"\b(lib[\w+-]+)\.(?:so|dylib)")
+
+
+OPTIONAL_FOR_LIGHTGBM = ("sklearn", "pandas")  # LightGBM loads them where they are installed, for a second and a half, and for nothing we use
+
+
+class _Hidden(MetaPathFinder):
+    """Lets one thread's imports of some libraries fail as if they were not installed, unless they are loaded already."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self._names, self._thread = names, get_ident()
+
+    def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> None:
+        """Raise ModuleNotFoundError for the hidden libraries; leave all others to the next finder."""
+        del path, target
+        if get_ident() == self._thread and fullname.partition(".")[0] in self._names:
+            raise ModuleNotFoundError(f"{fullname} is not loaded here", name=fullname)
+
+
+@contextmanager
+def hide_libraries(names: tuple[str, ...]) -> Iterator[None]:
+    """Hide libraries from what this thread imports inside; other threads import as ever."""
+    hidden = _Hidden(names)
+    sys.meta_path.insert(0, hidden)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(hidden)
 
 
 class LibraryError(ValueError):
@@ -47,7 +78,8 @@ def find_broken_libraries(names: Iterable[str] = REQUIRED_LIBRARIES) -> list[str
     lines = []
     for name in names:
         try:
-            importlib.import_module(name)
+            with hide_libraries(OPTIONAL_FOR_LIGHTGBM if name == "lightgbm" else ()):
+                importlib.import_module(name)
         except (ImportError, OSError) as error:
             lines.append(explain_import_error(error) or f"the library {name} cannot be loaded ({on_one_line(str(error))[:200]}): {INSTALL}")
     return lines

@@ -201,6 +201,5 @@ def _load_shadows(history: TickHistory, stored: StoredTick, loaded: dict[str, Se
 
 def _platform(history: TickHistory, tick: int) -> str:
     """Return a sentence where the tick was decided on another platform, on which bits are not guaranteed; else ""."""
-    then, now = history.fingerprint(tick), fingerprint.read_platform()
-    changed = [f"{name} {then.get(name)} then, {value} now" for name, value in now.items() if then.get(name) != value]
+    changed = fingerprint.find_platform_changes(history.fingerprint(tick))
     return f"decided on another platform ({'; '.join(changed)}): equal to 1e-9 at best, not bit for bit" if changed else ""

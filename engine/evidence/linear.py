@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import struct
 import zipfile
@@ -18,6 +19,9 @@ from engine.domain.record import Bools, Floats, Ints, Record
 PENALTIES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)  # multiples of the number of rows
 HELD_OUT = 0.25  # share of the ticks, the last ones, on which the penalty is chosen
 SAMPLE = 20_000  # rows from which quantiles are estimated
+BLOCK_ROWS = 1_024  # rows that are standardised at a time
+SUM_ROWS = 4_096  # rows in single precision that are summed at a time
+MEASURED = 2  # samples whose figures are remembered: all models of a training standardise the same rows
 MIN_SHARED = 0.9  # share of a horizon's rows known to all horizons, above which they share sums
 MEAN_BASELINE = "the forecast at the training mean of every feature"  # which is 0 once standardised
 STANDARDISER_ARRAYS = ("low", "high", "mean", "deviation")
@@ -40,11 +44,24 @@ class Standardiser(Record):
 
     def transform(self, x: NDArray[Any]) -> Floats:
         """(N, F) standardised columns."""
-        z = np.clip(x.astype(np.float64, copy=False), self.low, self.high)
-        z -= self.mean
-        z /= self.deviation
-        z[np.isnan(z)] = 0.0
+        z = np.empty(x.shape)
+        self._transform_into(x, z)
         return z
+
+    def transform_single(self, x: NDArray[Any]) -> NDArray[np.float32]:
+        """The same in single precision, for sums that do not need more: half the memory."""
+        z = np.empty(x.shape, dtype=np.float32)
+        self._transform_into(x, z)
+        return z
+
+    def _transform_into(self, x: NDArray[Any], out: NDArray[Any]) -> None:
+        """Few rows at a time, so that each step finds them in the processor's cache."""
+        for first in range(0, len(x), BLOCK_ROWS):
+            block = np.clip(x[first : first + BLOCK_ROWS].astype(np.float64, copy=False), self.low, self.high)
+            block -= self.mean
+            block /= self.deviation
+            block[np.isnan(block)] = 0.0
+            out[first : first + BLOCK_ROWS] = block
 
     def select_columns(self, columns: Ints) -> Standardiser:
         """The standardiser of some of the columns (K,)."""
@@ -64,29 +81,58 @@ def training_bounds(x: NDArray[Any]) -> tuple[Floats, Floats]:
     """(F,) 0.5 % and 99.5 % quantiles of each column, from an even sample of at most 20,000 rows; -inf and inf for blank columns. Raises ValueError
     for no rows.
     """
-    sample = x[:: max(1, len(x) // SAMPLE)].astype(np.float64)
-    if not len(sample):
-        raise ValueError("there is no row to learn from")
-    sample[np.isinf(sample)] = np.nan
-    blank = np.isnan(sample).all(axis=0)
-    safe = np.where(blank, 0.0, sample)
-    low, high = np.nanquantile(safe, (0.005, 0.995), axis=0)
-    return np.where(blank, -np.inf, low), np.where(blank, np.inf, high)
+    return _measure(x)[:2]
 
 
 def fit_standardiser(x: NDArray[Any]) -> Standardiser:
     """The standardiser of (N, F) rows, from the same sample as their bounds. Raises ValueError for no rows."""
-    low, high = training_bounds(x)
-    low, high = np.where(np.isfinite(low), low, 0.0), np.where(np.isfinite(high), high, 0.0)
-    clipped = np.clip(x[:: max(1, len(x) // SAMPLE)].astype(np.float64), low, high)
+    return _measure(x)[2]
+
+
+_Measured = tuple[Floats, Floats, Standardiser]
+_measured: dict[tuple[object, ...], _Measured] = {}  # by the values of the sample, so that it does not matter who asks
+
+
+def _measure(x: NDArray[Any]) -> _Measured:
+    """The bounds and the standardiser of (N, F) rows. Raises ValueError for no rows."""
+    sample = np.ascontiguousarray(x[:: max(1, len(x) // SAMPLE)])
+    if not len(sample):
+        raise ValueError("there is no row to learn from")
+    key = (sample.dtype.str, sample.shape, hashlib.blake2b(sample.data, digest_size=16).digest())
+    known = _measured.get(key)
+    if known is None:
+        known = _measure_sample(sample.astype(np.float64))
+        for old in list(_measured)[: 1 - MEASURED]:
+            _measured.pop(old, None)
+        _measured[key] = known
+    return known
+
+
+def _measure_sample(sample: Floats) -> _Measured:
+    finite = np.where(np.isinf(sample), np.nan, sample)
+    blank = np.isnan(finite).all(axis=0)
+    low, high = _quantiles(np.where(blank, 0.0, finite), (0.005, 0.995))
+    bounds = np.where(blank, -np.inf, low), np.where(blank, np.inf, high)
+    clipped = np.clip(sample, low, high)
     known = np.isfinite(clipped)
     count = np.maximum(known.sum(axis=0), 1)
     mean = np.where(known, clipped, 0.0).sum(axis=0) / count
     deviation = np.sqrt(np.where(known, (clipped - mean) ** 2, 0.0).sum(axis=0) / count)
-    return Standardiser(low, high, mean, np.where(deviation > 1e-9, deviation, 1.0))
+    for part in bounds:
+        part.setflags(write=False)
+    return (*bounds, Standardiser(low, high, mean, np.where(deviation > 1e-9, deviation, 1.0)))
 
 
-def fit_ridge(z: Floats, training: TrainingSet, penalty_scale: float = 1.0) -> Floats:
+def _quantiles(sample: Floats, levels: tuple[float, ...]) -> Floats:
+    """(Q, F) quantiles of each column without its blanks: all full columns in one call, for which numpy's own loop over columns is slow."""
+    out = np.empty((len(levels), sample.shape[1]))
+    full = ~np.isnan(sample).any(axis=0)
+    out[:, full] = np.quantile(sample[:, full], levels, axis=0)
+    out[:, ~full] = np.nanquantile(sample[:, ~full], levels, axis=0)
+    return out
+
+
+def fit_ridge(z: NDArray[Any], training: TrainingSet, penalty_scale: float = 1.0) -> Floats:
     """(K + 1, H) ridge coefficients and intercept on the (N, K) columns `z`, fitted on all rows with multiples of the `choose_penalties`.
 
     The intercept is shrunk to a tenth of the mean target, since drift is the least reliable feature of a sample.
@@ -113,7 +159,7 @@ def linear_contributions(slopes: Floats, z: Floats, base: Floats) -> Floats:
     return np.concatenate((own, np.broadcast_to(base[:, None, None], (*own.shape[:2], 1))), axis=2)
 
 
-def choose_penalties(z: Floats, training: TrainingSet) -> list[float]:
+def choose_penalties(z: NDArray[Any], training: TrainingSet) -> list[float]:
     """For each horizon the penalty, in multiples of the rows, with the smallest squared error on the last quarter.
 
     Rows whose targets reach into that quarter are purged: as many bars as the horizon (Lopez de Prado 2018, 7.4).
@@ -183,19 +229,37 @@ def _group_horizons(training: TrainingSet) -> list[_SharedRows]:
     return [_SharedRows((index,), known[:, index]) for index in range(known.shape[1])]
 
 
-def _split_sums(z: Floats, training: TrainingSet, group: _SharedRows) -> tuple[_Sums, _Sums, _Sums]:
+def _split_sums(z: NDArray[Any], training: TrainingSet, group: _SharedRows) -> tuple[_Sums, _Sums, _Sums]:
     """Sums over the early rows, over the last quarter, and over the purged rows between, whose targets reach into it."""
     longest = max(training.horizons[index] for index in group.columns)
     split = int(np.quantile(training.tick, 1.0 - HELD_OUT)) if len(z) else 0
     early, late = training.tick <= split - longest, training.tick > split
-    y = training.y[:, list(group.columns)]
+    y = np.ascontiguousarray(training.y[:, list(group.columns)])
     early_sums, late_sums, rest = (_sum(z, y, group.known & part) for part in (early, late, ~early & ~late))
     return early_sums, late_sums, rest
 
 
-def _sum(z: Floats, y: Floats, rows: Bools) -> _Sums:
-    rows_z, rows_y = z[rows], y[rows]
-    return _Sums(rows_z.T @ rows_z, rows_z.T @ rows_y, rows_z.sum(axis=0), rows_y.sum(axis=0), len(rows_z))
+def select_rows(values: NDArray[Any], rows: Bools) -> NDArray[Any]:
+    """The rows of (N, ...) values where `rows` (N,) is true; a view, which copies nothing, where they follow one another."""
+    places = np.flatnonzero(rows)
+    if len(places) and places[-1] - places[0] + 1 == len(places):
+        return values[places[0] : places[-1] + 1]
+    return values[rows]
+
+
+def _sum(z: NDArray[Any], y: Floats, rows: Bools) -> _Sums:
+    """The sums over these rows, in double precision; columns in single precision are converted few rows at a time."""
+    rows_z, rows_y = select_rows(z, rows), select_rows(y, rows)
+    if rows_z.dtype == np.float64:
+        return _sum_rows(rows_z, rows_y)
+    total = _sum_rows(rows_z[:SUM_ROWS].astype(np.float64), rows_y[:SUM_ROWS])
+    for first in range(SUM_ROWS, len(rows_z), SUM_ROWS):
+        total = total.plus(_sum_rows(rows_z[first : first + SUM_ROWS].astype(np.float64), rows_y[first : first + SUM_ROWS]))
+    return total
+
+
+def _sum_rows(z: Floats, y: Floats) -> _Sums:
+    return _Sums(z.T @ z, z.T @ y, z.sum(axis=0), y.sum(axis=0), len(z))
 
 
 def _penalty(early: _Sums, late: _Sums, place: int) -> float:

@@ -5,29 +5,29 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-import lightgbm
 import numpy as np
 
 from engine.domain.model import Hyperparameter, Model, TrainingSet
 from engine.domain.record import Bools, Floats
+from engine.evidence import linear
 from engine.models import _booster_text
 from engine.models._hyperparameters import read_parameters
+from engine.models._lightgbm_library import library as lightgbm
 
 ROUNDS = 60
 MIN_ROWS = 200  # below which no tree is grown
 BIN_SAMPLE = 20_000  # rows from which bin edges are derived: with all rows, that would be a third of the work
+BAG_ROWS = 20_000  # a tree is grown on half of the rows; where that is more than this, on as many or on a quarter, whichever is more
 MIN_SHARED = 0.9  # share of a horizon's rows known to all horizons, above which they share one binned set
 PARAMETERS = {
     "objective": "regression",
-    "learning_rate": 0.05,
     "num_leaves": 12,
     "max_bin": 63,
     "feature_fraction": 0.5,
-    "bagging_fraction": 0.5,
     "bagging_freq": 5,
     "lambda_l2": 10.0,
     "deterministic": True,
-    "force_row_wise": True,
+    "force_col_wise": True,
     "num_threads": 1,
     "verbosity": -1,
 }
@@ -112,7 +112,7 @@ def _grow(training: TrainingSet, seed: int, values: dict[str, float]) -> list[st
 
 def _bin(training: TrainingSet, rows: Bools) -> lightgbm.Dataset:
     settings = {"max_bin": PARAMETERS["max_bin"], "bin_construct_sample_cnt": BIN_SAMPLE, "verbosity": -1}
-    return lightgbm.Dataset(training.x[rows], label=np.zeros(int(rows.sum())), params=settings).construct()
+    return lightgbm.Dataset(linear.select_rows(training.x, rows), label=np.zeros(int(rows.sum())), params=settings).construct()
 
 
 def _boost(data: lightgbm.Dataset, y: Floats, seed: int, values: dict[str, float]) -> str:
@@ -124,6 +124,7 @@ def _boost(data: lightgbm.Dataset, y: Floats, seed: int, values: dict[str, float
         "num_leaves": int(values["num_leaves"]),
         "feature_fraction": values["feature_fraction"],
         "lambda_l2": values["lambda_l2"],
+        "bagging_fraction": share_of_rows(len(y)),
         "seed": seed,
         "bin_construct_sample_cnt": BIN_SAMPLE,
         "min_data_in_leaf": max(20, int(len(y) * values["min_data_share"] + 1e-6)),
@@ -131,6 +132,11 @@ def _boost(data: lightgbm.Dataset, y: Floats, seed: int, values: dict[str, float
     if values["max_depth"] < UNLIMITED_DEPTH:
         settings["max_depth"] = int(values["max_depth"])
     return lightgbm.train(settings, data, num_boost_round=int(values["rounds"])).model_to_string()
+
+
+def share_of_rows(count: int) -> float:
+    """The share of so many rows that a tree is grown on."""
+    return min(0.5, max(0.25, BAG_ROWS / count))
 
 
 MODEL = Model(

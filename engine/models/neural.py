@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.domain.model import Hyperparameter, Model, TrainingSet
 from engine.domain.record import Floats
 from engine.evidence import linear
 from engine.models._hyperparameters import read_parameters
 
+Singles = NDArray[np.float32]
 UNITS = 32
 STEPS = 400
 BATCH = 1_024
@@ -49,7 +51,7 @@ def fit(training: TrainingSet, seed: int, **parameters: float) -> bytes:
     layers = [random.standard_normal((columns, units)) / np.sqrt(columns), np.zeros(units), np.zeros((units, len(training.horizons)))]
     if len(rows) >= MIN_ROWS:
         y = training.y[rows]
-        _descend(layers, standard.transform(training.x[rows]), y - y.mean(axis=0) * DRIFT, random, values)
+        layers = _descend(layers, standard.transform_single(training.x[rows]), y - y.mean(axis=0) * DRIFT, random, values)
     return linear.arrays_to_bytes(inward=layers[0], bias=layers[1], outward=layers[2], **standard.to_arrays())
 
 
@@ -64,8 +66,12 @@ def predict(fitted: Fitted, x: Floats) -> Floats:
     return np.ascontiguousarray((np.tanh(fitted.standard.transform(x) @ fitted.hidden_weights + fitted.bias) @ fitted.output_weights).T)
 
 
-def _descend(layers: list[Floats], z: Floats, y: Floats, random: np.random.Generator, values: dict[str, float]) -> None:
-    """Train in place by Adam on the squared error with decoupled decay over random batches; the rate falls to 0, the forecast starts at 0."""
+def _descend(start: list[Floats], z: Singles, targets: Floats, random: np.random.Generator, values: dict[str, float]) -> list[Floats]:
+    """The layers after Adam on the squared error with decoupled decay over random batches; the rate falls to 0, the forecast starts at 0.
+
+    In single precision: a descent of this length needs no more, and takes half the time.
+    """
+    layers, y = [layer.astype(np.float32) for layer in start], targets.astype(np.float32)
     mean_gradients, mean_squares = ([np.zeros_like(layer) for layer in layers] for _ in range(2))
     steps = int(values["steps"])
     for step in range(1, steps + 1):
@@ -76,9 +82,10 @@ def _descend(layers: list[Floats], z: Floats, y: Floats, random: np.random.Gener
             mean_squares[index] += 0.001 * (gradient * gradient - mean_squares[index])
             step_size = mean_gradients[index] / (1.0 - 0.9**step) / (np.sqrt(mean_squares[index] / (1.0 - 0.999**step)) + 1e-8)
             layers[index] -= rate * (step_size + values["decay"] * layers[index])
+    return [layer.astype(np.float64) for layer in layers]
 
 
-def _gradients(layers: list[Floats], z: Floats, y: Floats) -> tuple[Floats, Floats, Floats]:
+def _gradients(layers: list[Singles], z: Singles, y: Singles) -> tuple[Singles, Singles, Singles]:
     inward, bias, outward = layers
     hidden = np.tanh(z @ inward + bias)
     error = (hidden @ outward - y) / len(z)

@@ -117,8 +117,9 @@ def _solve(gram: Floats, moment: Floats, penalty: Floats) -> Floats:
 
 def _select_columns(z: Floats, y: Floats, count: int) -> Ints:
     """Columns by orthogonal matching pursuit over all horizons (Pati, Rezaiifar and Krishnaprasad 1993)."""
-    known = np.isfinite(y).all(axis=1)
-    gram, moment = z[known].T @ z[known], z[known].T @ y[known]
+    known = np.asarray(np.isfinite(y).all(axis=1))
+    z, y = linear.select_rows(z, known), linear.select_rows(np.ascontiguousarray(y), known)
+    gram, moment = z.T @ z, z.T @ y
     power = np.maximum(np.diagonal(gram), 1e-9)
     damped = gram + np.diag(power * 1e-3 + 1e-9)
     selected: list[int] = []

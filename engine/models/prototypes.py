@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.cluster import KMeans
 
 from engine.domain.model import Hyperparameter, Model, TrainingSet
 from engine.domain.record import Floats
@@ -14,6 +13,7 @@ from engine.models._hyperparameters import read_parameters
 
 CLUSTERS = 48
 MAX_ROWS = 8_000  # of clustering, evenly thinned
+BLOCK_ROWS = 1_024  # that are compared with the centres at a time
 COMPONENTS = 8  # principal components in which the clusters lie
 PRIOR = 200.0  # rows of a target of 0 behind each cluster
 HYPERPARAMETERS = (
@@ -36,6 +36,8 @@ class Fitted:
 
 def fit(training: TrainingSet, seed: int, **parameters: float) -> bytes:
     """Find clusters on an even sample, then the mean target of all rows by cluster."""
+    from sklearn.cluster import KMeans  # noqa: PLC0415 takes a second to load, and only a worker needs it
+
     values = read_parameters(HYPERPARAMETERS, parameters)
     standard = linear.fit_standardiser(training.x)
     z = standard.transform(training.x)
@@ -64,18 +66,21 @@ def predict(fitted: Fitted, x: Floats) -> Floats:
 def _outcomes(membership: Floats, training: TrainingSet, prior: float) -> Floats:
     columns = []
     for index in range(len(training.horizons)):
-        y = training.y[:, index]
+        y = np.ascontiguousarray(training.y[:, index])
         known = np.isfinite(y)
-        weights = membership[known]
-        columns.append((weights.T @ y[known]) / (weights.sum(axis=0) + prior))
+        weights = linear.select_rows(membership, known)
+        columns.append((weights.T @ linear.select_rows(y, known)) / (weights.sum(axis=0) + prior))
     return np.stack(columns, axis=1)
 
 
 def _membership(points: Floats, centres: Floats, width: float) -> Floats:
     """(N, K) Gaussian membership of each point in each cluster, summing to 1 over clusters."""
-    distances = _distances(points, centres)
-    weights = np.exp(-(distances - distances.min(axis=1)[:, None]) / width)
-    return np.asarray(weights / weights.sum(axis=1)[:, None])
+    membership = np.empty((len(points), len(centres)))
+    for first in range(0, len(points), BLOCK_ROWS):
+        distances = _distances(points[first : first + BLOCK_ROWS], centres)
+        weights = np.exp(-(distances - distances.min(axis=1)[:, None]) / width)
+        np.divide(weights, weights.sum(axis=1)[:, None], out=membership[first : first + BLOCK_ROWS])
+    return membership
 
 
 def _distances(points: Floats, centres: Floats) -> Floats:

@@ -146,3 +146,8 @@ def test_each_fault_of_a_text_is_refused(old: str, new: str) -> None:
     assert old in SMALL
     with pytest.raises(ValueError, match=r"tree|output|features|its "):
         _booster_text.read_booster(SMALL.replace(old, new))
+
+
+@pytest.mark.parametrize(("count", "share"), [(1_000, 0.5), (40_000, 0.5), (50_000, 0.4), (80_000, 0.25), (200_000, 0.25)])
+def test_a_tree_is_grown_on_half_of_few_rows_and_on_a_quarter_of_many(count: int, share: float) -> None:
+    assert lightgbm.share_of_rows(count) == pytest.approx(share)

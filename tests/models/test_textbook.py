@@ -60,7 +60,7 @@ def test_the_kernel_model_is_ridge_on_96_random_cosines() -> None:
     slopes = linear.fit_ridge(np.cos(scaled(training) @ fitted.frequencies + fitted.phases), training)
     z = fitted.standard.transform(live())
     np.testing.assert_allclose(
-        fourier_features.predict(fitted, live()), (np.cos(z @ fitted.frequencies + fitted.phases) @ slopes[:-1] + slopes[-1]).T, rtol=1e-9
+        fourier_features.predict(fitted, live()), (np.cos(z @ fitted.frequencies + fitted.phases) @ slopes[:-1] + slopes[-1]).T, rtol=1e-4, atol=1e-5
     )
     assert not np.array_equal(fourier_features.load(fourier_features.fit(training, SEED + 1)).phases, fitted.phases)
 
@@ -137,9 +137,9 @@ def test_the_network_is_400_steps_of_adam_from_no_forecast() -> None:
     y = training.y[known]
     wanted = adam(linear.fit_standardiser(training.x).transform(training.x[known]), y - 0.9 * y.mean(axis=0), start, draw)
     for layer, result in zip(wanted, (fitted.hidden_weights, fitted.bias, fitted.output_weights), strict=True):
-        np.testing.assert_allclose(result, layer, rtol=1e-6, atol=1e-9)
+        np.testing.assert_allclose(result, layer, rtol=1e-4, atol=1e-5)  # the descent is in single precision
     hidden = np.tanh(fitted.standard.transform(live()) @ wanted[0] + wanted[1])
-    np.testing.assert_allclose(neural.predict(fitted, live()), (hidden @ wanted[2]).T, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(neural.predict(fitted, live()), (hidden @ wanted[2]).T, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(("known", "learned"), [(199, False), (200, True)])
@@ -223,7 +223,7 @@ def test_the_trees_are_few_small_and_held_back_as_their_settings_say() -> None:
     wanted = {
         "objective": "regression", "learning_rate": 0.05, "num_leaves": 12, "max_bin": 63, "feature_fraction": 0.5, "bagging_fraction": 0.5,
         "bagging_freq": 5, "lambda_l2": 10.0, "num_iterations": 60, "min_data_in_leaf": 44, "seed": SEED, "num_threads": 1,
-        "deterministic": 1, "force_row_wise": 1, "bin_construct_sample_cnt": 20_000,
+        "deterministic": 1, "force_col_wise": 1, "bin_construct_sample_cnt": 20_000,
     }  # fmt: skip
     for name, value in wanted.items():
         assert result[name] == value if isinstance(value, str) else float(result[name]) == value, name

@@ -274,7 +274,8 @@ class Engine(VersionControls, ParameterControls):
         if lags is not None:
             self._events += clock_skew.detect_skew(lags, self.feed.info.symbols, self.state.incident_state.open)
         inputs = self.window.build_inputs(self.tick, account, self.config, tuple(self._events))
-        self._select_shadows(inputs.events)
+        if (shadows := self.challengers.select(self.state.evolution, inputs.events, self.catalog.serving)) or self.catalog.shadows:
+            self.catalog = replace(self.catalog, shadows=shadows)
         run = PhaseRunner(axis_lengths(inputs, self.catalog), self.clock.tick, self.phase_pool, self.config.phase_deadline_ms)
         try:
             outcome = decide(inputs, session_controls.discard_unscorable(self.state, inputs.events), self.catalog, run)
@@ -294,11 +295,6 @@ class Engine(VersionControls, ParameterControls):
             self.replace_failing_models()
         self._carry_out(outcome.instructions, inputs.tick, ms)
         return self._save(tick)
-
-    def _select_shadows(self, events: tuple[Event, ...]) -> None:
-        shadows = self.challengers.select(self.state.evolution, events, self.catalog.serving)
-        if shadows or self.catalog.shadows:  # else the catalog stays as it is
-            self.catalog = replace(self.catalog, shadows=shadows)
 
     def _carry_out(self, instructions: tuple[Instruction, ...], tick: int, ms: float) -> None:
         """Carry out the instructions of a tick, which took `ms`."""

@@ -81,8 +81,8 @@ def _empty(_full: str, folder: Path) -> str:
     return empty(folder)
 
 
-def _young(full: str, folder: Path) -> str:
-    template = Path(full.removeprefix("sqlite:///")).parent.with_name("young")  # made once a process, beside the full one
+def _young(_full: str, folder: Path) -> str:
+    template = folder.parent / "young"  # made once a process, in its own folder of pytest
     if not template.exists():
         filled(template, ticks=2)
     return copied(f"sqlite:///{template / 'podium.db'}", folder)

@@ -132,10 +132,10 @@ def _version(facts: DecisionFacts) -> str:
 def _counterfactual(facts: DecisionFacts) -> str:
     others = [gate.gate for gate in facts.failed_gates if gate.gate not in FORECAST_GATES]
     if facts.edge_to_flip_bps is None or not math.isfinite(facts.edge_to_flip_bps):
-        return f"No other forecast would have changed that: {_names(others)} must pass first." if others else ""
+        return f"No other forecast would have changed that until {_gates(others)} passed: {_names(others)}." if others else ""
     direction = "higher" if facts.edge_to_flip_bps > 0 else "lower"
     would = "held" if facts.action != "hold" else "bought" if facts.edge_to_flip_bps > 0 else "sold"
-    also = f" and had {_names(others)} passed" if others and facts.action == "hold" else ""
+    also = f" and {_gates(others)} passed: {_names(others)}" if others and facts.action == "hold" else ""
     return f"It would have {would} had the expected move been {units.format_bps(abs(facts.edge_to_flip_bps))} {direction}{also}."
 
 
@@ -177,6 +177,10 @@ def _number(value: float | None) -> str:
     if value is None:
         return "an unknown number"
     return units.format_number(value, 0 if value == round(value) else 2)
+
+
+def _gates(gates: list[str]) -> str:
+    return "this gate" if len(gates) == 1 else "these gates"
 
 
 def _names(gates: list[str]) -> str:

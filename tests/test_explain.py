@@ -62,7 +62,7 @@ def test_what_is_not_known_is_said_to_be_unknown() -> None:
     assert explain_decision(blank) == (
         "No model was active, so there is no forecast for the next 12 bars.",
         "It holds an unknown position: only an unknown number of the 120 required bars are known.",
-        "No other forecast would have changed that: history must pass first.",
+        "No other forecast would have changed that until this gate passed: history.",
     )
     for facts in (replace(BOUGHT, low_bps=None), replace(BOUGHT, high_bps=None)):
         assert explain_decision(facts)[0] == "The ensemble expects +31.2 bps over the next 3 bars. A round trip costs 23.0 bps."
@@ -74,15 +74,15 @@ def test_gates_that_no_forecast_opens_are_named_beside_the_change() -> None:
     others = "not paused, history and cooldown"
     assert (
         explain_decision(replace(HELD, failed_gates=failed))[-1]
-        == f"It would have bought had the expected move been 15.0 bps higher and had {others} passed."
+        == f"It would have bought had the expected move been 15.0 bps higher and these gates passed: {others}."
     )
     for flip in (None, float("nan"), float("inf")):
         assert (
             explain_decision(replace(HELD, failed_gates=failed, edge_to_flip_bps=flip))[-1]
-            == f"No other forecast would have changed that: {others} must pass first."
+            == f"No other forecast would have changed that until these gates passed: {others}."
         )
-    assert explain_decision(replace(HELD, failed_gates=failed[:1]))[-1].endswith("15.0 bps higher and had not paused passed.")
-    assert explain_decision(replace(HELD, failed_gates=failed[:2]))[-1].endswith("and had not paused and history passed.")
+    assert explain_decision(replace(HELD, failed_gates=failed[:1]))[-1].endswith("15.0 bps higher and this gate passed: not paused.")
+    assert explain_decision(replace(HELD, failed_gates=failed[:2]))[-1].endswith("and these gates passed: not paused and history.")
     assert len(explain_decision(replace(HELD, edge_to_flip_bps=None))) == 2  # only the forecast stands in the way, and none would do
     assert explain_decision(replace(BOUGHT, failed_gates=failed))[-1].endswith("4.2 bps lower.")
 

@@ -176,9 +176,6 @@ class LiveFeed:
     async def _load_history(self) -> None:
         end = self._newest_close()
         candles = await self._candles.fetch_history(end - self._history_bars * self._interval, end)
-        if any(rows and rows[-1].opened < end - self._interval for rows in candles):  # the newest candle may be a moment late
-            await asyncio.sleep(AGAIN)
-            candles = _join_candles(candles, await self._candles.fetch_history(end - self._interval, end))
         self._begin_after(*await self._catch_up(candles, end))
 
     async def _load_missed(self, since: int) -> None:
@@ -193,13 +190,17 @@ class LiveFeed:
     async def _catch_up(self, candles: list[tuple[Candle, ...]], end: int, attempts: int | None = None) -> tuple[list[tuple[Candle, ...]], int]:
         """Load the bars that closed meanwhile, again and again until the streams' own bars can follow; returns all candles and their end (ns UTC).
 
-        Ends where bars close faster than they are loaded, which `problem` says.
+        Ends where bars close faster than they are loaded, which `problem` says. The newest candle of a load may come a moment late, so that the
+        next load begins with it.
         """
         while (newest := self._newest_close()) - end > LONGEST_SILENCE * self._interval:
-            candles = _join_candles(candles, await self._candles.fetch_history(end, newest, attempts))
+            candles = _join_candles(candles, await self._candles.fetch_history(end - self._interval, newest, attempts))
             end = newest
             if not self._pace.add_load(self._candles.exchange_time() - end):
                 break
+        if any(rows and rows[-1].opened < end - self._interval for rows in candles):
+            await asyncio.sleep(AGAIN)
+            candles = _join_candles(candles, await self._candles.fetch_history(end - self._interval, end, attempts))
         return candles, end
 
     def _newest_close(self) -> int:
@@ -262,6 +263,8 @@ class LiveFeed:
         closed = self._builder.close_bar(self._next_close, self._streams.timer.now(), self._streams.clock.offset)
         self._next_close += self._interval
         self._closed.append(closed)
+        if self._candles.exchange_time() - closed.snapshot.at < self._interval:
+            self._pace.clear()
         if self._recorder is not None:
             self._recorder.add_bar(closed)
         return closed

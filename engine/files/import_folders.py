@@ -28,7 +28,7 @@ _FLAGS = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | private_files.NO_LINK
 def open_workspace(out: Path) -> Iterator[Path]:
     """Make a folder in `out` that is deleted at the end. Raises OSError."""
     path = out / f".import-{secrets.token_hex(8)}"
-    path.mkdir(private_files.FOLDER_MODE)
+    path.mkdir(private_files.FOLDER_MODE, parents=True)  # a sweep may have deleted an empty `out`
     descriptor = _lock(path)
     try:
         (path / owned_folders.MARKER).write_bytes(owned_folders.MARKER_TEXT)
@@ -61,7 +61,7 @@ def holds_only_workspaces(out: Path) -> bool:
     """Whether a folder holds folders of killed imports and nothing else."""
     with suppress(OSError):
         names = [entry.name for entry in out.iterdir()]
-        return bool(names) and len(names) == len(_list_workspaces(out))
+        return bool(names) and len(names) == sum(map(_is_left, _list_workspaces(out)))
     return False
 
 
@@ -84,6 +84,15 @@ def _delete(path: Path) -> bool:
         return False
     finally:
         os.close(descriptor)
+    return True
+
+
+def _is_left(path: Path) -> bool:
+    """Whether no living import holds a folder."""
+    descriptor = _lock(path)
+    if descriptor is None:
+        return False
+    os.close(descriptor)
     return True
 
 

@@ -30,3 +30,7 @@ class LoadPace:
         self._slow = self._slow + 1 if nanoseconds > self._allowed * self._interval else 0
         self._nanoseconds = nanoseconds
         return self._slow < SLOW_LOADS
+
+    def clear(self) -> None:
+        """Take that a bar was closed in time: what was slow before is over."""
+        self._slow = 0

@@ -24,7 +24,7 @@ class StoredColumn:
     sql: str  # the value it is sorted by; "" where it cannot be sorted
     searched: str = ""  # the text that is searched, in SQL; "" for none
     parts: tuple[str, ...] = ()  # the fields of a row that it shows, by default the one of its name
-    within: str = ""  # the column that follows it in an index and grows with the key; "" where no index has its order
+    within: str = ""  # the column that follows it in an index and never falls while the key grows; "" where no index has its order
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +161,7 @@ TRIALS = HistoryTable(
     ("t.id",),
     (
         *_plain("t", "at"),
-        StoredColumn("action", "t.action", "t.action", within="t.at"),
+        StoredColumn("action", "t.action", "t.action"),
         StoredColumn("verdict", "t.verdict", "t.verdict", parts=("verdict", "placebo", "mode", "undone")),
         StoredColumn("effect", "t.effect", parts=("effect", "low", "high", "windows", "unit")),
         *_plain("t", "metric", is_searched=True),

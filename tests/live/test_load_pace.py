@@ -17,3 +17,13 @@ def test_two_slow_loads_in_a_row_are_a_problem_until_one_is_quick() -> None:
     assert "50 symbols took 50 s to load, in which 50 bars closed" in str(pace.problem)
     assert pace.add_load(SECOND)
     assert str(pace.problem) == "None"
+
+
+def test_a_bar_that_is_closed_in_time_ends_the_problem() -> None:
+    pace = LoadPace(2, SECOND, 13)
+    assert pace.add_load(14 * SECOND)
+    assert not pace.add_load(14 * SECOND)
+    assert pace.problem is not None
+    pace.clear()
+    assert pace.problem is None
+    assert pace.add_load(14 * SECOND)

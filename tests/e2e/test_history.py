@@ -19,6 +19,9 @@ SCROLL = "() => document.querySelector('.podium-rows:has(tr[data-id])').scrollTo
 ALL_OF = (
     "(symbol) => { const ids = [...document.querySelectorAll('tr[data-id]')]; return ids.length && ids.every((r) => r.dataset.id.endsWith(symbol)); }"
 )
+OTHERS = (
+    "(ids) => { const rows = [...document.querySelectorAll('tr[data-id]')]; return rows.length && !rows.some((r) => ids.includes(r.dataset.id)); }"
+)
 SCROLLED = "(top) => Math.abs(document.querySelector('.podium-rows:has(tr[data-id])')?.scrollTop - top) < 2"
 
 
@@ -34,8 +37,10 @@ def test_a_decision_of_the_past_is_found_opened_and_left_again(server: Served, v
     visitor.page.wait_for_function(ALL_OF, arg=" CHARLIE")
     visitor.page.get_by_role("link", name="Edge, bps").click()
     expect(visitor.page.locator('th[aria-sort="descending"]')).to_have_text("Edge, bps", timeout=MS)
+    newest = visitor.page.evaluate(IDS)
     visitor.press("Next")
     visitor.sees("this page does not update")
+    visitor.page.wait_for_function(OTHERS, arg=newest)
     assert set(visitor.query()) == {"q", "sort", "from", "until"}
     ids = visitor.page.evaluate(IDS)
     row = visitor.page.locator("tr[data-id]").nth(28)

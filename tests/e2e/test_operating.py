@@ -84,7 +84,9 @@ def test_a_retraining_and_the_signal_are_asked_for_from_the_page(server: Served,
     visitor.press("No signal")
     listed(visitor, "set", "signal 0", "see what it learns", "done")
     expect(visitor.banner("Simulated market.")).to_contain_text("nothing in them can be predicted", timeout=MS)
-    visitor.page.get_by_role("spinbutton").fill("0.2")
+    box = visitor.page.get_by_role("spinbutton")
+    expect(box).to_have_value("0.000", timeout=MS)  # it follows the signal that holds, and forgets what was typed before
+    box.fill("0.2")
     visitor.press("Set signal")
     listed(visitor, "set", "signal 0.2", "done")
     expect(visitor.banner("Simulated market.")).to_contain_text("20.0 %", timeout=MS)

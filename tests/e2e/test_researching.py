@@ -55,7 +55,7 @@ def test_a_backtest_is_run_opened_compared_and_put_away(server: Served, visit: V
     visitor.go(f"/backtests?runs={','.join(names)}")
     visitor.sees("Comparison")
     heads = visitor.page.locator('table[aria-label="The figures of the runs"] th')
-    expect(heads).to_have_text(["", "A", "B"], timeout=MS)
+    expect(heads).to_have_text(["A", "B"], timeout=MS)
     expect(visitor.page.locator('[data-testid="stMultiSelect"] [data-tag]')).to_have_count(2, timeout=MS)
     delete, place = put_away(visitor), put_away(visitor).bounding_box()
     delete.click()

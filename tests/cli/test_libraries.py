@@ -25,7 +25,7 @@ def broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A machine on which LightGBM finds no OpenMP: a module of its name that fails as it does."""
     stub(tmp_path, "lightgbm", f"raise OSError({NO_OPENMP!r})")
     monkeypatch.syspath_prepend(tmp_path / "stubs")
-    for name in ("lightgbm", "engine.models.lightgbm"):
+    for name in ("lightgbm", "engine.models.lightgbm", "engine.models._lightgbm_library"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setenv("PODIUM_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)

@@ -292,4 +292,4 @@ def test_a_recipe_that_cannot_be_read_is_said_to_be_damaged(changed: tuple[str, 
     connection.execute("UPDATE artifacts SET recipe = '{' WHERE version = ?", (CHALLENGER.version,))
     app = run("05_models.py", url)
     assert not app.exception
-    assert f"the recipe of {CHALLENGER.version} cannot be read" in text(app)
+    assert f"The recipe of {CHALLENGER.version} cannot be read" in text(app)

@@ -1,7 +1,7 @@
 // Counts ages by the server's clock, and says so when the server has not been heard for three refreshes.
 import { notifyCritical } from "./live_notice.js";
 import { showTab } from "./live_tab.js";
-import { follow } from "./live_updates.js";
+import { follow, isConnected } from "./live_updates.js";
 
 const REFRESHES = 3;
 const ANSWER_MS = 3000; // within which a living server answers
@@ -98,9 +98,6 @@ function begin() {
   });
   return clock;
 }
-
-// Buttons and most of what is shown need the WebSocket; updates do not, and are no contact without it.
-const isConnected = () => !document.querySelector('[data-test-connection-state]:not([data-test-connection-state="CONNECTED"])');
 
 function hear(clock, data, isContact) {
   clock.tab = data.tab ?? {};

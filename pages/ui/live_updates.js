@@ -49,12 +49,15 @@ async function ask() {
   }
 }
 
+// Buttons and most of what is shown need the WebSocket; updates do not, and are no contact without it, nor can a script run then.
+export const isConnected = () => !document.querySelector('[data-test-connection-state]:not([data-test-connection-state="CONNECTED"])');
+
 function show({ clock, frames, parts }) {
   if (asking.hear) {
     if (clock) asking.hear(clock);
     for (const node of shown()) if (parts[node.dataset.part]) showPart(node, parts[node.dataset.part]);
   }
-  for (const node of document.querySelectorAll(".podium-frame")) if (frames[node.podiumName] !== node.podiumFrame) node.podiumAgain();
+  if (isConnected()) for (const node of document.querySelectorAll(".podium-frame")) if (frames[node.podiumName] !== node.podiumFrame) node.podiumAgain();
 }
 
 // `hear` gets what the clock needs; without it nothing is shown of an answer, but scripts run again. An empty address ends the questions.

@@ -20,7 +20,9 @@ KEPT = "report"  # of this browser: the day and its page, or the reason for havi
 
 @st.fragment
 def show_report_button() -> None:
-    """Draw the choice of a day and the download of its report, one HTML file."""
+    """Draw the choice of a day and the download of its report, one HTML file; nothing while travelling, as it is made of the store as it is now."""
+    if cache.past_tick() is not None:
+        return
     with st.popover("Daily report", help="Decisions, reasons for not trading, money with all costs, health and optimizations on one page"):
         today = datetime.fromtimestamp(cache.current_time() / 1e9, UTC).date()
         day = st.date_input("Day, in UTC", today, max_value=today, format="YYYY-MM-DD", key="report_day")

@@ -37,6 +37,7 @@ def show_filters(session: SessionInfo) -> tuple[str, ...]:
         params.show_toggle("Only degraded ticks", name="degraded")
         if cache.past_tick() is None:
             report.show_report_button()
+    travel.show_cannot_travel("The daily report")
     unknown = {name: value for name, options in offered.items() if (value := params.find_unknown(options, name=name)) is not None}
     if unknown:
         widgets.show_empty(f"unknown in the address and ignored: {', '.join(f'{name} {value}' for name, value in unknown.items())}")

@@ -10,6 +10,7 @@ import streamlit as st
 
 from engine import units
 from engine.domain.rules import SCHEDULE
+from engine.store.read.past import NOT_STORED
 from pages.optimizer import requests, rules
 from pages.optimizer.requests import RunState
 from pages.optimizer.rule_text import describe_clearing, describe_firing, format_span
@@ -31,7 +32,10 @@ def show_rules() -> None:
         if cache.past_tick() is None and any(source.rule.name == name and source.rule.digest() != digest for source in sources):
             st.rerun()
         widgets.show_heading("Rules", "open one for its levels and actions", term="rule")
-        travel.note_past("Levels and actions of a rule that was changed later are those of now; its state is that of then.")
+        travel.note_past(
+            "Levels and actions of a rule that was changed later are those of now; its state is that of then. "
+            "A silence that was ended early is shown with its actual end."
+        )
         runs = requests.fetch_requests()
         rows = list_rules(sources, rules.fetch_newest_states(), now_cache.fetch_silences(), runs, cache.current_time())
         table = render_table(COLUMNS, rows, label="Rules in force and their sources")
@@ -65,20 +69,20 @@ def _fold(source: RuleSource, state: str | None, silenced: int | None, runs: Run
     quiet = f" silenced until {units.format_time(silenced, '%H:%M')} UTC" if silenced is not None else ""
     colour = {"fires": theme.WARNING, "clear": theme.GOOD}.get(word, theme.NEUTRAL)
     head = f"{render_chip(word, colour)} <b>{escape(name)}</b>{escape(describe_firing(rule))}<small>{escape(quiet)}</small>"
-    changed = _describe_change(source, now)
+    origin = _describe_source(source, now)
     cooldown = "" if rule.kind == SCHEDULE else f" Cooldown {format_span(rule.cooldown)}."
     actions = ", ".join(readable_name(action) for action in rule.candidates) or "none, reports only"
-    lines = (rule.about, f"Clears: {describe_clearing(rule)}.{cooldown}", f"Actions: {actions}.", f"Source: {source.source}{changed}.")
+    lines = (rule.about, f"Clears: {describe_clearing(rule)}.{cooldown}", f"Actions: {actions}.", f"Source: {origin}.")
     body = "".join(f"<div>{escape(line)}</div>" for line in lines) + _foot(rule.name, name, silenced, runs)
     return f'<details class="pd-fold"><summary>{head}</summary>{body}</details>'
 
 
-def _describe_change(source: RuleSource, now: int) -> str:
+def _describe_source(source: RuleSource, now: int) -> str:
     if source.changed_at is None:
-        return ""
+        return source.source
     if cache.past_tick() is not None and source.changed_at > now:
-        return f", later than this, by {source.by}: what it was then is not stored"
-    return f", {ages.ticking_age(source.changed_at, now)} ago by {source.by}"
+        return NOT_STORED
+    return f"{source.source}, {ages.ticking_age(source.changed_at, now)} ago by {source.by}"
 
 
 def _foot(rule: str, name: str, silenced: int | None, runs: RunState) -> str:
@@ -88,6 +92,8 @@ def _foot(rule: str, name: str, silenced: int | None, runs: RunState) -> str:
         button = render_button("Silence 1 h", f"{SILENCE} {rule}", name=f"Silence {name} for an hour", obstacle=obstacle)
     else:
         button = render_button("End the silence", f"{END} {rule}", name=f"End the silence of {name}", obstacle=obstacle)
+    if cache.past_tick() is not None:  # the form acts on the present
+        return f"<div>{button}</div>"
     link = escape(urlencode({"view": "Rules", "rule": rule}))
     return f'<div>{button} <a href="?{link}" target="_self" data-step data-reveal="rule_form">Change it</a></div>'
 

@@ -12,7 +12,7 @@ from pages.overview import charts, machine, present, tables, text, visit
 from pages.overview.present import AGEING
 from pages.ui import cache, equity_chart, live, now_cache, trading_tables, updates, widgets
 from pages.ui.charts import Figure
-from pages.ui.shared import build_every, build_once
+from pages.ui.shared import build_answer_every, build_every, build_once
 from pages.ui.updates import PageParts
 from pages.ui.wire import Payload
 
@@ -67,8 +67,10 @@ def _build_page() -> OverviewPage:
         now = build_once("overview: now", lambda: present.build_now_list(status), seconds=AGEING)
         comes_and_goes = [bool(warming), bool(verdict), bool(machine_heading), *(part in parts for part in ("gates", "equity"))]
         heights = [strip.height, equity and equity.height]
+        strip_symbols = min(charts.MAX_SYMBOLS, len(session.symbols))
+        frame = " ".join(map(str, [*comes_and_goes, *heights, strip_symbols, len(session.symbols), session.id]))
         return OverviewPage(
-            PageParts(" ".join(map(str, comes_and_goes + heights)), parts), status, strip, min(charts.MAX_SYMBOLS, len(session.symbols)), equity, now,
+            PageParts(frame, parts), status, strip, strip_symbols, equity, now,
             has_gates=gates is not None,
         )  # fmt: skip
 
@@ -78,7 +80,9 @@ def build_own_parts(page: OverviewPage, since: int | None) -> PageParts:
     recommended, *others = page.now
     lines = [recommended]
     if cache.past_tick() is None:
-        lines.append(build_every(f"overview: news since {since}", lambda: visit.describe_news(visit.fetch_news_of(since), since), seconds=AGEING))
+        lines.append(
+            build_answer_every(f"overview: news since {since}", lambda: visit.describe_news(visit.fetch_news_of(since), since), seconds=AGEING)
+        )
     else:
         others = [line for line in others if line[0] != "Evolution"]
     rows = "".join(f"<div>{widgets.escape_html(f'{name}: {words}.')}</div>" for name, words in (*lines, *others))

@@ -14,7 +14,7 @@ from pages.ui import cache, hindsight, live, tiles, updates, widgets
 def show_overview() -> None:
     """Draw the whole page; the browser asks for what changes, and this runs again where a part comes or goes."""
     frame = updates.AGAIN
-    with widgets.reading_store():
+    with widgets.reading_store(page=cache.past_tick() is not None):
         page = build_page()
         if page.status is None:
             widgets.show_text(text.WHAT_IT_IS)

@@ -10,6 +10,7 @@ import streamlit as st
 
 from engine import units
 from engine.health import is_in_future
+from engine.service.clock import WallClock
 from engine.store.read.past import PastTick
 from engine.store.read.reader import StoreUnreadable
 from engine.store.read.status import EngineStatus
@@ -101,6 +102,7 @@ def _show_status(title: str, header: Header) -> None:
 
 def _show_past(title: str, status: EngineStatus, past: PastTick) -> None:
     """Show the header as of a past tick: no age counts on, and every button is off."""
+    st.session_state.pop("unreadable_since", None)
     live.run_clock(past.wall, REFRESH, live.TabState(f"tick {past.tick:,}", None, title, None), is_still=True)
     facts = "".join(f"<span>{fact}</span>" for fact in _facts(status, past.wall))
     widgets.show_html(f'<div class="pd"><div class="pd-head"><h1>{escape(title)}</h1>{facts}</div></div>')
@@ -113,11 +115,11 @@ def _show_past(title: str, status: EngineStatus, past: PastTick) -> None:
 
 
 def _show_unreadable(title: str, error: StoreUnreadable) -> None:
-    now = cache.current_time()
+    past, now = cache.past_tick(), WallClock().now()  # of the present while travelling too
     word = {"missing": "starting", "locked": "degraded"}.get(error.kind, "down")
     is_missing = error.kind == "missing"
     since = None if is_missing else st.session_state.setdefault("unreadable_since", now)
-    live.run_clock(now, REFRESH, live.TabState(word, since, title, None), updates=updates.page_address(title))
+    live.run_clock(now, REFRESH, live.TabState(word, since, title, None), is_still=past is not None, updates=updates.page_address(title))
     updates.show_frame("header", updates.AGAIN)
     widgets.show_html(f'<div class="pd"><div class="pd-head"><h1>{escape(title)}</h1></div></div>')
     words = "no store yet" if is_missing else _WORDS.get(error.kind, "Store unreadable.").rstrip(".").lower()
@@ -133,7 +135,7 @@ def _show_unreadable(title: str, error: StoreUnreadable) -> None:
 
 def _unreadable_for() -> str:
     """Return how long this browser session has been unable to read the store."""
-    now = cache.current_time()
+    now = WallClock().now()
     since = st.session_state.setdefault("unreadable_since", now)
     return f"For {ages.ticking_age(since, now)}; the page retries every {REFRESH:g} s"
 

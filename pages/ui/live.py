@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache as remember
 from typing import Any
 
 import orjson
 import streamlit as st
 
 from engine import units
-from pages.ui import ages, plotly_library, scripts, wire
+from pages.ui import ages, cache, plotly_library, scripts, wire
 from pages.ui.charts import Figure
 from pages.ui.wire import Payload
 
@@ -23,7 +23,7 @@ MAX_MESSAGE = 200  # characters of an alert in a notification
 def show_chart(figure: Figure, *, key: str, label: str, clickable: bool = False, stamp: str = "", part: bool = False) -> None:
     """Show a figure; in a clickable one, a point whose customdata is "tick SYMBOL" opens that decision.
 
-    `stamp` identifies its content, for tables that must change in the same frame. A `part` is updated by `updates`.
+    `stamp` identifies its content, for tables that must change in the same frame. A `part` is updated by `updates`, but while travelling.
     """
     _chart()(
         key=key,
@@ -34,7 +34,7 @@ def show_chart(figure: Figure, *, key: str, label: str, clickable: bool = False,
             "clickable": clickable,
             "stamp": stamp,
             "library": plotly_library.library_address(),
-            **({"part": key} if part else {}),
+            **({"part": key} if part and cache.past_tick() is None else {}),
             **({"readout": True} if "readout" in figure.layout.get("meta", {}) else {}),
         },
     )
@@ -58,6 +58,7 @@ def run_clock(now: int, every: float, tab: TabState, *, is_still: bool = False, 
     """Update the ages on the page and in the tab from `now`, ns UTC, and grey the page when no refresh arrives within `every` seconds.
 
     A still clock stands at `now` and expects no refresh. `updates` is the address that the browser asks for updates.
+    With a still clock it shows nothing of the answers, but lets scripts run again.
     """
     data = {"now": now // units.MS, "every": every, "tab": describe_tab(tab)}
     _clock()(key="podium_clock", data=data | ({"still": True} if is_still else {}) | ({"updates": updates} if updates else {}))
@@ -86,7 +87,8 @@ def show_live_table(
 
     `height` is its largest height in pixels. `reserved` fixes its height to that many rows, and longer tables scroll, so that a list which
     changes with every tick moves nothing below it. `after` is the stamp of the chart that it changes together with.
-    `place` is the address at which the rows stay as they are: a browser that comes back from a row returns to it. A `part` is updated by `updates`.
+    `place` is the address at which the rows stay as they are: a browser that comes back from a row returns to it.
+    A `part` is updated by `updates`, but while travelling.
     """
     _rows()(
         key=key,
@@ -97,7 +99,7 @@ def show_live_table(
             "label": label,
             "after": after,
             "place": place,
-            **({"part": key} if part else {}),
+            **({"part": key} if part and cache.past_tick() is None else {}),
         },
     )
 
@@ -127,7 +129,7 @@ def _ignore() -> None:
     """Do nothing: the value is read where the component is shown."""
 
 
-@cache
+@remember
 def _chart() -> Any:
     return st.components.v2.component(
         "podium_chart",
@@ -137,7 +139,7 @@ def _chart() -> Any:
     )
 
 
-@cache
+@remember
 def _clock() -> Any:
     return st.components.v2.component("podium_clock", js=scripts.component_script("live_clock.js"), isolate_styles=False)
 
@@ -147,14 +149,14 @@ def show_notice_switch() -> None:
     _notice()(key="podium_notice")
 
 
-@cache
+@remember
 def _notice() -> Any:
     return st.components.v2.component(
         "podium_notice", html='<div class="pd podium-notice"></div>', js=scripts.component_script("live_notice.js"), isolate_styles=False
     )
 
 
-@cache
+@remember
 def _rows() -> Any:
     return st.components.v2.component(
         "podium_rows",

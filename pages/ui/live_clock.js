@@ -1,7 +1,7 @@
 // Counts ages by the server's clock, and says so when the server has not been heard for three refreshes.
 import { notifyCritical } from "./live_notice.js";
 import { showTab } from "./live_tab.js";
-import { follow } from "./live_updates.js";
+import { follow, isConnected } from "./live_updates.js";
 
 const REFRESHES = 3;
 const ANSWER_MS = 3000; // within which a living server answers
@@ -22,7 +22,7 @@ function time(clock) {
 
 function refreshTab(clock) {
   const { word, since, page, alerts } = clock.tab;
-  const from = clock.bar ? clock.server : since ?? null;
+  const from = clock.bar ? clock.contact : since ?? null;
   showTab({ state: clock.bar ? "no contact" : word, age: from === null ? "" : words((time(clock) - from) / 1000), page, alerts });
 }
 
@@ -41,8 +41,8 @@ function lose(clock, what) {
   clock.bar = document.createElement("div");
   clock.bar.className = "podium-lost-bar";
   clock.bar.setAttribute("role", "alert");
-  const at = new Date(clock.server).toISOString().slice(11, 19);
-  clock.bar.innerHTML = `<b>No contact.</b> ${what[0]} since ${at} UTC, <span class="pd-ticking" data-since="${clock.server}">0 s</span> ago. ${what[1]}`;
+  const at = new Date(clock.contact).toISOString().slice(11, 19);
+  clock.bar.innerHTML = `<b>No contact.</b> ${what[0]} since ${at} UTC, <span class="pd-ticking" data-since="${clock.contact}">0 s</span> ago. ${what[1]}`;
   document.body.append(clock.bar);
   document.documentElement.classList.add("podium-lost");
   count(clock);
@@ -51,6 +51,7 @@ function lose(clock, what) {
 
 const GONE = ["The server has not answered", "What is shown is as of then. Start the server again with make run; this page then goes on by itself."];
 const CUT_OFF = ["The server answers, but this page has had nothing from it", "What is shown is as of then. Reload the page."];
+const UNLINKED = ["The server answers, but the connection of this page has been cut", "Buttons do nothing, and most of what is shown is as of then. Reload the page."];
 
 function recover(clock) {
   if (clock.bar) clock.bar.remove();
@@ -67,13 +68,15 @@ function dismiss() {
 
 // No refresh may also mean that a long script runs: a server that answers is not gone.
 async function ask(clock) {
-  const heard = clock.heard;
+  const { contact } = clock;
   clock.asking = true;
   const answers = await fetch(HEALTH, { cache: "no-store", signal: AbortSignal.timeout(ANSWER_MS) }).then((answer) => answer.ok, () => false);
   clock.asking = false;
-  if (clock.heard !== heard) return;
+  if (clock.contact !== contact) return;
   if (!answers) lose(clock, GONE);
-  else if (clock.silent >= 2 * REFRESHES * clock.every && !document.querySelector('[data-test-script-state="running"]')) lose(clock, CUT_OFF);
+  else if (clock.silent >= 2 * REFRESHES * clock.every && !document.querySelector('[data-test-script-state="running"]')) {
+    lose(clock, clock.server === contact ? CUT_OFF : UNLINKED);
+  }
 }
 
 // Seconds are counted only while the page is looked at: the timers of a page in the background stand still and prove nothing about the server.
@@ -87,7 +90,7 @@ function tick(clock) {
 }
 
 function begin() {
-  const clock = { server: 0, heard: 0, every: 2, silent: 0, asking: false, bar: null, tab: {} };
+  const clock = { server: 0, heard: 0, contact: 0, sent: "", every: 2, silent: 0, asking: false, bar: null, tab: {} };
   setInterval(() => tick(clock), 1000);
   document.addEventListener("visibilitychange", () => {
     clock.silent = 0;
@@ -96,12 +99,15 @@ function begin() {
   return clock;
 }
 
-function hear(clock, data) {
+function hear(clock, data, isContact) {
   clock.tab = data.tab ?? {};
   clock.still = data.still ?? false;
   if (data.now === clock.server) return; // drawn again, nothing new
-  Object.assign(clock, { server: data.now, heard: performance.now(), every: data.every, silent: 0 });
-  recover(clock);
+  Object.assign(clock, { server: data.now, heard: performance.now(), every: data.every });
+  if (isContact) {
+    Object.assign(clock, { contact: data.now, silent: 0 });
+    recover(clock);
+  }
   count(clock);
   refreshTab(clock);
   if (typeof clock.tab.alerts === "number") notifyCritical(clock.tab.critical ?? []);
@@ -110,6 +116,10 @@ function hear(clock, data) {
 export default function ({ data }) {
   window.podiumClock ??= begin();
   const clock = window.podiumClock;
-  hear(clock, data);
-  follow(data.updates ?? "", data.every, (told) => hear(clock, { ...told, every: data.every }));
+  const sent = JSON.stringify(data);
+  if (sent !== clock.sent) { // else it is drawn again, and updates have brought newer data since
+    clock.sent = sent;
+    hear(clock, data, true);
+  }
+  follow(data.updates ?? "", data.every, data.still ? null : (news) => hear(clock, { ...news, every: data.every }, isConnected()));
 }

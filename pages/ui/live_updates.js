@@ -4,10 +4,11 @@ import { localise } from "./live_time.js";
 const WAIT_MS = 10000; // for one answer
 const asking = { address: "", hear: null, timer: 0, isBusy: false };
 
-// Changes what differs and leaves every other node: focus, selection and tooltips stay.
+// Changes what differs and leaves every other node: focus, selection and tooltips stay. A text that differs comes as the new node, which live_time.js
+// knows to be in local time already.
 function morph(old, fresh) {
   if (old.nodeName !== fresh.nodeName) { old.replaceWith(fresh); return; }
-  if (old.nodeType === Node.TEXT_NODE) { if (old.data !== fresh.data) old.data = fresh.data; return; }
+  if (old.nodeType === Node.TEXT_NODE) { if (old.data !== fresh.data) old.replaceWith(fresh); return; }
   for (const { name } of [...old.attributes]) if (!fresh.hasAttribute(name)) old.removeAttribute(name);
   for (const { name, value } of fresh.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
   morphInside(old, fresh);
@@ -41,19 +42,25 @@ async function ask() {
   try {
     const have = shown().map((node) => `${node.dataset.part}.${node.dataset.digest}`).join(",");
     const answer = await fetch(`${address}?since=${lastVisit()}&have=${have}`, { cache: "no-store", signal: AbortSignal.timeout(WAIT_MS) });
-    if (answer.ok && address === asking.address) show(await answer.json());
+    const news = answer.ok ? await answer.json() : null;
+    if (news && address === asking.address) show(news); // else the page has changed meanwhile
   } catch { /* the clock notices the silence */ } finally {
     asking.isBusy = false;
   }
 }
 
+// Buttons and most of what is shown need the WebSocket; updates do not, and are no contact without it, nor can a script run then.
+export const isConnected = () => !document.querySelector('[data-test-connection-state]:not([data-test-connection-state="CONNECTED"])');
+
 function show({ clock, frames, parts }) {
-  if (clock) asking.hear(clock);
-  for (const node of shown()) if (parts[node.dataset.part]) showPart(node, parts[node.dataset.part]);
-  for (const node of document.querySelectorAll(".podium-frame")) if (frames[node.podiumName] !== node.podiumFrame) node.podiumAgain();
+  if (asking.hear) {
+    if (clock) asking.hear(clock);
+    for (const node of shown()) if (parts[node.dataset.part]) showPart(node, parts[node.dataset.part]);
+  }
+  if (isConnected()) for (const node of document.querySelectorAll(".podium-frame")) if (frames[node.podiumName] !== node.podiumFrame) node.podiumAgain();
 }
 
-// `hear` gets what the clock needs; an empty address ends the questions.
+// `hear` gets what the clock needs; without it nothing is shown of an answer, but scripts run again. An empty address ends the questions.
 export function follow(address, every, hear) {
   Object.assign(asking, { address, hear });
   asking.timer ||= setInterval(ask, every * 1000);

@@ -65,6 +65,9 @@ export function receive(node, data, show) {
     node.podiumSent = data.digest;
     node.dataset.part = data.part;
     node.podiumReceive = (change) => accept(node, change, show);
+  } else {
+    delete node.dataset.part;
+    node.podiumSent = undefined;
   }
   accept(node, data, show);
 }

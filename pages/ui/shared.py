@@ -24,7 +24,9 @@ class BuiltPart:
     lock: Lock = field(default_factory=Lock)
 
 
-_parts: OrderedDict[Hashable, BuiltPart] = OrderedDict()
+_Parts = OrderedDict[Hashable, BuiltPart]
+_parts: _Parts = OrderedDict()
+_answers: _Parts = OrderedDict()  # by what browsers ask, apart from what all share
 _lock = Lock()
 
 
@@ -33,16 +35,21 @@ def build_once(name: Hashable, build: Callable[[], T], *, seconds: float | None 
 
     `seconds` is for a part that depends on the time too: it is built again when it is as old as that.
     """
-    return _build(name, build, cache.store_version(), seconds)
+    return _build(_parts, name, build, cache.store_version(), seconds)
 
 
 def build_every(name: Hashable, build: Callable[[], T], *, seconds: float) -> T:
     """Return what `build` returns, which nobody may change; for what changes little from tick to tick, it runs after as many seconds."""
-    return _build(name, build, "", seconds)
+    return _build(_parts, name, build, "", seconds)
 
 
-def _build(name: Hashable, build: Callable[[], T], version: str, seconds: float | None) -> T:
-    part, now = _find_part((cache.read_key(), name)), cache.current_time()
+def build_answer_every(name: Hashable, build: Callable[[], T], *, seconds: float) -> T:
+    """Do the same for a name that holds what a browser asks, so that none displaces what all share."""
+    return _build(_answers, name, build, "", seconds)
+
+
+def _build(parts: _Parts, name: Hashable, build: Callable[[], T], version: str, seconds: float | None) -> T:
+    part, now = _find_part(parts, (cache.read_key(), name)), cache.current_time()
     with part.lock:
         if part.version != version or (seconds is not None and not 0 <= now - part.at < seconds * cache.SECOND):
             part.value = build()
@@ -51,10 +58,10 @@ def _build(name: Hashable, build: Callable[[], T], version: str, seconds: float 
         return value
 
 
-def _find_part(name: Hashable) -> BuiltPart:
+def _find_part(parts: _Parts, name: Hashable) -> BuiltPart:
     with _lock:
-        part = _parts.setdefault(name, BuiltPart())
-        _parts.move_to_end(name)
-        while len(_parts) > MAX_PARTS:
-            _parts.popitem(last=False)
+        part = parts.setdefault(name, BuiltPart())
+        parts.move_to_end(name)
+        while len(parts) > MAX_PARTS:
+            parts.popitem(last=False)
         return part

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache as remember
 from typing import Any
 
 import orjson
 import streamlit as st
 
-from pages.ui import ages, scripts, wire
+from pages.ui import ages, cache, scripts, wire
 from pages.ui.wire import Payload
 
 AGAIN = ""  # a frame that no page has: the script runs at every refresh
@@ -40,9 +40,13 @@ def prepare_markup(markup: str) -> Payload:
 
 
 def show_markup(page: PageParts, name: str) -> None:
-    """Show a part that is HTML, in which every text is escaped."""
-    payload = page.parts[name]
-    st.html(f'<div class="pd podium-part" data-part="{name}" data-digest="{payload.digest}">{payload.value}</div>')
+    """Show a part that is HTML, in which every text is escaped.
+
+    While travelling it has no name, so that it is not updated, and differs from that of now: React leaves HTML alone that it was given before.
+    """
+    payload, past = page.parts[name], cache.past_tick()
+    named = f'data-part="{name}"' if past is None else f'data-past="{past.tick}"'
+    st.html(f'<div class="pd podium-part" {named} data-digest="{payload.digest}">{payload.value}</div>')
 
 
 def show_frame(name: str, frame: str) -> None:
@@ -71,7 +75,7 @@ def _ignore() -> None:
     """Do nothing: the run itself is what is wanted."""
 
 
-@cache
+@remember
 def _frame() -> Any:
     return st.components.v2.component(
         "podium_frame", html='<span class="podium-frame" hidden></span>', js=scripts.component_script("live_updates.js"), isolate_styles=False

@@ -59,6 +59,7 @@ def common_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with serving(tmp_path_factory.mktemp("common"), OWN) as served:
         served.wait(lambda: served.tick() > int(OWN["PODIUM_WARMUP_BARS"]), "the warm-up to be over")
         yield served
+        assert served.tracebacks() == []
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ SCRIPTS = Path(__file__).parents[2] / "pages" / "ui"
 NOW = 1_700_000_000_000  # ms, of the server
 BODY = """<script type="module">
 import start from "./live_clock.js";
-window.contact = (now, tab) => start({ data: { now, every: 2, tab } });
-</script><div data-test-script-state="notRunning"></div>"""
+window.contact = (now, tab, updates) => start({ data: { now, every: 2, tab, updates } });
+</script><div data-test-script-state="notRunning" data-test-connection-state="CONNECTED"></div>"""
 HIDE = """hidden => {
   Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
   document.dispatchEvent(new Event("visibilitychange"));
@@ -30,6 +30,7 @@ class Window:
     def __init__(self, page: Page) -> None:
         self.page = page
         self.answers = True
+        self.updated = 0  # s after the first time, of the newest update
         page.clock.install(time=0)  # the browser believes it is 1970
         page.route("**/*", self._serve)
         page.goto("http://podium.test/")
@@ -41,6 +42,8 @@ class Window:
         if route.request.url.endswith(".js"):
             name = route.request.url.rpartition("/")[2]
             route.fulfill(body=(SCRIPTS / name).read_text(encoding="utf-8"), content_type="text/javascript")
+        elif route.request.url.partition("?")[0].endswith("updates"):
+            route.fulfill(json={"clock": {"now": NOW + self.updated * 1000}, "frames": {}, "parts": {}})
         elif "health" not in route.request.url:
             route.fulfill(body=BODY, content_type="text/html")
         elif self.answers:
@@ -59,6 +62,17 @@ class Window:
         """The same with what the tab shows; the state has lasted since so many seconds before."""
         tab = {"word": word, "since": None if since is None else NOW + (seconds - since) * 1000, "page": "Market", "alerts": alerts}
         self.page.evaluate("([now, tab]) => window.contact(now, tab)", [NOW + seconds * 1000, tab])
+
+    def draw(self, seconds: float) -> None:
+        """The script's clock is drawn, which follows updates."""
+        self.page.evaluate("now => window.contact(now, {}, '/updates')", NOW + seconds * 1000)
+
+    def update(self, rounds: int) -> None:
+        """So many updates come, a refresh after another."""
+        for _ in range(rounds):
+            self.updated += 2
+            self.pass_time(2)
+            self.page.wait_for_function("now => window.podiumClock.server === now", arg=NOW + self.updated * 1000)
 
     def icon(self) -> str:
         return str(self.page.evaluate("decodeURIComponent(document.querySelector('link[rel~=\"icon\"]').href)"))
@@ -167,3 +181,21 @@ def test_the_tab_shows_the_state_with_its_age_in_the_background_too(window: Wind
     assert window.page.title() == "no contact · 8 s · Market · Podium"
     window.contact_tab(20, "ok", 1)
     assert window.page.title() == "ok · 1 s · Market · Podium"
+
+
+def test_updates_are_contact_while_the_page_is_connected_and_a_redraw_is_nothing_new(window: Window) -> None:
+    connect = "state => { document.querySelector('[data-test-connection-state]').dataset.testConnectionState = state; }"
+    window.show(age(0))
+    window.draw(0)
+    window.update(8)
+    assert window.shown() == ["16 s"]
+    window.draw(0)
+    assert window.shown() == ["16 s"], "drawn again with what the script sent before"
+    assert not window.is_grey()
+    window.page.evaluate(connect, "PINGING_SERVER")
+    window.update(8)
+    expect(window.bar).to_contain_text("the connection of this page has been cut since 22:13:36 UTC, 16 s ago")
+    assert window.shown() == ["32 s"]
+    window.page.evaluate(connect, "CONNECTED")
+    window.update(1)
+    assert not window.is_grey()

@@ -1,4 +1,4 @@
-"""The scripts of live components alone in a bare page: answers that do not come, colours that change, and a past tick that is no visit."""
+"""The scripts of live components alone in a bare page: answers that do not come, colours and times that change, and a past tick."""
 
 from __future__ import annotations
 
@@ -42,6 +42,12 @@ async () => {
     return made;
   };
   window.times = await import("/live_time.js");
+  window.updates = await import("/live_updates.js");
+  window.wire = await import("/live_wire.js");
+  window.showValue = (digest, value, more) => {
+    const node = document.getElementById("value");
+    wire.receive(node, { digest, patch: ["=", value], ...more }, (text) => { node.textContent = text; });
+  };
   const chart = await import("/live_chart.js"), visit = await import("/visit.js");
   window.drawChart = (name, digest) => {
     const parent = document.getElementById(name);
@@ -56,6 +62,15 @@ async () => {
   };
 }
 """
+MARKUP = '<div class="pd podium-part" data-part="head" data-digest="a"><b>at 07-01 {}:00 UTC</b></div>'
+LATE = """
+() => {
+  const text = JSON.stringify({ frames: {}, parts: { head: { digest: "c", html: "now" } } });
+  const come = new Promise((done) => { window.answerNow = done; });
+  const read = () => { setTimeout(() => { window.isRead = true; }, 50); return JSON.parse(text); };
+  window.fetch = async () => (window.isAsked ? new Promise(() => {}) : { ok: true, json: () => { window.isAsked = true; return come.then(read); } });
+}
+"""
 PARTS = "".join(f'<div id="{name}"><div class="podium-chart"></div></div>' for name in ("one", "two", "hung", "failed"))
 
 
@@ -64,7 +79,11 @@ def answer(route: Route) -> None:
     name = route.request.url.removeprefix(f"{SITE}/")
     script = next((path for path in (ROOT / "ui" / name, ROOT / "overview" / name) if path.is_file()), None)
     if not name:
-        route.fulfill(body=f'<body>{PARTS}<div id="visit"><i class="podium-visit"></i></div></body>', content_type="text/html")
+        body = f'<body>{PARTS}<div id="visit"><i class="podium-visit"></i></div><p id="value"></p>{MARKUP.format(10)}</body>'
+        route.fulfill(body=body, content_type="text/html")
+    elif name.startswith("updates"):
+        change = {"digest": "b", "html": "<b>at 07-01 11:00 UTC</b>"}
+        route.fulfill(json={"clock": {"now": 5e12}, "frames": {}, "parts": {"head": change, "value": {"digest": "new", "patch": ["=", "new"]}}})
     elif name == "plotly.js":
         route.fulfill(path=ROOT / "ui" / "vendor" / "plotly-podium.min.js")
     elif script is not None:
@@ -127,3 +146,32 @@ def test_a_time_axis_shows_the_clock_that_was_chosen(page: Page, is_local: bool)
     expect(read).to_have_text(f"{'03-31 03:00:00 UTC+2 (01:00:00 UTC)' if is_local else '03-31 01:00:00 UTC'}  gain \u22122.0 %")
     page.mouse.move(*drawn["points"][0])
     expect(chart.locator(".when")).to_have_text("03-31 01:00:00" if is_local else "03-31 00:00:00")
+
+
+def test_updated_parts_are_in_the_clock_that_was_chosen_and_are_left_when_travel_begins(page: Page) -> None:
+    page.evaluate("window.podiumClock = { server: 1.72e12, heard: performance.now() }")
+    page.evaluate("window.times.setLocal(true)")
+    head, value = page.locator(".podium-part"), page.locator("#value")
+    page.evaluate("showValue('old', 'old', { part: 'value' })")
+    expect(value).to_have_text("old")
+    page.evaluate("updates.follow('/updates', 0.1, () => {})")
+    expect(head).to_have_text("at 07-01 13:00 UTC+2")
+    expect(value).to_have_text("new")
+    page.wait_for_timeout(100)  # whoever converts it again does so after the change
+    assert head.inner_text() == "at 07-01 13:00 UTC+2"
+    page.evaluate("window.times.setLocal(false)")
+    expect(head).to_have_text("at 07-01 11:00 UTC")
+
+    page.evaluate("showValue('old', 'old', {})")  # as while travelling: what the script sent before, under no name
+    expect(value).to_have_text("old")
+    assert value.get_attribute("data-part") is None
+    page.evaluate("showValue('old', 'old', { part: 'value' })")
+    expect(value).to_have_text("new")
+
+    page.evaluate(LATE)
+    page.wait_for_function("window.isAsked")  # an answer has begun to arrive
+    page.evaluate("updates.follow('/elsewhere', 0.1, () => {})")
+    page.evaluate("document.querySelector('.podium-part').textContent = 'then'")
+    page.evaluate("window.answerNow()")
+    page.wait_for_function("window.isRead")
+    assert head.inner_text() == "then"

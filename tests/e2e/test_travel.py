@@ -25,11 +25,16 @@ WATCH = """
 """
 
 
+LATEST = "tick => Math.max(...[...document.querySelectorAll('tr[data-id]')].map((row) => Number.parseInt(row.dataset.id, 10) || 0)) === tick"
+
+
 def test_a_page_is_seen_as_it_stood_and_goes_on_from_now(common_server: Served, visit: Visit) -> None:
     visitor = visit(common_server.url)
     page, frames = visitor.page, []
     page.on("websocket", lambda socket: socket.on("framereceived", lambda _: frames.append(1)))
     visitor.go("/")
+    drawn = visitor.tick()  # by the script; what comes then comes as updates
+    common_server.wait(lambda: visitor.tick() > drawn, "an update")
     page.get_by_role("button", name="Travel to the past").click()
     visitor.sees("as of tick")
     begun = int(visitor.query()["travel"])
@@ -44,6 +49,12 @@ def test_a_page_is_seen_as_it_stood_and_goes_on_from_now(common_server: Served, 
     expect(page.locator(".pd-statebar")).to_contain_text("as of tick 1,", timeout=MS)
 
     field = page.get_by_role("textbox", name="Travel to tick or time")
+    field.fill(str(drawn))
+    field.press("Enter")
+    expect(page.locator(".pd-statebar")).to_contain_text(f"as of tick {drawn:,},", timeout=MS)
+    expect(page.locator('[data-test-script-state="running"]')).to_have_count(0, timeout=MS)
+    page.wait_for_function(LATEST, arg=drawn)
+    assert page.locator("[data-part]").count() == 0, "what is named is updated"
     field.fill("100")
     field.press("Enter")
     expect(page.locator(".pd-statebar")).to_contain_text("as of tick 100,", timeout=MS)

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.e2e.served import Served
-from tests.e2e.visitor import Visitor
+from tests.e2e.visitor import MS, Visitor
 
 pytestmark = pytest.mark.browser
 Visit = Callable[..., Visitor]
@@ -28,6 +29,17 @@ DRAWN = "wanted => Object.keys(window.pictures).length > wanted"
 PICTURES = "() => window.pictures"
 FORGET = "() => window.podiumValues.clear()"
 RANGE = "node => node._fullLayout.xaxis.range.map(Number)"
+# Lets a test close the WebSocket of the page, and keep it from being opened again.
+SOCKETS = """
+(() => {
+  const sockets = [], Whole = window.WebSocket;
+  let isCut = false;
+  window.WebSocket = class extends Whole {
+    constructor(address, ...rest) { super(isCut ? "ws://127.0.0.1:1/" : address, ...rest); sockets.push(this); }
+  };
+  window.cut = (on) => { isCut = on; if (on) for (const socket of sockets) socket.close(); };
+})()
+"""
 
 
 class Wire:
@@ -80,7 +92,19 @@ def test_updates_are_patches_that_give_the_picture_of_a_fresh_load_and_a_missed_
     assert len(wire.wholes) <= 6 * 2, "each chart and table once, or twice where two ticks were under way"
     assert strip.evaluate(RANGE) == zoomed
 
-    assert _find_same_picture(visitor, visit(server.url))
+    fresh = visit(server.url)
+    fresh.page.add_init_script(SOCKETS)
+    assert _find_same_picture(visitor, fresh)
+
+    before = len(fresh.complaints)
+    fresh.page.evaluate("() => window.cut(true)")
+    bar = fresh.page.locator(".podium-lost-bar")
+    expect(bar).to_contain_text("the connection of this page has been cut", timeout=MS)
+    tick = fresh.tick()
+    server.wait(lambda: fresh.tick() > tick, "an update, which needs no connection")
+    fresh.page.evaluate("() => window.cut(false)")
+    expect(bar).to_have_count(0, timeout=MS)
+    del fresh.complaints[before:]  # on the connection
 
 
 def _find_same_picture(watching: Visitor, fresh: Visitor) -> bool:

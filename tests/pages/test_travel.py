@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pandas as pd
@@ -17,6 +19,7 @@ from engine.store.read.reader import Reader
 from pages.ui import hindsight, travel
 from tests.pages.stores import beat, copied
 from tests.pages.test_pages import run, text
+from tests.pages.test_updates import drawn
 from tests.store.made import HORIZONS, SYMBOLS
 from tests.store.made_trials import at_work
 
@@ -105,6 +108,37 @@ def test_a_tick_beyond_the_stored_ones_is_the_nearest(url: str) -> None:
     assert "as of tick 159," in words(open_page(url, "Portfolio", travel="100000"))
 
 
+def test_no_part_of_the_past_is_updated(url: str) -> None:
+    assert {"head", "present", "strip", "latest"} <= set(drawn(open_page(url, "Overview")))
+    past = open_page(url, "Overview", travel="77")
+    assert drawn(past) == {}
+    assert 'data-past="77"' in " ".join(part.proto.body for part in past.get("html"))
+
+
+def test_an_unreadable_store_while_travelling_shows_nothing_of_the_present(full_store: str, tmp_path: Path) -> None:
+    made = copied(full_store, tmp_path)
+    beat(tmp_path, WallClock().now())
+
+    def script(url: str, path: str) -> None:
+        from contextlib import closing
+        from pathlib import Path
+
+        from pages.ui import frame, travel
+        from tests.pages.stores import lock
+
+        travel.begin_run(url, "Overview")
+        with closing(lock(Path(path))):
+            frame.show_header("Overview")
+
+    app = AppTest.from_function(script, default_timeout=60, args=(made, str(tmp_path / "podium.db")))
+    app.query_params["travel"] = "77"
+    app.run()
+    assert not app.exception
+    assert "Store locked." in words(app)
+    (clock,) = [data for data in (json.loads(part.proto.json) for part in app.get("bidi_component")) if "every" in data]
+    assert clock["still"], "which shows nothing of what the browser is answered"
+
+
 def test_a_tick_that_cannot_be_looked_up_is_not_answered_with_now(full_store: str, tmp_path: Path) -> None:
     made = copied(full_store, tmp_path)
     beat(tmp_path, WallClock().now())
@@ -175,6 +209,24 @@ def test_the_range_of_all_charts_is_in_the_address(span: str, url: str) -> None:
     app = open_page(url, "Portfolio", range=span)
     assert not app.exception
     assert "Drawdown" in words(app)
+
+
+def test_the_daily_report_is_of_now_only(url: str) -> None:
+    assert "The daily report cannot travel" in words(open_page(url, "Decisions", travel="77"))
+    assert "The daily report" not in words(open_page(url, "Decisions"))
+
+
+def test_rules_of_then_are_not_changed_and_later_changes_of_them_not_shown(working: str) -> None:
+    with closing(sqlite3.connect(working.removeprefix("sqlite:///"))) as connection, connection:
+        connection.execute("UPDATE rules SET changed_at = ?", (WallClock().now(),))
+    now = open_page(working, "Optimizer", view="Rules")
+    then = open_page(working, "Optimizer", travel="77", view="Rules")
+    assert "Change it" in words(now)
+    assert "Change it" not in words(then)
+    assert "ago by ann" in words(now)
+    assert "Source: not stored." in words(then)
+    assert "ago by ann" not in words(then)
+    assert "A silence that was ended early is shown with its actual end." in words(then)
 
 
 def test_every_page_that_travels_is_tried_here() -> None:

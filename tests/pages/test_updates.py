@@ -113,6 +113,26 @@ def test_what_changed_since_the_last_visit_is_sent_to_who_has_made_one(full_stor
     assert re.search(r"UTC: \d+ decisions, ", ask(url, {"now": "-"}, since=middle)["parts"]["now"]["html"])
 
 
+def test_times_of_visits_displace_nothing_that_all_browsers_share(full_store: str, tmp_path: Path) -> None:
+    url = copied(full_store, tmp_path)
+    shared._parts.clear()
+    ask(url, {})
+    common = set(shared._parts)
+    for since in range(shared.MAX_PARTS + 2):
+        update_route.build_answer(url, "Overview", {}, since + 1)
+    assert set(shared._parts) == common
+
+
+def test_another_number_of_symbols_is_another_frame(full_store: str, tmp_path: Path) -> None:
+    url = copied(full_store, tmp_path)
+    frames = set()
+    for count in (30, 31):  # of which the strip shows as many
+        change(tmp_path, f"UPDATE sessions SET symbols = '{orjson.dumps([f'S{number}' for number in range(count)]).decode()}'")
+        shared._parts.clear()
+        frames.add(ask(url, {})["frames"]["page"])
+    assert len(frames) == 2
+
+
 def test_a_question_is_answered_compressed_and_an_unknown_page_or_visit_does_no_harm(full_store: str, tmp_path: Path) -> None:
     url = copied(full_store, tmp_path)
 

@@ -178,9 +178,12 @@ def test_a_message_waits_until_it_was_sent(stores: tuple[str, dict[int, str]]) -
     with Writer(stores[0]).write() as connection:
         columns = "alert, at, kind, target, message, status, tries, sent_at"
         row = (1, past.wall - 9, "opened", "mail", "no bar", "sent", 1, past.wall + 9)
-        connection.exec_driver_sql(f"INSERT INTO deliveries ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+        rows = [row, (2, past.wall - 9, "opened", "mail", "no bar", "failed", 7, None)]  # no time is stored of giving up
+        for values in rows:
+            connection.exec_driver_sql(f"INSERT INTO deliveries ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
     then, now = (alerts.read_alerts(Reader(stores[0], past=replace(past, knows_now=known)), past.wall, past=1) for known in (False, True))
-    assert (then.waiting, now.waiting) == (1, 0)
+    assert (then.waiting, now.waiting) == (2, 0)
+    assert (len(then.targets), len(now.targets)) == (0, 1), "attempts of later"
 
 
 def flatten(value: Any) -> Iterator[Any]:

@@ -101,6 +101,8 @@ def _select_open(past: PastTick, then: str, at: int) -> dict[str, str]:
     by_wall = f"at <= {wall}"
     resolved, finished = f"resolved_at IS NOT NULL{then.format('resolved_at')}", f"finished_at IS NOT NULL{then.format('finished_at')}"
     sent = f"sent_at IS NOT NULL{then.format('sent_at')}"
+    undated = "('sent')" if past.knows_now else "('sent', 'failed')"  # no time is stored of giving up
+    tried = "1" if past.knows_now else sent
     started, recovered = f"started_at <= {wall}", f"recovered_at IS NOT NULL{then.format('recovered_at')}"
     judged = "1" if past.knows_now else f"{_TRIAL_END} <= {wall}"
     ended = "1" if past.knows_now else f"until <= {at}"
@@ -117,7 +119,8 @@ def _select_open(past: PastTick, then: str, at: int) -> dict[str, str]:
             "started_at": _when(started, "started_at"), "progress": f"CASE WHEN {finished} THEN progress WHEN {started} THEN 0.0 END",
         }),
         "deliveries": _select(schema.DELIVERIES, by_wall, {
-            "status": f"CASE WHEN status = 'sent' AND NOT ({sent}) THEN 'waiting' ELSE status END",
+            "status": f"CASE WHEN status IN {undated} AND NOT ({sent}) THEN 'waiting' ELSE status END",
+            "tries": f"CASE WHEN {tried} THEN tries ELSE 0 END", "next_at": _when(tried, "next_at"),
             **{name: _when(sent, name) for name in ("sent_at", "error")},
         }),
         "recoveries": _select(schema.RECOVERIES, by_wall, {name: _when(recovered, name) for name in ("how", "recovered_at")}),

@@ -48,7 +48,7 @@ def show_answer(where: str) -> None:
 
 
 def clear_answer() -> None:
-    """Forget the last answer: what was asked next has begun."""
+    """Forget the last answer: what was requested next has begun."""
     for key in ("answer", _SHOWN):
         st.session_state.pop(key, None)
 

@@ -10,7 +10,7 @@ from engine import units
 from engine.store.backtest_files import StoredBacktest
 from pages.backtests import charts, form, parity, tables
 from pages.backtests.text import label_backtest
-from pages.ui import cache, live, widgets
+from pages.ui import cache, live, refresh, widgets
 
 MAX_COMPARED = 4  # compared at once
 PROGRESS_HEIGHT = 62  # px: the running backtest, or the result of the newest
@@ -30,13 +30,13 @@ def show_backtests() -> None:
         show_results()
 
 
-@st.fragment(run_every=2)
+@refresh.refresh_every(2)
 def show_progress() -> None:
     with widgets.reading_store(), widgets.fixed_container("running", PROGRESS_HEIGHT):
         form.show_progress(cache.fetch_commands(limit=30, name="backtest"), cache.current_time())
 
 
-@st.fragment(run_every=3)
+@refresh.refresh_every(3)
 def show_results() -> None:
     """Draw the chosen backtests, the list of all stored ones, and the recorded sessions decided again."""
     with widgets.reading_store():

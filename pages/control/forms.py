@@ -8,7 +8,7 @@ import streamlit as st
 
 from engine import units
 from engine.store.read.status import EngineStatus
-from pages.ui import banners, cache, commands, glossary, inputs, theme, widgets
+from pages.ui import banners, cache, commands, glossary, inputs, refresh, theme, widgets
 
 
 def show_controls(status: EngineStatus) -> None:
@@ -55,7 +55,7 @@ def _confirm_flatten(reason: str) -> None:
             st.rerun()
 
 
-@st.fragment(run_every=2)
+@refresh.refresh_every(2)
 def _show_signal_form(reason: str) -> None:
     """Show a form for the simulated market's signal, the one-bar R² of the best forecast; the box follows the current value, whoever set it."""
     with widgets.reading_store():

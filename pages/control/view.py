@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.control import forms, override_view, settings_form, tables, vaccination_view
-from pages.ui import cache, history_table, travel, widgets
+from pages.ui import cache, history_table, refresh, travel, widgets
 
 ROWS = 12  # rows of height of the list of commands
 COMMANDS, SETTINGS, OVERRIDES, VACCINATE = "commands", "settings", "overrides", "vaccinate"
@@ -49,7 +49,7 @@ def _show_commands() -> None:
         history_table.show_rows(tables.HISTORY, reserved=ROWS)
 
 
-@st.fragment(run_every=2)
+@refresh.refresh_every(2)
 def _show_questions(view: str) -> None:
     """Show a view with a slow question; it runs again while a process answers."""
     with widgets.reading_store():

@@ -8,7 +8,7 @@ from engine import units
 from pages.data import import_form, sources, surveys, tables
 from pages.data.sources import RecordingSource
 from pages.data.surveys import MeasuredRecording
-from pages.ui import cache, frame, theme, widgets
+from pages.ui import cache, frame, refresh, theme, widgets
 
 REFRESH = 3  # s
 RECORDINGS, IMPORT = "recordings", "import"
@@ -29,7 +29,7 @@ def show_data() -> None:
         show_recordings(imported_only=view == IMPORT)
 
 
-@st.fragment(run_every=REFRESH)
+@refresh.refresh_every(REFRESH)
 def show_recordings(*, imported_only: bool) -> None:
     """Draw the import that runs and every recording with what it holds, in one live part; with `imported_only` the newest import's alone."""
     with widgets.reading_store():

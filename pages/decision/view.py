@@ -9,7 +9,7 @@ from engine.store.read.decision import DecisionDetails
 from engine.store.read.decisions import DecisionFilter
 from engine.store.read.reader import StoreUnreadable
 from pages.decision import challengers, changes, charts, evidence, forecast, navigation, similar, sizing, surroundings, tables, text, votes_chart
-from pages.ui import cache, live, widgets
+from pages.ui import cache, live, refresh, widgets
 
 
 def show_decision() -> None:
@@ -31,7 +31,7 @@ def show_decision() -> None:
                 following = "tick" not in st.query_params and cache.past_tick() is None
                 navigation.show_navigation(decision, following=following)
                 if following:
-                    st.fragment(follow, run_every=2)(decision.symbol)
+                    refresh.run_part(follow, 2, decision.symbol)
                 else:
                     draw(decision)
 

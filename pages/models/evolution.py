@@ -11,7 +11,7 @@ from engine.domain.evolution import SEARCHES
 from engine.store.read.evolution import StampedRows
 from engine.store.read.status import SessionInfo
 from pages.models import evolution_charts, evolution_figures, evolution_tables
-from pages.ui import cache, commands, contest_cache, evolution_text, live, widgets
+from pages.ui import cache, commands, contest_cache, evolution_text, live, refresh, widgets
 from pages.ui.tables import Column, TableRow, render_table
 
 HISTORY = 60  # newest evolutions shown
@@ -24,7 +24,7 @@ RACE_ROOM = 450  # px for the chart of a contest with its choice and how sure it
 
 def show_evolution(session: SessionInfo, horizon: int) -> None:
     """Show the whole section."""
-    st.fragment(_show_live_part, run_every=4)(session, horizon)
+    refresh.run_part(_show_live_part, 4, session, horizon)
     _show_forms()
 
 
@@ -115,7 +115,7 @@ def _show_forms() -> None:
     _show_last_command()
 
 
-@st.fragment(run_every=3)
+@refresh.refresh_every(3)
 def _show_last_command() -> None:
     """Show the newest command of the forms with its result."""
     with widgets.reading_store(), widgets.fixed_container("evolving_result", 48):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from engine.domain.rules import MODES
-from pages.ui import cache, commands, glossary, widgets
+from pages.ui import cache, commands, glossary, refresh, widgets
 from pages.ui.command_table import readable_name
 
 _MODES = """off: never runs. observe: only records that it was due. recommend: is recommended on this page. ask: waits for Approve.
@@ -19,7 +19,7 @@ def show_mode_form(names: list[str]) -> None:
         _show_mode(chosen)
 
 
-@st.fragment(run_every=3)
+@refresh.refresh_every(3)
 def _show_mode(chosen: str) -> None:
     """Show the action's mode, whoever set it, and change it; it is read again because it may change at any time."""
     reason = str(st.session_state.get("reason_to_run") or "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.resources import charts, panels
-from pages.ui import cache, live, widgets
+from pages.ui import cache, live, refresh, widgets
 
 DEFAULT_RANGE = "15 min"
 
@@ -14,10 +14,10 @@ def show_resources() -> None:
     """Show the whole page."""
     _show_tiles()
     chosen = st.segmented_control("Range", list(panels.RANGES), default=DEFAULT_RANGE, key="range", bind="query-params", required=True)
-    st.fragment(_show_charts, run_every=panels.refresh_seconds(str(chosen)))(str(chosen or DEFAULT_RANGE))
+    refresh.run_part(_show_charts, panels.refresh_seconds(str(chosen)), str(chosen or DEFAULT_RANGE))
 
 
-@st.fragment(run_every=2)
+@refresh.refresh_every(2)
 def _show_tiles() -> None:
     with widgets.reading_store():
         readings = cache.fetch_readings()

@@ -132,13 +132,13 @@ function setTimes(on) {
 }
 
 function press(state, event) {
-  const follows = state.goingUntil > performance.now();
+  const follows = state.goingUntil > event.timeStamp; // of the keys, not of a busy browser
   state.goingUntil = 0;
   if (follows) {
     const page = window.podiumKeys.data.pages.find(([, , key]) => key === event.key);
     return page ? () => open(page[1]) : null;
   }
-  if (event.key === "g") return () => { state.goingUntil = performance.now() + SEQUENCE_MS; };
+  if (event.key === "g") return () => { state.goingUntil = event.timeStamp + SEQUENCE_MS; };
   if (event.key === "?") return showKeys;
   if (event.key === "t") return showTerms;
   if (event.key === "/" && search()) return () => { search().focus(); search().select(); };

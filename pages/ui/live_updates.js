@@ -2,6 +2,9 @@
 import { localise } from "./live_time.js";
 
 const WAIT_MS = 10000; // for one answer
+const LEAVE_MS = 60000; // within which another page begins to be shown, else it was not one
+const RELOADED = "podium.reloaded"; // when a blank page was loaded again
+const RUNS = ["running", "rerunRequested", "stopRequested"].map((state) => `[data-test-script-state="${state}"]`).join();
 const asking = { address: "", hear: null, timer: 0, isBusy: false };
 
 // Changes what differs and leaves every other node: focus, selection and tooltips stay. A text that differs comes as the new node, which live_time.js
@@ -35,8 +38,20 @@ function lastVisit() {
   try { return JSON.parse(localStorage.getItem("podium.visit"))?.since || ""; } catch { return ""; } // as visit.js stores it
 }
 
+// A page that Streamlit's browser side has given up is blank; nothing but loading it again brings it back.
+function reloadBlank() {
+  if (document.querySelector('[data-testid="stApp"]')) return;
+  try {
+    const last = Number(sessionStorage.getItem(RELOADED));
+    if (Date.now() - last < LEAVE_MS) return;
+    sessionStorage.setItem(RELOADED, String(Date.now()));
+  } catch { return; } // else it could load again and again
+  location.reload();
+}
+
 async function ask() {
   const { address } = asking;
+  reloadBlank();
   if (!address || asking.isBusy) return;
   asking.isBusy = true;
   try {
@@ -52,16 +67,26 @@ async function ask() {
 // Buttons and most of what is shown need the WebSocket; updates do not, and are no contact without it, nor can a script run then.
 export const isConnected = () => !document.querySelector('[data-test-connection-state]:not([data-test-connection-state="CONNECTED"])');
 
+// A run that a part of the page before asks for would be sent for that page, and Streamlit's browser side would remove what it has drawn of the new
+// one. So nothing asks from the moment another page is wanted until it is shown, nor while a script runs.
+let left = -Infinity;
+const leave = () => { left = performance.now(); };
+window.addEventListener("popstate", leave, true);
+document.addEventListener("click", ({ target }) => { if (target.closest?.('[data-testid="stSidebarNavLink"]')) leave(); }, true);
+
+export const canAsk = () => isConnected() && performance.now() - left > LEAVE_MS && !document.querySelector(RUNS);
+
 function show({ clock, frames, parts }) {
   if (asking.hear) {
     if (clock) asking.hear(clock);
     for (const node of shown()) if (parts[node.dataset.part]) showPart(node, parts[node.dataset.part]);
   }
-  if (isConnected()) for (const node of document.querySelectorAll(".podium-frame")) if (frames[node.podiumName] !== node.podiumFrame) node.podiumAgain();
+  if (canAsk()) for (const node of document.querySelectorAll(".podium-frame")) if (frames[node.podiumName] !== node.podiumFrame) node.podiumAgain();
 }
 
 // `hear` gets what the clock needs; without it nothing is shown of an answer, but scripts run again. An empty address ends the questions.
 export function follow(address, every, hear) {
+  left = -Infinity;
   Object.assign(asking, { address, hear });
   asking.timer ||= setInterval(ask, every * 1000);
 }

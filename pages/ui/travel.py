@@ -14,7 +14,7 @@ from engine import units
 from engine.store.read import past_ticks
 from engine.store.read.past import PastTick
 from engine.store.read.reader import StoreUnreadable
-from pages.ui import cache, history_table, widgets
+from pages.ui import cache, history_table, refresh, widgets
 
 PAGES = frozenset(  # titles of the pages that can travel
     {"Overview", "Decisions", "Decision", "Market", "Models", "Portfolio", "Components", "Optimizer", "Alerts", "Control"}
@@ -22,7 +22,7 @@ PAGES = frozenset(  # titles of the pages that can travel
 TICK, KNOWN = "travel", "known"  # in the address
 LOST = "Off until the tick in the address is found."  # why no button acts
 KNOWLEDGE = {"then": "As known then", "now": "As known now"}
-_WANTED, _PAGE, _PROBLEM, _JUMP, _LOST = "travel_wanted", "travel_page", "travel_problem", "travel_jump", "travel_lost"
+_WANTED, _PAGE, _PROBLEM, _JUMP, _LOST, _SPAN = "travel_wanted", "travel_page", "travel_problem", "travel_jump", "travel_lost", "travel_span"
 _KNOWN_HELP = (
     "As known then: only what was stored by that tick. As known now: the same decisions with what became known later, such as their outcomes"
 )
@@ -55,7 +55,7 @@ def is_lost() -> bool:
 
 def run_live(part: Callable[..., None], seconds: float, *args: object) -> None:
     """Run a part of a page as a fragment that is refreshed after as many seconds, and never while travelling."""
-    st.fragment(part, run_every=seconds if cache.past_tick() is None else None)(*args)
+    refresh.run_part(part, seconds if cache.past_tick() is None else None, *args)
 
 
 def live_part(seconds: float) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -91,9 +91,13 @@ def show_controls(title: str) -> None:
     first, last = ends or (past.tick, past.tick)
     with st.container(horizontal=True, vertical_alignment="bottom", key="travel_controls"):
         _show_step("Earlier", "chevron_left", past.tick - 1, is_off=past.tick <= first)
-        if st.session_state.get("travel_slider") != past.tick:  # else the browser has it, and may be moving on already
-            st.session_state["travel_slider"] = past.tick
-        st.slider("Tick", first, max(last, first + 1), key="travel_slider", on_change=_take_slider, width="stretch")
+        span = (first, max(last, first + 1))
+        if (
+            st.session_state.get("travel_slider") != past.tick or st.session_state.get(_SPAN) != span
+        ):  # Streamlit resets a slider that gets other ends
+            st.session_state["travel_slider"] = past.tick  # else the browser has it, and may be moving on already
+            st.session_state[_SPAN] = span
+        st.slider("Tick", *span, key="travel_slider", on_change=_take_slider, width="stretch")
         _show_step("Later", "chevron_right", past.tick + 1, is_off=past.tick >= last)
         st.text_input("Travel to tick or time", key=_JUMP, width=190, placeholder="10482 or 2026-11-30 14:02", on_change=_jump, help="A time in UTC")
         st.session_state["travel_known"] = "now" if past.knows_now else "then"
@@ -170,7 +174,10 @@ def _begin() -> None:
 
 
 def _take_slider() -> None:
-    _go_to(int(st.session_state["travel_slider"]))
+    """Go to the slider's tick; nothing where it merely follows the tick that the page shows, or the travel has just ended."""
+    wanted, tick = st.session_state.get(_WANTED), int(st.session_state["travel_slider"])
+    if wanted is not None and tick != wanted[0]:
+        _go_to(tick)
 
 
 def _take_clock() -> None:

@@ -10,7 +10,7 @@ from html import escape
 import streamlit as st
 
 from engine.store.read.reader import StoreUnreadable
-from pages.ui import ages, cache, sparkline, tables, theme
+from pages.ui import ages, cache, refresh, sparkline, tables, theme
 
 LINE_ENDS = str.maketrans({"\n": "&#10;", "\r": "&#13;"})
 
@@ -64,7 +64,7 @@ def rerun_on_change(seen: str | None) -> None:
     _poll_store()
 
 
-@st.fragment(run_every=2)
+@refresh.refresh_every(2)
 def _poll_store() -> None:
     try:
         version = cache.store_version()

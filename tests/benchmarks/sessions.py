@@ -1,4 +1,4 @@
-"""Sessions without a browser: each speaks Streamlit's protocol, runs the live parts of a page again whenever they are due, and asks for updates."""
+"""Sessions without a browser: each speaks Streamlit's protocol, runs Overview once, and asks for updates."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import orjson
 from anyio.abc import SocketStream
 from anyio.streams.buffered import BufferedByteReceiveStream
 from streamlit.proto.BackMsg_pb2 import BackMsg
-from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
 AGENT = "Mozilla/5.0"
@@ -35,17 +34,10 @@ async def run_session(port: int, delay: float) -> None:
         connect(url, subprotocols=[Subprotocol("streamlit")], max_size=None, user_agent_header=AGENT) as socket,
         anyio.create_task_group() as tasks,
     ):
-        await socket.send(_rerun(""))
+        await socket.send(_run_page())
         tasks.start_soon(_ask_for_updates, port)
-        page = ""
-        live: set[str] = set()
-        async for data in socket:
-            message = ForwardMsg.FromString(data if isinstance(data, bytes) else data.encode())
-            page = message.new_session.page_script_hash or page
-            fragment = message.auto_rerun
-            if fragment.fragment_id and fragment.fragment_id not in live:
-                live.add(fragment.fragment_id)
-                tasks.start_soon(_rerun_every, socket, fragment.interval, fragment.fragment_id, page)
+        async for _ in socket:
+            pass
 
 
 async def _ask_for_updates(port: int) -> None:
@@ -73,16 +65,8 @@ async def _ask(stream: SocketStream, answers: BufferedByteReceiveStream, port: i
     return parts
 
 
-async def _rerun_every(socket: ClientConnection, seconds: float, fragment: str, page: str) -> None:
-    while True:
-        await anyio.sleep(seconds)
-        await socket.send(_rerun(fragment, page))
-
-
-def _rerun(fragment: str, page: str = "") -> bytes:
+def _run_page() -> bytes:
     message = BackMsg()
-    message.rerun_script.fragment_id = fragment
-    message.rerun_script.page_script_hash = page
-    message.rerun_script.is_auto_rerun = bool(fragment)
+    message.rerun_script.page_script_hash = ""
     data: bytes = message.SerializeToString()
     return data

@@ -42,6 +42,26 @@ SOCKETS = """
 """
 
 
+# Keeps the answer of an update back until the next page is wanted; then it says that everything on this page has changed.
+HOLD = """
+(() => {
+  const whole = window.fetch, held = [];
+  let isHeld = false;
+  window.fetch = (address, ...rest) => {
+    if (isHeld && String(address).includes("/podium/updates/")) return new Promise((answer) => held.push(answer));
+    return whole(address, ...rest);
+  };
+  window.hold = () => { isHeld = true; };
+  window.countHeld = () => held.length;
+  window.leave = (address) => {
+    document.querySelector(`[data-testid="stSidebarNavLink"][href$="${address}"]`).click();
+    isHeld = false;
+    for (const answer of held) answer(Response.json({ clock: null, frames: { header: "other", page: "other" }, parts: {} }));
+  };
+})()
+"""
+
+
 class Wire:
     """What one window receives: bytes of frames and updates, and the addresses of whole values."""
 
@@ -118,3 +138,21 @@ def _find_same_picture(watching: Visitor, fresh: Visitor) -> bool:
             assert pictures[digest] == picture
             return True
     return False
+
+
+def test_a_page_that_is_left_asks_for_no_run_which_would_take_the_next_one_away(common_server: Served, visit: Visit) -> None:
+    visitor = visit(common_server.url)
+    visitor.page.add_init_script(HOLD)
+    visitor.go("/")
+    expect(visitor.page.locator('[data-test-script-state="running"]')).to_have_count(0, timeout=MS)
+    visitor.page.evaluate("() => window.hold()")
+    visitor.page.wait_for_function("() => window.countHeld() > 0")
+    visitor.page.evaluate("() => window.leave('/alerts')")
+    visitor.is_on("Alerts")
+    for _ in range(3):  # and its parts run again
+        expect(visitor.page.get_by_role("heading", name="History")).to_be_visible(timeout=MS)
+        visitor.page.wait_for_timeout(1_500)
+    assert visitor.boxes() == []
+
+    visitor.page.evaluate("() => document.querySelector('[data-testid=\"stApp\"]').remove()")
+    visitor.sees("History")  # a page that is blank is loaded again

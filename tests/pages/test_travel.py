@@ -97,6 +97,29 @@ def test_the_way_there_and_back(url: str) -> None:
     assert not app.exception
 
 
+def test_the_slider_stays_at_its_tick_while_the_store_grows(full_store: str, tmp_path: Path) -> None:
+    made = copied(full_store, tmp_path)
+    beat(tmp_path, WallClock().now())
+    app = open_page(made, "Portfolio", travel="77")
+    with closing(sqlite3.connect(tmp_path / "podium.db")) as connection, connection:  # or shrinks: its ends are others
+        connection.execute("DELETE FROM decisions WHERE tick > 157")
+        connection.execute("DELETE FROM ticks WHERE tick > 157")
+    app.run()
+    assert app.slider(key="travel_slider").max == 157
+    assert app.slider(key="travel_slider").value == 77
+    app.run()
+    assert app.query_params["travel"] == "77"
+
+
+def test_a_slider_that_moves_as_the_travel_ends_does_not_begin_it_anew(url: str) -> None:
+    app = open_page(url, "Portfolio", travel="77")
+    app.slider(key="travel_slider").set_value(0)
+    app.button(key="travel_now").click()
+    app.run()
+    assert "travel" not in app.query_params
+    assert "as of tick" not in words(app)
+
+
 @pytest.mark.parametrize("typed", ["x", "-4", "1e3", "", "9" * 40, "<b>"])
 def test_an_address_that_is_no_tick_shows_now(typed: str, url: str) -> None:
     app = open_page(url, "Portfolio", travel=typed)

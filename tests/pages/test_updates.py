@@ -157,3 +157,8 @@ def test_any_text_names_parts_or_none(text: str) -> None:
 @pytest.mark.parametrize("shown", [{"head": "a", "latest": "b"}, {}])
 def test_parts_are_read_as_they_are_written(shown: dict[str, str]) -> None:
     assert updates.parse_shown(",".join(f"{name}.{digest}" for name, digest in shown.items())) == shown
+
+
+def test_no_part_runs_again_by_streamlits_own_timer() -> None:
+    calls = [path.name for path in Path("pages").rglob("*.py") if re.search(r"run_every\s*=", path.read_text(encoding="utf-8"))]
+    assert calls == []

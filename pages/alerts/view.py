@@ -24,8 +24,7 @@ def show_alerts() -> None:
             forms.show_silence_form(tuple(cache.fetch_alerts(past=PAST).open["rule"]))
         else:
             widgets.show_note("Acknowledging, silencing and drills act on the present: go back to now first.")
-    _show_rest()
-    with widgets.reading_store(page=True):
+        _show_rest()
         if _has_started(cache.fetch_status()):
             widgets.show_heading("History", "every alert, open and resolved; times in UTC")
             history_table.show_toolbar(tables.HISTORY)

@@ -40,7 +40,9 @@ function lastVisit() {
 
 // A page that Streamlit's browser side has given up is blank; nothing but loading it again brings it back.
 function reloadBlank() {
-  if (document.querySelector('[data-testid="stApp"]')) return;
+  const app = document.querySelector('[data-testid="stApp"]');
+  asking.app ??= app;
+  if (app || !asking.app) return;
   try {
     const last = Number(sessionStorage.getItem(RELOADED));
     if (Date.now() - last < LEAVE_MS) return;

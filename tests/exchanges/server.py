@@ -76,6 +76,7 @@ class FakeExchange(FaultSwitches):
     ) -> None:
         """Make a market of `symbols` (as in ccxt) with `history_seconds` of candles before its start; `levels` per side of the book."""
         self.offset, self.faults, self.port = round(clock_offset * SECOND), Faults(), port
+        self.host = "127.0.0.1"  # in the addresses that clients get
         self._step_ms, self._candles_at = step_ms, 0
         rates = trades_per_second if isinstance(trades_per_second, Mapping) else dict.fromkeys(symbols, trades_per_second)
         started = self.now_ms() // SECOND
@@ -186,7 +187,7 @@ class FakeExchange(FaultSwitches):
     @property
     def address(self) -> str:
         """The host and port."""
-        return f"127.0.0.1:{self.port}"
+        return f"{self.host}:{self.port}"
 
     def publish(self, market: SymbolMarket, stream: str, name: str, text: str) -> None:
         """Send a text to the sockets that subscribed to `name`, the exchange's name of the stream."""

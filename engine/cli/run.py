@@ -45,13 +45,12 @@ def run_engine(settings: Settings, ticks: int | None) -> int:
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     host = Supervisor(settings, ticks=ticks)
     try:
-        _open(host)
+        shown = _open(host)
         opened = True
         host.start()
         for note in host.data_notes:
             print_notice(f"podium: {note}")
         print_notice(f"podium: deciding on the {settings.feed} market, store {settings.database_url}; Ctrl-C stops it after the current tick")
-        shown = None
         while not signals and not host.ended.wait(POLL_SECONDS):
             if host.error not in {None, shown}:
                 print_notice(f"podium: {host.error}")
@@ -65,12 +64,16 @@ def run_engine(settings: Settings, ticks: int | None) -> int:
     return 0 if clean and host.error is None else 1
 
 
-def _open(host: Supervisor) -> None:
-    """Open the engine; where the exchange does not answer, the host tries again once it is started."""
+def _open(host: Supervisor) -> str | None:
+    """Open the engine; where the exchange does not answer, the host tries again once it is started. Returns the error that was printed."""
+    from engine.service.scheduler import describe_error
+
     try:
         host.open()
     except ExchangeUnreachable as error:
         print_notice(f"podium: {error}; it is tried again until it answers")
+        return describe_error(error)
+    return None
 
 
 COMMAND = Subcommand("run", "run the engine without a dashboard", _add, _run)

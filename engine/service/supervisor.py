@@ -20,7 +20,7 @@ from engine.service.service import JOB_NAMES, EngineService
 from engine.settings import Settings
 from engine.store.errors import LeaseLost, StoreError, StoreMoved
 
-RETRY_SECONDS, MAX_RETRY_SECONDS, BEAT_SECONDS = 3.0, 120.0, 2.0
+RETRY_SECONDS, MAX_RETRY_SECONDS, BEAT_SECONDS = 3.0, 30.0, 2.0
 
 
 class Supervisor:

@@ -123,6 +123,19 @@ class FakeExchange(FaultSwitches):
         """Return the exchange's time in ms UTC."""
         return self.now() // NS
 
+    def pass_time(self, seconds: float) -> None:
+        """Put the exchange's clock forward, with a trade of each symbol in every second between, which REST alone shows."""
+
+        def pass_seconds() -> None:
+            begun = self.now_ms() // SECOND
+            self.offset += round(seconds * SECOND)
+            for market in self.markets.values():
+                for second in range(begun + 1, self.now_ms() // SECOND):
+                    market.open_candles(second * SECOND)
+                    market.add_to_candles(second * SECOND, market.last + (second % 3 - 1) * market.gap, 1 + second % 7, bool(second % 2))
+
+        self.call(pass_seconds)
+
     @property
     def sockets(self) -> int:
         """How many WebSockets are open and not half-open."""

@@ -1,4 +1,4 @@
-"""The network is away, and the engine is killed and started again meanwhile: no tick twice or left out, no bar lost, and nothing decided on the past."""
+"""The network is away, the engine is killed and started again: no tick is left out or twice, no bar lost, nothing decided on the past."""
 
 from __future__ import annotations
 

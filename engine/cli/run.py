@@ -45,7 +45,8 @@ def run_engine(settings: Settings, ticks: int | None) -> int:
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     host = Supervisor(settings, ticks=ticks)
     try:
-        shown = _open(host)
+        _open(host)
+        shown = host.error
         opened = True
         host.start()
         for note in host.data_notes:
@@ -64,16 +65,15 @@ def run_engine(settings: Settings, ticks: int | None) -> int:
     return 0 if clean and host.error is None else 1
 
 
-def _open(host: Supervisor) -> str | None:
-    """Open the engine; where the exchange does not answer, the host tries again once it is started. Returns the error that was printed."""
+def _open(host: Supervisor) -> None:
+    """Open the engine; where the exchange does not answer, the host tries again once it is started."""
     from engine.service.scheduler import describe_error
 
     try:
         host.open()
     except ExchangeUnreachable as error:
         print_notice(f"podium: {error}; it is tried again until it answers")
-        return describe_error(error)
-    return None
+        host.report_absence(describe_error(error))
 
 
 COMMAND = Subcommand("run", "run the engine without a dashboard", _add, _run)

@@ -46,12 +46,12 @@ def run_engine(settings: Settings, ticks: int | None) -> int:
     host = Supervisor(settings, ticks=ticks)
     try:
         _open(host)
+        shown = host.error
         opened = True
         host.start()
         for note in host.data_notes:
             print_notice(f"podium: {note}")
         print_notice(f"podium: deciding on the {settings.feed} market, store {settings.database_url}; Ctrl-C stops it after the current tick")
-        shown = None
         while not signals and not host.ended.wait(POLL_SECONDS):
             if host.error not in {None, shown}:
                 print_notice(f"podium: {host.error}")
@@ -67,10 +67,13 @@ def run_engine(settings: Settings, ticks: int | None) -> int:
 
 def _open(host: Supervisor) -> None:
     """Open the engine; where the exchange does not answer, the host tries again once it is started."""
+    from engine.service.scheduler import describe_error
+
     try:
         host.open()
     except ExchangeUnreachable as error:
         print_notice(f"podium: {error}; it is tried again until it answers")
+        host.report_absence(describe_error(error))
 
 
 COMMAND = Subcommand("run", "run the engine without a dashboard", _add, _run)

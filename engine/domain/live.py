@@ -11,7 +11,9 @@ from engine.domain.record import Floats, Ints, Record
 STREAMS = ("trades", "book", "candles")
 STREAM_STATES = ("ok", "starting", "stale", "reconnecting", "halted")
 BAR_SOURCES = ("missing", "trades", "mids", "candle", "history")  # what a symbol's bar was taken from, by its number in `ClosedBar.sources`
-FAULTS = ("disconnected", "reconnected", "gap", "checksum", "silent", "crossed", "resynced", "rate_limited", "maintenance", "halted", "clock")
+FAULTS = (
+    "disconnected", "reconnected", "gap", "checksum", "silent", "crossed", "resynced", "rate_limited", "maintenance", "halted", "clock", "missing",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,14 +6,14 @@ import asyncio
 import threading
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engine.domain.live import BarTiming, Candle, ClosedBar, FeedRecorder, StreamEvent, StreamStatus
+from engine.domain.live import BarTiming, Candle, ClosedBar, FeedRecorder, StreamEvent, StreamFault, StreamStatus
 from engine.domain.market import Books, MarketSnapshot
 from engine.domain.ports import FeedInfo, FeedKind
 from engine.feeds._bar_grid import LONGEST_SILENCE
@@ -89,6 +89,15 @@ class LiveFeed:
         """Record every message from now on, before the bar builder takes it, and every bar; None ends that."""
         with self._lock:
             self._recorder = recorder
+
+    def request_bars(self, missing: Mapping[int, Sequence[int]]) -> None:
+        """Fetch these bars, which earlier ticks were decided without: closes (ns UTC) by column. They travel in a later bar as `backfilled`.
+
+        The request is recorded like a message, so that the bars can be built again.
+        """
+        now = self._streams.timer.now()
+        for column, closes in missing.items():
+            self._take(StreamFault(column, "candles", "missing", now, " ".join(str(close) for close in closes)))
 
     def wait(self, seconds: float, after: int | None = None) -> bool:
         """Wait at most so long for a bar later than `after` (ns UTC) and than those delivered; whether there is one."""

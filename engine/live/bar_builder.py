@@ -21,7 +21,7 @@ COMPARED_SPAN = 600 * 10**9  # ns of bars, the longest silence that is noticed l
 PRICE_TOLERANCE, VOLUME_TOLERANCE = 1e-9, 1e-6  # relative
 NS_PER_MS = 1e6
 CandleValues = tuple[float, float, float, float, float]  # open, high, low, close, volume in base units
-RESUMING, INTERRUPTING = frozenset({"reconnected", "resynced"}), frozenset(FAULTS) - {"reconnected", "resynced", "crossed", "clock"}
+RESUMING, INTERRUPTING = frozenset({"reconnected", "resynced"}), frozenset(FAULTS) - {"reconnected", "resynced", "crossed", "clock", "missing"}
 
 
 class BarCounts(NamedTuple):
@@ -40,7 +40,8 @@ class LiveBarBuilder:
     because its stream is interrupted, and any bar that is closed more than one bar late, is not fresh. Books and flow follow
     engine.feeds._order_flow; flow is NaN for a bar in which the stream of its inputs was interrupted. Memory is bounded: at most
     event_buffer.MAX_ROWS messages per symbol and stream are held. A fault of the kind "clock" states the exchange's clock less this machine's
-    in ns as the first word of its detail; it dates the end of an outage until the first bar is closed.
+    in ns as the first word of its detail; it dates the end of an outage until the first bar is closed. One of the kind "missing" states the closes
+    (ns UTC) of past bars that an earlier builder did not get: a candle fills them.
     """
 
     def __init__(self, symbols: int, interval: int, levels: int, latency: int) -> None:
@@ -133,6 +134,9 @@ class LiveBarBuilder:
     def _add_fault(self, fault: StreamFault) -> None:
         if fault.kind == "clock":
             self._clock_offset = int(fault.detail.split()[0])
+        if fault.kind == "missing":
+            for close in fault.detail.split():
+                self._expect_candle(fault.symbol, int(close))
         for column in range(len(self._buffers)) if fault.symbol < 0 else (fault.symbol,):
             buffer = self._buffers[column]
             if fault.kind in RESUMING:
@@ -147,22 +151,24 @@ class LiveBarBuilder:
         """Have the closed bars filled again in which an outage began that was noticed only now."""
         for close, (_, sources) in self._closed.items():
             if close > since and sources[symbol] in (TRADES, MIDS):
-                self._missing.setdefault(close, np.zeros(len(self._buffers), dtype=np.bool_))[symbol] = True
+                self._expect_candle(symbol, close)
+
+    def _expect_candle(self, symbol: int, close: int) -> None:
+        self._missing.setdefault(close, np.zeros(len(self._buffers), dtype=np.bool_))[symbol] = True
 
     def _add_candle(self, candle: Candle) -> None:
         at = candle.opened + self._interval
-        if at > self._last_close:
-            if at <= self._last_close + 2 * self._interval or not self._last_close:
-                self._candles.setdefault(at, {})[candle.symbol] = candle.values
-        elif at in self._missing and self._missing[at][candle.symbol]:
+        if at in self._missing and self._missing[at][candle.symbol]:
             self._fill(at, candle.symbol, candle.values)
             self._missing[at][candle.symbol] = False
             self._counts.filled_bars[candle.symbol] += 1
             self._note_candle(at, candle)
             if not self._missing[at].any():
                 del self._missing[at]
-        else:
+        elif at <= self._last_close:
             self._compare(candle, at)
+        elif at <= self._last_close + 2 * self._interval or not self._last_close:
+            self._candles.setdefault(at, {})[candle.symbol] = candle.values
 
     def _note_candle(self, at: int, candle: Candle) -> None:
         """Compare later candles with this one, which has filled a bar."""

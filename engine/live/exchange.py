@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import json
+import socket
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -127,9 +128,28 @@ def load_ccxt_errors() -> Any:
 
 
 def describe_exchange_error(error: BaseException, settings: Settings) -> str:
-    """Describe an error of ccxt in one line, without the secrets of the options."""
+    """Describe an error of ccxt in one line, without the secrets of the options.
+
+    A name that cannot be resolved is said so: ccxt's own line has only the address of the request.
+    """
+    host, reason = find_unresolved_host(error)
+    if host is not None:
+        return hide_option_secrets(on_one_line(f"the name {shorten(host)} cannot be resolved by DNS ({reason})"), settings.exchange_options)
     line = hide_option_secrets(on_one_line(str(error)), settings.exchange_options)
     return f"{type(error).__name__} ({line[:LONGEST_REASON]})" if line else type(error).__name__
+
+
+def find_unresolved_host(error: BaseException) -> tuple[str | None, str]:
+    """Return the host whose name could not be resolved, and the resolver's reason; (None, "") where `error` has another cause.
+
+    ccxt keeps aiohttp's error as the cause of its own, or as its first argument.
+    """
+    inner: object = error
+    while isinstance(inner, BaseException):
+        if isinstance(resolving := getattr(inner, "os_error", None), socket.gaierror):
+            return str(getattr(inner, "host", "")), resolving.strerror or "no answer"
+        inner = inner.__cause__ or next(iter(inner.args), None)
+    return None, ""
 
 
 def require_symbols(symbols: Sequence[str], markets: ExchangeMarkets) -> None:

@@ -122,8 +122,16 @@ def _start_engine(
         report=lambda fault, how: failures.record_past_failure("store", "checkpoint", 0.0, fault, tries=1, how=how), quarantine=quarantine,
     )  # fmt: skip
     engine.read_machine = monitor.machine_json
-    _start_recorder(settings, engine, writer, session)
+    engine.continue_feed = partial(_continue_feed, settings, engine, writer, session)
+    engine.continue_feed()
     return engine, session
+
+
+def _continue_feed(settings: Settings, engine: Engine, writer: Writer, session: int) -> None:
+    """Record the feed, and have a live market fetch the bars that the window lacks: an engine that was killed in an outage did not wait for them."""
+    _start_recorder(settings, engine, writer, session)
+    if isinstance(engine.feed, LiveFeed):
+        engine.feed.request_bars(engine.window.find_missing_bars())
 
 
 def _start_recorder(settings: Settings, engine: Engine, writer: Writer, session: int) -> None:
@@ -133,7 +141,6 @@ def _start_recorder(settings: Settings, engine: Engine, writer: Writer, session:
     recorder = open_recorder(settings, engine.feed.info, LOG.warning)
     if isinstance(engine.feed, LiveFeed):
         engine.feed.set_recorder(recorder)
-        engine.begin_recording = partial(_start_recorder, settings, engine, writer, session)
     else:
         engine.recorder = recorder
     writer.remember(recording_key(session), str(Path(settings.record).resolve()))

@@ -59,7 +59,7 @@ class Engine(VersionControls, ParameterControls):
     training_error: str | None = None  # models that the last training did not give, with the reasons
     newest_features: Floats | None = None  # (S, F) of the newest tick
     recorder: ParquetRecorder | None = None  # of a feed that does not record its own messages
-    begin_recording: Callable[[], None] = staticmethod(lambda: None)  # begins to record a live feed that was opened again
+    continue_feed: Callable[[], None] = staticmethod(lambda: None)  # called once a live feed was opened again, before its first bar
 
     def __init__(
         self, settings: Settings, feed: Feed, clock: Clock, *, training_pool: Executor | None, phase_pool: Executor | None = None,
@@ -155,7 +155,7 @@ class Engine(VersionControls, ParameterControls):
         self._connect(feeds.prepare_reopened_feed(feed, self.feed, self._switches))
         if before is not None and before is not self.live:
             before.close()
-            self.begin_recording()
+            self.continue_feed()
 
     def read_from(self, window: MarketWindow, slices: Iterator[MarketSnapshot]) -> None:
         """Take the feed's bars from `slices` into this window, before the first step."""

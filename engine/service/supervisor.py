@@ -20,7 +20,7 @@ from engine.service.service import JOB_NAMES, EngineService
 from engine.settings import Settings
 from engine.store.errors import LeaseLost, StoreError, StoreMoved
 
-RETRY_SECONDS, MAX_RETRY_SECONDS, BEAT_SECONDS = 3.0, 120.0, 2.0
+RETRY_SECONDS, MAX_RETRY_SECONDS, BEAT_SECONDS = 3.0, 30.0, 2.0
 
 
 class Supervisor:
@@ -123,9 +123,9 @@ class Supervisor:
 
     def _wait(self, error: Exception) -> None:
         moved = "" if self._moved is None else f"{self._moved[1]}; the engine does not go on: "
-        self._report(f"{moved}{describe_error(error)}")
+        self.report_absence(f"{moved}{describe_error(error)}")
 
-    def _report(self, message: str) -> None:
+    def report_absence(self, message: str) -> None:
         """Report once why no engine runs here."""
         if message != self.error:
             LOG.warning("no engine runs here: %s", message)
@@ -176,7 +176,7 @@ class Supervisor:
         try:
             rescue = lease.rescue_store(self._clock.now())
         except StoreError as failed:
-            self._report(f"{error}; nothing is decided until its contents can be saved, so do not end this process: {failed}")
+            self.report_absence(f"{error}; nothing is decided until its contents can be saved, so do not end this process: {failed}")
             return
         LOG.error("%s", rescue)
         self._lease, self._former, self._moved = None, lease.holder_id, (self._clock.now(), f"{error}; {rescue}")

@@ -67,6 +67,13 @@ class MarketWindow:
                 self._bars[:, given, column] = values[:, given]
         return overwritten
 
+    def find_missing_bars(self) -> dict[int, list[int]]:
+        """The closes (ns UTC) without a bar, by column, oldest first; of columns that lack none, nothing."""
+        first = self._end - window.WINDOW_BARS
+        closes, at = self._bars[3, :, first : self._end], self._at[first : self._end]
+        missing = {column: at[np.isnan(row) & (at > 0)].tolist() for column, row in enumerate(closes)}
+        return {column: times for column, times in missing.items() if times}
+
     def drop_last(self) -> None:
         """Remove the newest bar and the past bars that it brought, as when its tick was lost."""
         self._end -= 1

@@ -7,6 +7,7 @@ day that is played, 0.1).
 
 from __future__ import annotations
 
+import gc
 import json
 import multiprocessing
 import os
@@ -49,8 +50,10 @@ LEVELS = 5
 def main() -> None:
     """Print the figures."""
     minutes, share = (float(os.environ.get(f"PODIUM_BENCH_{name}", default)) for name, default in (("MINUTES", "3"), ("DAY", "0.1")))
-    measure_engine(minutes * 60.0)
-    measure_day(share)
+    if minutes:
+        measure_engine(minutes * 60.0)
+    if share:
+        measure_day(share)
 
 
 def measure_engine(seconds: float) -> None:
@@ -171,8 +174,8 @@ def measure_day(share: float) -> None:
         for stream in ("trades", "book"):
             builder.add(StreamFault(-1, stream, "reconnected", MINUTE, ""))
         minutes = max(4, round(share * 1_440))
-        memory: list[float] = []
-        process, cpu, count = psutil.Process(), process_time(), 0
+        memory, objects = _Growth(), len(gc.get_objects())
+        cpu, count = process_time(), 0
         for minute in range(1, minutes + 1):
             for event in _messages(minute * MINUTE):
                 recorder.add_event(event)
@@ -181,15 +184,27 @@ def measure_day(share: float) -> None:
             at = (minute + 1) * MINUTE
             recorder.add_bar(builder.close_bar(at, at + 1, 0))
             recorder.flush()
-            memory.append(process.memory_info().rss / 1e6)
+            memory.add(minute / minutes)
         cpu = process_time() - cpu
-    quarter = len(memory) // 4
-    begin, end = np.mean(memory[quarter : 2 * quarter]), np.mean(memory[-quarter:])
     print(f"{count:,} messages ({count / DAY_MESSAGES:.1%} of a day) through reading, building and recording: {cpu / count * 1e6:.0f} us a message")
-    print(
-        f"  at 500 messages/s: {500 * cpu / count:.1%} of a core; memory {begin:,.0f} MB in the second quarter, {end:,.0f} MB in the last", flush=True
-    )
-    print(f"  most memory of the process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3:,.0f} MB")
+    print(f"  at 500 messages/s: {500 * cpu / count:.1%} of a core; objects before the first {objects:,}")
+    print(f"  most memory of the process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1_024 / 1e6:,.0f} MB", flush=True)
+
+
+class _Growth:
+    """The memory of this process; prints each tenth of the time as it ends, with the number of objects that the garbage collector knows."""
+
+    def __init__(self) -> None:
+        self._process, self._samples, self._tenth = psutil.Process(), list[float](), 0
+
+    def add(self, share: float) -> None:
+        """Take a sample after `share` of the time, 0 to 1."""
+        self._samples.append(self._process.memory_info().rss / 1e6)
+        if int(share * 10.0) > self._tenth:
+            self._tenth = int(share * 10.0)
+            middle, most = np.median(self._samples), max(self._samples)
+            print(f"  tenth {self._tenth}: memory {middle:,.0f} MB, {most:,.0f} MB at most, {len(gc.get_objects()):,} objects", flush=True)
+            self._samples = []
 
 
 def _messages(begin: int) -> Iterator[Trade | BookUpdate]:

@@ -76,6 +76,7 @@ class FakeExchange(FaultSwitches):
     ) -> None:
         """Make a market of `symbols` (as in ccxt) with `history_seconds` of candles before its start; `levels` per side of the book."""
         self.offset, self.faults, self.port = round(clock_offset * SECOND), Faults(), port
+        self.host = "127.0.0.1"  # in the addresses that clients get
         self._step_ms, self._candles_at = step_ms, 0
         rates = trades_per_second if isinstance(trades_per_second, Mapping) else dict.fromkeys(symbols, trades_per_second)
         started = self.now_ms() // SECOND
@@ -121,6 +122,19 @@ class FakeExchange(FaultSwitches):
     def now_ms(self) -> int:
         """Return the exchange's time in ms UTC."""
         return self.now() // NS
+
+    def pass_time(self, seconds: float) -> None:
+        """Put the exchange's clock forward, with a trade of each symbol in every second between, which REST alone shows."""
+
+        def pass_seconds() -> None:
+            begun = self.now_ms() // SECOND
+            self.offset += round(seconds * SECOND)
+            for market in self.markets.values():
+                for second in range(begun + 1, self.now_ms() // SECOND):
+                    market.open_candles(second * SECOND)
+                    market.add_to_candles(second * SECOND, market.last + (second % 3 - 1) * market.gap, 1 + second % 7, bool(second % 2))
+
+        self.call(pass_seconds)
 
     @property
     def sockets(self) -> int:
@@ -186,7 +200,7 @@ class FakeExchange(FaultSwitches):
     @property
     def address(self) -> str:
         """The host and port."""
-        return f"127.0.0.1:{self.port}"
+        return f"{self.host}:{self.port}"
 
     def publish(self, market: SymbolMarket, stream: str, name: str, text: str) -> None:
         """Send a text to the sockets that subscribed to `name`, the exchange's name of the stream."""

@@ -290,3 +290,18 @@ def test_every_bar_of_a_silence_that_is_noticed_late_is_filled_and_a_quiet_candl
         built.close_bar(START + number * SECOND, START + number * SECOND + 1, 0)
     built.add(StreamFault(0, "trades", "silent", START + 20 * SECOND, ""))
     assert list(built.missing) == [START + number * SECOND for number in range(1, 21)]
+
+
+def test_bars_that_an_earlier_builder_lacked_are_filled_though_none_is_closed_yet() -> None:
+    built = builder(2)
+    lacked, values = [START - 2 * MINUTE, START - MINUTE], (99.0, 101.0, 98.0, 100.0, 7.0)
+    built.add(StreamFault(1, "candles", "missing", START, " ".join(map(str, lacked))))
+    assert built.missing == dict.fromkeys(lacked, (1,))
+    built.add(Candle(1, START - 3 * MINUTE, START, values))
+    first = close(built, 1)
+    assert first.backfilled is not None
+    assert first.backfilled.at.tolist() == lacked[:1]
+    assert first.backfilled.values[:, 0, 1].tolist() == list(values)
+    assert np.isnan(first.backfilled.values[:, 0, 0]).all()
+    assert next(iter(built.missing)) == lacked[1]
+    assert built.is_complete(1, START + MINUTE), "a request for bars is no outage"

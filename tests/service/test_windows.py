@@ -54,6 +54,19 @@ def test_a_bar_taken_out_again_was_never_there() -> None:
     assert first.build_inputs(320, account, TradingConfig(), ()).digest() == second.build_inputs(320, account, TradingConfig(), ()).digest()
 
 
+def test_the_bars_that_a_window_lacks_are_listed_by_symbol_and_those_before_its_first_are_not() -> None:
+    taught = lesson()
+    window, lacking = MarketWindow(taught.feed.info), {3: [0], 5: [0, 1], WINDOW_BARS + 2: [1]}
+    assert window.find_missing_bars() == {}
+    for number, snapshot in enumerate(taught.bars[: WINDOW_BARS + 4]):
+        closes = snapshot.close.copy()
+        closes[lacking.get(number, [])] = np.nan
+        window.append(replace(snapshot, at=START + number * MINUTE, close=closes))
+        if number == 9:
+            assert window.find_missing_bars() == {0: [START + 3 * MINUTE, START + 5 * MINUTE], 1: [START + 5 * MINUTE]}
+    assert window.find_missing_bars() == {0: [START + 5 * MINUTE], 1: [START + 5 * MINUTE, START + (WINDOW_BARS + 2) * MINUTE]}
+
+
 @pytest.mark.parametrize("late", [0, -MINUTE])
 def test_time_that_goes_back_is_refused(late: int) -> None:
     window = MarketWindow(replace(lesson().feed.info, symbols=("A",), levels=0, has_flow=False))

@@ -128,8 +128,7 @@ def _run(
     settings: Settings, feed: Feed, report_progress: Callable[[int, int | None], None], clock: Clock, workers: Executor, record_trial: RecordTrial
 ) -> BacktestReport:
     engine = Engine(settings, feed, clock, training_pool=workers)
-    window = BlockWindow(feed.info, engine.catalog.families, engine.config.volatility_halflife)
-    engine.read_from(window, window.read(feed))
+    engine.window = BlockWindow(feed.info, engine.catalog.families, engine.config.volatility_halflife)
     tally = BacktestTally(feed.info.symbols, feed.info.interval)
     process_memory.configure_memory()
     total = len(feed) if isinstance(feed, Sized) else None

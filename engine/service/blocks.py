@@ -1,4 +1,4 @@
-"""Blocks of a backtest: what needs no state is computed for many bars at once, by the code that a live tick runs with one bar.
+"""Blocks of a backtest or a warm-up: what needs no state is computed for many bars at once, by the code that a live tick runs with one bar.
 
 A block is a leading axis of the arrays, so a matrix product is the same call for each bar and its bits do not depend on the cut. A tick that finds no
 prepared values computes its own: where past bars are filled in, where a bar was dropped, and where a function failed on the block.
@@ -28,20 +28,23 @@ Function = Callable[[MarketView], Any]
 class BlockWindow(MarketWindow):
     """A window that reads bars ahead of their decisions and prepares their views; `halflife` (bars) is that of the volatility."""
 
-    def __init__(self, info: FeedInfo, families: tuple[FeatureFamily, ...], halflife: float) -> None:
+    def __init__(self, info: FeedInfo, families: tuple[FeatureFamily, ...], halflife: float, bars: int | None = None) -> None:
+        """After `bars` bars nothing is read ahead; None reads ahead to the end of the feed."""
         super().__init__(info)
+        self._left = bars
         self._functions = tuple(family.build for family in families if family.takes_blocks)
         self._halflife = halflife
         self.length = max(1, min(MAX_BARS, MAX_ROWS // len(info.symbols)))  # bars of the next block
         self._views: dict[int, _PreparedView] = {}  # by time (ns UTC) of the bar
 
-    def read(self, feed: Feed) -> Iterator[MarketSnapshot]:
-        """The feed's bars, read ahead by a block. An error of the feed is raised after the bars before it."""
-        slices, error = feed.slices(None), None
+    def read(self, feed: Feed, after: int | None) -> Iterator[MarketSnapshot]:
+        """See MarketWindow; bars are read ahead by a block. An error of the feed is raised after the bars before it."""
+        slices, error = feed.slices(after), None
         while error is None:
             block: list[MarketSnapshot] = []
             try:
-                while len(block) < self.length and (bar := next(slices, None)) is not None:
+                length = self.length if self._left is None else max(1, min(self.length, self._left))
+                while len(block) < length and (bar := next(slices, None)) is not None:
                     block.append(bar)
             except PLUGIN_ERRORS as raised:
                 error = raised
@@ -50,8 +53,16 @@ class BlockWindow(MarketWindow):
             self._views = {}
             with suppress(*PLUGIN_ERRORS):  # bars that do not fit: the tick reports them
                 self._prepare(block)
-            yield from block
+            for place, bar in enumerate(block, 1):
+                self.bars_ahead = len(block) - place
+                yield bar
         raise error
+
+    def append(self, bar: MarketSnapshot) -> None:
+        """See MarketWindow."""
+        super().append(bar)
+        if self._left:
+            self._left -= 1
 
     def drop_last(self) -> None:
         """See MarketWindow; the bars read ahead are decided from a window without the dropped one."""

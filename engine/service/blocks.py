@@ -19,6 +19,7 @@ from engine.domain.model import PLUGIN_ERRORS, FeatureFamily
 from engine.domain.ports import Feed, FeedInfo
 from engine.domain.record import Floats
 from engine.phases import market, microstructure
+from engine.service.block_predictions import BlockPredictions
 from engine.service.windows import MarketWindow
 
 MAX_BARS, MAX_ROWS = 128, 512  # bars of a block, and bars times symbols: they bound its memory
@@ -32,7 +33,8 @@ class BlockWindow(MarketWindow):
         """After `bars` bars nothing is read ahead; None reads ahead to the end of the feed."""
         super().__init__(info)
         self._left = bars
-        self._functions = tuple(family.build for family in families if family.takes_blocks)
+        self._families, self._functions = families, tuple(family.build for family in families if family.takes_blocks)
+        self.predictions = BlockPredictions()
         self._halflife = halflife
         self.length = max(1, min(MAX_BARS, MAX_ROWS // len(info.symbols)))  # bars of the next block
         self._views: dict[int, _PreparedView] = {}  # by time (ns UTC) of the bar
@@ -51,6 +53,7 @@ class BlockWindow(MarketWindow):
             if not block and error is None:
                 return
             self._views = {}
+            self.predictions.set_features(None)
             with suppress(*PLUGIN_ERRORS):  # bars that do not fit: the tick reports them
                 self._prepare(block)
             for place, bar in enumerate(block, 1):
@@ -89,6 +92,7 @@ class BlockWindow(MarketWindow):
             series = window.build_series(parts[:4], parts[4], self._halflife)
             first = _first_known(series)
             values = self._evaluate(_pick(series, slice(first, None)), block[-1])
+            self._expect_features(block[first:], _pick(series, slice(first, None)), values)
         self._views = {bar.at: _PreparedView(series, place, values, place - first) for place, bar in enumerate(block)}
 
     def _evaluate(self, series: window.Series, bar: MarketSnapshot) -> dict[Function, Any]:
@@ -104,6 +108,16 @@ class BlockWindow(MarketWindow):
                 if _has_rows(value, len(series.sigma)):
                     values[function] = value
         return values
+
+    def _expect_features(self, block: list[MarketSnapshot], series: window.Series, values: dict[Function, Any]) -> None:
+        """Complete the values by those of the families that take no blocks, and expect the features of all; not where there is order flow."""
+        if self._info.has_flow:  # its window would have to be known ahead
+            return
+        flow, rest = self._flow_window(), [family.build for family in self._families if not family.takes_blocks]
+        views = [MarketView(bar.at, self._info.interval, *_pick(series, place), bar.books, flow) for place, bar in enumerate(block)]
+        with suppress(*PLUGIN_ERRORS):  # the tick calls it again, and reports the error
+            values |= {build: np.array([build(view) for view in views]) for build in rest}
+            self.predictions.set_features(np.concatenate([values[family.build] for family in self._families], axis=2) if views else None)
 
 
 def _first_known(series: window.Series) -> int:

@@ -70,7 +70,9 @@ class Model:
     kind: str  # in words, for the pages
     fit: Callable[..., bytes]
     load: Callable[[bytes], Any]
-    predict: Callable[[Any, Floats], Floats]  # fitted, (S, F) -> (H, S); with `takes_blocks` also (B, S, F) -> (B, H, S), each with the bits of its own
+    predict: Callable[
+        [Any, Floats], Floats
+    ]  # fitted, (S, F) -> (H, S); with `takes_blocks` also (B, S, F) -> (B, H, S), each with the bits of its own
     online: OnlineLearner | None = None  # for a model that also learns between trainings
     parameters: tuple[Hyperparameter, ...] = ()
     serves_by_default: bool = True  # False: only a structure search brings it into service

@@ -63,7 +63,9 @@ def load(data: bytes) -> Fitted:
 
 def predict(fitted: Fitted, x: Floats) -> Floats:
     """(..., H, S) forecasts in horizon volatilities, from (..., S, F) features."""
-    return np.ascontiguousarray((np.tanh(fitted.standard.transform(x) @ fitted.hidden_weights + fitted.bias) @ fitted.output_weights).swapaxes(-1, -2))
+    return np.ascontiguousarray(
+        (np.tanh(fitted.standard.transform(x) @ fitted.hidden_weights + fitted.bias) @ fitted.output_weights).swapaxes(-1, -2)
+    )
 
 
 def _descend(start: list[Floats], z: Singles, targets: Floats, random: np.random.Generator, values: dict[str, float]) -> list[Floats]:

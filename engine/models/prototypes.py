@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from engine.domain.model import Hyperparameter, Model, TrainingSet
 from engine.domain.record import Floats
@@ -44,7 +45,9 @@ def fit(training: TrainingSet, seed: int, **parameters: float) -> bytes:
     axes = np.linalg.eigh(z.T @ z)[1][:, ::-1][:, : int(values["components"])]
     points = np.ascontiguousarray(z @ axes)
     sample = points[:: max(1, len(points) // MAX_ROWS)]
-    clustering = KMeans(min(int(values["clusters"]), len(sample)), n_init=1, max_iter=30, random_state=seed, algorithm="lloyd").fit(sample)
+    clustering = KMeans(min(int(values["clusters"]), len(sample)), n_init=1, max_iter=30, random_state=seed, algorithm="lloyd")
+    with threadpool_limits(1):  # of the libraries that scikit-learn has brought in: its sums differ in bits with the number of threads
+        clustering.fit(sample)
     centres = np.asarray(clustering.cluster_centers_, dtype=float)
     width = max(float(_distances(sample, centres).min(axis=1).mean()), 1e-3)  # 0 where there are no more rows than clusters
     outcomes = _outcomes(_membership(points, centres, width), training, values["prior"])

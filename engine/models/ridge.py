@@ -48,4 +48,14 @@ def contribute(data: bytes, x: Floats) -> Floats:
     return linear.linear_contributions(fitted.coefficients[:-1].T, fitted.standard.transform(x), fitted.coefficients[-1])
 
 
-MODEL = Model("ridge", "ridge regression", fit, load, predict, parameters=HYPERPARAMETERS, contribute=contribute, baseline=linear.MEAN_BASELINE, takes_blocks=True)
+MODEL = Model(
+    "ridge",
+    "ridge regression",
+    fit,
+    load,
+    predict,
+    parameters=HYPERPARAMETERS,
+    contribute=contribute,
+    baseline=linear.MEAN_BASELINE,
+    takes_blocks=True,
+)

@@ -62,9 +62,7 @@ def cross_check_models(selection: ModelSelection, matrix: FeatureMatrix, state: 
     )
 
 
-def _predict(
-    index: int, served: ServingModel, matrix: FeatureMatrix, state: State, catalog: Catalog, online_inputs: list[OnlineInputs]
-) -> Floats:
+def _predict(index: int, served: ServingModel, matrix: FeatureMatrix, state: State, catalog: Catalog, online_inputs: list[OnlineInputs]) -> Floats:
     """Return (H, S) the prediction of a model; raises ValueError where its shape is wrong or it is not finite for a usable symbol.
 
     The inputs of an online-learning model are appended to `online_inputs`.

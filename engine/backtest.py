@@ -7,7 +7,7 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Sized
 from concurrent.futures import Executor
-from dataclasses import asdict, astuple
+from dataclasses import asdict, astuple, replace
 
 import numpy as np
 
@@ -128,8 +128,8 @@ def _run(
     settings: Settings, feed: Feed, report_progress: Callable[[int, int | None], None], clock: Clock, workers: Executor, record_trial: RecordTrial
 ) -> BacktestReport:
     engine = Engine(settings, feed, clock, training_pool=workers)
-    window = BlockWindow(feed.info, engine.catalog.families, engine.config.volatility_halflife)
-    engine.read_from(window, window.read(feed))
+    engine.window = window = BlockWindow(feed.info, engine.catalog.families, engine.config.volatility_halflife)
+    engine.catalog = replace(engine.catalog, find_prepared=window.predictions.find)
     tally = BacktestTally(feed.info.symbols, feed.info.interval)
     process_memory.configure_memory()
     total = len(feed) if isinstance(feed, Sized) else None

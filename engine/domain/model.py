@@ -70,7 +70,9 @@ class Model:
     kind: str  # in words, for the pages
     fit: Callable[..., bytes]
     load: Callable[[bytes], Any]
-    predict: Callable[[Any, Floats], Floats]  # fitted, (S, F) -> (H, S)
+    predict: Callable[
+        [Any, Floats], Floats
+    ]  # fitted, (S, F) -> (H, S); with `takes_blocks` also (B, S, F) -> (B, H, S), each with the bits of its own
     online: OnlineLearner | None = None  # for a model that also learns between trainings
     parameters: tuple[Hyperparameter, ...] = ()
     serves_by_default: bool = True  # False: only a structure search brings it into service
@@ -78,6 +80,7 @@ class Model:
         None  # bytes, (S, F) -> (H, S, F + 1) exact Shapley values, the base last; None: no exact way
     )
     baseline: str = ""  # what a feature's contribution is measured from, in words
+    takes_blocks: bool = False  # `predict` also takes the features of many bars at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +116,8 @@ class ServingModel:
             object.__setattr__(self, "recipe", replace(self.recipe, model=self.model.name))
 
     def select(self, x: NDArray[Any]) -> NDArray[Any]:
-        """(N, K) the columns that it was trained on, of (N, F) features."""
-        return x if self.columns is None else np.ascontiguousarray(x[:, self.columns])
+        """(..., N, K) the columns that it was trained on, of (..., N, F) features."""
+        return x if self.columns is None else np.ascontiguousarray(x[..., self.columns])
 
     def predict(self, x: Floats, memory: OnlineMemory | None = None, elapsed: int | None = None) -> Floats:
         """(H, N) forecasts from (N, F) features; with `elapsed` ticks since its training, those of an online learner go on from its memory."""
@@ -141,6 +144,7 @@ class Catalog:
     names: tuple[str, ...]
     serving: tuple[ServingModel | None, ...]  # as names
     shadows: tuple[ServingModel, ...] = ()  # versions that predict without a vote, in contests
+    find_prepared: Callable[[ServingModel, Floats], Floats | None] | None = None  # forecasts that were computed for a block of bars at once
     columns: tuple[str, ...] = field(init=False)  # of all families, needed at every tick
     may_be_blank: Bools = field(init=False, compare=False, repr=False)  # (F,)
 
@@ -148,3 +152,8 @@ class Catalog:
         blanks = np.repeat([family.may_be_blank for family in self.families], [len(family.columns) for family in self.families])
         object.__setattr__(self, "may_be_blank", blanks.astype(bool))
         object.__setattr__(self, "columns", tuple(f"{family.name}.{column}" for family in self.families for column in family.columns))
+
+    def predict(self, served: ServingModel, x: Floats) -> Floats:
+        """(H, S) forecasts of a version that does not learn online, from (S, F) features: the prepared ones of these bits where there are any."""
+        prepared = None if self.find_prepared is None else self.find_prepared(served, x)
+        return served.predict(x) if prepared is None else prepared

@@ -52,9 +52,9 @@ def load(data: bytes) -> Fitted:
 
 
 def predict(fitted: Fitted, x: Floats) -> Floats:
-    """(H, S) forecasts in horizon volatilities, from (S, F) features."""
+    """(..., H, S) forecasts in horizon volatilities, from (..., S, F) features."""
     cosines = _cosines(fitted.standard.transform(x), fitted.frequencies, fitted.phases)
-    return np.ascontiguousarray((cosines @ fitted.coefficients[:-1] + fitted.coefficients[-1]).T)
+    return np.ascontiguousarray((cosines @ fitted.coefficients[:-1] + fitted.coefficients[-1]).swapaxes(-1, -2))
 
 
 def contribute(data: bytes, x: Floats) -> Floats:
@@ -113,4 +113,5 @@ MODEL = Model(
     parameters=HYPERPARAMETERS,
     contribute=contribute,
     baseline=linear.MEAN_BASELINE,
+    takes_blocks=True,
 )

@@ -77,11 +77,15 @@ def load(data: bytes) -> Fitted:
 
 
 def predict(fitted: Fitted, x: Floats) -> Floats:
-    """(H, S) forecasts from (S, F) features; 0, which is no forecast, for a horizon with too few training rows."""
+    """(..., H, S) forecasts from (..., S, F) features; 0, which is no forecast, for a horizon with too few training rows."""
+    rows = x.reshape(-1, x.shape[-1])
     if fitted.joint is not None:
-        return np.ascontiguousarray(np.asarray(fitted.joint.predict(x, num_threads=1)).T)
-    zeros = np.zeros(len(x))
-    return np.stack([zeros if booster is None else np.asarray(booster.predict(x, num_threads=1)) for booster in fitted.boosters])
+        forecasts = np.asarray(fitted.joint.predict(rows, num_threads=1)).reshape(*x.shape[:-1], -1)
+    else:
+        zeros = np.zeros(len(rows))
+        parts = [zeros if booster is None else np.asarray(booster.predict(rows, num_threads=1)) for booster in fitted.boosters]
+        forecasts = np.stack(parts, axis=-1).reshape(*x.shape[:-1], -1)
+    return np.ascontiguousarray(forecasts.swapaxes(-1, -2))
 
 
 def contribute(data: bytes, x: Floats) -> Floats:
@@ -141,5 +145,5 @@ def share_of_rows(count: int) -> float:
 
 MODEL = Model(
     "lightgbm", "boosted trees", fit, load, predict, parameters=HYPERPARAMETERS, contribute=contribute,
-    baseline="the mean forecast over the training rows",
+    baseline="the mean forecast over the training rows", takes_blocks=True,
 )  # fmt: skip

@@ -62,8 +62,10 @@ def load(data: bytes) -> Fitted:
 
 
 def predict(fitted: Fitted, x: Floats) -> Floats:
-    """(H, S) forecasts in horizon volatilities, from (S, F) features."""
-    return np.ascontiguousarray((np.tanh(fitted.standard.transform(x) @ fitted.hidden_weights + fitted.bias) @ fitted.output_weights).T)
+    """(..., H, S) forecasts in horizon volatilities, from (..., S, F) features."""
+    return np.ascontiguousarray(
+        (np.tanh(fitted.standard.transform(x) @ fitted.hidden_weights + fitted.bias) @ fitted.output_weights).swapaxes(-1, -2)
+    )
 
 
 def _descend(start: list[Floats], z: Singles, targets: Floats, random: np.random.Generator, values: dict[str, float]) -> list[Floats]:
@@ -93,4 +95,4 @@ def _gradients(layers: list[Singles], z: Singles, y: Singles) -> tuple[Singles, 
     return z.T @ hidden_error, hidden_error.sum(axis=0), hidden.T @ error
 
 
-MODEL = Model("neural", "neural network", fit, load, predict, parameters=HYPERPARAMETERS)
+MODEL = Model("neural", "neural network", fit, load, predict, parameters=HYPERPARAMETERS, takes_blocks=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from engine.domain.model import Hyperparameter, Model, TrainingSet
 from engine.domain.record import Floats
@@ -44,7 +45,9 @@ def fit(training: TrainingSet, seed: int, **parameters: float) -> bytes:
     axes = np.linalg.eigh(z.T @ z)[1][:, ::-1][:, : int(values["components"])]
     points = np.ascontiguousarray(z @ axes)
     sample = points[:: max(1, len(points) // MAX_ROWS)]
-    clustering = KMeans(min(int(values["clusters"]), len(sample)), n_init=1, max_iter=30, random_state=seed, algorithm="lloyd").fit(sample)
+    clustering = KMeans(min(int(values["clusters"]), len(sample)), n_init=1, max_iter=30, random_state=seed, algorithm="lloyd")
+    with threadpool_limits(1):  # of the libraries that scikit-learn has brought in: its sums differ in bits with the number of threads
+        clustering.fit(sample)
     centres = np.asarray(clustering.cluster_centers_, dtype=float)
     width = max(float(_distances(sample, centres).min(axis=1).mean()), 1e-3)  # 0 where there are no more rows than clusters
     outcomes = _outcomes(_membership(points, centres, width), training, values["prior"])
@@ -58,9 +61,9 @@ def load(data: bytes) -> Fitted:
 
 
 def predict(fitted: Fitted, x: Floats) -> Floats:
-    """(H, S) forecasts in horizon volatilities, from (S, F) features."""
+    """(..., H, S) forecasts in horizon volatilities, from (..., S, F) features."""
     membership = _membership(fitted.standard.transform(x) @ fitted.axes, fitted.centres, fitted.width)
-    return np.ascontiguousarray((membership @ fitted.outcomes).T)
+    return np.ascontiguousarray((membership @ fitted.outcomes).swapaxes(-1, -2))
 
 
 def _outcomes(membership: Floats, training: TrainingSet, prior: float) -> Floats:
@@ -74,17 +77,17 @@ def _outcomes(membership: Floats, training: TrainingSet, prior: float) -> Floats
 
 
 def _membership(points: Floats, centres: Floats, width: float) -> Floats:
-    """(N, K) Gaussian membership of each point in each cluster, summing to 1 over clusters."""
-    membership = np.empty((len(points), len(centres)))
+    """(..., N, K) Gaussian membership of each point in each cluster, summing to 1 over clusters."""
+    membership = np.empty((*points.shape[:-1], len(centres)))
     for first in range(0, len(points), BLOCK_ROWS):
         distances = _distances(points[first : first + BLOCK_ROWS], centres)
-        weights = np.exp(-(distances - distances.min(axis=1)[:, None]) / width)
-        np.divide(weights, weights.sum(axis=1)[:, None], out=membership[first : first + BLOCK_ROWS])
+        weights = np.exp(-(distances - distances.min(axis=-1)[..., None]) / width)
+        np.divide(weights, weights.sum(axis=-1)[..., None], out=membership[first : first + BLOCK_ROWS])
     return membership
 
 
 def _distances(points: Floats, centres: Floats) -> Floats:
-    return np.asarray((points * points).sum(axis=1)[:, None] - 2.0 * points @ centres.T + (centres * centres).sum(axis=1))
+    return np.asarray((points * points).sum(axis=-1)[..., None] - 2.0 * points @ centres.T + (centres * centres).sum(axis=1))
 
 
-MODEL = Model("kmeans_prototypes", "k-means prototypes", fit, load, predict, parameters=HYPERPARAMETERS)
+MODEL = Model("kmeans_prototypes", "k-means prototypes", fit, load, predict, parameters=HYPERPARAMETERS, takes_blocks=True)

@@ -38,8 +38,8 @@ def load(data: bytes) -> Fitted:
 
 
 def predict(fitted: Fitted, x: Floats) -> Floats:
-    """(H, S) forecasts in horizon volatilities, from (S, F) features."""
-    return np.ascontiguousarray((fitted.standard.transform(x) @ fitted.coefficients[:-1] + fitted.coefficients[-1]).T)
+    """(..., H, S) forecasts in horizon volatilities, from (..., S, F) features."""
+    return np.ascontiguousarray((fitted.standard.transform(x) @ fitted.coefficients[:-1] + fitted.coefficients[-1]).swapaxes(-1, -2))
 
 
 def contribute(data: bytes, x: Floats) -> Floats:
@@ -48,4 +48,14 @@ def contribute(data: bytes, x: Floats) -> Floats:
     return linear.linear_contributions(fitted.coefficients[:-1].T, fitted.standard.transform(x), fitted.coefficients[-1])
 
 
-MODEL = Model("ridge", "ridge regression", fit, load, predict, parameters=HYPERPARAMETERS, contribute=contribute, baseline=linear.MEAN_BASELINE)
+MODEL = Model(
+    "ridge",
+    "ridge regression",
+    fit,
+    load,
+    predict,
+    parameters=HYPERPARAMETERS,
+    contribute=contribute,
+    baseline=linear.MEAN_BASELINE,
+    takes_blocks=True,
+)

@@ -31,7 +31,7 @@ def cross_check_models(selection: ModelSelection, matrix: FeatureMatrix, state: 
     online_inputs: list[OnlineInputs] = []
     for index, served in enumerate(catalog.serving):
         if served is not None:
-            mean[index] = _predict(index, served, matrix, state, online_inputs)
+            mean[index] = _predict(index, served, matrix, state, catalog, online_inputs)
     mean = np.where(matrix.usable, mean, np.nan)
     shadows = _predict_shadows(matrix, state, catalog, online_inputs)
     blank = np.isnan(matrix.values)
@@ -62,14 +62,14 @@ def cross_check_models(selection: ModelSelection, matrix: FeatureMatrix, state: 
     )
 
 
-def _predict(index: int, served: ServingModel, matrix: FeatureMatrix, state: State, online_inputs: list[OnlineInputs]) -> Floats:
+def _predict(index: int, served: ServingModel, matrix: FeatureMatrix, state: State, catalog: Catalog, online_inputs: list[OnlineInputs]) -> Floats:
     """Return (H, S) the prediction of a model; raises ValueError where its shape is wrong or it is not finite for a usable symbol.
 
     The inputs of an online-learning model are appended to `online_inputs`.
     """
     learner, inputs = served.model.online, served.online_inputs(index, matrix.values)
     if learner is None or inputs is None:
-        prediction = served.predict(matrix.values)
+        prediction = catalog.predict(served, matrix.values)
     else:
         memory = recursive_least_squares.find_memory(state.online_memories, served.version)
         prediction = np.asarray(learner.forecast(served.fitted, inputs.columns, memory, state.tick - served.trained_to))
@@ -89,7 +89,7 @@ def _predict_shadows(matrix: FeatureMatrix, state: State, catalog: Catalog, onli
         return shadows
     for index, served in enumerate(catalog.shadows):
         with suppress(*PLUGIN_ERRORS):
-            shadows[index] = _predict(catalog.names.index(served.place), served, matrix, state, online_inputs)
+            shadows[index] = _predict(catalog.names.index(served.place), served, matrix, state, catalog, online_inputs)
     return np.where(matrix.usable, shadows, np.nan)
 
 

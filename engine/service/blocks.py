@@ -1,4 +1,4 @@
-"""Blocks of a backtest: what needs no state is computed for many bars at once, by the code that a live tick runs with one bar.
+"""Blocks of a backtest or a warm-up: what needs no state is computed for many bars at once, by the code that a live tick runs with one bar.
 
 A block is a leading axis of the arrays, so a matrix product is the same call for each bar and its bits do not depend on the cut. A tick that finds no
 prepared values computes its own: where past bars are filled in, where a bar was dropped, and where a function failed on the block.
@@ -19,6 +19,7 @@ from engine.domain.model import PLUGIN_ERRORS, FeatureFamily
 from engine.domain.ports import Feed, FeedInfo
 from engine.domain.record import Floats
 from engine.phases import market, microstructure
+from engine.service.block_predictions import BlockPredictions
 from engine.service.windows import MarketWindow
 
 MAX_BARS, MAX_ROWS = 128, 512  # bars of a block, and bars times symbols: they bound its memory
@@ -28,30 +29,43 @@ Function = Callable[[MarketView], Any]
 class BlockWindow(MarketWindow):
     """A window that reads bars ahead of their decisions and prepares their views; `halflife` (bars) is that of the volatility."""
 
-    def __init__(self, info: FeedInfo, families: tuple[FeatureFamily, ...], halflife: float) -> None:
+    def __init__(self, info: FeedInfo, families: tuple[FeatureFamily, ...], halflife: float, bars: int | None = None) -> None:
+        """After `bars` bars nothing is read ahead; None reads ahead to the end of the feed."""
         super().__init__(info)
-        self._functions = tuple(family.build for family in families if family.takes_blocks)
+        self._left = bars
+        self._families, self._functions = families, tuple(family.build for family in families if family.takes_blocks)
+        self.predictions = BlockPredictions()
         self._halflife = halflife
         self.length = max(1, min(MAX_BARS, MAX_ROWS // len(info.symbols)))  # bars of the next block
         self._views: dict[int, _PreparedView] = {}  # by time (ns UTC) of the bar
 
-    def read(self, feed: Feed) -> Iterator[MarketSnapshot]:
-        """The feed's bars, read ahead by a block. An error of the feed is raised after the bars before it."""
-        slices, error = feed.slices(None), None
+    def read(self, feed: Feed, after: int | None) -> Iterator[MarketSnapshot]:
+        """See MarketWindow; bars are read ahead by a block. An error of the feed is raised after the bars before it."""
+        slices, error = feed.slices(after), None
         while error is None:
             block: list[MarketSnapshot] = []
             try:
-                while len(block) < self.length and (bar := next(slices, None)) is not None:
+                length = self.length if self._left is None else max(1, min(self.length, self._left))
+                while len(block) < length and (bar := next(slices, None)) is not None:
                     block.append(bar)
             except PLUGIN_ERRORS as raised:
                 error = raised
             if not block and error is None:
                 return
             self._views = {}
+            self.predictions.set_features(None)
             with suppress(*PLUGIN_ERRORS):  # bars that do not fit: the tick reports them
                 self._prepare(block)
-            yield from block
+            for place, bar in enumerate(block, 1):
+                self.bars_ahead = len(block) - place
+                yield bar
         raise error
+
+    def append(self, bar: MarketSnapshot) -> None:
+        """See MarketWindow."""
+        super().append(bar)
+        if self._left:
+            self._left -= 1
 
     def drop_last(self) -> None:
         """See MarketWindow; the bars read ahead are decided from a window without the dropped one."""
@@ -78,6 +92,7 @@ class BlockWindow(MarketWindow):
             series = window.build_series(parts[:4], parts[4], self._halflife)
             first = _first_known(series)
             values = self._evaluate(_pick(series, slice(first, None)), block[-1])
+            self._expect_features(block[first:], _pick(series, slice(first, None)), values)
         self._views = {bar.at: _PreparedView(series, place, values, place - first) for place, bar in enumerate(block)}
 
     def _evaluate(self, series: window.Series, bar: MarketSnapshot) -> dict[Function, Any]:
@@ -93,6 +108,16 @@ class BlockWindow(MarketWindow):
                 if _has_rows(value, len(series.sigma)):
                     values[function] = value
         return values
+
+    def _expect_features(self, block: list[MarketSnapshot], series: window.Series, values: dict[Function, Any]) -> None:
+        """Complete the values by those of the families that take no blocks, and expect the features of all; not where there is order flow."""
+        if self._info.has_flow:  # its window would have to be known ahead
+            return
+        flow, rest = self._flow_window(), [family.build for family in self._families if not family.takes_blocks]
+        views = [MarketView(bar.at, self._info.interval, *_pick(series, place), bar.books, flow) for place, bar in enumerate(block)]
+        with suppress(*PLUGIN_ERRORS):  # the tick calls it again, and reports the error
+            values |= {build: np.array([build(view) for view in views]) for build in rest}
+            self.predictions.set_features(np.concatenate([values[family.build] for family in self._families], axis=2) if views else None)
 
 
 def _first_known(series: window.Series) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
 import orjson
@@ -137,7 +138,7 @@ class Engine(VersionControls, ParameterControls):
         if self._unsaved is not None:
             return self._save(self._unsaved)
         slices, self._slices = self._slices, None  # the next step reopens a feed that fails
-        bar, slices = feeds.take_bar(self.feed, slices, self.last_bar_at)
+        bar, slices = feeds.take_bar(partial(self.window.read, self.feed), slices, self.last_bar_at)
         if bar is None:
             self._slices = slices
             return None
@@ -156,10 +157,6 @@ class Engine(VersionControls, ParameterControls):
         if before is not None and before is not self.live:
             before.close()
             self.continue_feed()
-
-    def read_from(self, window: MarketWindow, slices: Iterator[MarketSnapshot]) -> None:
-        """Take the feed's bars from `slices` into this window, before the first step."""
-        self.window, self._slices = window, slices
 
     def handle_command(self, command: Command) -> str:
         """Carry out a command from the next tick on; a line on its effect. Raises ValueError in one line."""
@@ -205,6 +202,8 @@ class Engine(VersionControls, ParameterControls):
         """Set the simulated signal for bars after `at`, and store it for a restart. Raises ValueError where the feed has none."""
         self.feed.switch_signal(signal, at)
         self._switches.append((signal, at))
+        if self.window.bars_ahead:  # of the market before the switch: the next step reads them again
+            self._slices = None
         if self._store is not None:
             self._store.remember(session_controls.signal_switches_key(self._session), orjson.dumps(self._switches).decode())
         return f"the simulated signal is {signal:g} from the next bar"

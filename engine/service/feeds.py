@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, runtime_checkable
 
 from engine.domain.market import MarketSnapshot
@@ -35,10 +35,15 @@ class ReleasesBars(Protocol):
     def forget(self, at: int) -> None: ...
 
 
-def take_bar(feed: Feed, slices: Iterator[MarketSnapshot] | None, after: int | None) -> tuple[MarketSnapshot | None, Iterator[MarketSnapshot]]:
-    """The next bar, None at the end of the feed, and the iterator for the bars after it. Raises FeedFailed, after which `slices` is spent."""
+def take_bar(
+    read: Callable[[int | None], Iterator[MarketSnapshot]], slices: Iterator[MarketSnapshot] | None, after: int | None
+) -> tuple[MarketSnapshot | None, Iterator[MarketSnapshot]]:
+    """The next bar, None at the end of the feed, and the iterator for the bars after it; `read` opens the feed after a bar where there is none.
+
+    Raises FeedFailed, after which `slices` is spent.
+    """
     try:
-        slices = slices or feed.slices(after)
+        slices = slices or read(after)
         return next(slices, None), slices
     except PLUGIN_ERRORS as error:
         raise FeedFailed(str(error) or type(error).__name__) from error

@@ -20,6 +20,7 @@ from engine.domain.trading_config import TradingConfig
 from engine.evolution.events import unfollowed_events
 from engine.replay import RollForward, roll_forward
 from engine.service import drift_check, fingerprint, session_controls, training
+from engine.service.blocks import BlockWindow
 from engine.service.carried_controls import carry_over
 from engine.service.engine import Engine
 from engine.service.live_feed import choose_tick_interval
@@ -97,6 +98,8 @@ def resume_engine(
         _resume(engine, writer, history, session, last, report)
     else:
         carry_over(history, writer.remember, engine, session)
+        if engine.live is None and settings.warmup_bars:
+            engine.window = BlockWindow(feed.info, engine.catalog.families, engine.config.volatility_halflife, settings.warmup_bars)
     return engine, session
 
 

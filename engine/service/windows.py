@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from copy import deepcopy
 
 import numpy as np
@@ -11,7 +12,7 @@ from engine.domain.decision import Outcome
 from engine.domain.market import Account, BackfilledBars, Bars, Inputs, MarketSnapshot, MarketView, OrderFlow
 from engine.domain.model import TrainingSet
 from engine.domain.optimization import MemoryBlock
-from engine.domain.ports import FeedInfo
+from engine.domain.ports import Feed, FeedInfo
 from engine.domain.record import Floats, Ints
 from engine.domain.tick import TrainingRow
 from engine.domain.trading_config import Event, TradingConfig
@@ -27,6 +28,8 @@ SPARE_SHARE = 1 / 8  # of the rows, left free for new ones in a compact block
 class MarketWindow:
     """The last 300 bars, and the last 48 of flow, of every symbol."""
 
+    bars_ahead = 0  # bars that were read and are not decided yet, beyond the one that was taken last
+
     def __init__(self, info: FeedInfo) -> None:
         self._info = info
         symbols, length = len(info.symbols), window.WINDOW_BARS * BUFFER_WINDOWS
@@ -37,6 +40,10 @@ class MarketWindow:
         self._end = window.WINDOW_BARS
         self._last: MarketSnapshot | None = None
         self._overwritten: list[tuple[int, Floats]] = []  # by the last bar: columns and the (5, S) values that they had
+
+    def read(self, feed: Feed, after: int | None) -> Iterator[MarketSnapshot]:
+        """The feed's closed bars after `after` (ns UTC, None for all), in the order in which they are to be appended."""
+        return feed.slices(after)
 
     def append(self, bar: MarketSnapshot) -> None:
         """Append the newest bar, after filling in the past bars that it brings. Raises ValueError where it is not newer than the last."""

@@ -47,7 +47,7 @@ class WorkerPool(Executor):
     """
 
     def __init__(self, count: int = 1, *, on_failure: Callable[[str], None] = _ignore, on_recovery: Callable[[str], None] = _ignore) -> None:
-        self._count = count
+        self._count, self._extra = count, 0
         self._pool: ProcessPoolExecutor | None = None
         self._aftermath = ThreadPoolExecutor(1, "broken pool")  # has no thread without work
         self._lock = RLock()
@@ -67,15 +67,22 @@ class WorkerPool(Executor):
 
     @property
     def count(self) -> int:
-        """The number of parallel processes."""
+        """The number of parallel processes, without extra ones."""
         return self._count
 
     def resize(self, count: int) -> None:
         """Change the number of processes for new work; work under way ends in its process."""
+        self._resize(count, self._extra)
+
+    def set_extra(self, count: int) -> None:
+        """Use so many processes more than `count` for new work, while no live tick waits for a processor."""
+        self._resize(self._count, count)
+
+    def _resize(self, count: int, extra: int) -> None:
         with self._lock:
-            if count == self._count:
+            if (count, extra) == (self._count, self._extra):
                 return
-            self._count = count
+            self._count, self._extra = count, extra
             pool, self._pool = self._pool, None
         if pool is not None:
             pool.shutdown(wait=False)
@@ -121,7 +128,7 @@ class WorkerPool(Executor):
     def _open(self) -> ProcessPoolExecutor:
         if self._pool is None:
             context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(self._count, mp_context=context, initializer=_settle, initargs=(os.getpid(),))
+            self._pool = ProcessPoolExecutor(self._count + self._extra, mp_context=context, initializer=_settle, initargs=(os.getpid(),))
         return self._pool
 
     def _on_done(self, work: _Work, inner: Future[Any]) -> None:

@@ -107,7 +107,7 @@ def blocks(market_feed: Playing, families: tuple[FeatureFamily, ...] = FAMILIES)
 def cut(window: BlockWindow, market_feed: Playing, lengths: Sequence[int]) -> Iterator[MarketSnapshot]:
     """The feed's bars, in blocks of these lengths in turn."""
     window.length = lengths[0]
-    for tick, bar in enumerate(window.read(market_feed), 1):
+    for tick, bar in enumerate(window.read(market_feed, None), 1):
         window.length = lengths[tick % len(lengths)]
         yield bar
 
@@ -133,7 +133,7 @@ def test_a_family_gives_each_bar_of_a_block_the_bits_of_its_own_window(family: F
     for symbols in (1, 3, 8):
         window, alone = blocks(feed(symbols, WHOLE)), MarketWindow(feed(symbols, WHOLE).info)
         prepared = 0
-        for tick, bar in enumerate(window.read(feed(symbols, WHOLE))):
+        for tick, bar in enumerate(window.read(feed(symbols, WHOLE), None)):
             window.append(bar)
             alone.append(bar)
             if tick % 29 == 0:
@@ -163,7 +163,7 @@ def test_a_family_that_does_not_take_blocks_is_called_bar_by_bar() -> None:
     families = (shapes_seen(returns, in_blocks), shapes_seen(book, one_by_one))
     market_feed = feed(3, WHOLE)
     window, catalog = blocks(market_feed, families), Catalog(families, (), ())
-    for tick, bar in enumerate(window.read(market_feed)):
+    for tick, bar in enumerate(window.read(market_feed, None)):
         window.append(bar)
         if tick >= WINDOW_BARS - 40:
             features.build_features(window.build_inputs(tick, broker.open_account(1e4, 3), KNOBS, ()), catalog)
@@ -178,7 +178,7 @@ def test_a_family_that_fails_on_a_block_is_called_bar_by_bar_and_reports_its_err
     market_feed = feed(3, WHOLE)
     broken = replace(BLOCKED[0], build=fail)
     window = blocks(market_feed, (broken,))
-    for bar in window.read(market_feed):
+    for bar in window.read(market_feed, None):
         window.append(bar)
     inputs = window.build_inputs(1, broker.open_account(1e4, 3), KNOBS, ())
     with pytest.raises(ValueError, match="2 axes"):
@@ -189,7 +189,7 @@ def test_a_family_that_returns_another_shape_for_a_block_is_called_bar_by_bar() 
     market_feed = feed(3, WHOLE)
     flattened = replace(BLOCKED[0], build=lambda view: BLOCKED[0].build(view).reshape(-1, len(BLOCKED[0].columns)))
     window = blocks(market_feed, (flattened,))
-    for bar in window.read(market_feed):
+    for bar in window.read(market_feed, None):
         window.append(bar)
     inputs, catalog = window.build_inputs(1, broker.open_account(1e4, 3), KNOBS, ()), Catalog((flattened,), (), ())
     assert features.build_features(inputs, catalog).values.tobytes() == BLOCKED[0].build(inputs.view).tobytes()
@@ -198,7 +198,7 @@ def test_a_family_that_returns_another_shape_for_a_block_is_called_bar_by_bar() 
 def test_an_error_of_the_feed_comes_after_the_bars_before_it() -> None:
     market_feed = feed(1, WHOLE)
     failing = Playing(market_feed.info, market_feed.bars[:10], ValueError("the file ends here"))
-    bars = blocks(failing).read(failing)
+    bars = blocks(failing).read(failing, None)
     assert [next(bars).at for _ in range(10)] == [bar.at for bar in market_feed.bars[:10]]
     with pytest.raises(ValueError, match="the file ends here"):
         next(bars)
@@ -207,7 +207,7 @@ def test_an_error_of_the_feed_comes_after_the_bars_before_it() -> None:
 def test_bars_after_a_dropped_one_are_decided_from_the_window_without_it() -> None:
     market_feed = feed(3, WHOLE)
     window, alone = blocks(market_feed), MarketWindow(market_feed.info)
-    for tick, bar in enumerate(window.read(market_feed)):
+    for tick, bar in enumerate(window.read(market_feed, None)):
         for side in (window, alone):
             side.append(bar)
             if tick == WINDOW_BARS + 10:
@@ -224,4 +224,4 @@ def test_a_block_with_bars_filled_in_later_is_not_prepared() -> None:
     bars[place] = replace(bars[place], backfilled=late)
     filled = Playing(market_feed.info, bars)
     window = blocks(filled)
-    assert play(window, window.read(filled)) == play(MarketWindow(filled.info), filled.slices(None))
+    assert play(window, window.read(filled, None)) == play(MarketWindow(filled.info), filled.slices(None))

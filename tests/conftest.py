@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests import economy
 
@@ -18,6 +19,9 @@ for _name in [name for name in os.environ if name.startswith("PODIUM_")]:
     del os.environ[_name]
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # as make test: one thread a process in the numeric libraries
     os.environ.setdefault(_name, "1")
+if settings.get_current_profile_name() in {"default", "ci"}:  # the same examples on every machine, and no time that one may take
+    settings.register_profile("podium", derandomize=True, database=None, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("podium")
 os.environ["PODIUM_HOME"] = tempfile.mkdtemp(prefix="podium-tests-")  # nothing is written where the person's own store is
 atexit.register(shutil.rmtree, os.environ["PODIUM_HOME"], ignore_errors=True)
 

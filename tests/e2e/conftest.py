@@ -8,15 +8,16 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.e2e.served import OWN, WARM_UP, WATCHED, Served, serving
-from tests.e2e.visitor import Visitor
+from tests.e2e.visitor import MS, Visitor
 
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync")  # fmt: skip
 NAMES = (os.environ.get("CHROMIUM") or "chromium", "chromium", "chromium-browser", "google-chrome")
 
+expect.set_options(timeout=MS)  # no expectation depends on how fast a machine is
 SETTLED = 4  # ticks after the warm-up until every page has heard that it is over
 
 

@@ -24,6 +24,7 @@ SERVE = "engine serve"  # what make run starts
 WARM_UP = 1_000  # ticks of the engine that is watched: models are trained at 600, and on so strong a signal skill is proven and trades are made
 WATCHED = {"PODIUM_WARMUP_BARS": str(WARM_UP), "PODIUM_TICK_INTERVAL_SECONDS": "1", "PODIUM_SIM_SIGNAL": "0.3"}
 OWN = {"PODIUM_WARMUP_BARS": "130", "PODIUM_TICK_INTERVAL_SECONDS": "1", "PODIUM_SIM_SYMBOLS": "3"}  # of an engine of a file's own
+PATIENT = {"PODIUM_PHASE_DEADLINE_MS": "600000"}  # no phase falls back because the machine is busy
 
 
 class Served:
@@ -35,7 +36,7 @@ class Served:
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = home.with_name(f"{home.name}-{name}.out")
         plain = {key: value for key, value in os.environ.items() if not key.startswith("PODIUM_")}
-        variables = {"PODIUM_HOME": str(home), "PODIUM_PORT": str(self.port), "STREAMLIT_SERVER_PORT": str(self.port), **settings}
+        variables = {"PODIUM_HOME": str(home), "PODIUM_PORT": str(self.port), "STREAMLIT_SERVER_PORT": str(self.port), **PATIENT, **settings}
         with self.log.open("w", encoding="utf-8") as out:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", *words.split()], cwd=root, stdout=out, stderr=subprocess.STDOUT, env=plain | variables
@@ -44,7 +45,7 @@ class Served:
     def health(self) -> tuple[int, str]:
         """The code and the JSON text of /healthz; 0 where nothing answers."""
         try:
-            with urllib.request.urlopen(f"{self.url}/healthz", timeout=10) as answer:
+            with urllib.request.urlopen(f"{self.url}/healthz", timeout=SLOW) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             with error:
@@ -66,7 +67,7 @@ class Served:
 
     def ask(self, sql: str) -> list[Any]:
         """Rows of the store."""
-        with closing(sqlite3.connect(f"file:{self.home}/podium.db?mode=ro", uri=True, timeout=10)) as store:
+        with closing(sqlite3.connect(f"file:{self.home}/podium.db?mode=ro", uri=True, timeout=SLOW)) as store:
             return store.execute(sql).fetchall()
 
     def tick(self) -> int:
@@ -82,13 +83,10 @@ class Served:
             assert clock.tick() - begun < seconds, f"waited {seconds:g} s for {what}; /healthz says {self.health()}"
             pause.wait(0.1)
 
-    def stop(self) -> float:
-        """Ends it as a terminal or a service would; gives the seconds it took."""
-        clock = WallClock()
-        begun = clock.tick()
+    def stop(self) -> None:
+        """Ends it as a terminal or a service would, and waits until it has gone by itself."""
         self.process.send_signal(signal.SIGTERM)
-        self.process.wait(40)
-        return clock.tick() - begun
+        assert self.process.wait(SLOW) == 0, self.log.read_text(encoding="utf-8")[-2000:]
 
     def end(self) -> None:
         """Leaves nothing behind, whatever the test came to."""

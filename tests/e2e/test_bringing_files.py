@@ -36,7 +36,7 @@ def test_a_file_is_uploaded_imported_and_decided(server: Served, visit: Visit, t
     visitor.is_on("Backtests")
     folder = str(server.home / "imports" / "BTCUSDT")
     expect(visitor.page.get_by_role("textbox", name="Folder of the recording")).to_have_value(folder, timeout=MS)
-    assert visitor.query() == {"market": "recording", "run_path": folder}
+    visitor.has_query(market="recording", run_path=folder)
     visitor.page.reload()
     expect(visitor.page.get_by_role("textbox", name="Folder of the recording")).to_have_value(folder, timeout=MS)
     visitor.page.get_by_text("Train models").click()

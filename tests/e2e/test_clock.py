@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 
 from engine import units
 from pages.ui import ages
+from tests.e2e.visitor import MS
 
 pytestmark = pytest.mark.browser
 SCRIPTS = Path(__file__).parents[2] / "pages" / "ui"
@@ -91,6 +92,7 @@ class Window:
 @pytest.fixture
 def window(browser: Browser) -> Iterator[Window]:
     with browser.new_context() as context:
+        context.set_default_timeout(MS)
         yield Window(context.new_page())
 
 

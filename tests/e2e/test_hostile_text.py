@@ -109,6 +109,7 @@ def test_nothing_in_the_store_is_loaded_linked_or_styled(hostile: Served, listen
 
 def test_another_site_can_neither_frame_nor_read_nor_drive_podium(hostile: Served, listener: Listener, browser: Browser) -> None:
     with browser.new_context() as context:
+        context.set_default_timeout(MS)
         page = context.new_page()
         page.goto(listener.url)
         assert page.evaluate(ATTACK, hostile.url.removeprefix("http://")) == ["refused", "refused"]

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
+from tests.e2e.visitor import MS
+
 ROOT = Path(__file__).resolve().parents[2] / "pages"
 SITE = "http://scripts.test"
 pytestmark = pytest.mark.browser
@@ -33,8 +35,8 @@ DRAWN = """
 """
 BEGIN = """
 async () => {
-  const whole = AbortSignal.timeout.bind(AbortSignal), media = window.matchMedia.bind(window);
-  AbortSignal.timeout = (ms) => whole(ms / 100);
+  const plain = window.fetch.bind(window), media = window.matchMedia.bind(window);
+  window.fetch = (url, options) => plain(url, String(url).includes("hung") ? { ...options, signal: AbortSignal.timeout(100) } : options);
   window.listeners = 0;
   window.matchMedia = (query) => {
     const made = media(query), add = made.addEventListener.bind(made);
@@ -99,6 +101,7 @@ def answer(route: Route) -> None:
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     context = browser.new_context(color_scheme="light", timezone_id="Europe/Berlin")
+    context.set_default_timeout(MS)
     bare = context.new_page()
     bare.route("**/*", answer)
     bare.goto(f"{SITE}/")
@@ -114,10 +117,10 @@ def test_scripts_of_live_components(page: Page) -> None:
     for name, digest in {"one": "good", "two": "good", "hung": "hung", "failed": "failed"}.items():
         page.evaluate("([name, digest]) => drawChart(name, digest)", [name, digest])
     for name in ("hung", "failed"):
-        expect(page.locator(f"#{name}")).to_contain_text("not loaded: reload the page", timeout=20_000)
+        expect(page.locator(f"#{name}")).to_contain_text("not loaded: reload the page", timeout=MS)
     page.evaluate("drawChart('hung', 'good')")
     for name in ("one", "two", "hung"):
-        expect(page.locator(f"#{name} .main-svg").first).to_be_visible(timeout=20_000)
+        expect(page.locator(f"#{name} .main-svg").first).to_be_visible(timeout=MS)
         expect(page.locator(f"#{name}")).not_to_contain_text("not loaded")
 
     assert page.evaluate("window.listeners") == 1, "one listener for all charts"
@@ -132,7 +135,7 @@ def test_scripts_of_live_components(page: Page) -> None:
 def test_a_time_axis_shows_the_clock_that_was_chosen(page: Page, is_local: bool) -> None:
     """Whatever the browser's zone is: UTC, or local time with the offset of each moment."""
     page.evaluate("drawChart('one', 'timed')")
-    expect(page.locator("#one .main-svg").first).to_be_visible(timeout=20_000)
+    expect(page.locator("#one .main-svg").first).to_be_visible(timeout=MS)
     page.evaluate("([on]) => window.times.setLocal(on)", [is_local])
     offsets = [1, 2, 2, 2] if is_local else [0, 0, 0, 0]
     wanted = [at + hours * HOUR for at, hours in zip(TIMES, offsets, strict=True)]

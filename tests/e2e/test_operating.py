@@ -136,7 +136,7 @@ def test_an_optimization_by_hand_tells_what_it_measured(server: Served, visit: V
         expect(row).to_contain_text(text, timeout=MS)
     row.locator("td").nth(3).click()
     visitor.sees(f"Trial {measured['trial']}")
-    assert visitor.query() == {"view": "History", "trial": str(measured["trial"])}
+    visitor.has_query(view="History", trial=str(measured["trial"]))
     visitor.chart("Readings around collect garbage")
     expect(row).to_have_class("mark", timeout=MS)
     assert visitor.boxes() == []
@@ -203,7 +203,7 @@ def test_when_the_engine_dies_the_other_server_takes_up_its_work(server: Served,
     assert viewer.ask("SELECT count(*) - max(tick) - 1 FROM ticks") == [(0,)]
     assert viewer.ask("SELECT count(*) FROM sessions") == [(1,)]
     visitor.page.close()
-    assert viewer.stop() < 20
+    viewer.stop()
     assert viewer.tracebacks() == []
 
 

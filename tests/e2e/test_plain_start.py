@@ -12,7 +12,7 @@ import psutil
 import pytest
 from playwright.sync_api import Browser
 
-from tests.e2e.served import OWN, ROOT, Served, serving
+from tests.e2e.served import OWN, ROOT, SLOW, Served, serving
 from tests.e2e.visitor import Visitor
 
 pytestmark = pytest.mark.browser
@@ -52,7 +52,7 @@ def test_streamlit_run_in_a_clone_draws_charts(plain: Served, clone: Path, visit
 
 @pytest.mark.parametrize("path", ["/healthz", "/metrics", "/api/v1/status"])
 def test_streamlit_run_answers_programs_too(plain: Served, path: str) -> None:
-    with urllib.request.urlopen(plain.url + path, timeout=10) as answer:
+    with urllib.request.urlopen(plain.url + path, timeout=SLOW) as answer:
         assert answer.status == 200
 
 

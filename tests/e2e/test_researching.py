@@ -47,6 +47,7 @@ def test_a_backtest_is_run_opened_compared_and_put_away(server: Served, visit: V
     expect(stored_backtests(visitor)).to_have_count(1, timeout=MS)
     expect(stored_backtests(visitor)).to_contain_text("a first look")
     equity = visitor.chart("Equity of the runs")
+    visitor.is_idle()
     mark = visitor.keep(equity)
     ask(visitor, 400, "and another")
     expect(stored_backtests(visitor)).to_have_count(2, timeout=MS)
@@ -57,6 +58,7 @@ def test_a_backtest_is_run_opened_compared_and_put_away(server: Served, visit: V
     heads = visitor.page.locator('table[aria-label="The figures of the runs"] th')
     expect(heads).to_have_text(["A", "B"], timeout=MS)
     expect(visitor.page.locator('[data-testid="stMultiSelect"] [data-tag]')).to_have_count(2, timeout=MS)
+    visitor.is_idle()  # nothing above it grows any more
     delete, place = put_away(visitor), put_away(visitor).bounding_box()
     delete.click()
     keep = visitor.page.get_by_role("button", name="Keep")
@@ -113,6 +115,6 @@ def test_nothing_is_wider_than_a_phone(server: Served, visit: Visit, path: str) 
     visitor = visit(server.url, width=390, height=844)
     visitor.go(path)
     visitor.sees("Models" if path == "/models" else "Run a backtest")
-    visitor.page.wait_for_timeout(2_000)
+    visitor.is_idle()
     visitor.fits()
     assert visitor.boxes() == []

@@ -7,6 +7,7 @@ from playwright.sync_api import Browser, Locator
 
 from pages.ui import banners, theme, widgets
 from pages.ui.widgets import Tile
+from tests.e2e.visitor import MS
 
 pytestmark = pytest.mark.browser
 NOTICES = [
@@ -25,7 +26,7 @@ def width_of(part: Locator) -> float:
 
 def test_the_style_sheet_on_a_phone(browser: Browser) -> None:
     context = browser.new_context(viewport={"width": 390, "height": 844})
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(MS)
     page = context.new_page()
     tiles = widgets.render_tiles([Tile("Equity", "98,738")])
     parts = f'{banners.render_banners(NOTICES)}<main class="stMain">{UNREAD * 3}</main><div class="podium-rows">{tiles}{tiles}</div>'

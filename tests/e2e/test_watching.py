@@ -36,6 +36,13 @@ FOLLOWED = """
 """
 SCROLL = "document.querySelector('[data-testid=\"stMain\"]').scrollTop"
 ENDS_DELTA = re.compile("DELTA$")
+ALL_DELTA = "() => { const rows = [...document.querySelectorAll('tr[data-link]')]; return rows.length && rows.every((row) => row.dataset.id.endsWith('DELTA')); }"
+ALL_BOUND = """
+(gate) => {
+  const gates = [...document.querySelectorAll('tr[data-link] td:nth-child(3)')];
+  return gates.length && gates.every((node) => node.innerText === gate);
+}
+"""
 HOSTILE = '<img src=x onerror="alert(1)"><script>alert(1)</script>\'; DROP TABLE ticks;--'
 
 
@@ -85,7 +92,7 @@ def test_a_chart_keeps_its_zoom_and_the_page_its_place_and_a_click_on_a_cell_ope
     visitor.page.mouse.click(cell["x"], cell["y"])
     visitor.is_on("Decision")
     visitor.page.wait_for_url("**/decision?*")
-    assert visitor.query() == {"tick": str(cell["tick"]), "symbol": "CHARLIE"}
+    visitor.has_query(tick=str(cell["tick"]), symbol="CHARLIE")
     visitor.sees(f"tick {cell['tick']:,}")
 
 
@@ -94,8 +101,8 @@ def test_filters_focus_and_place_are_kept_while_rows_arrive_and_a_row_opens_its_
     visitor.go("/decisions")
     visitor.choose("Symbol", "DELTA")
     rows = visitor.page.locator("tr[data-link]")
-    expect(rows.first).to_have_attribute("data-id", ENDS_DELTA, timeout=MS)
-    assert visitor.query() == {"symbol": "DELTA"}
+    visitor.page.wait_for_function(ALL_DELTA)
+    visitor.has_query(symbol="DELTA")
     scroller = visitor.page.locator(".podium-rows")
     scroller.evaluate("node => { node.scrollTop = 500; }")
     id_ = str(rows.nth(30).get_attribute("data-id"))
@@ -124,10 +131,8 @@ def test_a_gate_of_the_overview_leads_to_the_decisions_it_bound(watched: Served,
     visitor.page.locator('tr[data-id="edge above cost"] a').click()
     visitor.is_on("Decisions")
     expect(visitor.page.get_by_role("combobox", name="Binding gate")).to_have_value("edge below cost", timeout=MS)
-    assert visitor.query() == {"gate": "edge above cost"}
-    gates = visitor.page.locator("tr[data-link] td:nth-child(3)")
-    expect(gates.first).to_have_text("hold: edge below cost", timeout=MS)
-    assert set(gates.all_inner_texts()) == {"hold: edge below cost"}
+    visitor.has_query(gate="edge above cost")
+    visitor.page.wait_for_function(ALL_BOUND, arg="hold: edge below cost")
 
 
 def test_a_decision_tells_its_reasons_and_replays_identical(watched: Served, visit: Visit) -> None:
@@ -139,12 +144,12 @@ def test_a_decision_tells_its_reasons_and_replays_identical(watched: Served, vis
     visitor.sees(gate, ".pd-tiles")
     gates = watched.ask("SELECT json_array_length(gates) FROM sessions")[0][0]
     ladder = visitor.chart("Margin of every gate")
-    assert ladder.locator(".ytick").count() == gates
-    assert "binding" in str(ladder.text_content())
-    assert visitor.chart("Start and length").locator(".ytick").count() == 10
+    expect(ladder.locator(".ytick")).to_have_count(gates)
+    expect(ladder).to_contain_text("binding")
+    expect(visitor.chart("Start and length").locator(".ytick")).to_have_count(10)
     models = watched.ask("SELECT json_array_length(models) FROM sessions")[0][0]
-    assert visitor.chart("Forecast of every model").locator(".ytick").count() == models + 1
-    assert visitor.chart("Desired size").locator(".ytick").count() >= 8
+    expect(visitor.chart("Forecast of every model").locator(".ytick")).to_have_count(models + 1)
+    expect(visitor.chart("Desired size").locator(".ytick").nth(7)).to_be_attached()  # eight or more
     visitor.page.get_by_text("Gates as a table").click()
     expect(visitor.page.locator('table[aria-label^="Every gate"] tr.mark')).to_contain_text(gate, timeout=MS)
     visitor.page.get_by_text("Votes as a table").click()
@@ -164,7 +169,7 @@ def test_a_decision_is_taken_apart_changed_and_its_evidence_downloaded(watched: 
     visitor.go(f"/decision?tick={tick}&symbol={symbol}")
     visitor.press("Compute contributions")
     expect(visitor.page.get_by_text("The ensemble's forecast: ")).to_be_visible(timeout=2 * MS)
-    assert visitor.chart("Contributions of the features").locator(".ytick").count() >= 10
+    expect(visitor.chart("Contributions of the features").locator(".ytick").nth(9)).to_be_attached()  # ten or more
     visitor.page.get_by_role("tab", name="Change one thing").click()
     visitor.press("Decide again")
     expect(visitor.banner("What would have been decided.")).to_contain_text("spread times 0.5", timeout=2 * MS)
@@ -183,6 +188,7 @@ def test_the_newest_decision_is_followed_without_anything_moving_until_one_is_he
     visitor = visit(watched.url)
     visitor.go("/decision?symbol=BRAVO")
     visitor.chart("Start and length")
+    visitor.is_idle()  # every heading is there
     visitor.page.evaluate("window.reloaded = false")
     first, places = visitor.page.evaluate(FOLLOWED)
     visitor.page.wait_for_function(f"first => ({FOLLOWED})()[0] >= first + 4", arg=first)
@@ -195,7 +201,7 @@ def test_the_newest_decision_is_followed_without_anything_moving_until_one_is_he
     visitor.sees(f"tick {held:,}")
     visitor.press("Newest")
     visitor.page.wait_for_function(f"held => document.querySelector('.st-key-followed') && ({FOLLOWED})()[0] > held", arg=held)
-    assert visitor.query() == {"symbol": "BRAVO"}
+    visitor.has_query(symbol="BRAVO")
 
 
 def test_links_that_lead_nowhere_say_so_in_a_line(watched: Served, visit: Visit) -> None:

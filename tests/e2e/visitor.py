@@ -36,6 +36,17 @@ CLEAR = """
   return getComputedStyle(bar).backdropFilter === 'none' || title.getBoundingClientRect().top >= bar.getBoundingClientRect().bottom;
 }
 """
+HAS_QUERY = """
+wanted => {
+  const asked = Object.fromEntries(new URL(location.href).searchParams), names = Object.keys(wanted);
+  return Object.keys(asked).length === names.length && names.every((name) => asked[name] === wanted[name]);
+}
+"""
+IDLE = """
+() => document.querySelector('[data-test-script-state]')?.dataset.testScriptState === "notRunning"
+  && !document.querySelector('[data-testid="stSpinner"], [data-testid="stSkeleton"], [data-stale="true"]')
+  && [...document.querySelectorAll(".podium-chart")].every((node) => node.offsetParent === null || node.querySelector(".main-svg"))
+"""
 FITS = "() => { const m = document.querySelector('[data-testid=\"stMain\"]'); return m.scrollWidth - m.clientWidth <= 4; }"
 
 
@@ -112,8 +123,16 @@ class Visitor:
         self.page.mouse.up()
 
     def query(self) -> dict[str, str]:
-        """What the address asks for."""
-        return {name: values[0] for name, values in parse_qs(urlparse(self.page.url).query).items()}
+        """What the address asks for, as the page itself has it."""
+        return {name: values[0] for name, values in parse_qs(self.page.evaluate("location.search.slice(1)")).items()}
+
+    def has_query(self, **wanted: str) -> None:
+        """Waits until the address asks for exactly this."""
+        self.page.wait_for_function(HAS_QUERY, arg=wanted)
+
+    def is_idle(self) -> None:
+        """Waits until no script runs and everything that the page is to show is there."""
+        self.page.wait_for_function(IDLE)
 
     def choose(self, label: str, option: str) -> None:
         self.page.get_by_role("combobox", name=label).click()

@@ -1,6 +1,6 @@
 """Kills, at random moments and without warning, a process that saves ticks in a loop; run as a program by the test.
 
-With KEEP_BYTES it also prunes what 350 ticks have filled.
+With KEEP_BYTES it also prunes what 350 ticks have filled. A moment is a time of work, in seconds of the process' own CPU: the same on a busy machine.
 
 Usage: python -m tests.store.killing URL KILLS SEED [KEEP_BYTES]
 """
@@ -13,6 +13,7 @@ import sys
 import time
 
 import numpy as np
+import psutil
 
 from engine.store.retention import RetentionPolicy
 from engine.store.write.writer import Writer
@@ -31,6 +32,14 @@ def save_until_killed(url: str, keep: RetentionPolicy, ready: int) -> None:
         writer.save(market.tick())
 
 
+def await_work(child: int, seconds: float) -> None:
+    """Waits until the process has used so much more CPU time."""
+    process = psutil.Process(child)
+    begun = sum(process.cpu_times()[:2])
+    while sum(process.cpu_times()[:2]) - begun < seconds and process.status() != psutil.STATUS_ZOMBIE:
+        time.sleep(0.001)
+
+
 def main(url: str, kills: int, seed: int, keep: RetentionPolicy) -> None:
     random = np.random.default_rng(seed)
     if keep.bytes is not None:
@@ -38,18 +47,18 @@ def main(url: str, kills: int, seed: int, keep: RetentionPolicy) -> None:
         for tick in made.Market(made.names(10)).ticks(350):
             writer.save(tick)
         writer.close()
-    for _ in range(kills):
+    for place in range(kills):
         hears, tells = os.pipe()
         child = os.fork()
         if child == 0:
             save_until_killed(url, keep, tells)
-        if keep.bytes is None:  # while pruning, the moments before the first tick count too
+        os.close(tells)
+        if keep.bytes is None or place == kills - 1:  # while pruning, the moments before the first tick count too, but for once
             os.read(hears, 1)
-        time.sleep(float(random.uniform(0.005, 0.080) if keep.bytes is not None else random.uniform(0.0, 0.080)))
+        await_work(child, float(random.uniform(0.005, 0.080) if keep.bytes is not None else random.uniform(0.0, 0.080)))
         os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
         os.close(hears)
-        os.close(tells)
         if not os.WIFSIGNALED(status):
             sys.exit(f"the writer ended by itself with {status}")
 

@@ -193,7 +193,7 @@ def test_the_store_and_the_portfolio_page_say_what_the_account_says(url: str) ->
 
 
 def page(url: str) -> str:
-    app = AppTest.from_file(str(ROOT / "pages" / "06_portfolio.py"), default_timeout=20)
+    app = AppTest.from_file(str(ROOT / "pages" / "06_portfolio.py"), default_timeout=300)
     app.session_state["store_url"] = url
     app.run()
     assert not app.exception

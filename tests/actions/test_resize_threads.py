@@ -21,7 +21,7 @@ def test_forty_idle_threads_on_few_processors_end_and_are_counted(tmp_path: Path
         pool, together = made._engine.phase_pool, Barrier(40)
         assert pool is not None
         for task in [pool.submit(together.wait) for _ in range(40)]:
-            task.result(30)
+            task.result(300.0)
         before = psutil.Process().num_threads()
         measured = ACTION.run(make_context(tmp_path, actuators=made.actuators))
         assert measured.done, measured.detail

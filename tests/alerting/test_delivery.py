@@ -96,7 +96,7 @@ def test_a_receiver_that_is_down_then_up_gets_every_message_once(store: Store) -
         pass  # its port is free again
     queued(store, clock, 1, 2)
     queued(store, clock, 1)  # the same again
-    first = Dispatcher(store, {"t": webhook.url}, SenderProcess(), clock)
+    first = Dispatcher(store, {"t": webhook.url}, SenderProcess(timeout=300.0), clock)
     first.send_due()
     assert [(status, tries) for status, tries, _ in state(store)] == [("waiting", 1), ("waiting", 1)]
     assert first.errors["t"]
@@ -104,7 +104,7 @@ def test_a_receiver_that_is_down_then_up_gets_every_message_once(store: Store) -
     first.send_due()
     assert [tries for _, tries, _ in state(store)] == [1, 1]  # not before its time
     clock.seconds += BACKOFF.initial_seconds * 2
-    again = Dispatcher(store, {"t": webhook.url}, SenderProcess(), clock)  # as after a restart
+    again = Dispatcher(store, {"t": webhook.url}, SenderProcess(timeout=300.0), clock)  # as after a restart
     with receiver(webhook):
         again.send_due()
         clock.seconds += 600.0
@@ -120,7 +120,7 @@ def test_an_answer_of_500_is_no_delivery_and_words_arrive_as_they_are(store: Sto
     clock, webhook = StoppedClock(), Receiver(answer=500)
     queued(store, clock, 1, text=f"Podium warning: odd\n{HOSTILE}")
     with receiver(webhook):
-        dispatcher = Dispatcher(store, {"t": webhook.url}, SenderProcess(), clock)
+        dispatcher = Dispatcher(store, {"t": webhook.url}, SenderProcess(timeout=300.0), clock)
         dispatcher.send_due()
         ((status, tries, error),) = state(store)
         assert (status, tries) == ("waiting", 1)
@@ -143,12 +143,12 @@ def test_a_receiver_that_hangs_is_given_up_for_now_and_ended(store: Store) -> No
 
 
 def test_an_address_that_apprise_does_not_know_is_told_without_being_shown() -> None:
-    (error,) = SenderProcess().send(f"nosuch://{SECRET}/x", [Notification("a", "b", "info")])
+    (error,) = SenderProcess(timeout=300.0).send(f"nosuch://{SECRET}/x", [Notification("a", "b", "info")])
     assert error == "Apprise knows no such address"
 
 
 def test_what_is_ended_by_a_stop_is_sent_again() -> None:
-    courier = SenderProcess()
+    courier = SenderProcess(timeout=300.0)
     courier.stop()
     assert courier.send("json://127.0.0.1:1/x", [Notification("a", "b", "info")] * 2) == ["the engine stops"] * 2
 

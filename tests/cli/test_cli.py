@@ -39,7 +39,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     host = Supervisor(told, ticks=40)
     host.open()
     host.start()
-    assert host.ended.wait(60)
+    assert host.ended.wait(300)
     assert host.stop(60)
     return folder
 
@@ -331,7 +331,7 @@ def test_a_signal_ends_a_run_after_the_tick_in_hand(tmp_path: Path, number: sign
         assert "Ctrl-C stops it" in process.stderr.readline()
         process.send_signal(number)
         rest = process.stderr.read()
-        assert process.wait(60) == 0
+        assert process.wait(300) == 0
     assert rest.startswith("podium: stopped after")
     assert rest.count("\n") == 1
 

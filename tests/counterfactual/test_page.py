@@ -30,7 +30,7 @@ HOSTILE = "<script>alert(1)</script>"
 
 
 def run(url: str, view: str) -> AppTest:
-    app = AppTest.from_file(str(ROOT / "pages" / "12_control.py"), default_timeout=60)
+    app = AppTest.from_file(str(ROOT / "pages" / "12_control.py"), default_timeout=300)
     app.session_state["store_url"] = url
     app.query_params["view"] = view
     app.run()

@@ -24,7 +24,7 @@ SERVE = "engine serve"  # what make run starts
 WARM_UP = 1_000  # ticks of the engine that is watched: models are trained at 600, and on so strong a signal skill is proven and trades are made
 WATCHED = {"PODIUM_WARMUP_BARS": str(WARM_UP), "PODIUM_TICK_INTERVAL_SECONDS": "1", "PODIUM_SIM_SIGNAL": "0.3"}
 OWN = {"PODIUM_WARMUP_BARS": "130", "PODIUM_TICK_INTERVAL_SECONDS": "1", "PODIUM_SIM_SYMBOLS": "3"}  # of an engine of a file's own
-PATIENT = {"PODIUM_PHASE_DEADLINE_MS": "600000"}  # no phase falls back because the machine is busy
+PATIENT = "[knobs]\nphase_deadline_ms = 600000\n"  # no phase falls back because the machine is busy
 
 
 class Served:
@@ -36,7 +36,9 @@ class Served:
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = home.with_name(f"{home.name}-{name}.out")
         plain = {key: value for key, value in os.environ.items() if not key.startswith("PODIUM_")}
-        variables = {"PODIUM_HOME": str(home), "PODIUM_PORT": str(self.port), "STREAMLIT_SERVER_PORT": str(self.port), **PATIENT, **settings}
+        variables = {"PODIUM_HOME": str(home), "PODIUM_PORT": str(self.port), "STREAMLIT_SERVER_PORT": str(self.port), **settings}
+        home.mkdir(mode=0o700, exist_ok=True)
+        (home / "podium.toml").write_text(PATIENT)
         with self.log.open("w", encoding="utf-8") as out:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", *words.split()], cwd=root, stdout=out, stderr=subprocess.STDOUT, env=plain | variables

@@ -17,13 +17,13 @@ Scenario = Callable[[Any], Awaitable[None]]
 
 
 def drive(fake: FakeExchange, scenario: Scenario, **options: object) -> None:
-    """Run a scenario with a ccxt.pro exchange that is connected to the fake; fails after 30 s."""
+    """Run a scenario with a ccxt.pro exchange that is connected to the fake; fails after five minutes."""
 
     async def run() -> None:
         settings = json.loads(json.dumps(fake.ccxt_options()))  # they travel as JSON, as in a setting
         exchange = getattr(ccxt.pro, type(fake).__name__.removeprefix("Fake").lower())(settings | {"enableRateLimit": False} | options)
         try:
-            await asyncio.wait_for(scenario(exchange), 30.0)
+            await asyncio.wait_for(scenario(exchange), 300.0)
         finally:
             await exchange.close()
 

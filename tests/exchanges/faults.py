@@ -49,7 +49,7 @@ class FaultSwitches:
         async def run() -> T:
             return function()
 
-        return asyncio.run_coroutine_threadsafe(run(), self.loop).result(10.0)
+        return asyncio.run_coroutine_threadsafe(run(), self.loop).result(300.0)
 
     def close_sockets(self) -> None:
         """Send every socket a close frame with code 1001."""

@@ -167,7 +167,7 @@ class FakeExchange(FaultSwitches):
     def start(self) -> Self:
         """Start the thread; returns once the port listens."""
         self._thread.start()
-        if not self._ready.wait(20.0):
+        if not self._ready.wait(300.0):
             raise RuntimeError("the fake exchange did not start")
         return self
 
@@ -175,7 +175,7 @@ class FakeExchange(FaultSwitches):
         """End the server and its thread."""
         if self._thread.is_alive():
             self.call(self._stopped.set)
-            self._thread.join(20.0)
+            self._thread.join(300.0)
 
     def __enter__(self) -> Self:
         return self.start()

@@ -49,7 +49,7 @@ def decide(home: str, options: str, bars: int, decided: Event | None = None) -> 
         bars -= tick.inputs.at > (feed.history_end or 2**62)  # type: ignore[attr-defined]
     if decided is not None:
         decided.set()
-        time.sleep(60.0)
+        time.sleep(600.0)
     feed.close()  # type: ignore[attr-defined]
     recorder.close()
     history.close()
@@ -73,7 +73,7 @@ def test_parity_after_a_kill_reports_what_was_not_written(tmp_path: Path) -> Non
         decided = context.Event()
         killed = context.Process(target=decide, args=(str(tmp_path), options, BARS, decided))
         killed.start()
-        assert decided.wait(60.0)
+        assert decided.wait(300.0)
         killed.kill()
         killed.join()
         second = count_ticks(tmp_path)

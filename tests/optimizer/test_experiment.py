@@ -279,13 +279,13 @@ def test_one_that_waits_while_the_engine_stops_is_not_run() -> None:
 
     def hold(room: ActionContext) -> ActionResult:
         holding.set()
-        free.wait(10.0)
+        free.wait(300.0)
         return ActionResult(0.0, "bytes", "nothing to do", done=False)
 
     first, second = World(), World(stops_after=0.0)
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(run, first, replace(cure(first), run=hold))
-        holding.wait(10.0)
+        holding.wait(300.0)
         with pytest.raises(ActionError, match="was not run: the engine is stopping"):
             run(second, cure(second))
         free.set()

@@ -22,7 +22,7 @@ from tests.pages.hostile import hostile
 from tests.pages.stores import store
 from tests.pages.test_pages import run, text
 
-SLOW = 60.0  # s that anything may take on a busy machine
+SLOW = 300.0  # s that anything may take on a busy machine
 HOSTILE = '<img src=x onerror="alert(1)">**bold** [go](x)'
 
 

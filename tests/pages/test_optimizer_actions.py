@@ -66,7 +66,7 @@ def press_in_table(url: str, act: str, reason: str = "") -> AppTest:
         runs = requests.fetch_requests()
         action_table.carry_out(act, cache.fetch_actions(), alive=runs.is_alive, busy=runs.busy)
 
-    return AppTest.from_function(script, args=(url, act, reason)).run()
+    return AppTest.from_function(script, default_timeout=300, args=(url, act, reason)).run()
 
 
 @pytest.mark.parametrize("state", STATES)

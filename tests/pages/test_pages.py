@@ -28,7 +28,7 @@ WITHOUT_TICKS = {"missing", "blank", "empty"}
 
 def run(page: str, url: str, **query: str) -> AppTest:
     """The page as a browser would get it, without the frame."""
-    app = AppTest.from_file(str(ROOT / "pages" / page), default_timeout=20)
+    app = AppTest.from_file(str(ROOT / "pages" / page), default_timeout=300)
     app.session_state["store_url"] = url
     for name, value in query.items():
         app.query_params[name] = value

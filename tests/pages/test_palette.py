@@ -28,7 +28,7 @@ def build(url: str) -> dict[str, list[list[str]]]:
 
         st.session_state["built"] = palette.build_palette()
 
-    app = AppTest.from_function(script, default_timeout=20)
+    app = AppTest.from_function(script, default_timeout=300)
     app.session_state["store_url"] = url
     built: dict[str, list[list[str]]] = app.run().session_state["built"]
     return built

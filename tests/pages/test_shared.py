@@ -24,7 +24,7 @@ def _page(url: str) -> None:
 
 
 def test_a_part_is_built_once_for_all_sessions_and_again_when_it_is_old(full_store: str) -> None:
-    first, second = (AppTest.from_function(_page, args=(full_store,)).run(timeout=60) for _ in range(2))
+    first, second = (AppTest.from_function(_page, default_timeout=300, args=(full_store,)).run(timeout=300) for _ in range(2))
     assert [text.value for text in second.text] == ["once", "old", "every"] * 3
     assert (first.session_state["once"], first.session_state["old"], first.session_state["every"]) == (1, 3, 1)
     assert "once" not in second.session_state

@@ -33,7 +33,7 @@ def header(url: str) -> AppTest:
 
         frame.show_header("Market")
 
-    app = AppTest.from_function(script, default_timeout=20)
+    app = AppTest.from_function(script, default_timeout=300)
     app.session_state["store_url"] = url
     return app.run()
 

@@ -56,7 +56,7 @@ def open_page(url: str, title: str, **address: str) -> AppTest:
         runpy.run_path(file)
 
     file = TRAVELLING.get(title, "09_resources.py")
-    app = AppTest.from_function(script, default_timeout=60, args=(url, title, f"pages/{file}"))
+    app = AppTest.from_function(script, default_timeout=300, args=(url, title, f"pages/{file}"))
     for name, value in address.items():
         app.query_params[name] = value
     return app.run()
@@ -130,7 +130,7 @@ def test_an_unreadable_store_while_travelling_shows_nothing_of_the_present(full_
         with closing(lock(Path(path))):
             frame.show_header("Overview")
 
-    app = AppTest.from_function(script, default_timeout=60, args=(made, str(tmp_path / "podium.db")))
+    app = AppTest.from_function(script, default_timeout=300, args=(made, str(tmp_path / "podium.db")))
     app.query_params["travel"] = "77"
     app.run()
     assert not app.exception
@@ -161,7 +161,7 @@ def test_a_tick_that_cannot_be_looked_up_is_not_answered_with_now(full_store: st
             travel.show_controls("Overview")
         st.html("the page itself")
 
-    app = AppTest.from_function(script, default_timeout=60, args=(made, str(tmp_path / "podium.db")))
+    app = AppTest.from_function(script, default_timeout=300, args=(made, str(tmp_path / "podium.db")))
     app.query_params["travel"] = "77"
     app.run()
     assert not app.exception
@@ -289,7 +289,7 @@ def test_a_link_within_a_page_takes_the_moment_along(url: str) -> None:
         st.json(travel.carry_address({"tick": "3"}))
 
     for address in ({}, {"travel": "77"}, {"travel": "77", "known": "now"}, {"known": "now"}):
-        app = AppTest.from_function(script, default_timeout=60, args=(url,))
+        app = AppTest.from_function(script, default_timeout=300, args=(url,))
         for name, value in address.items():
             app.query_params[name] = value
         app.run()

@@ -22,7 +22,7 @@ from engine.store import backtest_files
 from engine.store.backtest_files import BacktestNotFound, StoredBacktest
 from tests.commands.routing import carry_out
 
-LONG = 60.0  # s, never waited for when all is well
+LONG = 300.0  # s, never waited for when all is well
 SMALL = {"market": "simulated", "bars": "60", "symbol_count": "2", "seed": "3", "training": "none"}
 ENDLESS = SMALL | {"bars": "1000000"}
 Result = dict[str, object]

@@ -58,7 +58,7 @@ class Scene:
             while self.service.ticks_decided < ticks and not running.done():
                 pass
             self.service._stop.set()
-            running.result(20)
+            running.result(300.0)
         self.service._stop.clear()
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
@@ -90,7 +90,7 @@ def test_the_wait_for_a_bar_holds_no_lock_and_ends_with_the_engine(scene: Scene)
                 pass
         assert not running.done()
         scene.service._stop.set()
-        running.result(20)
+        running.result(300.0)
     assert scene.service.ticks_decided == 0
     assert not scene.service.ended.is_set(), "the market has not ended"
 

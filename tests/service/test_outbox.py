@@ -30,7 +30,7 @@ class Store:
 
     def write(self, items: Sequence[str]) -> None:
         self.entered.set()
-        assert self.release.wait(20)
+        assert self.release.wait(300)
         if self.closed:
             raise StoreError("the store is locked")
         self.batches.append(list(items))
@@ -117,7 +117,7 @@ def test_a_put_does_not_wait_for_a_write_and_is_not_lost(store: Store, refused: 
     store.closed = refused
     with ThreadPoolExecutor(1) as pool:
         flushed = pool.submit(outbox.flush)
-        assert store.entered.wait(20)
+        assert store.entered.wait(300)
         outbox.put("b")
         outbox.put("a")  # it has changed since: it is to be written again, unless the write in hand is refused
         store.release.set()

@@ -31,15 +31,15 @@ meet = threading.Barrier(9)
 
 def work():
     held = [bytearray(100_000) for _ in range(20)]
-    meet.wait(20)  # all of them hold memory at one time
-    meet.wait(20)
+    meet.wait(300.0)  # all of them hold memory at one time
+    meet.wait(300.0)
 
 threads = [threading.Thread(target=work) for _ in range(8)]
 for thread in threads:
     thread.start()
-meet.wait(20)
+meet.wait(300.0)
 print(heaps())
-meet.wait(20)
+meet.wait(300.0)
 """
 
 

@@ -45,7 +45,7 @@ def test_a_search_gives_a_recipe_and_the_same_model_in_this_process_and_in_anoth
     here, tuned_here = (find(search.submit_search(Inline(), rows(), each, str(tmp_path)).wait_for_result()) for each in requests)
     try:
         job, other = (search.submit_search(workers, rows(), each, str(tmp_path)) for each in requests)
-        other.future.result(120)
+        other.future.result(300.0)
     finally:
         workers.close()
     there, tuned_there = find(job.wait_for_result()), find(other.wait_for_result())

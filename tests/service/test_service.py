@@ -70,7 +70,7 @@ def test_a_command_is_queued_until_the_tick_in_hand_is_over_and_what_needs_no_en
             while scene.status(silence) != "done":
                 pass
             assert scene.status(pause) == "queued", "it has not begun, so nobody is to be told that it runs"
-        running.result(20)
+        running.result(300.0)
     assert scene.status(pause) == "done"
 
 

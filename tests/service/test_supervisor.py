@@ -28,7 +28,7 @@ from engine.store.errors import LeaseLost
 from engine.store.inbox import Inbox
 from engine.store.read.history import TickHistory
 
-LONG = 30.0  # s, never waited for when all is well
+LONG = 300.0  # s, never waited for when all is well
 
 
 def settings(home: Path, **changes: Any) -> Settings:

@@ -60,9 +60,9 @@ def test_decisions_are_the_same_whatever_the_optimizer_does(jobs: JobScheduler, 
                 jobs.run_once("optimizer", "loop", go_on, plant)
 
     jobs.run_once("optimizer", "loop", go_on, plant)
-    assert begun.wait(20.0)
+    assert begun.wait(300.0)
     with ThreadPoolExecutor(1) as beside:
-        digests = beside.submit(decided).result(60.0)
+        digests = beside.submit(decided).result(300.0)
     over.set()
     assert len(digests) == TICKS
     assert digests == usual()

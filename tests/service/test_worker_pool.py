@@ -36,17 +36,17 @@ def once(mark: str) -> str:
 def test_work_goes_on_after_a_worker_was_killed_and_none_is_left_behind() -> None:
     reports: list[str] = []
     workers = WorkerPool(on_failure=reports.append)
-    pid = workers.submit(os.getpid).result(60)
+    pid = workers.submit(os.getpid).result(300.0)
     assert pid != os.getpid()
     poison, after = workers.submit(die), workers.submit(abs, -3)
     with pytest.raises(BrokenProcessPool):
-        poison.result(60)
-    assert after.result(60) == 3  # what only waited behind it is done
+        poison.result(300.0)
+    assert after.result(300.0) == 3  # what only waited behind it is done
     assert reports[0].startswith("a worker process ended")
     with pytest.raises(ValueError, match="cannot be fitted"):
-        workers.submit(fail).result(60)
+        workers.submit(fail).result(300.0)
     assert workers.last_error == "ValueError: cannot be fitted"
-    other = workers.submit(os.getpid).result(60)
+    other = workers.submit(os.getpid).result(300.0)
     assert other not in {pid, os.getpid()}
     workers.close()
     assert not psutil.pid_exists(other)
@@ -55,7 +55,7 @@ def test_work_goes_on_after_a_worker_was_killed_and_none_is_left_behind() -> Non
 def test_work_whose_worker_was_killed_is_done_again_by_another(tmp_path: Path) -> None:
     reports: list[str] = []
     workers = WorkerPool(on_failure=lambda _: reports.append("broke"), on_recovery=lambda _: reports.append("mended"))
-    assert workers.submit(once, str(tmp_path / "tried")).result(60) == "done"
+    assert workers.submit(once, str(tmp_path / "tried")).result(300.0) == "done"
     assert reports == ["broke", "mended"]
     assert workers.last_error is None
     workers.close()
@@ -65,14 +65,14 @@ def test_work_whose_worker_was_killed_is_done_again_by_another(tmp_path: Path) -
 
 def test_work_of_a_broken_pool_is_done_again_where_the_pool_tells_of_it_with_its_lock_held() -> None:
     workers = WorkerPool()
-    workers.submit(abs, -1).result(60)
+    workers.submit(abs, -1).result(300.0)
     work, inner, pool = _Work(partial(abs, -3)), Future[int](), workers._pool
     assert pool is not None
     inner.set_exception(BrokenProcessPool("its worker was killed"))
     with pool._shutdown_lock:
         workers._on_done(work, inner)
         assert not work.future.done()
-    assert work.future.result(60) == 3
+    assert work.future.result(300.0) == 3
     workers.close()
 
 
@@ -83,7 +83,7 @@ def test_a_worker_does_not_run_the_page_that_was_drawn_last(tmp_path: Path, monk
     drawn.__file__ = str(page)
     monkeypatch.setitem(sys.modules, "__main__", drawn)  # as Streamlit's script runner does
     workers = WorkerPool()
-    assert workers.submit(os.getpid).result(60) != os.getpid()
+    assert workers.submit(os.getpid).result(300.0) != os.getpid()
     workers.close()
     assert not (tmp_path / "ran").exists()
     assert sys.modules["__main__"] is drawn

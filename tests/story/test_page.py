@@ -34,7 +34,7 @@ TICK = str(LAST)
 
 
 def run(url: str, *, answers: dict[str, Any] | None = None, tick: str = TICK) -> AppTest:
-    app = AppTest.from_file(str(ROOT / "pages" / "03_decision.py"), default_timeout=60)
+    app = AppTest.from_file(str(ROOT / "pages" / "03_decision.py"), default_timeout=300)
     app.session_state["store_url"] = url
     app.session_state[ANSWERS] = answers or {}
     app.query_params["tick"], app.query_params["symbol"] = tick, SYMBOL
@@ -91,7 +91,7 @@ def test_a_setting_of_ones_own_is_passed_on_as_typed_and_refused_in_one_line(dec
     assert not any(button.label == "Decide again" for button in app.button)  # nothing is typed yet
     app.selectbox(key="change_setting").select("kelly").run()
     app.text_input(key="change_kelly").input("**many** --store x").run()
-    next(button for button in app.button if button.label == "Decide again").click().run(timeout=120)
+    next(button for button in app.button if button.label == "Decide again").click().run(timeout=300)
     assert not app.exception
     shown = words(app)
     assert "No answer." in shown
@@ -100,7 +100,7 @@ def test_a_setting_of_ones_own_is_passed_on_as_typed_and_refused_in_one_line(dec
 
 
 def test_the_newest_decision_is_followed_without_questions(decided_store: str) -> None:
-    app = AppTest.from_file(str(ROOT / "pages" / "03_decision.py"), default_timeout=60)
+    app = AppTest.from_file(str(ROOT / "pages" / "03_decision.py"), default_timeout=300)
     app.session_state["store_url"] = decided_store
     app.run()
     assert not app.exception
@@ -123,7 +123,7 @@ def test_questions_say_that_the_store_is_locked(decided_store: str, tmp_path: Pa
 
     url = copied(decided_store, tmp_path)
     with closing(lock(tmp_path / "podium.db")):
-        app = AppTest.from_function(script, default_timeout=60, args=(decided_store, url, LAST, SYMBOL))
+        app = AppTest.from_function(script, default_timeout=300, args=(decided_store, url, LAST, SYMBOL))
         app.session_state["change_kind"] = changes.THRESHOLD  # for which the settings are read
         app.run()
     assert not app.exception

@@ -16,7 +16,7 @@ from engine.store.read.reader import StoreUnreadable
 from engine.store.read.status import EngineStatus
 from pages.ui import cache, command_table, commands, glossary, now_cache, theme, widgets
 
-SHOWN_SECONDS = 30.0  # s for which a result stays without being closed
+SHOWN_SECONDS = 30.0  # s for which a result stays without being closed, from when it is first shown
 NAMED = 6  # positions named one by one
 WHY = "Why, for the record (may be added later)"
 _KEY = "state_bar"
@@ -34,6 +34,7 @@ class Dialogue:
     error: str = ""
     note: int | None = None  # number of the command that adds the reason
     hint: str = ""  # on what was typed
+    shown_at: int | None = None  # ns UTC, since when the result is shown
 
 
 def show_buttons(status: EngineStatus | None, *, alive: bool, why: str = _DOWN) -> None:
@@ -133,7 +134,9 @@ def _show_resume(status: EngineStatus) -> None:
 
 def _show_outcome(dialogue: Dialogue) -> None:
     outcome = now_cache.fetch_outcome(dialogue.command or 0)
-    if outcome is None or _is_over(outcome):
+    if outcome is not None and outcome.finished_at is not None and dialogue.shown_at is None:
+        dialogue = st.session_state[_KEY] = replace(dialogue, shown_at=cache.current_time())
+    if outcome is None or _is_over(dialogue):
         _forget()
         return
     word, text, colour = describe_outcome(outcome)
@@ -225,11 +228,11 @@ def _add_reason(number: int) -> None:
         st.session_state[_KEY] = Dialogue(error=str(error))
 
 
-def _is_over(outcome: CommandOutcome) -> bool:
+def _is_over(dialogue: Dialogue) -> bool:
     """Return whether a result has been shown long enough; a reason that is being typed keeps it."""
-    if outcome.finished_at is None or st.session_state.get("bar_reason"):
+    if dialogue.shown_at is None or st.session_state.get("bar_reason"):
         return False
-    return cache.current_time() - outcome.finished_at > SHOWN_SECONDS * units.SECOND
+    return cache.current_time() - dialogue.shown_at > SHOWN_SECONDS * units.SECOND
 
 
 def _forget() -> None:

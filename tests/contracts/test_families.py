@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
-from time import perf_counter
 
 import numpy as np
 import pytest
@@ -171,19 +171,34 @@ def test_hazards_in_the_data_never_make_it_fail_or_infinite(family: FeatureFamil
 
 @EVERY
 def test_it_costs_little(family: FeatureFamily) -> None:
-    """500 symbols together; the limit is ten times what it takes on a quiet machine, so that a loop over symbols fails."""
-    inputs = moment().inputs
-    many = [np.tile(part, (63,) + (1,) * (part.ndim - 1))[:500] for part in sliced(inputs.bars, slice(None))]
-    books = [np.tile(part, (63, 1))[:500] for part in sliced(inputs.books, slice(None))]
-    flow = [np.tile(part, (63,) + (1,) * (part.ndim - 1))[:500] for part in sliced(inputs.flow, slice(None))]
-    view = build_view(Bars(*many), Books(*books), OrderFlow(*flow), inputs.at, inputs.interval, 60.0)
-    family.build(view)
-    spent = []
-    for _ in range(3):
-        begun = perf_counter()
-        family.build(view)
-        spent.append(perf_counter() - begun)
-    assert min(spent) < 0.1
+    """All symbols together: 500 take as many steps of Python as 8, so that a loop over symbols fails."""
+    few, many = (count_steps(family, symbols) for symbols in (8, 500))
+    assert many <= 1.5 * few
+
+
+def count_steps(family: FeatureFamily, symbols: int) -> int:
+    """Lines and calls of Python in one build of a family."""
+    inputs, times = moment().inputs, symbols // 8 + 1
+    parts = [
+        kind(*(np.tile(part, (times,) + (1,) * (part.ndim - 1))[:symbols] for part in sliced(record, slice(None))))
+        for kind, record in ((Bars, inputs.bars), (Books, inputs.books), (OrderFlow, inputs.flow))
+    ]
+    view = build_view(*parts, inputs.at, inputs.interval, 60.0)
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        family.build(view)  # what is made once is made
+        steps, before = 0, sys.gettrace()
+
+        def count(_frame: object, _event: str, _arg: object) -> object:
+            nonlocal steps
+            steps += 1
+            return count
+
+        sys.settrace(count)  # type: ignore[arg-type]
+        try:
+            family.build(view)
+        finally:
+            sys.settrace(before)
+    return steps
 
 
 def test_no_two_columns_say_the_same() -> None:

@@ -23,8 +23,8 @@ OTHERS = "(id) => { const rows = [...document.querySelectorAll('tr[data-id]')]; 
 SCROLLED = "(top) => Math.abs(document.querySelector('.podium-rows:has(tr[data-id])')?.scrollTop - top) < 2"
 
 
-def test_a_decision_of_the_past_is_found_opened_and_left_again(server: Served, visit: Visit, tmp_path: Path) -> None:
-    visitor = visit(server.url)
+def test_a_decision_of_the_past_is_found_opened_and_left_again(common_server: Served, visit: Visit, tmp_path: Path) -> None:
+    visitor = visit(common_server.url)
     visitor.go("/decisions")
     field = visitor.page.get_by_label("Search")
     field.fill("<b>CHARLIE</b>")

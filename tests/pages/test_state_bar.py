@@ -19,7 +19,7 @@ from engine.store.read.closing import ClosingEstimate, ClosingPosition
 from engine.store.read.reader import Reader
 from engine.store.read.status import read_status
 from pages.ui import state_bar, state_controls
-from tests.pages.stores import beat, lock, store
+from tests.pages.stores import NOW, SECOND, beat, lock, store
 from tests.pages.test_pages import text
 
 LAST = "SELECT id, name, args, reason, status FROM commands ORDER BY id DESC LIMIT 1"
@@ -107,6 +107,20 @@ def test_a_pause_takes_one_press_shows_its_result_and_gets_its_reason_later(full
         press(app, "bar_close")
         assert "Command" not in words(app)
         inbox.close()
+
+
+def test_a_result_stays_for_half_a_minute_after_it_is_first_shown(full_store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = NOW
+    monkeypatch.setattr(WallClock, "now", lambda _clock: now)
+    with store("full", full_store, tmp_path) as url:
+        inbox = Inbox(url, "made")
+        app = press(header(url), "bar_pause")
+        while (command := inbox.claim(now)) is not None:
+            inbox.finish(command.id, True, {"message": "paused for now"}, now)
+        inbox.close()
+        for seconds, is_shown in ((200, True), (229, True), (231, False)):
+            now = NOW + seconds * SECOND
+            assert ("paused for now" in words(app.run())) == is_shown, seconds
 
 
 def test_flatten_is_sent_by_the_second_press_after_positions_and_cost_are_named(full_store: str, tmp_path: Path) -> None:

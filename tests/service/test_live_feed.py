@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import numpy as np
@@ -56,7 +57,7 @@ class Scene:
         with ThreadPoolExecutor(1) as pool:
             running = pool.submit(self.service.run_ticks)
             while self.service.ticks_decided < ticks and not running.done():
-                pass
+                sleep(0.001)
             self.service._stop.set()
             running.result(300.0)
         self.service._stop.clear()
@@ -83,11 +84,11 @@ def test_the_wait_for_a_bar_holds_no_lock_and_ends_with_the_engine(scene: Scene)
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(scene.service.run_ticks)
         while scene.market.waits < 3:
-            pass
+            sleep(0.001)
         with scene.service._lock.command():
             seen = scene.market.waits
             while scene.market.waits < seen + 2:
-                pass
+                sleep(0.001)
         assert not running.done()
         scene.service._stop.set()
         running.result(300.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import pytest
@@ -68,7 +69,7 @@ def test_a_command_is_queued_until_the_tick_in_hand_is_over_and_what_needs_no_en
         with scene.service._lock.tick():
             running = pool.submit(scene.service.process_commands, scene.jobs)
             while scene.status(silence) != "done":
-                pass
+                sleep(0.001)
             assert scene.status(pause) == "queued", "it has not begun, so nobody is to be told that it runs"
         running.result(300.0)
     assert scene.status(pause) == "done"

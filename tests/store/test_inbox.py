@@ -7,7 +7,6 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
-from time import perf_counter
 
 import pytest
 
@@ -92,10 +91,9 @@ def test_looking_for_commands_does_not_wait_for_another_writer(tmp_path: Path) -
     inbox = Inbox(url)
     other = sqlite3.connect(tmp_path / "podium.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    begun = perf_counter()
-    assert inbox.claim(NOW) is None
+    assert inbox.claim(NOW) is None  # a write would wait for its turn, and raise in the end
     assert inbox.get(1) is None
-    assert perf_counter() - begun < 1.0
+    assert other.in_transaction
     other.close()
 
 

@@ -9,13 +9,14 @@ from xdist.scheduler import LoadFileScheduling
 
 # Files that share a server, Chromium or a trained engine; each group goes to one worker, which makes that part once.
 GROUPS = {
-    "in a browser": ("tests/e2e/",),
+    "in a browser, one engine watched": ("tests/e2e/test_watching.py", "tests/e2e/test_watching_pages.py"),
     "with the lesson of tests/makers.py": (
         "tests/contracts/test_models.py", "tests/contracts/test_families.py", "tests/evidence/test_regimes.py", "tests/phases/test_decision.py",
         "tests/phases/test_faults.py", "tests/phases/test_gates.py", "tests/phases/test_new_versions.py", "tests/phases/test_risk.py",
         "tests/resilience/test_frozen_feed.py", "tests/service/test_engine.py", "tests/service/test_engine_training.py",
         "tests/service/test_windows.py", "tests/test_broker.py", "tests/test_orchestrator.py", "tests/test_trading_rules.py",
     ),
+    "in a browser": ("tests/e2e/",),  # they wait much of the time: one group of them runs beside what computes
 }  # fmt: skip
 # Files and folders that take or wait for more than ten seconds, the longest first; what is not named comes after them.
 LONGEST = (

@@ -11,7 +11,8 @@ from tests.conftest import ROOT
 from tests.schedule import GROUPS, LONGEST, make_scheduler, rank_of
 
 SHORT = [*(f"tests/test_{name}.py::test_it" for name in ("a", "b", "c")), *(f"tests/test_many.py::test_{number}" for number in range(9))]
-BROWSER = [f"tests/e2e/test_{name}.py::test_it" for name in ("charts", "watching", "travel")]
+WATCHING = [f"tests/e2e/test_{name}.py::test_it" for name in ("watching", "watching_pages")]
+BROWSER = [f"tests/e2e/test_{name}.py::test_it" for name in ("charts", "travel")]
 LESSON = ["tests/test_broker.py::test_it", "tests/phases/test_gates.py::test_it"]
 
 
@@ -20,7 +21,7 @@ class Worker:
 
     def __init__(self, name: str) -> None:
         self.gateway = SimpleNamespace(id=name)
-        self.collected = sorted([*SHORT, *LESSON, *BROWSER], key=lambda test: rank_of(test.split("::")[0]))
+        self.collected = sorted([*SHORT, *BROWSER, *LESSON, *WATCHING], key=lambda test: rank_of(test.split("::")[0]))
         self.sent: list[str] = []
         self.shutting_down = False
 
@@ -44,9 +45,11 @@ def test_the_longest_work_is_handed_out_first_and_a_group_to_one_worker() -> Non
         scheduler.add_node_collection(worker, worker.collected)
     scheduler.schedule()
     first, second = (worker.sent for worker in workers)
-    assert first[: len(BROWSER)] == BROWSER
+    assert first[: len(WATCHING)] == WATCHING
     assert second[: len(LESSON)] == LESSON
-    assert not {*first[len(BROWSER) :], *second[len(LESSON) :]} & {*BROWSER, *LESSON}
+    rest = [first[len(WATCHING) :], second[len(LESSON) :]]
+    assert not {*rest[0], *rest[1]} & {*WATCHING, *LESSON}
+    assert [part for part in rest if set(part) & set(BROWSER)] == [part for part in rest if part[: len(BROWSER)] == BROWSER]
 
 
 def test_other_ways_to_distribute_stay_as_they_are() -> None:

@@ -60,7 +60,7 @@ def test_a_file_joined_of_two_units_is_read_row_by_row(tmp_path: Path, before: i
 WHEN = st.integers(315_532_800, 630_000_000) | st.integers(645_000_000, 3_155_759_999)  # without the half-year that .NET's ticks look like
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.lists(st.tuples(WHEN, st.sampled_from([1, 10**3, 10**6, 10**9])), min_size=2, max_size=5))
 def test_every_whole_second_from_1980_to_2070_is_read_in_every_unit(tmp_path: Path, rows: list[tuple[int, int]]) -> None:
     rows.sort()

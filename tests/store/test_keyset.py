@@ -105,7 +105,7 @@ def add_tick(url: str) -> None:
 
 
 @given(QUERIES, st.integers(6, 60))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_pages_hold_each_row_once_and_in_order_while_rows_arrive(url: str, tmp_path: Path, query: HistoryQuery, limit: int) -> None:
     own = f"sqlite:///{shutil.copy(path_from_url(url), tmp_path / 'podium.db')}"
     wanted = expect_keys(own, query)
@@ -113,7 +113,7 @@ def test_pages_hold_each_row_once_and_in_order_while_rows_arrive(url: str, tmp_p
 
 
 @given(QUERIES, st.integers(6, 60))
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_the_way_back_ends_at_the_first_page_and_leaves_nothing_out(url: str, query: HistoryQuery, limit: int) -> None:
     reader, seen = Reader(url), set[Place]()
     keys = page_through(url, DECISIONS, query, limit)

@@ -127,7 +127,7 @@ def test_a_wrong_question_is_one_line_with_the_value_and_the_remedy(asked: Asked
     assert "\n" not in answer.json["error"]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     view=st.sampled_from((*VIEWS, "status")),
     words=st.lists(

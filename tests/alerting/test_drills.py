@@ -87,6 +87,8 @@ def test_a_step_that_breaks_has_failed_and_stops_no_other() -> None:
 def test_a_throw_away_engine_is_started_and_stopped_for_real(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PODIUM_DATABASE_URL", "sqlite:////nowhere/that/is/podium.db")  # what is really set is never touched
     monkeypatch.setenv("PODIUM_ALERT_URLS", "json://nowhere.invalid/x")
+    monkeypatch.setattr(drills, "START_SECONDS", 600.0)
+    monkeypatch.setattr(drills, "STOP_SECONDS", 600.0)
     passed, detail = drills.drill_stop(WallClock(), Event(), str(tmp_path))
     assert passed, detail
     assert "released its store" in detail

@@ -354,7 +354,7 @@ def test_a_run_of_an_action_is_printed_with_its_verdict_before_anything_it_did(
     engine = Thread(target=obey)
     engine.start()
     try:
-        assert main(["command", "optimize", "action=collect_garbage", "--wait", "20", "--store", url]) == 0
+        assert main(["command", "optimize", "action=collect_garbage", "--wait", "300", "--store", url]) == 0
     finally:
         stop.set()
         engine.join()

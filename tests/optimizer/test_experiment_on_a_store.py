@@ -25,7 +25,7 @@ from engine.store.write.optimizer_repository import OptimizerRepository
 from engine.store.write.writer import Writer
 from tests.actions.makers import Plain
 
-QUICK = MeasurementPlan(before=0.3, after=0.3, step=0.1, rest=0.0, widest_gap=1.0, fewest=2, longest_settling=0.0)
+QUICK = MeasurementPlan(before=1.0, after=1.0, step=0.1, rest=0.0, widest_gap=60.0, fewest=2, longest_settling=0.0)
 
 
 def run_on_a_store(home: Path, name: str, *, history: tuple[Reading, ...] = ()) -> tuple[dict[str, object], list[tuple[object, ...]]]:

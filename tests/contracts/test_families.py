@@ -178,12 +178,13 @@ def test_it_costs_little(family: FeatureFamily) -> None:
 
 def count_steps(family: FeatureFamily, symbols: int) -> int:
     """Lines and calls of Python in one build of a family."""
-    inputs, times = moment().inputs, symbols // 8 + 1
-    parts = [
-        kind(*(np.tile(part, (times,) + (1,) * (part.ndim - 1))[:symbols] for part in sliced(record, slice(None))))
-        for kind, record in ((Bars, inputs.bars), (Books, inputs.books), (OrderFlow, inputs.flow))
-    ]
-    view = build_view(*parts, inputs.at, inputs.interval, 60.0)
+    inputs = moment().inputs
+
+    def repeat(record: Bars | Books | OrderFlow) -> list[Floats]:
+        return [np.tile(part, (symbols // 8 + 1,) + (1,) * (part.ndim - 1))[:symbols] for part in sliced(record, slice(None))]
+
+    bars, books, flow = Bars(*repeat(inputs.bars)), Books(*repeat(inputs.books)), OrderFlow(*repeat(inputs.flow))
+    view = build_view(bars, books, flow, inputs.at, inputs.interval, 60.0)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         family.build(view)  # what is made once is made
         steps, before = 0, sys.gettrace()

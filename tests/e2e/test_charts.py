@@ -92,13 +92,13 @@ def test_a_chart_is_read_zoomed_saved_and_leads_to_a_decision_and_back(common_se
     assert chart.evaluate("node => node._fullLayout.yaxis.type") == "log"
     visitor.page.get_by_text("Log scale").click()
     expect(chart).to_be_visible(timeout=MS)
-    visitor.page.wait_for_function("() => !new URL(location.href).searchParams.has('log')")
-    visitor.page.wait_for_function("""() => document.querySelector('.podium-chart[aria-label^="Bars of"]')?._fullLayout?.yaxis.type === "linear" """)
+    visitor.until("() => !new URL(location.href).searchParams.has('log')")
+    visitor.until("""() => document.querySelector('.podium-chart[aria-label^="Bars of"]')?._fullLayout?.yaxis.type === "linear" """)
     chart = visitor.chart("Bars of BRAVO")
     chart.evaluate("node => node.scrollIntoView({ block: 'start' })")
     whole = is_crossed(visitor, chart)
     visitor.drag(chart, 0.3, 0.5)
-    visitor.page.wait_for_function("([node, seen]) => Object.keys(node._fullLayout).length && node._fullLayout.xaxis.autorange === false",
+    visitor.until("([node, seen]) => Object.keys(node._fullLayout).length && node._fullLayout.xaxis.autorange === false",
                                    arg=[chart.element_handle(), 0])  # fmt: skip
     zoomed = chart.evaluate(POINTS, 0.5)
     assert zoomed["seen"] < whole["seen"]
@@ -132,11 +132,11 @@ def test_a_chart_is_read_zoomed_saved_and_leads_to_a_decision_and_back(common_se
     visitor.page.go_back()
     visitor.is_on("Market")
     assert visitor.query()["mark"] == decision.split(maxsplit=1)[0]
-    visitor.page.wait_for_function(f"label => ({RINGED})(label) === {decision!r}", arg="Bars of BRAVO")
+    visitor.until(f"label => ({RINGED})(label) === {decision!r}", arg="Bars of BRAVO")
     visitor.page.go_forward()
     visitor.is_on("Decision")
     visitor.press("In the market")
     visitor.is_on("Market")
     visitor.has_query(symbol="BRAVO", mark=decision.split(maxsplit=1)[0])
-    visitor.page.wait_for_function(f"label => ({RINGED})(label) === {decision!r}", arg="Bars of BRAVO")
+    visitor.until(f"label => ({RINGED})(label) === {decision!r}", arg="Bars of BRAVO")
     assert visitor.boxes() == []

@@ -32,13 +32,13 @@ def test_a_decision_of_the_past_is_found_opened_and_left_again(common_server: Se
     visitor.sees("no decision matches", ".podium-rows")
     field.fill("charlie")
     field.press("Enter")
-    visitor.page.wait_for_function(ALL_OF, arg=" CHARLIE")
+    visitor.until(ALL_OF, arg=" CHARLIE")
     visitor.page.get_by_role("link", name="Edge, bps").click()
     expect(visitor.page.locator('th[aria-sort="descending"]')).to_have_text("Edge, bps", timeout=MS)
     newest = visitor.page.evaluate(IDS)
     visitor.press("Next")
     visitor.sees("this page does not update")
-    visitor.page.wait_for_function(OTHERS, arg=newest[0])
+    visitor.until(OTHERS, arg=newest[0])
     assert set(visitor.query()) == {"q", "sort", "from", "until"}
     ids = visitor.page.evaluate(IDS)
     pushed = [row_id for row_id in ids if row_id in newest]  # from the page before, by decisions that came meanwhile
@@ -53,9 +53,9 @@ def test_a_decision_of_the_past_is_found_opened_and_left_again(common_server: Se
     assert f"{visitor.query()['tick']} {visitor.query()['symbol']}" == ids[28]
     visitor.page.go_back()
     visitor.is_on("Decisions")
-    visitor.page.wait_for_function(SCROLLED, arg=top)
+    visitor.until(SCROLLED, arg=top)
     assert visitor.page.evaluate(IDS) == ids
-    visitor.page.wait_for_function("id => document.activeElement.closest('tr')?.dataset.id === id", arg=ids[28])
+    visitor.until("id => document.activeElement.closest('tr')?.dataset.id === id", arg=ids[28])
     visitor.press("First")
     visitor.page.wait_for_url("**/decisions?q=charlie&sort=-edge_bps")
     visitor.press("Download")

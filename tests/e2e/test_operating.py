@@ -103,7 +103,7 @@ def test_a_hostile_reason_is_text_and_nothing_else(server: Served, visit: Visit)
     visitor.fits()
     assert visitor.boxes() == []
     visitor.page.set_viewport_size({"width": 390, "height": 844})
-    visitor.page.wait_for_function("() => document.querySelector('[data-testid=\"stMain\"]').clientWidth < 400")
+    visitor.until("() => document.querySelector('[data-testid=\"stMain\"]').clientWidth < 400")
     visitor.fits()
 
 
@@ -184,7 +184,7 @@ def test_a_second_server_shows_the_one_engine_and_may_command_it(server: Served,
     visitor.press("Retrain")
     listed(visitor, "retrain", "said at the other server", "done")
     tick = visitor.tick()
-    visitor.page.wait_for_function("tick => Number(document.querySelector('.pd-head b').innerText.replace(',', '')) > tick", arg=tick)
+    visitor.until("tick => Number(document.querySelector('.pd-head b').innerText.replace(',', '')) > tick", arg=tick)
     assert server.ask("SELECT holder, pid FROM lease") == [(holder, pid)]
     assert server.ask("SELECT count(*) FROM sessions") == before
     assert server.ask("SELECT count(*) - max(tick) - 1 FROM ticks") == [(0,)]
@@ -198,7 +198,7 @@ def test_when_the_engine_dies_the_other_server_takes_up_its_work(server: Served,
     died = viewer.tick()
     viewer.wait(lambda: viewer.tick() > died + 1, "the other server's engine to go on")
     assert viewer.ask("SELECT pid FROM lease") == [(viewer.process.pid,)]
-    visitor.page.wait_for_function("tick => Number(document.querySelector('.pd-head b').innerText.replace(',', '')) > tick", arg=died)
+    visitor.until("tick => Number(document.querySelector('.pd-head b').innerText.replace(',', '')) > tick", arg=died)
     viewer.answers(200)
     assert viewer.ask("SELECT count(*) - max(tick) - 1 FROM ticks") == [(0,)]
     assert viewer.ask("SELECT count(*) FROM sessions") == [(1,)]

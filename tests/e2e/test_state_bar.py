@@ -53,7 +53,7 @@ def remember(visitor: Visitor, **visit: object) -> None:
 
 def scrolls_under_the_bar(visitor: Visitor, width: int) -> None:
     visitor.page.set_viewport_size({"width": width, "height": 844})
-    visitor.page.wait_for_function(STUCK)
+    visitor.until(STUCK)
     visitor.fits()
 
 
@@ -70,7 +70,7 @@ def test_a_visit_with_the_bar_the_tab_and_the_memory_of_the_browser(server: Serv
     expect(visitor.banner("First look, 2 of 4.")).to_contain_text(": hold at tick", timeout=MS)
     visitor.press("Skip the tour")
     expect(visitor.banner("First look")).to_have_count(0, timeout=MS)
-    page.wait_for_function("() => JSON.parse(localStorage.getItem('podium.visit')).toured === true")
+    visitor.until("() => JSON.parse(localStorage.getItem('podium.visit')).toured === true")
 
     # later: what changed since, as far as the store reaches
     now = WallClock().now() // 10**6

@@ -76,9 +76,9 @@ def test_updates_are_patches_that_give_the_picture_of_a_fresh_load_and_a_missed_
     strip = visitor.chart(STRIP)
     strip.evaluate(RECORD)
     visitor.is_idle()
-    visitor.page.wait_for_function(DRAWN, arg=2, polling=200)  # every part of the page has had its first value
+    visitor.until(DRAWN, arg=2)  # every part of the page has had its first value
     wire = Wire(visitor)
-    visitor.page.wait_for_function(DRAWN, arg=UPDATES + 2, polling=200)
+    visitor.until(DRAWN, arg=UPDATES + 2)
     assert wire.wholes == [], "nothing whole is sent after the first picture"
     print(f"{wire.updates / wire.answers:,.0f} bytes of an update before compression, {wire.frames:,} bytes of frames in all")
     assert 0 < wire.updates < MAX_UPDATE * wire.answers
@@ -88,7 +88,7 @@ def test_updates_are_patches_that_give_the_picture_of_a_fresh_load_and_a_missed_
     zoomed = strip.evaluate(RANGE)
     missed, answers = len(visitor.page.evaluate(PICTURES)), wire.answers
     visitor.page.evaluate(FORGET)
-    visitor.page.wait_for_function(DRAWN, arg=missed + 1, polling=100)
+    visitor.until(DRAWN, arg=missed + 1)
     digests = list(visitor.page.evaluate(PICTURES))[missed:]
     fetched = {url.rsplit("/", 1)[1].removesuffix(".json") for url in wire.wholes}
     assert fetched & set(digests), "a patch against what is not there leads to the whole"
@@ -115,7 +115,7 @@ def _fetch_no_more(visitor: Visitor, wire: Wire) -> None:
     """What was missed is fetched while updates under way miss it too; then patches fit again."""
     for _ in range(20):
         fetched, drawn = len(wire.wholes), len(visitor.page.evaluate(PICTURES))
-        visitor.page.wait_for_function(DRAWN, arg=drawn, polling=100)
+        visitor.until(DRAWN, arg=drawn)
         if len(wire.wholes) == fetched:
             return
     pytest.fail("values are fetched whole again and again")
@@ -126,7 +126,7 @@ def _find_same_picture(watching: Visitor, fresh: Visitor) -> bool:
     for _ in range(60):
         fresh.go("/")
         digest, picture = fresh.chart(STRIP).evaluate(f"node => {{ ({RECORD})(node); return Object.entries(window.pictures)[0]; }}")
-        watching.page.wait_for_function(DRAWN, arg=len(watching.page.evaluate(PICTURES)), polling=100)
+        watching.until(DRAWN, arg=len(watching.page.evaluate(PICTURES)))
         pictures = watching.page.evaluate(PICTURES)
         if digest in pictures:
             assert pictures[digest] == picture

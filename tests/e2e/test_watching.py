@@ -60,7 +60,7 @@ def test_the_first_visit_may_be_a_link_and_shows_the_warm_up(young: Served, visi
     assert [name.split()[-1] for name in visitor.page.locator('[data-testid="stSidebarNav"] a').all_inner_texts()] == list(TITLES.values())
     assert visitor.boxes() == []
     expect(visitor.banner("Simulated market.")).to_be_visible()
-    visitor.page.wait_for_function("() => !document.body.innerText.includes('Warming up.')", timeout=2 * MS)  # nobody has to reload
+    visitor.until("() => !document.body.innerText.includes('Warming up.')", timeout=2 * MS)  # nobody has to reload
     assert visitor.tick() >= WARM_UP - 1
 
 
@@ -72,8 +72,8 @@ def test_decisions_arrive_without_a_reload(watched: Served, visit: Visit) -> Non
         before = int(str(rows.first.get_attribute("data-id")).split()[0])
         shown = rows.count()
         visitor.page.evaluate("window.reloaded = false")
-        visitor.page.wait_for_function(NEWER, arg=[ROWS, before + 3])
-        visitor.page.wait_for_function(HEAD_NEWER, arg=before + 3)
+        visitor.until(NEWER, arg=[ROWS, before + 3])
+        visitor.until(HEAD_NEWER, arg=before + 3)
         assert visitor.page.evaluate("window.reloaded") is False
         assert rows.count() == shown
 
@@ -88,7 +88,7 @@ def test_a_chart_keeps_its_zoom_and_the_page_its_place_and_a_click_on_a_cell_ope
     zoomed = strip.evaluate(RANGE)
     assert zoomed[1] - zoomed[0] < 0.5 * (whole[1] - whole[0])
     visitor.page.evaluate(f"{SCROLL} = 120")
-    visitor.page.wait_for_function(f"() => {SCROLL} === 120")
+    visitor.until(f"() => {SCROLL} === 120")
     visitor.await_figures(STRIP, 2)
     assert strip.evaluate(RANGE) == zoomed
     assert visitor.is_kept(strip, mark)
@@ -106,7 +106,7 @@ def test_filters_focus_and_place_are_kept_while_rows_arrive_and_a_row_opens_its_
     visitor.go("/decisions")
     visitor.choose("Symbol", "DELTA")
     rows = visitor.page.locator("tr[data-link]")
-    visitor.page.wait_for_function(ALL_DELTA)
+    visitor.until(ALL_DELTA)
     visitor.has_query(symbol="DELTA")
     scroller = visitor.page.locator(".podium-rows")
     scroller.evaluate("node => { node.scrollTop = 500; }")
@@ -115,7 +115,7 @@ def test_filters_focus_and_place_are_kept_while_rows_arrive_and_a_row_opens_its_
     row.locator("a").focus()
     mark, top = visitor.keep(row), row.bounding_box()
     before = visitor.tick()
-    visitor.page.wait_for_function(NEWER, arg=[ROWS, before + 4])
+    visitor.until(NEWER, arg=[ROWS, before + 4])
     assert visitor.is_kept(row, mark)
     after = row.bounding_box()
     assert top is not None
@@ -137,7 +137,7 @@ def test_a_gate_of_the_overview_leads_to_the_decisions_it_bound(watched: Served,
     visitor.is_on("Decisions")
     expect(visitor.page.get_by_role("combobox", name="Binding gate")).to_have_value("edge below cost", timeout=MS)
     visitor.has_query(gate="edge above cost")
-    visitor.page.wait_for_function(ALL_BOUND, arg="hold: edge below cost")
+    visitor.until(ALL_BOUND, arg="hold: edge below cost")
 
 
 def test_a_decision_tells_its_reasons_and_replays_identical(watched: Served, visit: Visit) -> None:
@@ -196,7 +196,7 @@ def test_the_newest_decision_is_followed_without_anything_moving_until_one_is_he
     visitor.is_idle()  # every heading is there
     visitor.page.evaluate("window.reloaded = false")
     first, places = visitor.page.evaluate(FOLLOWED)
-    visitor.page.wait_for_function(f"first => ({FOLLOWED})()[0] >= first + 4", arg=first)
+    visitor.until(f"first => ({FOLLOWED})()[0] >= first + 4", arg=first)
     assert visitor.page.evaluate(FOLLOWED)[1] == places
     assert visitor.page.evaluate("window.reloaded") is False
     visitor.press("Previous")
@@ -205,7 +205,7 @@ def test_the_newest_decision_is_followed_without_anything_moving_until_one_is_he
     assert held >= first + 3
     visitor.sees(f"tick {held:,}")
     visitor.press("Newest")
-    visitor.page.wait_for_function(f"held => document.querySelector('.st-key-followed') && ({FOLLOWED})()[0] > held", arg=held)
+    visitor.until(f"held => document.querySelector('.st-key-followed') && ({FOLLOWED})()[0] > held", arg=held)
     visitor.has_query(symbol="BRAVO")
 
 

@@ -83,7 +83,7 @@ def test_nothing_on_a_page_moves_while_it_is_live(watched: Served, visit: Visit,
         visitor.go(path)
     for visitor in visitors.values():
         visitor.is_idle()
-        visitor.page.wait_for_function(SETTLED, polling=500)
+        visitor.until(SETTLED)
         visitor.page.evaluate(WATCH_SHIFTS)
     inbox = Inbox(f"sqlite:///{watched.home}/podium.db")
     for command in ("pause", "resume"):
@@ -185,16 +185,16 @@ def test_every_page_is_whole_in_light_and_dark_wide_and_on_a_phone(watched: Serv
         visitor.go(f"{path}?tick={newest}&symbol=ECHO" if path == "/decision" else path)
         expect(visitor.page.locator("table:visible, .podium-chart .main-svg, .pd-wait").first).to_be_visible(timeout=MS)
         visitor.fits()
-        visitor.page.wait_for_function(NO_TABLE_SCROLLS)
+        visitor.until(NO_TABLE_SCROLLS)
         visitor.shows_its_title()
         if begun == "light":
             visitor.page.set_viewport_size({"width": 1280, "height": 800})  # a small laptop
             visitor.fits()
-            visitor.page.wait_for_function(NO_TABLE_SCROLLS)
+            visitor.until(NO_TABLE_SCROLLS)
         visitor.page.emulate_media(color_scheme="dark" if begun == "light" else "light")
         visitor.page.set_viewport_size({"width": 1830 - width, "height": 1744 - height})
-        visitor.page.wait_for_function("wide => document.querySelector('[data-testid=\"stMain\"]').clientWidth > 800 === wide", arg=begun == "dark")
-        visitor.page.wait_for_function(
+        visitor.until("wide => document.querySelector('[data-testid=\"stMain\"]').clientWidth > 800 === wide", arg=begun == "dark")
+        visitor.until(
             "dark => (Number(getComputedStyle(document.querySelector('.stApp')).backgroundColor.match(/\\d+/)[0]) < 128) === dark",
             arg=begun == "light",
         )

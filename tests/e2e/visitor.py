@@ -109,7 +109,7 @@ class Visitor:
     def await_figures(self, label: str, updates: int) -> None:
         """Waits until the chart has been given so many more figures."""
         self.page.evaluate("() => { window.seenFigures = new Set(); }")
-        self.page.wait_for_function(COUNT_FIGURES, arg=[label, updates], polling=100)
+        self.until(COUNT_FIGURES, [label, updates])
 
     def drag(self, chart: Locator, begin: float, end: float) -> None:
         """Zooms by the mouse, between two shares of the plot's width."""
@@ -122,17 +122,21 @@ class Visitor:
         self.page.mouse.move(place["left"] + end * place["width"], y, steps=3)
         self.page.mouse.up()
 
+    def until(self, script: str, arg: object = None, *, timeout: float = MS) -> None:
+        """Waits until a function of the page is true; looking at every frame, as is the default, would cost more than what is tested."""
+        self.page.wait_for_function(script, arg=arg, polling=100, timeout=timeout)
+
     def query(self) -> dict[str, str]:
         """What the address asks for, as the page itself has it."""
         return {name: values[0] for name, values in parse_qs(self.page.evaluate("location.search.slice(1)")).items()}
 
     def has_query(self, **wanted: str) -> None:
         """Waits until the address asks for exactly this."""
-        self.page.wait_for_function(HAS_QUERY, arg=wanted)
+        self.until(HAS_QUERY, wanted)
 
     def is_idle(self) -> None:
         """Waits until no script runs and everything that the page is to show is there."""
-        self.page.wait_for_function(IDLE)
+        self.until(IDLE)
 
     def choose(self, label: str, option: str) -> None:
         self.page.get_by_role("combobox", name=label).click()
@@ -150,11 +154,11 @@ class Visitor:
 
     def fits(self) -> None:
         """Waits until the page is no wider than the window: it may be for a frame while it is laid out."""
-        self.page.wait_for_function(FITS)
+        self.until(FITS)
 
     def shows_its_title(self) -> None:
         """Waits until the bar at the top, where it is not see-through, leaves the page's title free."""
-        self.page.wait_for_function(CLEAR)
+        self.until(CLEAR)
 
     def keep(self, what: Locator) -> float:
         """Marks a node, to see later that it is still the same one."""

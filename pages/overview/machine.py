@@ -43,6 +43,7 @@ def build_machine() -> tuple[str, Payload]:
     now, clock = cache.fetch_readings(), cache.current_time()
     if now.empty:
         return "", live.prepare_table("")
+    now = now.astype({"source": object, "name": object})  # searched for each tile: lists of Arrow's texts are dear
     latency = build_every("overview: latency", cache.fetch_latency, seconds=AGEING)
     trends = cache.fetch_reading_series(TRENDS, 900, points=90)
     shown = widgets.render_tiles(build_machine_tiles(now, trends, latency, clock), detail_lines=2)

@@ -23,7 +23,7 @@ class Present:
 
     status: EngineStatus
     positions: pd.DataFrame
-    estimates: pd.DataFrame  # of skill
+    estimates: skill.Estimates
     trends: pd.DataFrame  # of the session, see store.read.recent
     day_open: float | None  # money
     halflife: float | None  # ticks, of recent skill
@@ -54,7 +54,12 @@ def build_now_tiles(present: Present) -> list[Tile]:
 
 
 def build_engine_tiles(
-    status: EngineStatus, positions: pd.DataFrame, estimates: pd.DataFrame, session_ticks: TickCounts, clean_rate: CleanRate, halflife: float | None
+    status: EngineStatus,
+    positions: pd.DataFrame,
+    estimates: skill.Estimates,
+    session_ticks: TickCounts,
+    clean_rate: CleanRate,
+    halflife: float | None,
 ) -> list[Tile]:
     """Build the tiles of the live decisions; those of the warm-up are not counted."""
     last, session, standing = status.last, status.session, skill.judge_current_skill(status, estimates)

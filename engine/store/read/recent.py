@@ -73,9 +73,10 @@ def read_equal_exposure(reader: Reader) -> tuple[pd.DataFrame, int]:
         step *= 2
     picked = sorted({first, *range(-(-first // step) * step, last + 1, step), last})
     frame = fetch_ticks(reader, picked, ("tick", "at", "benchmark", "gross"))
-    known = frame[(frame["benchmark"] > 0) & frame["gross"].notna()].reset_index(drop=True)
-    value = scale_benchmark(known["benchmark"].to_numpy(dtype=float), known["gross"].to_numpy(dtype=float)) if len(known) else np.empty(0)
-    return known[["tick", "at"]].assign(value=value), step
+    benchmark, gross = (frame[name].to_numpy(dtype=float) for name in ("benchmark", "gross"))
+    is_known = (benchmark > 0) & ~np.isnan(gross)
+    value = scale_benchmark(benchmark[is_known], gross[is_known]) if is_known.any() else np.empty(0)
+    return pd.DataFrame({"tick": frame["tick"].to_numpy()[is_known], "at": frame["at"].to_numpy()[is_known], "value": value}), step
 
 
 def read_warmup_pace(reader: Reader) -> float | None:

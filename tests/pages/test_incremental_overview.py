@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
@@ -28,12 +28,12 @@ CHANGES = st.sampled_from(("none", "pruned", "session", "other store"))
 
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store of 130 ticks whose first 60 are warm-up and whose walls lie an hour apart, so that ticks leave the last 24 h."""
+    """A store of 130 ticks whose first 30 are warm-up and whose walls lie an hour apart, so that ticks leave the last 24 h."""
     folder = tmp_path_factory.mktemp("whole")
     made.filled(folder, ticks=TICKS, evolves=False)
     path = folder / "podium.db"
     with closing(sqlite3.connect(path)) as store, store:
-        store.execute("UPDATE ticks SET warm = tick < 60, wall = (SELECT min(wall) FROM ticks) + tick * 3600000000000")
+        store.execute("UPDATE ticks SET warm = tick < 30, wall = (SELECT min(wall) FROM ticks) + tick * 3600000000000")
     return path
 
 
@@ -89,7 +89,10 @@ def compare_builds(reader: Reader, memory: StripMemory, tally: decisions.GateTal
     return tally
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(steps=[2, 3, 1], change="pruned", after=1)
+@example(steps=[2, 3, 1], change="session", after=1)
+@example(steps=[2, 3, 1], change="other store", after=1)
+@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS, change=CHANGES, after=st.integers(0, 4))
 def test_a_build_continued_over_many_ticks_is_one_from_nothing(stored: Path, tmp_path: Path, steps: list[int], change: str, after: int) -> None:
     memory, tally = StripMemory(), None

@@ -56,7 +56,7 @@ def list_open_alerts(alerts: AlertOverview, now: int) -> list[TableRow]:
         is_acknowledged = isinstance(row.acked_by, str)
         acknowledged = f"by {row.acked_by}, {ages.ticking_age(int(row.acked_at), now)} ago" if is_acknowledged else "no"
         cells = (
-            f"{row.id} {readable_name(row.rule)}", _severity(row.severity), ages.ticking_age(int(row.at), now),
+            Cell(readable_name(row.rule), small=f"alert {row.id}"), _severity(row.severity), ages.ticking_age(int(row.at), now),
             Cell(row.message, small=find_rule(row.rule).about), acknowledged, _notified(row, now),
         )  # fmt: skip
         lines.append(TableRow(str(row.id), cells, highlighted=row.severity == "critical" and not is_acknowledged))
@@ -122,7 +122,7 @@ def _notified(row: Any, now: int) -> str:
 HISTORY = HistoryView(
     ALERTS,
     (
-        ShownColumn("rule", Column("Alert", nowrap=True), lambda row: f"{row.id} {readable_name(row.rule)}"),
+        ShownColumn("rule", Column("Alert", nowrap=True), lambda row: Cell(readable_name(row.rule), small=f"alert {row.id}")),
         ShownColumn("severity", Column("Severity"), lambda row: _severity(row.severity)),
         ShownColumn("state", Column("State"), lambda row: Cell(row.state, theme.state_colour(row.state))),
         ShownColumn("at", Column("Since", nowrap=True), lambda row: units.format_time(int(row.at), TIME_FORMAT)),

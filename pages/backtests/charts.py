@@ -41,10 +41,19 @@ def plot_equity_curves(chosen: Sequence[StoredBacktest]) -> Figure:
     lines.set_axis("yaxis", ticksuffix=" %", zeroline=True, zerolinecolor=theme.MUTED, nticks=6)
     if share_start:
         lines.set_axis("xaxis", type="date", showgrid=False, nticks=8, hoverformat="%Y-%m-%d %H:%M UTC")
+        _add_read_out(lines)
     else:
         lines.set_axis("xaxis", ticksuffix=" d", showgrid=False, nticks=8, hoverformat=".2f")
-    lines.layout["hovermode"] = "x unified"
+        lines.layout["hovermode"] = "x unified"
     return lines
+
+
+def _add_read_out(lines: Figure) -> None:
+    """Let the crosshair read out every line at the points of the longest one, as the equity on Overview does."""
+    if lines.data:
+        names = [[place, trace["name"]] for place, trace in enumerate(lines.data)]
+        longest = max(range(len(names)), key=lambda place: len(lines.data[place]["x"]))
+        lines.layout["meta"] |= {"cross": True, "readout": {"trace": longest, "lines": names[::-1], "digits": 2, "suffix": " %"}}
 
 
 def plot_skill_by_run(chosen: Sequence[StoredBacktest], horizon: int) -> Figure:

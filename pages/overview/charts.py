@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 
 import orjson
@@ -22,28 +24,50 @@ REMEMBERED = 6_000  # descriptions, twice what a strip of 24 symbols shows
 HELD_FREELY = 2.5  # held although no gate failed
 
 
+@dataclass(frozen=True, slots=True)
+class StripColumn:
+    """A tick of the strip, by symbol from the first row: colour codes (None for no decision), hovers, and the decisions they open."""
+
+    codes: list[float | None]
+    hovers: list[str]
+    links: list[str]
+
+
 def plot_gate_strip(frame: pd.DataFrame, session: SessionInfo) -> Figure:
     """One row per symbol, one column per tick, coloured by the binding gate; bright where it bought or sold."""
+    return compose_gate_strip(build_strip_columns(frame, session), session)
+
+
+def build_strip_columns(frame: pd.DataFrame, session: SessionInfo) -> dict[int, StripColumn]:
+    """Return the columns of these decisions by tick, ascending."""
     names = [name for name, _, _ in session.gates]
-    symbols = list(session.symbols[:MAX_SYMBOLS])
-    ticks = sorted({int(tick) for tick in frame["tick"]})
-    place = {tick: column for column, tick in enumerate(ticks)}
-    rows = {symbol: row for row, symbol in enumerate(symbols)}
-    z: list[list[float | None]] = [[None] * len(ticks) for _ in symbols]
-    hover = [[""] * len(ticks) for _ in symbols]
-    links = [[""] * len(ticks) for _ in symbols]
+    rows = {symbol: row for row, symbol in enumerate(session.symbols[:MAX_SYMBOLS])}
     gates = {name: place for place, name in enumerate(names)}
     times = {int(at): units.format_time(int(at), "%Y-%m-%d %H:%M") for at in frame["at"].unique()}
+    columns: dict[int, StripColumn] = {
+        int(tick): StripColumn([None] * len(rows), [""] * len(rows), [""] * len(rows)) for tick in sorted(set(frame["tick"].tolist()))
+    }
     for decision in iterate_rows(frame):
-        if decision.symbol in rows:
-            row, column = rows[decision.symbol], place[decision.tick]
-            z[row][column] = _colour_code(decision.action, decision.binding_gate, names)
+        row = rows.get(decision.symbol)
+        if row is not None:
+            column = columns[decision.tick]
+            column.codes[row] = _colour_code(decision.action, decision.binding_gate, names)
             gate = gates.get(decision.binding_gate)
-            hover[row][column] = _describe_decision(
+            column.hovers[row] = _describe_decision(
                 decision.symbol, decision.action, decision.tick, times[decision.at], decision.intent, decision.gates, gate,
                 None if gate is None else session.gates[gate],
             )  # fmt: skip
-            links[row][column] = f"{decision.tick} {decision.symbol}"
+            column.links[row] = f"{decision.tick} {decision.symbol}"
+    return columns
+
+
+def compose_gate_strip(columns: Mapping[int, StripColumn], session: SessionInfo) -> Figure:
+    """Return the strip of these columns."""
+    names, symbols = [name for name, _, _ in session.gates], list(session.symbols[:MAX_SYMBOLS])
+    ticks, places = list(columns), range(len(symbols))
+    z = [[column.codes[row] for column in columns.values()] for row in places]
+    hover = [[column.hovers[row] for column in columns.values()] for row in places]
+    links = [[column.links[row] for column in columns.values()] for row in places]
     figure = new_figure(height=46 + 24 * len(symbols), bottom=26)
     figure.add_trace(
         "heatmap", z=z, x=ticks, y=[escape_text(symbol) for symbol in symbols], text=hover, customdata=links,

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine import units
-from engine.store.read import decisions, portfolio, timeline
+from engine.store.read import portfolio, timeline
 from engine.store.read.status import EngineStatus, SessionInfo
-from pages.overview import charts, machine, present, tables, text, visit
+from pages.overview import charts, gate_history, machine, present, tables, text, visit
 from pages.overview.present import AGEING
 from pages.ui import cache, equity_chart, live, now_cache, trading_tables, updates, widgets
 from pages.ui.charts import Figure
@@ -50,7 +50,7 @@ def _build_page() -> OverviewPage:
         verdict, tiles = build_once("overview: present", lambda: present.build_present(status), seconds=AGEING)
         gates_heading, gates = build_once("overview: gates", lambda: build_gate_shares(session), seconds=AGEING)
         machine_heading, readings = build_once("overview: machine", machine.build_machine, seconds=2 * REFRESH)
-        strip = build_once("overview: strip", lambda: charts.plot_gate_strip(now_cache.read_now(decisions.read_gate_strip, STRIP), session))
+        strip = build_once("overview: strip", lambda: gate_history.plot_newest(session, STRIP))
         equity_heading, equity = build_once("overview: equity", lambda: plot_equity(session))
         latest_heading, latest = build_once("overview: latest", render_latest_decisions)
         markup = {
@@ -92,7 +92,7 @@ def build_own_parts(page: OverviewPage, since: int | None) -> PageParts:
 
 def build_gate_shares(session: SessionInfo) -> tuple[str, Payload | None]:
     """Build the heading and the table of what bound; None without a decision in the last 24 h."""
-    counts = cache.fetch_binding_gates()
+    counts = gate_history.count_newest()
     which = f"{'warm-up' if counts.is_warmup else 'live'} decisions"
     more = "; no live decision yet" if counts.is_warmup else f", the newest {counts.total:,}" if counts.is_truncated else ""
     heading = widgets.render_heading("Why not trading?", f"{which} of the last 24 h{more}")

@@ -43,8 +43,9 @@ def build_machine() -> tuple[str, Payload]:
     now, clock = cache.fetch_readings(), cache.current_time()
     if now.empty:
         return "", live.prepare_table("")
+    now = _as_objects(now)
     latency = build_every("overview: latency", cache.fetch_latency, seconds=AGEING)
-    trends = cache.fetch_reading_series(TRENDS, 900, points=90)
+    trends = build_every("overview: machine trends", lambda: _as_objects(cache.fetch_reading_series(TRENDS, 900, points=90)), seconds=AGEING)
     shown = widgets.render_tiles(build_machine_tiles(now, trends, latency, clock), detail_lines=2)
     return widgets.render_heading("Machine", describe_freshness(now, clock)), live.prepare_table(shown)
 
@@ -74,6 +75,11 @@ def describe_freshness(now: pd.DataFrame, clock: int) -> str:
 
 def _build_reading_tile(now: pd.DataFrame, trend: pd.DataFrame, label: str, source: str, name: str, small: str) -> Tile:
     return Tile(label, tiles.format_reading(now, source, name), small, trend=_reading_trend(trend, source, name))
+
+
+def _as_objects(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the frame with its texts as Python's, since each tile searches them: lists of Arrow's are dear."""
+    return frame.astype({"source": object, "name": object})
 
 
 def _reading_trend(trend: pd.DataFrame, source: str, name: str) -> tuple[float | None, ...]:

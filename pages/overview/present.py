@@ -36,8 +36,9 @@ def show_present(page: PageParts) -> None:
 
 def build_present(status: EngineStatus) -> tuple[str, Payload]:
     """Build the verdict on skill ("" before one), and the tiles on the present and on the session."""
-    estimates, positions = now_cache.read_now(decisions.read_skill), now_cache.read_now(portfolio.read_positions)
-    halflife = cache.fetch_config(status).get("recent_skill_halflife")
+    estimates = skill.index_figures(now_cache.read_now(decisions.read_skill, "ensemble"))  # once for all that show them
+    positions = now_cache.read_now(portfolio.read_positions)
+    halflife = None if status.last is None else now_cache.fetch_skill_halflife(status.last.config_digest)
     standing, verdict = skill.judge_current_skill(status, estimates), ""
     if standing is not None and status.last is not None and status.session is not None:
         outcomes = skill.count_outcomes(estimates, standing, len(status.session.symbols))
@@ -55,13 +56,15 @@ def build_present(status: EngineStatus) -> tuple[str, Payload]:
 def build_now_list(status: EngineStatus) -> list[tuple[str, str]]:
     """Build the lines that are the same for every browser."""
     activity, last = now_cache.fetch_activity(), status.last
-    evolutions, standings = build_every("overview: evolution", lambda: now_cache.fetch_contests(limit=EVOLUTIONS), seconds=AGEING)
+    racing = build_every(
+        "overview: evolution", lambda: evolution_text.summarise_evolution(*now_cache.fetch_contests(limit=EVOLUTIONS)), seconds=AGEING
+    )
     proven, what = tiles.describe_drill(cache.fetch_last_drill(), cache.current_time())
     is_stopped = last is not None and (last.paused or last.flattening)
     return [
         ("Recommended", text.describe_recommendation(activity, is_trading_stopped=is_stopped)),
         ("Alerts", text.describe_alerts(activity, status.alerts)),
-        ("Evolution", evolution_text.summarise_evolution(evolutions, standings)),
+        ("Evolution", racing),
         (f"Safety drill ({what})", proven),
     ]
 

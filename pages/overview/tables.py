@@ -23,7 +23,7 @@ class Present:
 
     status: EngineStatus
     positions: pd.DataFrame
-    estimates: pd.DataFrame  # of skill
+    estimates: skill.Estimates
     trends: pd.DataFrame  # of the session, see store.read.recent
     day_open: float | None  # money
     halflife: float | None  # ticks, of recent skill
@@ -54,13 +54,18 @@ def build_now_tiles(present: Present) -> list[Tile]:
 
 
 def build_engine_tiles(
-    status: EngineStatus, positions: pd.DataFrame, estimates: pd.DataFrame, session_ticks: TickCounts, clean_rate: CleanRate, halflife: float | None
+    status: EngineStatus,
+    positions: pd.DataFrame,
+    estimates: skill.Estimates,
+    session_ticks: TickCounts,
+    clean_rate: CleanRate,
+    halflife: float | None,
 ) -> list[Tile]:
     """Build the tiles of the live decisions; those of the warm-up are not counted."""
     last, session, standing = status.last, status.session, skill.judge_current_skill(status, estimates)
     if last is None or session is None or standing is None:
         return []
-    acting = positions[positions["action"] != "hold"]["symbol"].tolist()
+    acting = [symbol for symbol, action in zip(positions["symbol"].tolist(), positions["action"].tolist(), strict=True) if action != "hold"]
     symbols = len(session.symbols)
     return [
         Tile(
@@ -96,8 +101,8 @@ def _build_day_tile(equity: float | None, day_open: float | None) -> Tile:
 
 def _build_exposure_tile(gross: float | None, net: float | None, positions: pd.DataFrame, trend: tuple[float | None, ...]) -> Tile:
     """Build the tile of the exposure, with the symbols that are held."""
-    held = positions[positions["units"].fillna(0.0) != 0.0]
-    sides = [f"{symbol} {'long' if amount > 0 else 'short'}" for symbol, amount in zip(held["symbol"], held["units"], strict=True)]
+    amounts = zip(positions["symbol"].tolist(), positions["units"].tolist(), strict=True)
+    sides = [f"{symbol} {'long' if amount > 0 else 'short'}" for symbol, amount in amounts if units.is_known(amount) and amount != 0.0]
     named = ", ".join(sides[:2]) + (f" and {len(sides) - 2} more" if len(sides) > 2 else "")
     words = f"net {units.format_percent(net, signed=True)}; {units.format_count(len(sides), 'position')}{': ' if named else ''}{named}"
     return Tile("Exposure", units.format_percent(gross), words, trend=trend, term="gross exposure")

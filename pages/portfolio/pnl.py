@@ -12,7 +12,7 @@ from pages.ui.tables import Cell, Column, TableRow, number_columns, render_table
 
 SECONDS = 20  # s between two readings
 ROWS = 12  # reserved at most
-GROUPS = {"symbol": "Symbol", "hour": "Hour, UTC", "regime": "Regime"}
+GROUPS = {"symbol": "Symbol", "hour": "Hour of the day, UTC", "regime": "Regime"}
 
 
 def show_pnl() -> None:
@@ -44,7 +44,7 @@ def render_groups(attribution: PnlAttribution, by: str) -> str:
     shown = list_groups(attribution, by)
     largest = max((abs(group.pnl) for group in shown), default=0.0) or 1.0
     columns = (Column(GROUPS[by]), Column("P&L", right=True), *number_columns("Mean per bar", "95 % interval", "n"))
-    rows = [_group_row(group, largest, f"{group.name}:00" if by == "hour" else group.name) for group in shown]
+    rows = [_group_row(group, largest, f"{group.name}:00 UTC" if by == "hour" else group.name) for group in shown]
     if attribution.carry:
         rows.append(_plain_row("Borrow and funding", attribution.carry))
     if abs(attribution.rest) >= 0.005:  # money: less is not shown
@@ -57,7 +57,8 @@ def describe_span(attribution: PnlAttribution) -> str:
     since = units.format_time(attribution.since, "%Y-%m-%d %H:%M")
     return (
         f"After the close of tick {attribution.first:,} ({since} UTC) up to tick {attribution.last:,}, after costs; n: bars with a position. "
-        "An hour is the one in which the bar began. A regime is the symbol's at the decision before the bar."
+        "An hour is the one in which the bar began, and stays UTC where other times are local. "
+        "A regime is the symbol's at the decision before the bar."
     )
 
 

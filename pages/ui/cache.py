@@ -26,7 +26,7 @@ from engine.store.read import status as status_reader
 from engine.store.read.alerts import AlertOverview
 from engine.store.read.components import CleanRate, LatencyStats, Liveness
 from engine.store.read.decision import DecisionDetails
-from engine.store.read.decisions import DecisionFilter, GateCounts
+from engine.store.read.decisions import DecisionFilter
 from engine.store.read.evolution import ArmForecastAtTick, EvolutionView
 from engine.store.read.market import MarketHistory
 from engine.store.read.models import CalibrationReport
@@ -120,10 +120,6 @@ def fetch_config_of(digest: str) -> dict[str, Any]:
 def fetch_decisions(wanted: DecisionFilter, *, limit: int) -> tuple[pd.DataFrame, int | None]:
     """Return the newest decisions that fit, and the oldest tick searched where the search was cut short."""
     return _per_version(decisions.read_latest_decisions, wanted, limit=limit)
-
-
-def fetch_binding_gates() -> GateCounts:
-    return _per_version(_count_binding_gates)
 
 
 def fetch_decision(tick: int, symbol: str) -> DecisionDetails | None:
@@ -345,10 +341,6 @@ def _time_span(seconds: int, points: int = resources.MAX_POINTS) -> tuple[int, i
     step = max(2, min(resources.choose_step(seconds, points), 300))
     until = (current_time() // (step * SECOND) + 1) * step * SECOND
     return until - seconds * SECOND, until
-
-
-def _count_binding_gates(reader: Reader) -> GateCounts:
-    return decisions.count_binding_gates(reader, current_time())
 
 
 def _read_clean_rate(reader: Reader) -> CleanRate:

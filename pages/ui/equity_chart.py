@@ -27,7 +27,7 @@ def plot_equity(frame: pd.DataFrame, capital: float | None, marks: pd.DataFrame 
     at, ticks = _milliseconds(frame), [str(tick) for tick in frame["tick"].tolist()]
     figure = new_figure(height=250 if marks is None else 250 + LANE * len(EVENT_LANES), right=92 if marks is None else 104)
     for name, column, colour, width in (("benchmark", "benchmark", theme.NEUTRAL, 1.3), ("Podium", "equity", theme.UP, 2.0)):
-        gain = [(value / start - 1) * 100 if units.is_known(value) else None for value in frame[column].tolist()]
+        gain = _gains(frame[column], start)
         figure.add_trace(
             "scatter", x=at, y=gain, mode="lines", name=name, line={"color": colour, "width": width}, connectgaps=False,
             hovertemplate=f"{name} %{{y:+.2f}} %{', tick %{customdata}' if column == 'equity' else ''}<extra></extra>",
@@ -47,13 +47,20 @@ def plot_equity(frame: pd.DataFrame, capital: float | None, marks: pd.DataFrame 
 
 
 def _milliseconds(frame: pd.DataFrame) -> list[int]:
-    return [int(moment) // units.MS for moment in frame["at"].tolist()]
+    moments: list[int] = (frame["at"].to_numpy(dtype=np.int64) // units.MS).tolist()
+    return moments
+
+
+def _gains(values: pd.Series, start: float) -> list[float | None]:
+    """Return the gains since the start in percent; None for what is unknown."""
+    gains = (values.to_numpy(dtype=float, na_value=np.nan) / start - 1) * 100
+    return [gain if is_known else None for gain, is_known in zip(gains.tolist(), np.isfinite(gains).tolist(), strict=True)]
 
 
 def _add_matched(figure: Figure, matched: pd.DataFrame, start: float) -> None:
     """Draw the benchmark of equal exposure: tick, at, value."""
     figure.add_trace(
-        "scatter", x=_milliseconds(matched), y=[(value / start - 1) * 100 for value in matched["value"].tolist()],
+        "scatter", x=_milliseconds(matched), y=_gains(matched["value"], start),
         mode="lines", name=EQUAL_EXPOSURE, line={"color": theme.WARNING, "width": 1.3, "dash": "dot"}, connectgaps=False,
         hovertemplate=f"{EQUAL_EXPOSURE} %{{y:+.2f}} %<extra></extra>",
     )  # fmt: skip

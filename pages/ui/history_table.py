@@ -18,8 +18,9 @@ from engine import units
 from engine.store.read import history_address
 from engine.store.read.history_tables import HistoryTable
 from engine.store.read.keyset import LARGEST, MOST_NEWER, HistoryPage, HistoryQuery
+from engine.store.read.period import describe_period
 from engine.store.read.reader import StoreUnreadable
-from pages.ui import history_cache, history_export, live, params, widgets
+from pages.ui import history_cache, history_export, history_period, live, params, widgets
 from pages.ui.forest_plot import iterate_rows
 from pages.ui.tables import Cell, Column, TableRow, render_table
 
@@ -71,6 +72,7 @@ def show_toolbar(view: HistoryView, ignored: Sequence[str] = ()) -> None:
     query, columns = read_state(view, ignored)
     with st.container(horizontal=True, vertical_alignment="bottom", key="history_tools"):
         params.show_text("Search", name="q", width=210, placeholder="words")
+        history_period.show_period(query.period, is_market_time=view.table.clock == "market")
         st.text_input(
             "Go to tick or time", key="history_jump", width=190, placeholder="10482 or 2026-11-30 14:02", on_change=_jump, args=(view, query),
             help="A tick, or a time in UTC: the table then begins at the newest row of that moment",
@@ -109,7 +111,8 @@ def describe_page(view: HistoryView, query: HistoryQuery, page: HistoryPage, new
     """Describe which rows a page shows, how many are newer, and how far a search went."""
     count = units.format_count(len(page.frame), view.noun)
     by_column = query.sort and query.sort not in view.table.ordered
-    order = f" by {_label(view, query.sort)}" if by_column else ""
+    order = f" {describe_period(query.period)}" if query.period is not None else ""
+    order += f" by {_label(view, query.sort)}" if by_column else ""
     if page.frame.empty and page.searched_to is None:
         return "Nothing to show"
     if query.place is None and query.until is None:
@@ -213,7 +216,7 @@ def _address(view: HistoryView, query: HistoryQuery, columns: Sequence[str]) -> 
 
 def _explain_empty(view: HistoryView, query: HistoryQuery, page: HistoryPage) -> str:
     if page.until is None:
-        return view.empty
+        return view.empty if query.period is None else f"no {view.noun} is stored {describe_period(query.period)}"
     where = "" if page.searched_to is None else f" back to {_name_key(view, page.searched_to)}; Older goes on"
     return f"no {view.noun} matches{where}" if query.filters or query.search else f"no {view.noun} here"
 

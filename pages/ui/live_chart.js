@@ -5,6 +5,9 @@ import { receive } from "./live_wire.js";
 
 const MISSING = "The chart library cannot be loaded: reload the page; if it stays so, run python -m engine doctor";
 
+const NEAR = "60px"; // of the window: a chart so close to it is drawn at once
+const IDLE_MS = 1200; // before a chart out of sight may be drawn, and at most as long again
+
 function plotly(library) {
   if (!window.podiumPlotly) {
     window.podiumPlotly = new Promise((resolve, reject) => {
@@ -95,6 +98,29 @@ async function draw(node) {
   }
 }
 
+// Resolves when a chart may be drawn for the first time: one that is out of sight waits until it comes near, or until the browser is idle, so that what is
+// in sight is there first. A chart with a stamp does not wait, since others wait for it.
+function waitForTurn(node) {
+  return new Promise((resolve) => {
+    const begin = () => { near.disconnect(); window.removeEventListener("beforeprint", begin); resolve(); };
+    const near = new IntersectionObserver((entries) => { if (entries.some((entry) => entry.isIntersecting)) begin(); }, { rootMargin: NEAR });
+    near.observe(node);
+    window.addEventListener("beforeprint", begin);
+    setTimeout(() => requestIdleCallback(begin, { timeout: IDLE_MS }), IDLE_MS);
+  });
+}
+
+async function drawInTurn(node) {
+  if (node.podiumWaits) return; // what it then draws is the newest value
+  if (!node.podiumBound && !node.podiumStamp) {
+    node.podiumWaits = true;
+    await waitForTurn(node);
+    node.podiumWaits = false;
+    if (!node.isConnected) return;
+  }
+  await draw(node);
+}
+
 // To the decision "tick SYMBOL", as the browser's own back and forward do it: a trigger of a live part that then changes the page leaves it blank now and then.
 // Where the page marks a decision, its address remembers which, so that the way back shows it.
 function open(id, marks) {
@@ -142,7 +168,7 @@ export default function ({ data, parentElement }) {
     node.podiumFigure = digest;
     node.podiumLibrary = data.library;
     node.podiumStamp = data.stamp;
-    draw(node).catch(showProblem);
+    drawInTurn(node).catch(showProblem);
     watch(node);
   });
 }

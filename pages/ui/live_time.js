@@ -47,7 +47,10 @@ function change(node) {
   const utc = node.nodeValue;
   if (known && known.local === utc) return;
   const local = toLocal(utc);
-  if (local === utc) return;
+  if (local === utc) {
+    if (shown.delete(node)) removeTitle(node); // it was a time before
+    return;
+  }
   shown.set(node, { utc, local });
   node.nodeValue = local; // the node may be React's: only its text is changed
   const parent = node.parentElement;
@@ -57,13 +60,17 @@ function change(node) {
   }
 }
 
-function restore(node) {
-  const known = shown.get(node);
-  if (!known || known.local !== node.nodeValue) return;
-  node.nodeValue = known.utc;
-  shown.delete(node);
+// The tooltip goes with the time that it explains, also where the text under it was replaced meanwhile.
+function removeTitle(node) {
   const parent = node.parentElement;
   if (parent && titled.delete(parent)) parent.removeAttribute("title");
+}
+
+function restore(node) {
+  const known = shown.get(node);
+  if (known && known.local === node.nodeValue) node.nodeValue = known.utc;
+  shown.delete(node);
+  removeTitle(node);
 }
 
 function each(root, act) {

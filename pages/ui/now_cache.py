@@ -8,16 +8,18 @@ from typing import Any, TypeVar
 import pandas as pd
 import streamlit as st
 
-from engine.store.read import activity, closing, command_notes, evolution, recent
+from engine.store.read import activity, closing, command_notes, decisions, evolution, recent
 from engine.store.read.activity import Activity
 from engine.store.read.closing import ClosingEstimate
 from engine.store.read.command_notes import CommandOutcome
 from engine.store.read.reader import Reader
 from engine.store.read.recent import News
 from pages.ui import cache
+from pages.ui.shared import build_every, build_once
 
 T = TypeVar("T")
 STEP = 10_000_000_000  # ns, for which an activity that no tick or command has changed is not read again
+CONFIG_SECONDS = 300.0  # s for which a trading configuration is not read again
 
 
 def read_now(query: Callable[..., T], *args: Any) -> T:
@@ -26,8 +28,14 @@ def read_now(query: Callable[..., T], *args: Any) -> T:
 
 
 def fetch_activity() -> Activity:
-    now = cache.current_time() // STEP * STEP
-    return _per_version(activity.read_activity, now)
+    """Return what is under way, which no page may change."""
+    return build_once("activity", lambda: read_now(activity.read_activity, cache.current_time()), seconds=STEP / cache.SECOND)
+
+
+def fetch_skill_halflife(digest: str) -> float | None:
+    """Return the half-life of recent skill, in ticks, of the trading configuration with this digest; None where it is not stored."""
+    config = build_every(("trading config", digest), lambda: read_now(decisions.read_trading_config, digest), seconds=CONFIG_SECONDS)
+    return config.get("recent_skill_halflife")
 
 
 def fetch_contests(*, limit: int) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -33,10 +33,19 @@ def show_text(label: str, *, name: str, width: int, placeholder: str = "") -> st
     return str(st.text_input(label, key=key, width=width, placeholder=placeholder, max_chars=200, on_change=_store_choice, args=(name, key)))
 
 
-def select_value(label: str, options: Mapping[str, str], *, name: str, chosen: str) -> None:
-    """Show a select box of labels by value; the address holds the value, where it is not ""."""
+def select_value(label: str, options: Mapping[str, str], *, name: str, chosen: str, width: int | None = None, about: str | None = None) -> None:
+    """Show a select box of labels by value, `width` px wide or as wide as there is room; the address holds the value, where it is not ""."""
     key = _set_widget(name, chosen if chosen in options else "")
-    st.selectbox(label, list(options), format_func=lambda value: options[value], key=key, on_change=_store_choice, args=(name, key))
+    st.selectbox(
+        label, list(options), format_func=lambda value: options[value], key=key, on_change=_store_choice, args=(name, key), help=about,
+        width="stretch" if width is None else width,
+    )  # fmt: skip
+
+
+def store_value(name: str, value: str) -> None:
+    """Set a value in the address; a table of history then begins at its first page."""
+    _leave_place()
+    st.query_params[name] = value
 
 
 def select_many(label: str, options: Mapping[str, str], chosen: Sequence[str], *, name: str, usual: Sequence[str]) -> None:

@@ -72,11 +72,13 @@ def _diff_arrays(old: list[Json], new: list[Json]) -> Patch:
 def _find_shift(old: list[Json], new: list[Json]) -> tuple[int, int]:
     """Return by how many places the elements have moved to the front, negative to the end, and how many of them are the same."""
     best = (0, 0)
-    for shift in sorted(range(-MAX_SHIFT, MAX_SHIFT + 1), key=abs):
+    shifts = sorted(range(-MAX_SHIFT, MAX_SHIFT + 1), key=abs)
+    pairs = [max(0, min(len(old) - max(0, shift), len(new) - max(0, -shift))) for shift in shifts]  # of elements that meet
+    for place, shift in enumerate(shifts):
+        if best[1] >= max(pairs[place:]):  # no further shift leaves more
+            break
         common = sum(map(eq, old[max(0, shift) :], new[max(0, -shift) :]))
         best = max(best, (shift, common), key=lambda pair: pair[1])
-        if common >= min(len(old), len(new)) - abs(shift):  # no other shift leaves more
-            break
     return best
 
 

@@ -15,6 +15,7 @@ from pages.ui.widgets import Tile, render_notice
 
 WARM = "warm-up included"
 Figures = dict[tuple[str, int], dict[str, float | None]]
+Estimates = pd.DataFrame | Figures  # the table of skill, or what `index_figures` makes of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class SkillVerdict:
     bound: float | None  # lower bound of R2 at that horizon, on which sizes rest
 
 
-def judge_current_skill(status: EngineStatus, skill: pd.DataFrame) -> SkillVerdict | None:
+def judge_current_skill(status: EngineStatus, skill: Estimates) -> SkillVerdict | None:
     """Return the verdict on skill now; None before the first tick."""
     if status.last is None or status.session is None or not status.session.horizons:
         return None
@@ -52,7 +53,7 @@ class Outcomes:
         return self.seen >= self.needed
 
 
-def count_outcomes(estimates: pd.DataFrame, current: SkillVerdict, symbols: int) -> Outcomes:
+def count_outcomes(estimates: Estimates, current: SkillVerdict, symbols: int) -> Outcomes:
     """Count the outcomes that have been scored; 0 before the first."""
     n = index_figures(estimates).get(("ensemble", current.horizon), {}).get("n")
     return Outcomes(0 if n is None else int(n), fewest_outcomes(symbols, current.horizon))
@@ -82,7 +83,7 @@ def render_skill_banner(current: SkillVerdict, cross_check: str, outcomes: Outco
     return f'<div class="pd pd-verdict">{render_notice(text + doubt, word=word, colour=colour)}</div>'
 
 
-def build_skill_tiles(skill: pd.DataFrame, horizon: int, halflife: float | None = None) -> list[Tile]:
+def build_skill_tiles(skill: Estimates, horizon: int, halflife: float | None = None) -> list[Tile]:
     """Build the tiles of the ensemble's R2 out of sample, recent and over the whole session, with interval and n."""
     memory = "" if halflife is None else f", half-life {halflife:,.0f} ticks"
     bars, figures = units.format_count(horizon, "bar"), index_figures(skill)
@@ -103,8 +104,10 @@ def _tile(figures: Figures, scope: str, horizon: int, label: str, more: str) -> 
     return Tile(label, units.format_percent(r2, 2, signed=True), f"95 %: {units.format_interval(low * 100, high * 100, 2, '%')}, n={int(n):,}{more}")
 
 
-def index_figures(skill: pd.DataFrame) -> Figures:
-    """Return the ensemble's figures over all regimes, by scope and horizon; an unknown one is None."""
+def index_figures(skill: Estimates) -> Figures:
+    """Return the ensemble's figures over all regimes, by scope and horizon; an unknown one is None. What is indexed already is returned."""
+    if isinstance(skill, dict):
+        return skill
     if skill.empty:
         return {}
     keys = zip(*(skill[name].tolist() for name in ("scope", "model", "regime", "horizon")), strict=True)

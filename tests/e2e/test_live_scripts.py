@@ -164,6 +164,11 @@ def test_updated_parts_are_in_the_clock_that_was_chosen_and_are_left_when_travel
     assert head.inner_text() == "at 07-01 13:00 UTC+2"
     page.evaluate("window.times.setLocal(false)")
     expect(head).to_have_text("at 07-01 11:00 UTC")
+    page.evaluate("window.times.setLocal(true)")
+    expect(head.locator("b")).to_have_attribute("title", "at 07-01 11:00 UTC")
+    page.evaluate("document.querySelector('.podium-part b').textContent = 'at noon'")  # the tooltip goes with the time that it explained
+    page.evaluate("window.times.setLocal(false)")
+    expect(page.locator(".podium-part [title]")).to_have_count(0)
 
     page.evaluate("showValue('old', 'old', {})")  # as while travelling: what the script sent before, under no name
     expect(value).to_have_text("old")

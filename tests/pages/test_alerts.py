@@ -67,6 +67,8 @@ def test_open_silenced_past_targets_and_drills_are_shown(full_store: str, tmp_pa
         "json://127.0.0.1 #1a2b", "tgram://**** #3c4d", "not delivered, 3 attempts", "connection refused", "stop passed: it ended", "proven 6 h ago",
     ):  # fmt: skip
         assert words in shown, words
+    assert "2 phase failed" not in shown, "a number beside a name reads as a count"
+    assert "alert 2" in shown
     assert [button.label for button in app.button if button.label.startswith("Acknowledge")] == ["Acknowledge 2"]
 
 

@@ -6,6 +6,7 @@ import io
 import re
 import sqlite3
 from contextlib import closing
+from datetime import date
 from pathlib import Path
 
 import pandas as pd
@@ -137,3 +138,23 @@ def test_moments_are_ticks_or_times_in_utc() -> None:
     assert [parse_moment(typed) for typed in ("", "-1", "9" * 40, "soon", "9999-99-99", "\u0663")] == [None] * 6
     assert len(HISTORY_TABLES) == len(PAGES)
     assert len(SYMBOLS) == 4
+
+
+def test_a_period_is_chosen_in_the_address_and_its_days_are_asked_for(full_store: str) -> None:
+    app = run(DECISIONS, full_store, **{"from": '[40,"BTC"]'})
+    app.selectbox(key="choice_period").set_value("7d").run()
+    assert address(app) == {"period": "7d"}
+    assert "The newest 100 decisions of the last 7 days" in text(app)
+    app.selectbox(key="choice_period").set_value("dates").run()
+    assert len(ids(app)) == 100
+    app.date_input(key="period_days").set_value((date(2024, 1, 2), date(2024, 1, 9))).run()
+    assert address(app) == {"period": "2024-01-02/2024-01-09"}
+    assert (ids(app), "no decision is stored from 2024-01-02 to 2024-01-09" in text(app)) == ([], True)
+    same = run(DECISIONS, full_store, period="2024-01-01/")
+    assert len(ids(same)) == 100
+    assert "%2F" in text(same) or "period=2024-01-01/" in text(same)  # the heads of columns keep it
+
+
+def test_a_download_follows_the_period(full_store: str) -> None:
+    data = history_export.write_file("decisions", "period=/2023-12-31", "csv", full_store)
+    assert len(pd.read_csv(io.BytesIO(data))) == 0

@@ -145,10 +145,19 @@ def test_runs_over_one_market_share_the_line_of_buying_and_holding() -> None:
     assert [line["name"] for line in lines] == ["A: benchmark", "A", "B"]
 
 
+def test_the_crosshair_reads_out_every_run_over_the_same_times() -> None:
+    drawn = charts.plot_equity_curves([backtest(1), backtest(2)])
+    read_out = drawn.layout["meta"]["readout"]
+    assert drawn.layout["meta"]["cross"]
+    assert {drawn.data[place]["name"]: name for place, name in read_out["lines"]} == {name: name for name in ("A: benchmark", "A", "B")}
+    assert len(drawn.data[read_out["trace"]]["x"]) == max(len(line["x"]) for line in drawn.data)
+
+
 def test_runs_over_other_times_are_laid_on_days_since_the_start() -> None:
     later = report() | {"equity": [[at + 86_400 * 10**9 * 900, *values] for at, *values in report()["equity"]]}
     drawn = charts.plot_equity_curves([backtest(1), backtest(2, report=later)])
     assert "type" not in drawn.layout["xaxis"]
+    assert "readout" not in drawn.layout["meta"]  # which says a time
     assert {line["x"][0] for line in drawn.data} == {0.0}
 
 

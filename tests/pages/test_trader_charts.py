@@ -152,6 +152,7 @@ def test_portfolio_shows_what_adds_up_to_the_change_of_equity(full_store: str, t
         assert not app.exception
         assert f"P&amp;L by {by}" in text(app)
         assert "Change of equity" in text(app)
+        assert (":00 UTC" in text(app)) == (by == "hour")  # hours of the day are not moved to local time
 
 
 def test_few_bars_have_no_mean_and_what_nothing_explains_is_named() -> None:

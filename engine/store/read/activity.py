@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engine.store.read.evolution import OPEN_STATES
-from engine.store.read.optimizer import read_questions, read_running_trials
+from engine.store.read.optimizer import QUESTIONS, RUNNING_TRIALS, question_params
 from engine.store.read.reader import Reader, fetch_all
+from engine.store.write.optimizer import TRIAL_RUNNING
 
 RECENT = 900_000_000_000  # ns for which a trial that has begun counts as running
 MAX_TRIGGERS, MAX_EVOLUTIONS = 200, 40  # newest rows searched
@@ -34,16 +35,16 @@ class Activity:
 
 def read_activity(reader: Reader, now: int) -> Activity:
     """Read what is under way at `now`, ns UTC."""
-    trials, questions = read_running_trials(reader), read_questions(reader, now)
-    recent = trials[trials["at"] > now - RECENT]
     with reader.reading() as connection:
+        recent = [row for row in fetch_all(connection, RUNNING_TRIALS, detail=TRIAL_RUNNING) if row["at"] > now - RECENT]
+        questions = fetch_all(connection, QUESTIONS, **question_params(now))
         silenced = {str(row["rule"]) for row in fetch_all(connection, _SILENCES, now=now)}
         firing = [(str(row["rule"]), str(row["answer"])) for row in fetch_all(connection, _FIRING)]
         alerts = tuple((str(row["rule"]), str(row["message"])) for row in fetch_all(connection, _ALERTS))
         evolving = [(str(row["model"]), str(row["state"])) for row in fetch_all(connection, _EVOLVING)]
     return Activity(
-        None if recent.empty else (str(recent["action"].iloc[-1]), bool(recent["placebo"].iloc[-1])),
-        tuple(str(rule) for rule in questions["rule"]),
+        (str(recent[-1]["action"]), bool(recent[-1]["placebo"])) if recent else None,
+        tuple(str(row["rule"]) for row in questions),
         tuple(model for model, state in evolving if state == "racing"),
         tuple(model for model, state in evolving if state == "training"),
         next((pair for pair in firing if pair[1].startswith("recommend") and pair[0] not in silenced), None),

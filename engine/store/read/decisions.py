@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import orjson
@@ -14,13 +14,14 @@ from engine.domain.intents import HOLD, explain_intent
 from engine.domain.trading_config import TradingConfig
 from engine.store import codec
 from engine.store.read import live_ticks
-from engine.store.read.live_ticks import TickCounts
-from engine.store.read.reader import Reader, StoreUnreadable, fetch_all, fetch_first, fetch_frame, fetch_scalar
-from engine.store.read.status import read_session
+from engine.store.read.live_ticks import TickCounts, TickRanges
+from engine.store.read.reader import Reader, StoreUnreadable, fetch_all, fetch_first, fetch_frame, fetch_rows, fetch_scalar
+from engine.store.read.status import SessionInfo, read_session
 from engine.store.views import INTENT_SQL
 
 DAY = live_ticks.DAY
 MAX_DECISIONS = 200_000  # counted at most for the gates' shares
+MAX_STEP = 500  # ticks by which a tally is continued at most
 MAX_SEARCHED = 50_000  # decisions searched at most where several filters are set
 _REASON = ("position", "target", "binding_gate", "steps", "gates", "limit_names", "gate_names")
 
@@ -104,22 +105,84 @@ def _reason(position: float | None, target: float | None, gate: object, steps: o
     return explain_intent(position, target, failed, sizes)
 
 
+NO_COUNTS = GateCounts((), (), 0, is_warmup=False, is_truncated=False)
+
+
+@dataclass(frozen=True, slots=True)
+class GateTally:
+    """Counts of binding gates with the ticks they are of, so that a later count reads only what has come and what has left."""
+
+    session: SessionInfo
+    first: int  # tick
+    last: int
+    wall: int  # ns UTC, of the last tick
+    spans: TickRanges  # live ticks; () while there are none
+    gates: Counter[str | None]  # decisions by binding gate, None for none
+    intents: Counter[str]  # decisions that acted
+    is_truncated: bool
+
+    def to_counts(self) -> GateCounts:
+        gates = tuple((name, self.gates[name]) for name, _, _ in self.session.gates)
+        intents = sorted(((intent, n) for intent, n in self.intents.items() if n), key=lambda pair: (-pair[1], pair[0]))
+        unbound = self.gates[None] - self.intents.total()
+        return GateCounts(gates, tuple(intents), unbound, is_warmup=not self.spans, is_truncated=self.is_truncated)
+
+
 def count_binding_gates(reader: Reader, now: int) -> GateCounts:
     """Count binding gates and intents of the live ticks of the last 24 h of wall time.
 
     Warm-up ticks count only as long as there is no live one.
     """
+    tally = tally_gates(reader, now)
+    return NO_COUNTS if tally is None else tally.to_counts()
+
+
+def tally_gates(reader: Reader, now: int, earlier: GateTally | None = None) -> GateTally | None:
+    """Count the same from an earlier tally of this store, where it can be continued; None without a tick in the last 24 h."""
     with reader.reading() as connection:
         session, ends = read_session(connection), live_ticks.find_ticks_since(connection, now - DAY)
         if session is None or ends is None:
-            return GateCounts((), (), 0, is_warmup=False, is_truncated=False)
-        start = max(ends[0], ends[1] - MAX_DECISIONS // max(1, len(session.symbols)) + 1)
-        spans = live_ticks.find_live_ranges(connection, start, ends[1])
-        whole = spans or ((start, ends[1]),)
-        gates = tuple((name, count_decisions(connection, whole, "binding_gate = :gate", gate=name)) for name, _, _ in session.gates)
-        unbound = count_decisions(connection, whole, "binding_gate IS NULL")
-        acted = count_intents(connection, whole)
-    return GateCounts(gates, tuple(acted.most_common()), unbound - acted.total(), is_warmup=not spans, is_truncated=start > ends[0])
+            return None
+        first = max(ends[0], ends[1] - MAX_DECISIONS // max(1, len(session.symbols)) + 1)
+        wall = int(fetch_scalar(connection, "SELECT wall FROM ticks WHERE tick = :tick", tick=ends[1]))
+        window = GateTally(session, first, ends[1], wall, (), Counter(), Counter(), is_truncated=first > ends[0])
+        continued = None if earlier is None else _continue_tally(connection, earlier, window)
+        return continued or _tally_window(connection, window)
+
+
+def _tally_window(connection: Connection, window: GateTally) -> GateTally:
+    """Count all ticks of the window."""
+    spans = live_ticks.find_live_ranges(connection, window.first, window.last)
+    whole = spans or ((window.first, window.last),)
+    gates: Counter[str | None] = Counter(
+        {name: count_decisions(connection, whole, "binding_gate = :gate", gate=name) for name, _, _ in window.session.gates}
+    )
+    gates[None] = count_decisions(connection, whole, "binding_gate IS NULL")
+    return replace(window, spans=spans, gates=gates, intents=count_intents(connection, whole))
+
+
+def _continue_tally(connection: Connection, earlier: GateTally, window: GateTally) -> GateTally | None:
+    """Add what has come since the earlier tally and subtract what has left its window; None where that is much, or the store is another one."""
+    moved = (window.first - earlier.first, window.last - earlier.last)
+    if earlier.session != window.session or min(moved) < 0 or sum(moved) > MAX_STEP:
+        return None
+    row = fetch_first(
+        connection, "SELECT (SELECT wall FROM ticks WHERE tick = :last) AS wall, (SELECT min(tick) FROM ticks) AS oldest", last=earlier.last
+    )
+    if row is None or row["wall"] != earlier.wall or row["oldest"] > earlier.first:  # another store, or pruned ticks
+        return None
+    come = live_ticks.find_live_ranges(connection, earlier.last + 1, window.last) if moved[1] else ()
+    left = live_ticks.clip_ranges(earlier.spans, earlier.first, window.first - 1)
+    spans = live_ticks.clip_ranges(live_ticks.join_ranges((*earlier.spans, *come)), window.first, window.last)
+    if not earlier.spans or not spans:
+        return None
+    gates, intents = Counter(earlier.gates), Counter(earlier.intents)
+    for sign, ranges in ((1, come), (-1, left)):
+        for gate, intent, n in _count_grouped(connection, ranges):
+            gates[gate] += sign * n
+            if intent is not None:
+                intents[intent] += sign * n
+    return replace(window, spans=spans, gates=gates, intents=intents)
 
 
 def count_decisions(connection: Connection, spans: live_ticks.TickRanges, condition: str, **params: str) -> int:
@@ -139,13 +202,25 @@ def count_intents(connection: Connection, spans: live_ticks.TickRanges) -> Count
     return counts
 
 
-def read_gate_strip(reader: Reader, ticks: int) -> pd.DataFrame:
-    """The binding gates of the last ticks: tick, at, symbol, action, intent, binding_gate, gates (JSON), edge_bps."""
+def _count_grouped(connection: Connection, ranges: TickRanges) -> list[tuple[str | None, str | None, int]]:
+    """Count the decisions of a few ticks by binding gate and by intent, None for a hold."""
+    sql = (
+        f"SELECT d.binding_gate, CASE WHEN d.action <> 'hold' THEN {INTENT_SQL} END, count(*) FROM decisions d "
+        "WHERE d.tick >= :first AND d.tick <= :last GROUP BY 1, 2"
+    )
+    return [(gate, intent, n) for first, last in ranges for gate, intent, n in fetch_rows(connection, sql, {"first": first, "last": last})]
+
+
+def read_gate_strip(reader: Reader, ticks: int, *, since: int | None = None) -> pd.DataFrame:
+    """The binding gates of the last ticks: tick, at, symbol, action, intent, binding_gate, gates (JSON), edge_bps.
+
+    `since` leaves out the ticks before it.
+    """
     sql = f"""
         SELECT d.tick, d.at, d.symbol, d.action, {INTENT_SQL} AS intent, d.binding_gate, d.gates, d.edge_bps
-        FROM decisions d WHERE d.tick > (SELECT max(tick) FROM ticks) - :ticks
+        FROM decisions d WHERE d.tick > (SELECT max(tick) FROM ticks) - :ticks AND d.tick >= :since
         AND d.session = (SELECT max(id) FROM sessions) ORDER BY d.tick, d.symbol"""
-    return reader.frame(sql, {"ticks": ticks})
+    return reader.frame(sql, {"ticks": ticks, "since": -1 if since is None else since})
 
 
 def read_session_ticks(reader: Reader) -> TickCounts:
@@ -154,9 +229,11 @@ def read_session_ticks(reader: Reader) -> TickCounts:
         return live_ticks.count_session_ticks(connection)
 
 
-def read_skill(reader: Reader) -> pd.DataFrame:
-    """The table of out-of-sample skill."""
-    return reader.frame("SELECT scope, model, horizon, regime, r2, low, high, n, n_effective FROM skill ORDER BY scope, model, horizon, regime")
+def read_skill(reader: Reader, model: str | None = None) -> pd.DataFrame:
+    """The table of out-of-sample skill, of all models or of one."""
+    where = "" if model is None else " WHERE model = :model"
+    sql = f"SELECT scope, model, horizon, regime, r2, low, high, n, n_effective FROM skill{where} ORDER BY scope, model, horizon, regime"
+    return reader.frame(sql, {} if model is None else {"model": model})
 
 
 def read_trading_config(reader: Reader, digest: str) -> dict[str, Any]:

@@ -9,9 +9,10 @@ from urllib.parse import parse_qsl, urlencode
 
 from engine.store.read.history_tables import HistoryTable
 from engine.store.read.keyset import LARGEST, HistoryQuery, Place, clean_text
+from engine.store.read.period import parse_period
 
 ALL = "all"  # a filter that lets every row pass
-NAMES = ("q", "sort", "columns", "from", "until", "as_of")  # of every table; its filters have theirs
+NAMES = ("q", "sort", "columns", "from", "until", "as_of", "period")  # of every table; its filters have theirs
 MAX_SEARCH = 200  # letters
 
 
@@ -30,6 +31,7 @@ def parse_address(table: HistoryTable, address: Mapping[str, str]) -> tuple[Hist
         parse_place(address.get("from", "")),
         _parse_whole(address.get("until", "")),
         _parse_whole(address.get("as_of", "")),
+        period=parse_period(address.get("period", "")),
     )
     return query, columns or table.default
 
@@ -48,6 +50,7 @@ def format_address(table: HistoryTable, query: HistoryQuery, columns: Sequence[s
     """The parameters of an address; what is as usual is left out."""
     parts = dict(query.filters)
     parts |= {"q": query.search} if query.search else {}
+    parts |= {"period": query.period.to_text()} if query.period is not None else {}
     parts |= {"sort": query.sort if query.is_ascending else f"-{query.sort}"} if query.sort else {}
     parts |= {"columns": ",".join(columns)} if tuple(columns) != table.default else {}
     parts |= {"from": format_place(query.place)} if query.place is not None else {}

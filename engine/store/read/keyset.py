@@ -15,6 +15,7 @@ from sqlalchemy import Connection, text
 
 from engine.store.read.history_tables import HistoryTable, StoredFilter
 from engine.store.read.past import choose_outcomes
+from engine.store.read.period import Period
 from engine.store.read.reader import Reader, SqlValue, fetch_exact_frame, fetch_frame, fetch_scalar
 
 MAX_SEARCHED = 50_000  # rows searched for a page, unless a query says otherwise
@@ -39,6 +40,7 @@ class HistoryQuery:
     until: int | None = None
     as_of: int | None = None
     searched: int = MAX_SEARCHED  # rows searched at most for a page
+    period: Period | None = None  # by the clock of the table
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,8 @@ class _Search:
         oldest, newest = _find_ends(self.connection, self.table)
         upper = _find_upper_bound(self.connection, self.table, self.query)
         newest = newest if upper is None or newest is None else min(newest, upper)
+        if self.query.period is not None and oldest is not None and newest is not None:
+            oldest, newest = _limit_to_period(self.connection, self.table, self.query.period, oldest, newest)
         if oldest is None or newest is None or newest < oldest:
             return None
         if not self.is_bounded:
@@ -279,10 +283,7 @@ def find_key_at_tick(reader: Reader, table: HistoryTable, tick: int) -> int | No
 def find_key_at_time(reader: Reader, table: HistoryTable, at: int) -> int | None:
     """The newest key at or before a time, ns UTC, by the clock of the table; None where there is none."""
     with reader.reading() as connection:
-        if table.clock == "wall":
-            return _find_key_by_wall(connection, table, at)
-        tick = fetch_scalar(connection, "SELECT tick FROM ticks WHERE at <= :at ORDER BY at DESC, tick DESC LIMIT 1", at=at)
-        return None if tick is None else _find_key_at_tick(connection, table, int(tick))
+        return _find_key_at_time(connection, table, at)
 
 
 def clean_text(value: str) -> str:
@@ -331,6 +332,22 @@ def _find_upper_bound(connection: Connection, table: HistoryTable, query: Histor
         return query.until
     bound = _find_key_at_tick(connection, table, query.as_of)
     return -1 if bound is None else bound if query.until is None else min(bound, query.until)
+
+
+def _limit_to_period(connection: Connection, table: HistoryTable, period: Period, oldest: int, newest: int) -> tuple[int, int]:
+    """The part of these keys that lies in the period, whose last days end with the newest tick."""
+    latest = fetch_scalar(connection, f"SELECT {'at' if table.clock == 'market' else 'wall'} FROM ticks ORDER BY tick DESC LIMIT 1")
+    since, before = period.find_bounds(0 if latest is None else int(latest))
+    earlier = None if since is None else _find_key_at_time(connection, table, since - 1)
+    last = newest if before is None else _find_key_at_time(connection, table, before - 1)
+    return oldest if earlier is None else max(oldest, earlier + 1), oldest - 1 if last is None else min(newest, last)
+
+
+def _find_key_at_time(connection: Connection, table: HistoryTable, at: int) -> int | None:
+    if table.clock == "wall":
+        return _find_key_by_wall(connection, table, at)
+    tick = fetch_scalar(connection, "SELECT tick FROM ticks WHERE at <= :at ORDER BY at DESC, tick DESC LIMIT 1", at=at)
+    return None if tick is None else _find_key_at_tick(connection, table, int(tick))
 
 
 def _count_rows_per_key(connection: Connection, table: HistoryTable, newest: int) -> int:

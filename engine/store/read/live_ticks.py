@@ -41,6 +41,22 @@ def find_warmup_ranges(connection: Connection, first: int, last: int) -> TickRan
     return tuple((int(row["first"]), int(row["last"])) for row in fetch_all(connection, _WARM, first=first, last=last))
 
 
+def clip_ranges(ranges: TickRanges, first: int, last: int) -> TickRanges:
+    """The parts of these ranges from `first` to `last`."""
+    return tuple((max(begin, first), min(end, last)) for begin, end in ranges if begin <= last and end >= first)
+
+
+def join_ranges(ranges: TickRanges) -> TickRanges:
+    """The same ticks with each range joined to the one that continues it."""
+    joined: list[tuple[int, int]] = []
+    for begin, end in ranges:
+        if joined and joined[-1][1] == begin - 1:
+            joined[-1] = (joined[-1][0], end)
+        else:
+            joined.append((begin, end))
+    return tuple(joined)
+
+
 def spaced(first: int, last: int, points: int) -> list[int]:
     """At most so many evenly spaced ticks, ascending, and `last` after them.
 

@@ -23,6 +23,11 @@ MAX_SAMPLES = 2_000  # samples of a window at most
 
 _NEWEST = f"SELECT * FROM (SELECT * FROM trials ORDER BY id DESC LIMIT {MAX_TRIALS})"
 _BY_COIN = "t.placebo = 0 AND t.mode <> 'manual'"
+QUESTIONS = """
+    SELECT id, at, rule, metric, value, answer FROM (SELECT * FROM triggers ORDER BY id DESC LIMIT :limit)
+    WHERE answer LIKE :asks AND at >= :since ORDER BY id"""
+RUNNING_TRIALS = """
+    SELECT id, at, action, "trigger", placebo, metric FROM (SELECT * FROM trials ORDER BY id DESC LIMIT 20) WHERE detail = :detail ORDER BY id"""
 _COLUMNS = (
     'SELECT id, at, action, "trigger", mode, placebo, metric, unit, before, after, effect, low, high, windows, verdict, undone, '
     'amount, amount_unit, detail, "by", reason, seconds, guards, probability, comparison'
@@ -76,19 +81,17 @@ def read_firings(reader: Reader) -> pd.DataFrame:
 
 def read_questions(reader: Reader, now: int) -> pd.DataFrame:
     """The firings that wait for a person's approval: id, at, rule, metric, value, answer; oldest first."""
-    return reader.frame(
-        "SELECT id, at, rule, metric, value, answer FROM (SELECT * FROM triggers ORDER BY id DESC LIMIT :limit) WHERE answer LIKE :asks "
-        "AND at >= :since ORDER BY id",
-        {"limit": MAX_FIRINGS, "asks": f"{ASKS} %", "since": now - QUESTION_MAX_AGE},
-    )
+    return reader.frame(QUESTIONS, question_params(now))
+
+
+def question_params(now: int) -> dict[str, SqlValue]:
+    """The parameters of QUESTIONS at `now`, ns UTC."""
+    return {"limit": MAX_FIRINGS, "asks": f"{ASKS} %", "since": now - QUESTION_MAX_AGE}
 
 
 def read_running_trials(reader: Reader) -> pd.DataFrame:
     """Trials that have begun and not ended: id, at, action, trigger, placebo, metric; empty while no engine runs."""
-    return reader.frame(
-        'SELECT id, at, action, "trigger", placebo, metric FROM (SELECT * FROM trials ORDER BY id DESC LIMIT 20) WHERE detail = :detail ORDER BY id',
-        {"detail": TRIAL_RUNNING},
-    )
+    return reader.frame(RUNNING_TRIALS, {"detail": TRIAL_RUNNING})
 
 
 def read_actions(reader: Reader) -> pd.DataFrame:

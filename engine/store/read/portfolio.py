@@ -11,8 +11,9 @@ from engine.domain.market import Account
 from engine.domain.orders import EXECUTIONS, Order
 from engine.store import codec
 from engine.store.read import live_ticks
-from engine.store.read.reader import Reader, fetch_first, fetch_frame, fetch_scalar
+from engine.store.read.reader import Reader, fetch_first, fetch_scalar
 from engine.store.read.status import read_session_range
+from engine.store.read.tick_rows import fetch_ticks
 
 EQUITY_POINTS = 600  # of a chart over the whole history
 
@@ -22,14 +23,10 @@ def read_equity(reader: Reader, points: int = EQUITY_POINTS, *, ticks: int | Non
 
     `ticks` limits it to the newest so many.
     """
-    with reader.reading() as connection:
-        ends = read_session_range(reader)
-        first = None if ends is None else ends[0] if ticks is None else max(ends[0], ends[1] - ticks + 1)
-        picked = [] if ends is None or first is None else live_ticks.spaced(first, ends[1], points)
-        sql = """
-            SELECT t.tick, t.at, t.wall, t.equity, t.benchmark, t.drawdown, t.warm
-            FROM json_each(:picked) p JOIN ticks t ON t.tick = p.value ORDER BY t.tick"""
-        return fetch_frame(connection, sql, {"picked": json.dumps(picked)})
+    ends = read_session_range(reader)
+    first = None if ends is None else ends[0] if ticks is None else max(ends[0], ends[1] - ticks + 1)
+    picked = [] if ends is None or first is None else live_ticks.spaced(first, ends[1], points)
+    return fetch_ticks(reader, picked, ("tick", "at", "wall", "equity", "benchmark", "drawdown", "warm"))
 
 
 def read_positions(reader: Reader) -> pd.DataFrame:

@@ -6,10 +6,11 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import lru_cache
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import Connection, Engine, RowMapping, text
+from sqlalchemy import Connection, Engine, RowMapping, TextClause, text
 from sqlalchemy.exc import DBAPIError
 
 from engine.store import database, views
@@ -173,14 +174,19 @@ class Reader:
 
 def fetch_frame(connection: Connection, sql: str, params: Mapping[str, SqlValue] | None = None) -> pd.DataFrame:
     """The rows of a query as a frame. Integers are floats where some are missing."""
-    result = connection.execute(text(sql), dict(params or {}))
+    result = connection.execute(_statement(sql), dict(params or {}))
     columns = list(result.keys())
     return pd.DataFrame.from_records([tuple(row) for row in result], columns=columns)
 
 
+def fetch_rows(connection: Connection, sql: str, params: Mapping[str, SqlValue] | None = None) -> list[tuple[Any, ...]]:
+    """The rows of a query as tuples."""
+    return [tuple(row) for row in connection.execute(_statement(sql), dict(params or {}))]
+
+
 def fetch_exact_frame(connection: Connection, sql: str, params: Mapping[str, SqlValue] | None = None) -> pd.DataFrame:
     """The rows of a query, in which integers stay integers where some are missing: as floats, times would lose their last digits."""
-    result = connection.execute(text(sql), dict(params or {}))
+    result = connection.execute(_statement(sql), dict(params or {}))
     rows, columns = [tuple(row) for row in result], list(result.keys())
     frame = pd.DataFrame.from_records(rows, columns=columns)
     for place, column in enumerate(columns):
@@ -192,17 +198,23 @@ def fetch_exact_frame(connection: Connection, sql: str, params: Mapping[str, Sql
 
 def fetch_all(connection: Connection, sql: str, **params: SqlValue) -> Sequence[RowMapping]:
     """The rows of a query, each by column name."""
-    return connection.execute(text(sql), params).mappings().all()
+    return connection.execute(_statement(sql), params).mappings().all()
 
 
 def fetch_first(connection: Connection, sql: str, **params: SqlValue) -> RowMapping | None:
     """The first row of a query by column name; None without a row."""
-    return connection.execute(text(sql), params).mappings().first()
+    return connection.execute(_statement(sql), params).mappings().first()
 
 
 def fetch_scalar(connection: Connection, sql: str, **params: SqlValue) -> Any:
     """The first column of the first row; None without a row."""
-    return connection.execute(text(sql), params).scalar()
+    return connection.execute(_statement(sql), params).scalar()
+
+
+@lru_cache(maxsize=512)
+def _statement(sql: str) -> TextClause:
+    """Return the statement of a text, which SQLAlchemy searches for parameters once."""
+    return text(sql)
 
 
 def _named(name: str) -> str:

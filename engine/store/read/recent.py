@@ -17,14 +17,14 @@ from engine.evidence.equal_exposure import scale_benchmark
 from engine.evidence.skill import MIN_BLOCK_TICKS, MIN_BLOCKS
 from engine.store import codec
 from engine.store.read import live_ticks
-from engine.store.read.reader import Reader, fetch_all, fetch_first, fetch_frame, fetch_scalar
+from engine.store.read.reader import Reader, fetch_all, fetch_first, fetch_scalar
 from engine.store.read.status import read_session, read_session_range
+from engine.store.read.tick_rows import fetch_ticks
 
 TREND_POINTS, EXPOSURE_POINTS = 60, 600
 PACE_TICKS = 60  # newest ticks of a warm-up that its pace is measured on
 MAX_COUNT = 1_000  # trades or alerts counted at most
 SECOND = 1_000_000_000  # ns
-_PICKED = "SELECT {columns} FROM json_each(:picked) p JOIN ticks t ON t.tick = p.value ORDER BY t.tick"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +52,9 @@ def read_day_open(reader: Reader) -> float | None:
 
 def read_trends(reader: Reader) -> pd.DataFrame:
     """Read the session at up to 60 evenly spaced ticks: tick, equity, drawdown, gross, and estimate, the R2 by horizon as a tuple."""
-    with reader.reading() as connection:
-        ends = read_session_range(reader)
-        picked = [] if ends is None else live_ticks.spaced(*ends, TREND_POINTS)
-        frame = fetch_frame(connection, _PICKED.format(columns="t.tick, t.equity, t.drawdown, t.gross, t.skill"), {"picked": json.dumps(picked)})
+    ends = read_session_range(reader)
+    picked = [] if ends is None else live_ticks.spaced(*ends, TREND_POINTS)
+    frame = fetch_ticks(reader, picked, ("tick", "equity", "drawdown", "gross", "skill"))
     frame["estimate"] = [tuple((json.loads(text) if text else {}).get("estimate") or ()) for text in frame["skill"]]
     return frame.drop(columns=["skill"])
 
@@ -65,19 +64,19 @@ def read_equal_exposure(reader: Reader) -> tuple[pd.DataFrame, int]:
 
     Its exposure is set at multiples of a power of two of ticks, 600 times at most, so that it is the same whenever it is read.
     """
-    with reader.reading() as connection:
-        ends = read_session_range(reader)
-        if ends is None:
-            return pd.DataFrame(columns=["tick", "at", "value"]), 1
-        first, last = ends
-        step = 1
-        while (last - first) // step >= EXPOSURE_POINTS:
-            step *= 2
-        picked = sorted({first, *range(-(-first // step) * step, last + 1, step), last})
-        frame = fetch_frame(connection, _PICKED.format(columns="t.tick, t.at, t.benchmark, t.gross"), {"picked": json.dumps(picked)})
-    known = frame[(frame["benchmark"] > 0) & frame["gross"].notna()].reset_index(drop=True)
-    value = scale_benchmark(known["benchmark"].to_numpy(dtype=float), known["gross"].to_numpy(dtype=float)) if len(known) else np.empty(0)
-    return known[["tick", "at"]].assign(value=value), step
+    ends = read_session_range(reader)
+    if ends is None:
+        return pd.DataFrame(columns=["tick", "at", "value"]), 1
+    first, last = ends
+    step = 1
+    while (last - first) // step >= EXPOSURE_POINTS:
+        step *= 2
+    picked = sorted({first, *range(-(-first // step) * step, last + 1, step), last})
+    frame = fetch_ticks(reader, picked, ("tick", "at", "benchmark", "gross"))
+    benchmark, gross = (frame[name].to_numpy(dtype=float) for name in ("benchmark", "gross"))
+    is_known = (benchmark > 0) & ~np.isnan(gross)
+    value = scale_benchmark(benchmark[is_known], gross[is_known]) if is_known.any() else np.empty(0)
+    return pd.DataFrame({"tick": frame["tick"].to_numpy()[is_known], "at": frame["at"].to_numpy()[is_known], "value": value}), step
 
 
 def read_warmup_pace(reader: Reader) -> float | None:

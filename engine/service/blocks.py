@@ -114,7 +114,7 @@ class BlockWindow(MarketWindow):
         if self._info.has_flow:  # its window would have to be known ahead
             return
         flow, rest = self._flow_window(), [family.build for family in self._families if not family.takes_blocks]
-        views = [MarketView(bar.at, self._info.interval, *_pick(series, place), bar.books, flow) for place, bar in enumerate(block)]
+        views = [_PreparedView(series, place, {}, -1).build(bar, flow, self._info.interval) for place, bar in enumerate(block)]
         with suppress(*PLUGIN_ERRORS):  # the tick calls it again, and reports the error
             values |= {build: np.array([build(view) for view in views]) for build in rest}
             self.predictions.set_features(np.concatenate([values[family.build] for family in self._families], axis=2) if views else None)

@@ -2,10 +2,11 @@
 import { localise } from "./live_time.js";
 
 const WAIT_MS = 10000; // for one answer
+const LOOK_MS = 100; // for a part that is due
 const LEAVE_MS = 60000; // within which another page begins to be shown, else it was not one
 const RELOADED = "podium.reloaded"; // when a blank page was loaded again
 const RUNS = ["running", "rerunRequested", "stopRequested"].map((state) => `[data-test-script-state="${state}"]`).join();
-const asking = { address: "", hear: null, timer: 0, isBusy: false };
+const asking = { address: "", hear: null, timer: null, isBusy: false };
 
 // Changes what differs and leaves every other node: focus, selection and tooltips stay. A text that differs comes as the new node, which live_time.js
 // knows to be in local time already.
@@ -83,19 +84,37 @@ function show({ clock, frames, parts }) {
     if (clock) asking.hear(clock);
     for (const node of shown()) if (parts[node.dataset.part]) showPart(node, parts[node.dataset.part]);
   }
-  if (canAsk()) for (const node of document.querySelectorAll(".podium-frame")) if (frames[node.podiumName] !== node.podiumFrame) node.podiumAgain();
+  for (const node of document.querySelectorAll(".podium-frame[data-name]")) {
+    if (frames[node.dataset.name] !== node.podiumFrame) node.podiumDue = Math.min(node.podiumDue, performance.now());
+  }
 }
 
 // `hear` gets what the clock needs; without it nothing is shown of an answer, but scripts run again. An empty address ends the questions.
 export function follow(address, every, hear) {
   left = -Infinity;
   Object.assign(asking, { address, hear });
-  asking.timer ||= setInterval(ask, every * 1000);
+  asking.timer ||= [setInterval(ask, every * 1000), setInterval(runDue, LOOK_MS)];
 }
 
+// Of several parts that ask at once Streamlit runs one: so the one that has waited longest, and the next when no script runs any more.
+function runDue() {
+  if (!canAsk()) return;
+  const now = performance.now(), due = [...document.querySelectorAll(".podium-frame")].filter((node) => node.podiumDue <= now);
+  if (!due.length) return; // a part whose script has yet to load is due at no time
+  const longest = due.reduce((first, node) => (node.podiumDue < first.podiumDue ? node : first));
+  longest.podiumDue = now + longest.podiumEvery;
+  longest.podiumRun();
+}
+
+// A part that runs again every so many seconds, or as soon as the server has another frame of its name.
 export default function ({ data, parentElement, setTriggerValue }) {
   const node = parentElement.querySelector(".podium-frame");
-  node.podiumName = data.name;
-  node.podiumFrame = data.frame;
-  node.podiumAgain = () => setTriggerValue("again", String(performance.now()));
+  node.podiumRun = () => setTriggerValue("again", String(performance.now()));
+  if (data.every) {
+    node.podiumEvery = data.every * 1000;
+    node.podiumDue ??= performance.now() + node.podiumEvery;
+  } else {
+    node.dataset.name = data.name;
+    Object.assign(node, { podiumFrame: data.frame, podiumEvery: Infinity, podiumDue: Infinity });
+  }
 }

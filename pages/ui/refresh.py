@@ -49,5 +49,5 @@ def _ignore() -> None:
 @remember
 def _timer() -> Any:
     return st.components.v2.component(
-        "podium_refresh", html='<span class="podium-refresh" hidden></span>', js=scripts.component_script("live_refresh.js"), isolate_styles=False
+        "podium_refresh", html='<span class="podium-frame" hidden></span>', js=scripts.component_script("live_updates.js"), isolate_styles=False
     )

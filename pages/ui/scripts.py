@@ -14,7 +14,7 @@ from starlette.routing import Route
 HERE = Path(__file__).parent
 NAMES = (
     "live_chart.js", "live_chart_time.js", "live_chart_tools.js", "live_clock.js", "live_keys.js", "live_notice.js", "live_palette.js",
-    "live_refresh.js", "live_tab.js", "live_table.js", "live_time.js", "live_updates.js", "live_wire.js",
+    "live_tab.js", "live_table.js", "live_time.js", "live_updates.js", "live_wire.js",
 )  # fmt: skip
 FOREVER = "public, max-age=31536000, immutable"  # other content has another address
 

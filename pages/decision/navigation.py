@@ -42,8 +42,9 @@ def describe_missing(tick: int, symbol: str) -> str:
 
 
 def show_missing(line: str) -> None:
-    """Say that there is no such decision, and offer the stored ones."""
+    """Say that there is no such decision, and offer the stored ones; the page runs again when the store has changed."""
     widgets.show_empty(line)
+    widgets.rerun_on_change(cache.store_version())
     if st.button("Show stored decisions"):
         frame.open_page("02_decisions.py")
     st.stop()

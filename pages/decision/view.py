@@ -26,7 +26,6 @@ def show_decision() -> None:
             decision = cache.fetch_decision(*target)
             if decision is None:
                 navigation.show_missing(navigation.describe_missing(*target))
-                widgets.rerun_on_change(cache.store_version())
             else:
                 following = "tick" not in st.query_params and cache.past_tick() is None
                 navigation.show_navigation(decision, following=following)

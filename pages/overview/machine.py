@@ -78,7 +78,7 @@ def _build_reading_tile(now: pd.DataFrame, trend: pd.DataFrame, label: str, sour
 
 
 def _as_objects(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the frame with its texts as Python's, since each tile searches them: lists of Arrow's are dear."""
+    """Return the frame with its texts as Python's, since each tile searches them: Arrow lists are slow."""
     return frame.astype({"source": object, "name": object})
 
 

@@ -216,7 +216,7 @@ def _address(view: HistoryView, query: HistoryQuery, columns: Sequence[str]) -> 
 
 def _explain_empty(view: HistoryView, query: HistoryQuery, page: HistoryPage) -> str:
     if page.until is None:
-        return view.empty if query.period is None else f"no {view.noun} is stored {describe_period(query.period)}"
+        return view.empty if query.period is None else f"no {view.noun} {describe_period(query.period)}"
     where = "" if page.searched_to is None else f" back to {_name_key(view, page.searched_to)}; Older goes on"
     return f"no {view.noun} matches{where}" if query.filters or query.search else f"no {view.noun} here"
 

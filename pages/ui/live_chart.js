@@ -103,10 +103,10 @@ async function draw(node) {
 function waitForTurn(node) {
   return new Promise((resolve) => {
     const begin = () => { near.disconnect(); window.removeEventListener("beforeprint", begin); resolve(); };
-    const near = new IntersectionObserver((entries) => { if (entries.some((entry) => entry.isIntersecting)) begin(); }, { rootMargin: NEAR });
+    const near = new IntersectionObserver((entries) => { if (entries.some((entry) => entry.isIntersecting)) begin(); }, { root: node.closest('[data-testid="stMain"]'), rootMargin: NEAR });
     near.observe(node);
     window.addEventListener("beforeprint", begin);
-    setTimeout(() => requestIdleCallback(begin, { timeout: IDLE_MS }), IDLE_MS);
+    setTimeout(() => (window.requestIdleCallback ?? setTimeout)(begin, { timeout: IDLE_MS }), IDLE_MS); // Safari has no idle callback
   });
 }
 

@@ -121,5 +121,5 @@ export default function ({ data }) {
     clock.sent = sent;
     hear(clock, data, true);
   }
-  follow(data.updates ?? "", data.every, data.still ? null : (news) => hear(clock, { ...news, every: data.every }, isConnected()));
+  follow(data.updates ?? "", data.every, data.still ? null : (news) => hear(clock, { ...news, every: data.every }, isConnected()), data.now);
 }

@@ -5,6 +5,7 @@ const WAIT_MS = 10000; // for one answer
 const LOOK_MS = 100; // for a part that is due
 const LEAVE_MS = 60000; // within which another page begins to be shown, else it was not one
 const RELOADED = "podium.reloaded"; // when a blank page was loaded again
+const LINKS = '[data-testid="stSidebarNavLink"], [data-testid="stLogoLink"]'; // to another page
 const RUNS = ["running", "rerunRequested", "stopRequested"].map((state) => `[data-test-script-state="${state}"]`).join();
 const asking = { address: "", hear: null, timer: null, isBusy: false };
 
@@ -72,12 +73,16 @@ export const isConnected = () => !document.querySelector('[data-test-connection-
 
 // A run that a part of the page before asks for would be sent for that page, and Streamlit's browser side would remove what it has drawn of the new
 // one. So nothing asks from the moment another page is wanted until it is shown, nor while a script runs.
-let left = -Infinity;
-const leave = () => { left = performance.now(); };
+const NEVER = { at: -Infinity, server: 0 };
+let left = NEVER;
+function leave() {
+  const clock = window.podiumClock, at = performance.now();
+  left = { at, server: clock ? clock.server + at - clock.heard : 0 }; // ms by the server's clock
+}
 window.addEventListener("popstate", leave, true);
-document.addEventListener("click", ({ target }) => { if (target.closest?.('[data-testid="stSidebarNavLink"]')) leave(); }, true);
+document.addEventListener("click", ({ target }) => { if (target.closest?.(LINKS)) leave(); }, true);
 
-export const canAsk = () => isConnected() && performance.now() - left > LEAVE_MS && !document.querySelector(RUNS);
+export const canAsk = () => isConnected() && performance.now() - left.at > LEAVE_MS && !document.querySelector(RUNS);
 
 function show({ clock, frames, parts }) {
   if (asking.hear) {
@@ -90,8 +95,9 @@ function show({ clock, frames, parts }) {
 }
 
 // `hear` gets what the clock needs; without it nothing is shown of an answer, but scripts run again. An empty address ends the questions.
-export function follow(address, every, hear) {
-  left = -Infinity;
+// `now` is the server's time, ms, at which the page was drawn: what was drawn before another page was wanted does not show that one.
+export function follow(address, every, hear, now = Infinity) {
+  if (now > left.server) left = NEVER;
   Object.assign(asking, { address, hear });
   asking.timer ||= [setInterval(ask, every * 1000), setInterval(runDue, LOOK_MS)];
 }
@@ -111,8 +117,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const node = parentElement.querySelector(".podium-frame");
   node.podiumRun = () => setTriggerValue("again", String(performance.now()));
   if (data.every) {
-    node.podiumEvery = data.every * 1000;
-    node.podiumDue ??= performance.now() + node.podiumEvery;
+    const every = data.every * 1000;
+    if (node.podiumEvery !== every) Object.assign(node, { podiumEvery: every, podiumDue: performance.now() + every });
   } else {
     node.dataset.name = data.name;
     Object.assign(node, { podiumFrame: data.frame, podiumEvery: Infinity, podiumDue: Infinity });

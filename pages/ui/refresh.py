@@ -42,6 +42,11 @@ def refresh_every(seconds: float) -> Callable[[Callable[..., None]], Callable[..
     return decorate
 
 
+@st.fragment(run_every="7d")
+def show_timer() -> None:
+    """Show nothing, with a timer of Streamlit's own: after a lost connection Streamlit runs a page again only where it has such a timer."""
+
+
 def _ignore() -> None:
     """Do nothing: the run itself is what is wanted."""
 

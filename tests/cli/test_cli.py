@@ -40,7 +40,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     host.open()
     host.start()
     assert host.ended.wait(300)
-    assert host.stop(60)
+    assert host.stop(300)
     return folder
 
 

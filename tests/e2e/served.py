@@ -30,9 +30,11 @@ PATIENT = "[knobs]\nphase_deadline_ms = 600000\n"  # no phase falls back because
 class Served:
     """The dashboard with the engine inside, on a port of its own."""
 
-    def __init__(self, home: Path, *, name: str = "server", words: str = SERVE, root: str = str(ROOT), **settings: str) -> None:
+    def __init__(
+        self, home: Path, *, name: str = "server", words: str = SERVE, root: str = str(ROOT), port: int | None = None, **settings: str
+    ) -> None:
         self.home = home
-        self.port = free_port()
+        self.port = free_port() if port is None else port
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = home.with_name(f"{home.name}-{name}.out")
         plain = {key: value for key, value in os.environ.items() if not key.startswith("PODIUM_")}
@@ -95,7 +97,7 @@ class Served:
         """Leaves nothing behind, whatever the test came to."""
         if self.process.poll() is None:
             self.process.kill()
-            self.process.wait(20)
+            self.process.wait(SLOW)
 
     def tracebacks(self) -> list[str]:
         """What nobody should ever find in the logs."""

@@ -36,7 +36,8 @@ DRAWN = """
 BEGIN = """
 async () => {
   const plain = window.fetch.bind(window), media = window.matchMedia.bind(window);
-  window.fetch = (url, options) => plain(url, String(url).includes("hung") ? { ...options, signal: AbortSignal.timeout(100) } : options);
+  const hurried = (options) => ({ ...options, signal: options?.signal && AbortSignal.timeout(100) }); // where the script sets a limit of its own
+  window.fetch = (url, options) => plain(url, String(url).includes("hung") ? hurried(options) : options);
   window.listeners = 0;
   window.matchMedia = (query) => {
     const made = media(query), add = made.addEventListener.bind(made);

@@ -14,7 +14,7 @@ from playwright.sync_api import expect
 from engine.domain.optimization import describe_verdict
 from engine.service.clock import WallClock
 from engine.store.inbox import Inbox
-from tests.e2e.served import OWN, Served
+from tests.e2e.served import OWN, SLOW, Served
 from tests.e2e.visitor import MS, Visitor
 
 pytestmark = pytest.mark.browser
@@ -194,7 +194,7 @@ def test_when_the_engine_dies_the_other_server_takes_up_its_work(server: Served,
     visitor = visit(viewer.url)
     visitor.go("/")
     server.process.send_signal(signal.SIGKILL)
-    server.process.wait(20)
+    server.process.wait(SLOW)
     died = viewer.tick()
     viewer.wait(lambda: viewer.tick() > died + 1, "the other server's engine to go on")
     assert viewer.ask("SELECT pid FROM lease") == [(viewer.process.pid,)]

@@ -60,6 +60,7 @@ HOLD = """
   };
 })()
 """
+DUE = "() => [...document.querySelectorAll('.podium-frame:not([data-name])')].map((node) => node.podiumDue)"
 
 
 class Wire:
@@ -133,7 +134,7 @@ def test_updates_are_patches_that_give_the_picture_of_a_fresh_load_and_a_missed_
 
 def _fetch_no_more(visitor: Visitor, wire: Wire) -> None:
     """What was missed is fetched while updates under way miss it too; then patches fit again."""
-    for _ in range(20):
+    for _ in range(6):
         fetched, drawn = len(wire.wholes), len(visitor.page.evaluate(PICTURES))
         visitor.until(DRAWN, arg=drawn)
         if len(wire.wholes) == fetched:
@@ -163,9 +164,14 @@ def test_a_page_that_is_left_asks_for_no_run_which_would_take_the_next_one_away(
     visitor.page.wait_for_function("() => window.countHeld() > 0")
     visitor.page.evaluate("() => window.leave('/alerts')")
     visitor.is_on("Alerts")
-    for _ in range(3):  # and its parts run again
-        expect(visitor.page.get_by_role("heading", name="History")).to_be_visible(timeout=MS)
-        visitor.page.wait_for_timeout(1_500)
+    heading = visitor.page.get_by_role("heading", name="History")
+    expect(heading).to_be_visible(timeout=MS)
+    visitor.is_idle()
+    due = visitor.page.evaluate(DUE)
+    assert len(due) >= 3
+    visitor.until(f"before => ({DUE})().every((due, place) => due > before[place])", due)  # and each of its parts has asked for its run
+    visitor.is_idle()
+    expect(heading).to_be_visible()
     assert visitor.boxes() == []
 
     visitor.page.evaluate("() => document.querySelector('[data-testid=\"stApp\"]').remove()")

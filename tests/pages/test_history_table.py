@@ -144,14 +144,19 @@ def test_a_period_is_chosen_in_the_address_and_its_days_are_asked_for(full_store
     app = run(DECISIONS, full_store, **{"from": '[40,"BTC"]'})
     app.selectbox(key="choice_period").set_value("7d").run()
     assert address(app) == {"period": "7d"}
-    assert "The newest 100 decisions of the last 7 days" in text(app)
+    assert "The newest 100 decisions in the last 7 days" in text(app)
     app.selectbox(key="choice_period").set_value("dates").run()
+    assert len(ids(app)) == 100
+    app.date_input(key="period_days").set_value((date(2024, 1, 2),)).run()  # the first of two clicks
+    assert app.date_input(key="period_days").value == (date(2024, 1, 2),)
     assert len(ids(app)) == 100
     app.date_input(key="period_days").set_value((date(2024, 1, 2), date(2024, 1, 9))).run()
     assert address(app) == {"period": "2024-01-02/2024-01-09"}
-    assert (ids(app), "no decision is stored from 2024-01-02 to 2024-01-09" in text(app)) == ([], True)
+    assert (ids(app), "no decision from 2024-01-02 to 2024-01-09" in text(app)) == ([], True)
     same = run(DECISIONS, full_store, period="2024-01-01/")
     assert len(ids(same)) == 100
+    assert same.date_input(key="period_days").value == (), "an open end is no pair of days"
+    assert "soon in the address is no period" in text(run(DECISIONS, full_store, period="soon"))
     assert "%2F" in text(same) or "period=2024-01-01/" in text(same)  # the heads of columns keep it
 
 

@@ -13,6 +13,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
 from http.client import HTTPConnection
+from itertools import pairwise
 from pathlib import Path
 from threading import Event
 
@@ -100,7 +101,13 @@ def test_health_is_told_from_the_heartbeat(server: Server) -> None:
         pause.wait(0.1)
         health = json.loads(server.wait_for("/healthz", 200))
     assert health["state"] in {"starting", "healthy", "degraded"}
-    assert 0 <= health["heartbeat_age_seconds"] < UP_SECONDS
+    age = health["heartbeat_age_seconds"]
+    assert 0 <= age < UP_SECONDS
+    ages = [age]
+    while all(later >= earlier for earlier, later in pairwise(ages)):  # until another heartbeat has come
+        assert len(ages) < 3_000
+        pause.wait(0.1)
+        ages.append(json.loads(server.wait_for("/healthz", 200))["heartbeat_age_seconds"])
     assert {"engine", "feed", "store", "trainer", "probes", "optimizer", "alerts"} == set(health["components"])
 
 

@@ -97,7 +97,7 @@ def test_a_text_that_is_no_period_counts_as_none(text: str) -> None:
 def test_a_period_is_described_in_words() -> None:
     texts = ("1d", "7d", "2026-11-20/2026-11-27", "2026-11-20/2026-11-20", "2026-11-20/", "/2026-11-27", "2026-11-27/2026-11-20")
     assert [describe_period(period) for text in texts if (period := parse_period(text))] == [
-        "of the last day", "of the last 7 days", "from 2026-11-20 to 2026-11-27", "of 2026-11-20", "from 2026-11-20", "to 2026-11-27",
+        "in the last day", "in the last 7 days", "from 2026-11-20 to 2026-11-27", "on 2026-11-20", "from 2026-11-20", "to 2026-11-27",
         "from 2026-11-20 to 2026-11-27",
     ]  # fmt: skip
 

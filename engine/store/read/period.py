@@ -50,12 +50,17 @@ def parse_period(text: str) -> Period | None:
 
 
 def describe_period(period: Period) -> str:
-    """Describe a period as "of the last 7 days", or "from 2026-11-20 to 2026-11-27"."""
+    """Describe a period as "in the last 7 days", or "from 2026-11-20 to 2026-11-27"."""
     if period.days is not None:
-        return "of the last day" if period.days == 1 else f"of the last {period.days:,} days"
+        return "in the last day" if period.days == 1 else f"in the last {period.days:,} days"
     if period.first == period.last:
-        return f"of {period.first}"
+        return f"on {period.first}"
     return " ".join(f"{word} {day}" for word, day in (("from", period.first), ("to", period.last)) if day is not None)
+
+
+def label_period(period: Period) -> str:
+    """Return the name of a period in a list of choices, such as "Last 7 days"."""
+    return describe_period(period).removeprefix("in the ").removeprefix("on ").removeprefix("from ").capitalize()
 
 
 def _to_ns(day: date) -> int:

@@ -53,7 +53,7 @@ node => node.on("plotly_click", ({ points: [{ customdata, x, xaxis }], event }) 
 SETTLED = """
 () => {
   const height = document.querySelector('[data-testid="stMainBlockContainer"]').scrollHeight;
-  const isBusy = document.querySelector('[data-test-script-state="running"], [data-testid="stSpinner"], [data-testid="stSkeleton"]');
+  const isBusy = document.querySelector('[data-testid="stSpinner"], [data-testid="stSkeleton"]');  // scripts run every other second
   if (height !== window.seenHeight || isBusy) [window.seenHeight, window.seenAt] = [height, performance.now()];
   return performance.now() - window.seenAt > 3000;
 }

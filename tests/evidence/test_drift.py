@@ -165,6 +165,21 @@ def test_what_cannot_be_judged_is_named() -> None:
     assert compare(x[:REFERENCE]).unjudged == ("c.0", "c.1", "c.2")  # without recent rows
 
 
+def test_blocks_have_six_ticks_or_an_eighth_of_the_recent_rows_and_the_reference_has_fifteen() -> None:
+    x = autoregression(0.0, 200, 2, 10)
+    for reference, recent, judged in ((85, 40, True), (84, 40, False), (85, 48, True), (85, 49, False), (99, 49, True), (98, 49, False)):
+        report = compare(x[: reference + recent], reference=reference)
+        assert (len(report.inputs) == 2) == judged, (reference, recent)
+        assert (len(report.unjudged) == 0) == judged
+
+
+def test_a_discovery_is_a_rate_of_a_twentieth_or_less() -> None:
+    figures = {name: (0.1, p, 100.0, 50.0, 1, 0.2) for name, p in (("c.b", 0.05), ("c.a", 0.05), ("c.c", 0.06))}
+    assert [row.drifted for row in drift._rows({"c.b": figures["c.b"]})] == [True]
+    rows = drift._rows({**figures, "c.d": None})
+    assert [(row.column, row.q, row.drifted) for row in rows] == [("c.a", 0.06, False), ("c.b", 0.06, False), ("c.c", 0.06, False)]
+
+
 def test_columns_that_are_constant_for_each_symbol_have_no_variance_and_only_drift_when_they_change() -> None:
     tick = np.repeat(np.arange(720), 2)
     x = np.tile((0.0, 1.0), 720)[:, None]

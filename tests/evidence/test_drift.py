@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.signal import lfilter
 from scipy.stats import ks_2samp, kstwobign, norm
+from scipy.stats import t as student
 from statsmodels.stats.multitest import multipletests
 
 from engine.domain.evolution import DriftReport
@@ -71,6 +72,13 @@ def test_the_tail_is_kolmogorovs_for_independent_rows_and_the_normal_one_for_a_s
     assert drift.supremum_tail(1.0, variance, together, 1e9) == pytest.approx(2.0 * norm.sf(2.0), rel=1e-6)
     assert drift.supremum_tail(1.0, variance, together, 20.0) > 1.3 * drift.supremum_tail(1.0, variance, together, 1e9)  # an estimated variance
     assert drift.supremum_tail(0.0, variance, covariance, 20.0) == 1.0
+
+
+@pytest.mark.parametrize(("distance", "freedom"), [(1.5, 8.0), (2.5, 20.0), (3.5, 20.0), (3.0, 100.0)])
+def test_of_a_single_mode_with_an_estimated_variance_the_tail_is_students(distance: float, freedom: float) -> None:
+    together = np.ones(3)
+    tail = drift.supremum_tail(distance, np.array([1.0, 1.0, 1.0, 0.999_999]), together, freedom)
+    assert tail == pytest.approx(2.0 * student.sf(distance, freedom), rel=0.01)
 
 
 def test_two_correlated_counts_by_hand() -> None:

@@ -246,3 +246,14 @@ def test_a_target_of_0_counts_in_expectation_where_zeros_are_more_than_half(mass
     zero = np.array([[True, False]])
     hits = conformal._hits(np.array([[2.0, 0.5]]), np.ones((1, 2, 2)), zero, member, np.full((1, REGIMES), mass))
     assert hits[0].tolist() == [pytest.approx(wanted), [1.0, 1.0]]
+
+
+@pytest.mark.parametrize("regimes", [1, REGIMES])
+@pytest.mark.parametrize(("mass", "wanted"), [(0.4, [1.0, 1.0]), (0.96, [0.8 / 0.96, 0.9 / 0.96])])
+def test_a_target_of_0_is_counted_by_the_mass_of_its_regime(mass: float, wanted: list[float], regimes: int) -> None:
+    """After 400 rows of one symbol a quarter of the first value is left in the mean of the zeros, with a half-life of 200."""
+    begun = conformal.initial_intervals(1, regimes, 1)
+    zero_mass, rows = np.zeros((1, regimes)), np.zeros((1, regimes))
+    zero_mass[0, 0], rows[0, 0] = 0.75 * mass, 400.0
+    intervals = replace(begun, zero_mass=zero_mass, rows=rows)
+    assert score(intervals, scored(np.zeros(1), intervals)).covered[0, 0].tolist() == pytest.approx(wanted)

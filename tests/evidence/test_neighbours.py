@@ -44,7 +44,7 @@ def test_the_interval_counts_blocks_with_the_covariance_of_neighbours_where_it_i
         mean, low, high, blocks = neighbours.mean_by_blocks(values, ticks, 10)
         half = t * math.sqrt((16 * 4.0 + 2.0 * covariance) * 16.0 / 15.0) / 32.0
         assert (mean, blocks) == (3.0, 16)
-        assert (low, high) == (pytest.approx(3.0 - half, rel=1e-3), pytest.approx(3.0 + half, rel=1e-3))
+        assert [low, high] == pytest.approx([3.0 - half, 3.0 + half], rel=1e-3)
 
 
 def test_blocks_that_do_not_follow_one_another_have_no_covariance() -> None:

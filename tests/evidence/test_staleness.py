@@ -37,12 +37,12 @@ def play(runs: Staleness, count: int, *, first: int = 0, own_fault: Bools = NOBO
 
 def test_bars_are_counted_and_a_run_has_its_length_beginning_and_habit() -> None:
     runs = play(initial_runs(3), 5)
-    assert (runs.bars, runs.any_run, runs.run_bars.any()) == (5, False, False)
+    assert (runs.bars, runs.any_run, bool(runs.run_bars.any())) == (5, False, False)
     runs = play(runs, 3, first=5, empty=(1,))
     assert (runs.bars, runs.any_run, runs.run_bars[EMPTY].tolist(), int(runs.run_since[EMPTY, 1])) == (8, True, [0, 3, 0], 5)
-    assert (runs.runs_begun[EMPTY].tolist(), runs.runs_continued[EMPTY].tolist(), runs.longest.any()) == ([0, 1, 0], [0, 2, 0], False)
+    assert (runs.runs_begun[EMPTY].tolist(), runs.runs_continued[EMPTY].tolist(), bool(runs.longest.any())) == ([0, 1, 0], [0, 2, 0], False)
     runs = play(runs, 1, first=8)
-    assert (runs.any_run, runs.run_bars.any(), runs.longest[EMPTY].tolist()) == (False, False, [0, 3, 0])
+    assert (runs.any_run, bool(runs.run_bars.any()), runs.longest[EMPTY].tolist()) == (False, False, [0, 3, 0])
     runs = play(runs, 2, first=9, absent=(0,))
     assert runs.run_bars[:, 0].tolist() == [2, 0, 0, 0]
     assert runs.runs_begun[ABSENT].tolist() == [1, 0, 0]
@@ -51,11 +51,11 @@ def test_bars_are_counted_and_a_run_has_its_length_beginning_and_habit() -> None
 def test_bars_within_a_fault_are_no_habit_but_a_third_of_a_symbols_own() -> None:
     fault = np.array([False, True, False])
     runs = play(play(initial_runs(3), 1), 7, first=1, empty=(1,), own_fault=fault)
-    assert (runs.run_bars[EMPTY, 1], runs.runs_begun.any(), runs.runs_continued.any()) == (7, False, False)
+    assert (int(runs.run_bars[EMPTY, 1]), bool(runs.runs_begun.any()), bool(runs.runs_continued.any())) == (7, False, False)
     assert play(runs, 1, first=8, own_fault=fault).longest[EMPTY, 1] == 2
     assert play(runs, 1, first=8).longest[EMPTY, 1] == 7
     wide = play(play(initial_runs(3), 1), 3, first=1, empty=(0, 1, 2), everywhere=True)
-    assert (wide.runs_begun.any(), wide.universe_run_bars.tolist()) == (False, [0, 3, 0, 0])
+    assert (bool(wide.runs_begun.any()), wide.universe_run_bars.tolist()) == (False, [0, 3, 0, 0])
     assert play(wide, 1, first=4, everywhere=True).universe_longest.tolist() == [0, 0, 0, 0]
     assert play(wide, 1, first=4).universe_longest.tolist() == [0, 3, 0, 0]
 

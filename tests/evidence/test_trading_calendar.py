@@ -109,7 +109,7 @@ def test_a_year_has_the_hours_and_the_days_that_are_open() -> None:
     week = np.zeros((7, 48))
     week[:5, 29:42] = 0.46  # from 14:30 to 21:00 on five days
     week[5, 0] = 0.45
-    assert trading_calendar.trading_year(week.ravel()) == (pytest.approx(8_760.0 * 65.0 / 336.0), pytest.approx(365.0 * 5.0 / 7.0))
+    assert trading_calendar.trading_year(week.ravel()) == pytest.approx((8_760.0 * 65.0 / 336.0, 365.0 * 5.0 / 7.0))
     unknown = week.ravel().copy()
     unknown[100] = np.nan
     assert trading_calendar.trading_year(unknown) == trading_calendar.trading_year(np.zeros(WEEK)) == (8_760.0, 365.0)

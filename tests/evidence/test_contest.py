@@ -205,6 +205,13 @@ def test_each_arm_is_judged_by_its_own_alpha() -> None:
     assert contest.judge_contests(contests, np.array([0.05, 0.01]), NEVER).tolist() == [BETTER, RUNNING]
 
 
+@pytest.mark.parametrize(("rows", "level", "verdict"), [((0,), HIGH, BETTER), ((1,), HIGH, WORSE), ((2, 3), MARGIN_HIGH, EQUIVALENT)])
+def test_one_verdict_among_several_arms_is_given_at_once(rows: tuple[int, ...], level: float, verdict: int) -> None:
+    evidence = np.zeros((3, 4, 2))
+    evidence[1, list(rows)] = level + 1e-9
+    assert contest.judge_contests(with_evidence(evidence), np.full(3, 0.05), NEVER).tolist() == [RUNNING, verdict, RUNNING]
+
+
 def test_an_identical_twin_is_equivalent_within_25_blocks() -> None:
     contests = play(np.zeros(25 * contest.block_ticks(1)))
     assert contest.judge_contests(contests, np.array([0.025]), NEVER).tolist() == [EQUIVALENT]

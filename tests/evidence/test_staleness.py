@@ -132,3 +132,16 @@ def test_nearly_all_of_the_counted_symbols_make_the_universe() -> None:
     repeated[REPEATED, :8] = repeated[BOOK, :8] = True
     assert staleness._universe_stale(repeated, everybody).tolist() == [False] * 4
     assert staleness._universe_stale(repeated, np.arange(10) < 8).tolist() == [False, False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("high", "low", "volume", "repeats"),
+    [(101.0, 99.0, 10.0, True), (101.0, 99.0, np.nan, True), (100.0, 100.0, np.nan, False), (100.0, 100.0, 10.0, True), (100.0, 99.0, 0.0, True)],
+)
+def test_a_bar_repeats_where_it_traded_or_moved_within(high: float, low: float, volume: float, repeats: bool) -> None:
+    """Its close is 100: a bar that only fell and came back has moved as one that rose."""
+    bar = np.repeat(np.array([[100.0], [high], [low], [100.0], [volume]]), 3, axis=1)
+    runs = initial_runs(3)
+    for number in range(2):
+        runs = update_runs(runs, number, np.ones(3, dtype=bool), bar, NO_BOOK, NOBODY, everywhere=False)
+    assert runs.run_bars[REPEATED].tolist() == [int(repeats)] * 3

@@ -257,3 +257,14 @@ def test_a_target_of_0_is_counted_by_the_mass_of_its_regime(mass: float, wanted:
     zero_mass[0, 0], rows[0, 0] = 0.75 * mass, 400.0
     intervals = replace(begun, zero_mass=zero_mass, rows=rows)
     assert score(intervals, scored(np.zeros(1), intervals)).covered[0, 0].tolist() == pytest.approx(wanted)
+
+
+def test_only_what_the_ensemble_forecast_is_scored_whatever_single_models_did() -> None:
+    intervals = conformal.initial_intervals(1, REGIMES, 3)
+    whole = scored(np.array([1.0, 0.5, 9.0]), intervals)
+    models, ensemble = whole.known.copy(), whole.known.copy()
+    models[:-1], ensemble[-1] = False, np.array([True, True, False])
+    assert score(intervals, replace(whole, known=models)).digest() == score(intervals, whole).digest()
+    without = score(intervals, replace(whole, known=ensemble))
+    np.testing.assert_allclose(without.winkler[0], 2.0 * 2.0 * np.array(conformal.NORMAL_HALF_WIDTHS))
+    assert without.rows.sum() == 2.0

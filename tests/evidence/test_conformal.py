@@ -262,6 +262,7 @@ def test_a_target_of_0_is_counted_by_the_mass_of_its_regime(mass: float, wanted:
 def test_only_what_the_ensemble_forecast_is_scored_whatever_single_models_did() -> None:
     intervals = conformal.initial_intervals(1, REGIMES, 3)
     whole = scored(np.array([1.0, 0.5, 9.0]), intervals)
+    whole = replace(whole, mean=np.zeros((4, 1, 3)), known=np.ones((4, 1, 3), dtype=bool))
     models, ensemble = whole.known.copy(), whole.known.copy()
     models[:-1], ensemble[-1] = False, np.array([True, True, False])
     assert score(intervals, replace(whole, known=models)).digest() == score(intervals, whole).digest()

@@ -184,8 +184,11 @@ def test_the_share_of_the_offset_is_shrunk_towards_0_by_fifty_rows() -> None:
 
 
 def test_a_gain_is_the_squared_error_saved_where_all_is_known() -> None:
-    realised, forecast, unchanged = np.array([[3.0, 5.0], [np.nan, 2.0]]), np.array([[2.0, 8.0], [1.0, 2.0]]), np.array([[1.0, 4.0], [1.0, 0.0]])
-    assert liquidity_forecast._gain(realised, forecast, unchanged).tolist() == [[3.0 - 8.0, 4.0], [9.0 + 64.0, 16.0], [5.0, 4.0], [2.0, 1.0]]
+    nan = np.nan
+    realised, forecast = np.array([[3.0, 5.0], [nan, 2.0], [1.0, 2.0]]), np.array([[2.0, 8.0], [1.0, 2.0], [nan, 2.5]])
+    unchanged = np.array([[1.0, 4.0], [1.0, 0.0], [3.0, nan]])
+    sums = [[3.0 - 8.0, 4.0, 0.0], [9.0 + 64.0, 16.0, 0.0], [5.0, 4.0, 0.0], [2.0, 1.0, 0.0]]
+    assert liquidity_forecast._gain(realised, forecast, unchanged).tolist() == sums
 
 
 @pytest.mark.parametrize(

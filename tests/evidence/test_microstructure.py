@@ -89,6 +89,16 @@ def test_midnight_does_not_cut_a_cell() -> None:
     assert 0.4 < r2 < 0.6
 
 
+@pytest.mark.parametrize("off", [1, SECOND // 3, SECOND - 1])
+def test_bars_that_close_off_the_clock_are_in_the_cells_of_the_clock(off: int) -> None:
+    flow, mid = made(1_800, 0.5)
+    aligned, beside = (FlowRegression(2, SECOND, 10 * SECOND) for _ in range(2))
+    for index in range(len(flow)):
+        aligned.add(START + index * SECOND, mid[index], flow[index])
+        beside.add(START + index * SECOND + off, mid[index], flow[index])
+    assert beside.r_squared() == pytest.approx(aligned.r_squared(), rel=0.02)
+
+
 def test_quantiles_are_within_a_hundredth_however_long_the_run() -> None:
     draw = np.random.default_rng(2)
     errors = CostErrorHistogram()

@@ -10,6 +10,7 @@ import pytest
 from engine.domain.evidence import MEASURES, BookMeasurement, LiquidityForecast, LiquidityForecastRow
 from engine.domain.record import Floats
 from engine.evidence import liquidity_forecast
+from tests.makers import having
 
 SYMBOLS = 4
 
@@ -254,3 +255,11 @@ def test_a_mean_has_a_half_life_of_twenty_ticks_and_moments_are_of_what_came_nex
     memory, now, later = 0.5 ** (1.0 / 2_000), 3.0 - mean, 2.0 - mean
     np.testing.assert_allclose(state.moments[:, 0, 0], [memory + 1.0, now * now, now * later])
     np.testing.assert_allclose(state.offset_moments[:, 0], [memory + 1.0, 0.25 * memory + 0.25, 0.0])
+
+
+@pytest.mark.parametrize(("blocks", "power", "known"), [(15.0, 4.0, True), (14.0, 4.0, False), (15.0, 0.0, False)])
+def test_where_only_the_same_as_now_was_ever_forecast_nothing_was_gained_for_certain(blocks: float, power: float, known: bool) -> None:
+    state = liquidity_forecast.empty_liquidity_forecast(SYMBOLS)
+    scored = replace(state, score=having(state.score, rows=100.0, power=power, blocks=blocks))
+    wanted = [LiquidityForecastRow(measure, *([0.0] * 3 if known else [None] * 3), 100, None) for measure in MEASURES]
+    assert liquidity_forecast.liquidity_table(scored) == tuple(wanted)

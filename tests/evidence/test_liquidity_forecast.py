@@ -261,5 +261,6 @@ def test_a_mean_has_a_half_life_of_twenty_ticks_and_moments_are_of_what_came_nex
 def test_where_only_the_same_as_now_was_ever_forecast_nothing_was_gained_for_certain(blocks: float, power: float, known: bool) -> None:
     state = liquidity_forecast.empty_liquidity_forecast(SYMBOLS)
     scored = replace(state, score=having(state.score, rows=100.0, power=power, blocks=blocks))
-    wanted = [LiquidityForecastRow(measure, *([0.0] * 3 if known else [None] * 3), 100, None) for measure in MEASURES]
+    gained = 0.0 if known else None
+    wanted = [LiquidityForecastRow(measure, gained, gained, gained, 100, None) for measure in MEASURES]
     assert liquidity_forecast.liquidity_table(scored) == tuple(wanted)

@@ -149,6 +149,7 @@ def test_parts_are_whole_lots_and_the_last_one_takes_what_is_left() -> None:
 def test_an_order_that_finds_no_book_at_its_arrival_is_over(kind: int) -> None:
     account, fills, done = work(order(4.0, kind), traded(book(np.nan, np.nan)))
     assert [(fill.units, fill.unfilled) for fill in fills] == [(0.0, 4.0)]
+    assert (fills[0].fee_bps, fills[0].spread_bps, fills[0].impact_bps, fills[0].realised_pnl) == (0.0, 0.0, 0.0, 0.0)
     assert (account.working_orders, len(done), np.isnan(done[0].shortfall_bps)) == ((), 1, True)
 
 

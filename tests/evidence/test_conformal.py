@@ -208,3 +208,64 @@ def test_a_symbols_own_width_follows_its_misses_by_level() -> None:
     step = conformal.OWN_LEARNING_RATE
     np.testing.assert_allclose(after.symbol_half_width[0, :, 0], conformal.CONSTANT_START * np.exp(step * conformal.LEVELS))
     np.testing.assert_allclose(after.symbol_half_width[0, :, 1], conformal.CONSTANT_START * np.exp(step * (conformal.LEVELS - 1.0)))
+
+
+def test_one_step_worked_by_hand() -> None:
+    """Of two symbols one is hit by both intervals and one is missed by both, of three in another regime all are hit; 400 rows are known of the first.
+
+    The learning rate at one bar is 0.05 + 20 / (rows per symbol + 100); a regime without symbols moves by 0.3 of 0.05 times the shortfall of all.
+    """
+    begun = conformal.initial_intervals(1, REGIMES, 5)
+    rows = begun.rows.copy()
+    rows[0, 0] = 400.0
+    intervals = replace(begun, rows=rows)
+    after = score(intervals, scored(np.array([0.5, 9.0, 0.1, 0.2, 0.3]), intervals, np.array([0, 0, 1, 1, 1])))
+    first, second = (conformal.LEVELS * 2.0 - 1.0) / 5.0, (conformal.LEVELS * 3.0 - 3.0) / 5.0
+    moved = np.log(after.half_width[0] / intervals.half_width[0])
+    np.testing.assert_allclose(moved[0], (0.05 + 20.0 / 180.0) * first)
+    np.testing.assert_allclose(moved[1], (0.05 + 20.0 / 100.0) * second)
+    np.testing.assert_allclose(moved[2:], np.tile(0.3 * 0.05 * (first + second), (2, 1)), atol=1e-15)
+    assert (after.rows - intervals.rows)[0].tolist() == [2.0, 3.0, 0.0, 0.0]
+    longer = conformal.update_intervals(intervals, scored(np.array([0.5, 9.0, 0.1, 0.2, 0.3]), intervals, np.array([0, 0, 1, 1, 1])), 0.05, (4,))
+    np.testing.assert_allclose(np.log(longer.half_width[0, 0] / intervals.half_width[0, 0]), (0.025 + 20.0 / 480.0) * first)
+
+
+def test_a_target_at_the_end_of_an_interval_is_inside_and_no_width_falls_below_a_fiftieth() -> None:
+    intervals = replace(conformal.initial_intervals(1, REGIMES, 1), half_width=np.full((1, REGIMES, 2), 0.5))
+    assert score(intervals, scored(np.array([-0.5]), intervals)).covered[0, 0].tolist() == [1.0, 1.0]
+    narrow = replace(intervals, half_width=np.full((1, REGIMES, 2), 0.0201))
+    for _ in range(3):
+        narrow = score(narrow, scored(np.array([0.001]), narrow))
+    assert narrow.half_width[0, 0].tolist() == [0.02, 0.02]
+
+
+@pytest.mark.parametrize(("mass", "wanted"), [(0.5, [0.0, 0.0]), (0.75, [1.0, 1.0]), (0.96, [0.8 / 0.96, 0.9 / 0.96])])
+def test_a_target_of_0_counts_in_expectation_where_zeros_are_more_than_half(mass: float, wanted: list[float]) -> None:
+    member = np.zeros((1, 2, REGIMES))
+    member[:, :, 0] = 1.0
+    zero = np.array([[True, False]])
+    hits = conformal._hits(np.array([[2.0, 0.5]]), np.ones((1, 2, 2)), zero, member, np.full((1, REGIMES), mass))
+    assert hits[0].tolist() == [pytest.approx(wanted), [1.0, 1.0]]
+
+
+@pytest.mark.parametrize("regimes", [1, REGIMES])
+@pytest.mark.parametrize(("mass", "wanted"), [(0.4, [1.0, 1.0]), (0.96, [0.8 / 0.96, 0.9 / 0.96])])
+def test_a_target_of_0_is_counted_by_the_mass_of_its_regime(mass: float, wanted: list[float], regimes: int) -> None:
+    """After 400 rows of one symbol a quarter of the first value is left in the mean of the zeros, with a half-life of 200."""
+    begun = conformal.initial_intervals(1, regimes, 1)
+    zero_mass, rows = np.zeros((1, regimes)), np.zeros((1, regimes))
+    zero_mass[0, 0], rows[0, 0] = 0.75 * mass, 400.0
+    intervals = replace(begun, zero_mass=zero_mass, rows=rows)
+    assert score(intervals, scored(np.zeros(1), intervals)).covered[0, 0].tolist() == pytest.approx(wanted)
+
+
+def test_only_what_the_ensemble_forecast_is_scored_whatever_single_models_did() -> None:
+    intervals = conformal.initial_intervals(1, REGIMES, 3)
+    whole = scored(np.array([1.0, 0.5, 9.0]), intervals)
+    whole = replace(whole, mean=np.zeros((4, 1, 3)), known=np.ones((4, 1, 3), dtype=bool))
+    models, ensemble = whole.known.copy(), whole.known.copy()
+    models[:-1], ensemble[-1] = False, np.array([True, True, False])
+    assert score(intervals, replace(whole, known=models)).digest() == score(intervals, whole).digest()
+    without = score(intervals, replace(whole, known=ensemble))
+    np.testing.assert_allclose(without.winkler[0], 2.0 * 2.0 * np.array(conformal.NORMAL_HALF_WIDTHS))
+    assert without.rows.sum() == 2.0

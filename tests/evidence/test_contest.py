@@ -205,6 +205,13 @@ def test_each_arm_is_judged_by_its_own_alpha() -> None:
     assert contest.judge_contests(contests, np.array([0.05, 0.01]), NEVER).tolist() == [BETTER, RUNNING]
 
 
+@pytest.mark.parametrize(("rows", "level", "verdict"), [((0,), HIGH, BETTER), ((1,), HIGH, WORSE), ((2, 3), MARGIN_HIGH, EQUIVALENT)])
+def test_one_verdict_among_several_arms_is_given_at_once(rows: tuple[int, ...], level: float, verdict: int) -> None:
+    evidence = np.zeros((3, 4, 2))
+    evidence[1, list(rows)] = level + 1e-9
+    assert contest.judge_contests(with_evidence(evidence), np.full(3, 0.05), NEVER).tolist() == [RUNNING, verdict, RUNNING]
+
+
 def test_an_identical_twin_is_equivalent_within_25_blocks() -> None:
     contests = play(np.zeros(25 * contest.block_ticks(1)))
     assert contest.judge_contests(contests, np.array([0.025]), NEVER).tolist() == [EQUIVALENT]
@@ -255,3 +262,19 @@ def test_the_interval_of_the_gain_is_around_it_and_unknown_before_the_burn_in_en
     assert low[0, 0] < 0.05 < high[0, 0]
     assert low[0, 0] < mean[0, 0] < high[0, 0]
     assert np.isnan(contest.gain_interval(play(np.ones(4)), 0.05)[1]).all()
+
+
+def test_the_interval_of_the_gain_by_hand() -> None:
+    """40 blocks with a gain of 12 and squares of 100 vary by 100 - 144 / 40 about their mean, counted with 15 blocks more; tightest at 300 blocks."""
+    blank = play(np.ones(60))
+    whole = np.ones_like(blank.gain)
+    contests = replace(blank, blocks=40.0 * whole, gain=12.0 * whole, squared=100.0 * whole, power=200.0 * whole)
+    mean, low, high = contest.gain_interval(contests, 0.05)
+    variance, error = 96.4 * 55.0 / 40.0, 2.0 * math.log(1.0 / 0.025)
+    mixed = variance / 40.0 * 300.0 / (error + math.log(1.0 + error))
+    radius = math.sqrt((variance + mixed) * math.log((variance + mixed) / (mixed * 0.025**2))) / 200.0
+    np.testing.assert_allclose(mean, 0.06)
+    np.testing.assert_allclose((low, high), ((0.06 - radius) * whole, (0.06 + radius) * whole))
+    short = replace(contests, blocks=(contest.BURN_IN - 1.0) * whole)
+    assert np.isnan(contest.gain_interval(short, 0.05)[1]).all()
+    assert np.isnan(contest.gain_interval(replace(contests, power=0.0 * whole), 0.05)[0]).all()

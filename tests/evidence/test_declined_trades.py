@@ -120,3 +120,16 @@ def test_an_interval_holds_the_truth_however_long_trades_overlap_and_sides_persi
             mean, reach, _ = (part[0, 0] for part in skill.confidence_interval(state.scores))
             missed |= np.abs(mean + 5.0) > reach
     assert missed.mean() <= skill.DISPLAY_ALPHA
+
+
+def test_a_tick_without_decisions_declines_nothing_and_what_waits_grows_older() -> None:
+    gate, side, cost = (
+        np.array([[0, 1], [2, -1], [1, 1]]),
+        np.array([[1.0, -1.0], [0.0, 1.0], [1.0, 1.0]]),
+        np.array([[2.0, 3.0], [4.0, 5.0], [6.0, 7.0]]),
+    )
+    after = declined_trades.append_unknown(PendingHolds(gate, side, cost, np.array([0, 1, 0])))
+    assert after.gate.tolist() == [[-1, -1], [0, 1], [2, -1]]
+    assert after.side.tolist() == [[0.0, 0.0], [1.0, -1.0], [0.0, 1.0]]
+    assert after.cost_bps.tolist() == [[0.0, 0.0], [2.0, 3.0], [4.0, 5.0]]
+    assert after.horizon.tolist() == [-1, 0, 1]

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.signal import lfilter
 from scipy.stats import ks_2samp, kstwobign, norm
+from scipy.stats import t as student
 from statsmodels.stats.multitest import multipletests
 
 from engine.domain.evolution import DriftReport
@@ -71,6 +72,13 @@ def test_the_tail_is_kolmogorovs_for_independent_rows_and_the_normal_one_for_a_s
     assert drift.supremum_tail(1.0, variance, together, 1e9) == pytest.approx(2.0 * norm.sf(2.0), rel=1e-6)
     assert drift.supremum_tail(1.0, variance, together, 20.0) > 1.3 * drift.supremum_tail(1.0, variance, together, 1e9)  # an estimated variance
     assert drift.supremum_tail(0.0, variance, covariance, 20.0) == 1.0
+
+
+@pytest.mark.parametrize(("distance", "freedom"), [(1.5, 8.0), (2.5, 20.0), (3.5, 20.0), (3.0, 100.0)])
+def test_of_a_single_mode_with_an_estimated_variance_the_tail_is_students(distance: float, freedom: float) -> None:
+    together = np.ones(3)
+    tail = drift.supremum_tail(distance, np.array([1.0, 1.0, 1.0, 0.999_999]), together, freedom)
+    assert tail == pytest.approx(2.0 * student.sf(distance, freedom), rel=0.01)
 
 
 def test_two_correlated_counts_by_hand() -> None:
@@ -163,6 +171,21 @@ def test_what_cannot_be_judged_is_named() -> None:
     assert len(slow.unjudged) > 10
     assert drift.drifted_columns(slow) == ((), ())
     assert compare(x[:REFERENCE]).unjudged == ("c.0", "c.1", "c.2")  # without recent rows
+
+
+def test_blocks_have_six_ticks_or_an_eighth_of_the_recent_rows_and_the_reference_has_fifteen() -> None:
+    x = autoregression(0.0, 200, 2, 10)
+    for reference, recent, judged in ((85, 40, True), (84, 40, False), (85, 48, True), (85, 49, False), (99, 49, True), (98, 49, False)):
+        report = compare(x[: reference + recent], reference=reference)
+        assert (len(report.inputs) == 2) == judged, (reference, recent)
+        assert (len(report.unjudged) == 0) == judged
+
+
+def test_a_discovery_is_a_rate_of_a_twentieth_or_less() -> None:
+    figures = {name: (0.1, p, 100.0, 50.0, 1, 0.2) for name, p in (("c.b", 0.05), ("c.a", 0.05), ("c.c", 0.06))}
+    assert [row.drifted for row in drift._rows({"c.b": figures["c.b"]})] == [True]
+    rows = drift._rows({**figures, "c.d": None})
+    assert [(row.column, row.q, row.drifted) for row in rows] == [("c.a", 0.06, False), ("c.b", 0.06, False), ("c.c", 0.06, False)]
 
 
 def test_columns_that_are_constant_for_each_symbol_have_no_variance_and_only_drift_when_they_change() -> None:

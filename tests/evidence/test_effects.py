@@ -74,3 +74,8 @@ def test_a_typical_change_is_a_median_between_two_of_the_changes() -> None:
     assert middle == 12.0
     assert band is not None
     assert band[0] < 12.0 < band[1]
+
+
+@pytest.mark.parametrize(("low", "high", "proved"), [(0.1, 2.0, True), (-2.0, -0.1, True), (-1.0, 1.0, False), (0.0, 1.0, False), (-1.0, 0.0, False)])
+def test_a_total_is_proved_where_its_interval_excludes_0(low: float, high: float, proved: bool) -> None:
+    assert EffectTotal((low + high) / 2.0, low, high, 3).is_proved is proved

@@ -147,6 +147,9 @@ def test_a_bias_is_discovered_and_put_into_words() -> None:
     state, symbols, horizons = biased()
     listed = {(row.condition, row.value, row.kind): row for row in findings.list_findings(state, symbols, horizons)}
     high, bold = listed["symbol", "BBB", "too high"], listed["hour", "03-06 UTC", "too bold"]
+    e_values = [row.e_value for row in listed.values()]
+    assert e_values == sorted(e_values, reverse=True)
+    assert e_values[0] > e_values[-1]
     assert high.estimate == pytest.approx(-0.4, abs=0.06)
     assert high.text.startswith("For BBB forecasts of 1 bar are too high by 0.")
     assert high.text.endswith(f", n={high.n:,})")

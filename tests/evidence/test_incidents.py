@@ -262,10 +262,11 @@ def test_a_change_of_volume_that_can_no_longer_be_measured_ends() -> None:
     market = after()
     assert named(market.run(3, volume=20.0)) == [("volume-feed change", "*", True)]
     assert faults(market) == ["volume-feed change"] * 5
-    for _ in range(incidents.MAX_LEARNING_BARS):
+    for number in range(incidents.MAX_LEARNING_BARS):
         bar = market.bar()
         bar[4] = np.nan
         market.step(bar, np.ones(5, dtype=bool))
+        assert bool(market.watch.open) == (number < incidents.MAX_LEARNING_BARS - 3)  # it began three bars before
     assert market.watch.open == ()
     assert faults(market) == [""] * 5
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import cast
+
 import numpy as np
 import pytest
 
+from engine.domain.market import Books
 from engine.domain.record import Floats
-from engine.evidence.microstructure import CostErrorHistogram, FlowRegression
+from engine.domain.tick import Tick
+from engine.evidence.microstructure import CostErrorHistogram, FlowRegression, MicrostructureMetrics
 
 SECOND = 10**9
 START = 1_704_067_200 * SECOND
@@ -84,6 +89,16 @@ def test_midnight_does_not_cut_a_cell() -> None:
     assert 0.4 < r2 < 0.6
 
 
+@pytest.mark.parametrize("off", [1, SECOND // 3, SECOND - 1])
+def test_bars_that_close_off_the_clock_are_in_the_cells_of_the_clock(off: int) -> None:
+    flow, mid = made(1_800, 0.5)
+    aligned, beside = (FlowRegression(2, SECOND, 10 * SECOND) for _ in range(2))
+    for index in range(len(flow)):
+        aligned.add(START + index * SECOND, mid[index], flow[index])
+        beside.add(START + index * SECOND + off, mid[index], flow[index])
+    assert beside.r_squared() == pytest.approx(aligned.r_squared(), rel=0.02)
+
+
 def test_quantiles_are_within_a_hundredth_however_long_the_run() -> None:
     draw = np.random.default_rng(2)
     errors = CostErrorHistogram()
@@ -115,3 +130,50 @@ def test_sizes_beyond_the_book_count_as_a_share_and_have_no_error() -> None:
     assert report["100000"] == {"n": 0, **nothing, "cannot_fill": 1.0}
     assert report["10000"]["cannot_fill"] == 0.0
     assert report["10000"]["bias_bps"] == -0.5
+
+
+def booked(at: int, number: int, mid: float, flow: float, *, kept: bool = True) -> Tick:
+    """What the metrics read of a tick: its bar with books and flow, and the book metrics of its decision."""
+    one = np.ones((1, 1))
+    books, cost = Books(one, one, one, one), np.full((2, 2, 1), 1.0)
+    pending = SimpleNamespace(mid=np.array([mid]), cost_at_fill=cost + 0.5)
+    forecast = SimpleNamespace(tick=number if kept else number - 1, pending=pending)
+    metrics = SimpleNamespace(liquidity_forecast=forecast, forecast_cost_bps=cost, quoted_bps=cost + 2.0)
+    made = SimpleNamespace(
+        snapshot=SimpleNamespace(at=at, books=books, ofi=np.array([[flow]])),
+        inputs=SimpleNamespace(tick=number),
+        outcome=SimpleNamespace(liquidity=SimpleNamespace(book_metrics=metrics)),
+    )
+    return cast("Tick", made)
+
+
+@pytest.mark.parametrize("seconds", [1, 10, 20])
+def test_order_flow_explains_by_the_bar_and_by_ten_seconds(seconds: int) -> None:
+    """Ten seconds are cells of ten bars of 1 s, one of 10 s, and are not known of bars of 20 s but for what the feed says of its events."""
+    flow, mid = made(7_200 // seconds, 0.5)
+    metrics = MicrostructureMetrics(("A",), seconds * SECOND)
+    for index in range(len(flow)):
+        metrics.add(booked(START + (index + 1) * seconds * SECOND, index, float(mid[index, 0]), float(flow[index, 0])))
+    figures = metrics.summarize((0.25,))
+    by_cell = []
+    for cell in (seconds, 10):
+        fit = FlowRegression(1, seconds * SECOND, cell * SECOND)
+        for index in range(len(flow)):
+            fit.add(START + (index + 1) * seconds * SECOND, mid[index, :1], flow[index, :1])
+        by_cell += fit.r_squared()
+    bar, ten = by_cell
+    assert bar is not None
+    assert figures["ofi_r2_bar"] == pytest.approx(bar)
+    assert figures["ofi_r2_10s"] == (0.25 if seconds == 20 else pytest.approx(ten))
+    assert figures["cost_error_bps"] == pytest.approx(0.5, rel=0.01)
+    assert metrics.summarize()["ofi_r2_10s"] == (None if seconds == 20 else pytest.approx(ten))
+
+
+def test_a_market_without_books_has_no_figures_and_books_that_were_not_read_are_left_out() -> None:
+    metrics = MicrostructureMetrics(("A",), SECOND)
+    assert metrics.summarize() == {"ofi_r2_10s": None, "cost_error_bps": None}
+    for number in range(200):
+        metrics.add(booked(START + number * SECOND, number, 100.0 + number % 3, 1.0, kept=number % 2 == 0))
+    costs = metrics.summarize()["cost"]
+    assert isinstance(costs, dict)
+    assert costs["10000"]["n"] == 99 * 2  # the forecast of the tick before is scored at every second tick, for both sides

@@ -182,3 +182,12 @@ def test_every_moment_of_a_run_has_probabilities_and_the_model_learns_along() ->
         assert outcome.market_state.regime_model.bars <= tick + 1
     assert lesson().outcomes[740].market_state.regime_model.bars > 600
     assert replace(regimes.initial_regime_model()).digest() == regimes.initial_regime_model().digest()
+
+
+def test_the_parameters_of_the_first_bar() -> None:
+    means, deviations = regimes.emission_parameters(regimes.initial_regime_model())
+    np.testing.assert_allclose(means, [[-0.40, 0.80], [-0.02, 0.80], [0.05, 2.20], [0.50, 1.00]])
+    np.testing.assert_allclose(deviations, [[0.25, 0.60], [0.20, 0.60], [0.30, 0.60], [0.30, 0.80]])
+    transition = regimes.initial_regime_model().transition
+    np.testing.assert_allclose(transition, np.where(np.eye(4), 0.97, 0.01))
+    assert regimes.uniform_probabilities(2).tolist() == [[0.25] * 4] * 2

@@ -235,3 +235,24 @@ def test_recent_skill_falls_when_skill_has_gone_and_says_what_it_rests_on() -> N
     assert skill.skill_bound(recent, knobs)[1][0] > 0.0  # the long memory still says that there is skill
     assert before.n == pytest.approx(after.n, rel=0.02)
     assert after.n == pytest.approx(48 / (1 - 0.5 ** (12 / 700)), rel=0.02)
+
+
+def test_the_effective_number_of_rows_is_that_of_independent_ones_with_the_same_variance() -> None:
+    """40 blocks with squares of 200 in all and 55 / 40 of their variance, of 1,000 rows whose gains' squares sum to 50; at most the rows."""
+    alone = having(skill.empty_skill(1, 1, 1), rows=1_000.0, gain=10.0, gain_squared=50.0, power=100.0, blocks=40.0, block_squared=200.0)
+    blocks, variance = skill.sampling_variance(alone)
+    assert (blocks.item(), variance.item()) == pytest.approx((40.0, 200.0 * 55.0 / 40.0))
+    together = having(alone, lag_products=30.0)
+    assert skill.sampling_variance(together)[1].item() == pytest.approx(260.0 * 55.0 / 40.0)
+    assert skill.sampling_variance(having(alone, lag_products=-30.0))[1].item() == pytest.approx(200.0 * 55.0 / 40.0)
+    current = having(alone, open_gain=4.0, open_power=20.0, last_residual=3.0)  # 4 less a fifth of the 6 before: 2.8
+    blocks, variance = skill.sampling_variance(current)
+    assert (blocks.item(), variance.item()) == pytest.approx((41.0, (200.0 + 2.8**2 + 2.0 * 2.8 * 3.0) * 56.0 / 41.0))
+    for sums, effective in ((alone, 1_000.0 * 50.0 / 275.0), (together, 1_000.0 * 50.0 / 357.5), (having(alone, gain_squared=900.0), 1_000.0)):
+        cells = len(REGIMES) + 1
+        state = replace(learning.blank_state(1, (), (1,)), skill=SkillSums(np.repeat(sums.sums, cells, axis=3)))
+        (row, *_) = skill.skill_table(state, (1,))
+        assert (row.r2, row.n) == (0.1, 1_000)
+        assert row.n_effective == pytest.approx(effective)
+        recent = replace(state, recent=SkillSums(np.repeat(sums.sums, 2, axis=1)), decided=1)
+        assert skill.recent_skill_table(recent, replace(KNOBS, horizons=(1,)))[0].n_effective == pytest.approx(effective)

@@ -44,6 +44,9 @@ def test_corwin_and_schultz_by_hand() -> None:
     assert pair_spreads.shape == (1, 1)
     assert pair_spreads[0, 0] == pytest.approx(expected)
     assert expected == pytest.approx(-0.017857, abs=1e-6)
+    high, low = np.array([[102.0, 103.0, 104.0], [50.0, 52.0, 51.0]]), np.array([[100.0, 103.0 / 1.01, 101.0], [49.0, 50.0, 48.0]])
+    parts = [corwin_schultz(high[:, pair : pair + 2], low[:, pair : pair + 2]) for pair in range(2)]
+    np.testing.assert_allclose(corwin_schultz(high, low), np.concatenate(parts, axis=1))
 
 
 def test_bars_that_only_bounce_have_the_spread_as_corwin_and_schultz_do() -> None:
@@ -100,6 +103,34 @@ def test_the_estimate_only_ever_raises_the_setting_and_never_beyond_itself(mean:
     assert result <= max(setting, math.sqrt(max(mean, 0.0))) * (1 + 1e-9)
     if mean - radius <= setting * setting:
         assert result == setting
+
+
+@pytest.mark.parametrize(
+    ("mean", "radius", "spread"),
+    [
+        (116.0, 50.0, math.sqrt(16.0 + 75.0)),  # 100 above the setting's 16, of which 1 - (50 / 100)^2 is believed
+        (116.0, 10.0, math.sqrt(16.0 + 99.0)),
+        (116.0, 100.0, 4.0),  # no more than its radius above
+        (116.0, math.nan, 4.0),
+    ],
+)
+def test_the_believed_part_of_the_excess_worked_by_hand(mean: float, radius: float, spread: float) -> None:
+    squared = SquaredSpread(np.array([mean, 25.0]), np.array([radius, 5.0]), np.full(2, 299.0))
+    assert shrink_spread(squared, 4.0).tolist() == pytest.approx([spread, math.sqrt(16.0 + 9.0 * (1.0 - (5.0 / 9.0) ** 2))])
+
+
+def test_windows_of_a_block_are_estimated_as_each_alone() -> None:
+    high, low, close = (
+        np.stack([np.repeat(part, 3, axis=0) for part in parts]) for parts in zip(bars(20.0, 10.0), bars(5.0, 10.0, seed=2), strict=True)
+    )
+    seen = np.ones(close.shape, dtype=bool)
+    assert close.shape == (2, 3, 300)
+    for whole in (abdi_ranaldo(high, low, close), abdi_ranaldo(high, low, close, seen)):
+        assert whole.pairs.tolist() == [[299.0] * 3] * 2
+        figures = spread_interval(whole)
+        assert figures.shape == (2, 4, 3)
+        for block in range(2):
+            np.testing.assert_allclose(figures[block], spread_interval(abdi_ranaldo(high[block], low[block], close[block])))
 
 
 def test_each_symbol_is_estimated_separately() -> None:

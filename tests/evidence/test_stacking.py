@@ -84,3 +84,18 @@ def test_a_single_models_weight_by_hand(rows: float, counted: float) -> None:
     assert stacking.stacking_weights(gram, moment, np.array([[rows]]), 100.0)[0, 0] == pytest.approx(shrunk, rel=1e-12)
     assert stacking.single_model_weights(gram, moment, np.array([[rows]]), 100.0)[0, 0] == pytest.approx(shrunk, rel=1e-12)
     assert stacking.single_model_weights(gram, -moment, np.array([[rows]]), 100.0)[0, 0] == 0.0
+
+
+@pytest.mark.parametrize(("prior", "weights"), [(0.0, (340.0 / 2_400.0, 700.0 / 2_400.0)), (50.0, (590.0 / 5_525.0, 1_100.0 / 5_525.0))])
+def test_a_model_with_fewer_rows_is_weighed_by_hand(prior: float, weights: tuple[float, float]) -> None:
+    """100 rows of the first, 25 of the second and of both: in the equation of the first 5 of product count as 20, 100 w + 20 v = 20.
+
+    That of the second is 5 w + 25 v = 8. A prior of half as many rows makes the squares 150 and 37.5.
+    """
+    gram, moment, rows = np.array([[[100.0, 5.0], [5.0, 25.0]]]), np.array([[20.0, 8.0]]), np.array([[100.0, 25.0]])
+    np.testing.assert_allclose(stacking.stacking_weights(gram, moment, rows, prior)[:, 0], weights, rtol=1e-9)
+    mirrored = stacking.stacking_weights(gram[:, ::-1, ::-1], moment[:, ::-1], rows[:, ::-1], prior)[::-1, 0]
+    np.testing.assert_allclose(mirrored, weights, rtol=1e-9)
+    alone = stacking.stacking_weights(gram, moment, np.array([[100.0, 0.0]]), prior)  # a model with no row counts as one with one
+    scaled = stacking.stacking_weights(gram, moment, np.array([[100.0, 1.0]]), prior)
+    np.testing.assert_array_equal(alone, scaled)

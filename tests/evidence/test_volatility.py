@@ -81,6 +81,42 @@ def test_the_forecast_is_a_deviation_over_the_longest_horizon() -> None:
     np.testing.assert_allclose(seen.horizon_sigma, 1e-3 * np.sqrt(LENGTH), rtol=0.15)
 
 
+def first_bar() -> tuple[VolatilityModel, MarketView]:
+    """The blank state, and a window in which every symbol moves by 0.001 and within 0.002 a bar but the last, which stands still for 12 bars."""
+    returns, ranges = np.full((SYMBOLS, 300), 1e-3), np.full((SYMBOLS, 300), 2e-3)
+    returns[-1, -LENGTH:] = ranges[-1, -LENGTH:] = 0.0
+    return volatility.empty_volatility(SYMBOLS, LENGTH), views(returns, ranges)[0]
+
+
+def test_the_columns_of_the_first_bar_are_logs_of_squares_relative_to_the_symbols_level() -> None:
+    """2 log 2 is the square of a range of twice the move. A symbol that stands still counts as one that moves by 1e-8, which is also its level;
+    of 288 bars it has moved in 276."""
+    state, view = first_bar()
+    row = volatility.forecast_volatility(state, view).pending_row
+    moves, wide = np.log(1e-6), 2.0 * np.log(2.0)
+    still, others = np.log(1e-16), volatility.OTHER_COUNT
+    np.testing.assert_allclose(row[0, :others], [0.0] * 3 + [wide] * 5)
+    np.testing.assert_allclose(row[-1, :others], 0.0, atol=1e-12)
+    mean_level = (5.0 * moves + still) / 6.0
+    np.testing.assert_allclose(row[0, others : others + 7], [*[wide * 5.0 / 6.0] * 4, moves - mean_level, 0.0, 1.0], atol=1e-12)
+    np.testing.assert_allclose(row[-1, others + 4], still - mean_level)
+    har = slice(volatility.COLUMNS, volatility.FORECASTS)
+    np.testing.assert_allclose(row[0, har], [0.0, 0.0, 0.0, 1.0], atol=1e-12)
+    np.testing.assert_allclose(row[-1, har], [0.0, np.log(276.0 / 288.0 * 1e-6) - still, np.log(1e-8) - still, 1.0], atol=1e-12)
+    np.testing.assert_allclose(row[:, volatility.FORECASTS :], np.array([[moves] * 3] * 5 + [[still] * 3]))
+
+
+def test_a_forecast_of_the_log_adds_half_its_squared_error() -> None:
+    state, view = first_bar()
+    before = replace(state, squared_error=np.array([240.0, 1_200.0]), slopes=np.eye(volatility.COLUMNS)[-1] * np.log(4.0))
+    seen = volatility.forecast_volatility(before, replace(view, sigma=np.array([1e-3, 2.1e-3, 1e-2, 1e-6, np.nan, 1e-3])))
+    sigma = 2e-3 * np.exp(0.05)  # the constant says four times the level's square; the error has a variance of 0.2, so log sigma rises by 0.05
+    np.testing.assert_allclose(seen.horizon_sigma[:5], sigma * np.sqrt(LENGTH))
+    np.testing.assert_allclose(seen.scale_factor[:5], [sigma / 1e-3, sigma / 2.1e-3, 0.25, 4.0, 1.0])
+    young = replace(before, squared_error=np.array([200.0, 999.0]))
+    assert np.isnan(volatility.forecast_volatility(young, view).horizon_sigma).all()
+
+
 def test_the_future_changes_no_forecast() -> None:
     returns, ranges = paths(1_200, 6)
     later = returns.copy()

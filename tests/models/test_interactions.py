@@ -10,6 +10,7 @@ import pytest
 
 from engine.domain.model import TrainingSet
 from engine.domain.record import Floats
+from engine.evidence import linear
 from engine.models import interactions
 
 SYMBOLS, COLUMNS, PAIR = 10, 75, (1, 2)
@@ -114,3 +115,19 @@ def test_the_limits_on_products_and_columns_hold() -> None:
         assert len(fitted.terms.first) <= products
         assert len(fitted.terms.single) <= columns
     assert len(interactions.load(interactions.fit(taught, 7, products=3, columns=2)).terms.first) == 3
+
+
+@pytest.mark.parametrize(("slope", "least"), [(SLOPE, 0.8), (SLOPE / 3.0, 0.0)])
+def test_forecasts_are_shrunk_and_never_magnified_by_the_cross_check(slope: float, least: float) -> None:
+    """A relation that is proved keeps most of its slope; a weak one less, and none is ever made larger."""
+    rows, _ = market(5, 2_000, 6, slope=slope)
+    z = linear.fit_standardiser(rows.x).transform(rows.x)
+    part = interactions._divide(rows)
+    sums = interactions._sum_parts(z, rows.y, part)
+    terms = interactions._select(z, sums, np.ones(interactions.PARTS, dtype=bool), (2, 4))
+    trust = interactions._trust(z, rows, part, sums, (len(terms.single), len(terms.first)))
+    assert trust.shape == (3,)
+    assert ((trust >= 0.0) & (trust < 1.0)).all()
+    assert trust[0] > least
+    fitted = interactions.load(interactions.fit(rows, 7, columns=2, products=4))
+    np.testing.assert_allclose(fitted.slopes, (linear.fit_ridge(terms.design(z), rows, 1.0) * trust)[:-1], rtol=1e-6, atol=1e-9)

@@ -148,6 +148,26 @@ def test_each_fault_of_a_text_is_refused(old: str, new: str) -> None:
         _booster_text.read_booster(SMALL.replace(old, new))
 
 
+@pytest.mark.parametrize(
+    ("text", "refused"),
+    [
+        (SMALL.replace("max_feature_idx=3", "max_feature_idx=100000"), "it has 100001 features and 1 trees"),
+        (SMALL.replace("Tree=0\n", "Tree=0\n" * 10_001), "it has 4 features and 10001 trees"),
+        (SMALL.replace("num_leaves=3", "num_leaves=10001"), "a tree has 10001 leaves"),
+    ],
+)
+def test_a_booster_has_at_most_100_000_features_10_000_trees_and_10_000_leaves(text: str, refused: str) -> None:
+    with pytest.raises(ValueError, match=refused):
+        _booster_text.read_booster(text)
+
+
+def test_a_booster_at_its_limits_is_read() -> None:
+    head, tree = SMALL.partition("Tree=0")[0], "Tree=0\nnum_leaves=1\nnum_cat=0\nleaf_value=0.5\nshrinkage=1\n\n"
+    widest = head.replace("max_feature_idx=3", "max_feature_idx=99999") + tree * 10_000 + "end of trees\n"
+    trees = _booster_text.read_booster(widest)
+    assert (trees.features, len(trees.trees)) == (100_000, 10_000)
+
+
 @pytest.mark.parametrize(("count", "share"), [(1_000, 0.5), (40_000, 0.5), (50_000, 0.4), (80_000, 0.25), (200_000, 0.25)])
 def test_a_tree_is_grown_on_half_of_few_rows_and_on_a_quarter_of_many(count: int, share: float) -> None:
     assert lightgbm.share_of_rows(count) == pytest.approx(share)

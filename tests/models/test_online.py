@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from engine.domain.model import TrainingSet
@@ -109,3 +111,14 @@ def test_its_memory_is_in_the_state_and_an_engine_that_goes_on_from_it_decides_t
 
 def test_without_models_that_serve_there_is_no_memory() -> None:
     assert play(engine(simulated(30), trains=False))[-1].outcome.state.online_memories == ()
+
+
+def test_a_row_of_thinned_rows_stands_for_the_ticks_between_them() -> None:
+    whole = training()
+    thinned = [replace(whole, tick=whole.tick * every) for every in (1, 3)]
+    assert [online._ticks_per_row(rows) for rows in thinned] == [1.0, 3.0]
+    assert online._ticks_per_row(replace(whole, tick=np.zeros_like(whole.tick))) == 1.0
+    sparse = online.load(online.fit(replace(whole, tick=whole.tick * 3, until=3 * UNTIL), 7, halflife=30_000.0))
+    plain = online.load(online.fit(whole, 7, halflife=10_000.0))  # in as many rows
+    np.testing.assert_allclose(sparse.gram, 3.0 * plain.gram, rtol=1e-6)
+    np.testing.assert_allclose(sparse.moment, 3.0 * plain.moment, rtol=1e-6)

@@ -82,3 +82,12 @@ def test_a_mode_is_one_of_five() -> None:
         parse_mode("delete_temp", "sometimes", KNOWN)
     with pytest.raises(ValueError, match="did you mean delete_temp"):
         parse_mode("delete_tmp", "auto", KNOWN)
+
+
+@pytest.mark.parametrize(("word", "longest"), [("metric", 120), ("about", 200)])
+def test_a_text_may_be_as_long_as_it_says_and_no_longer(word: str, longest: int) -> None:
+    text = "a." + "b" * (longest - 2)
+    rule = parse_rule("host_memory", {word: text}, BASE["host_memory"], KNOWN)
+    assert getattr(rule, word) == text
+    with pytest.raises(ValueError, match=f"give a text of at most {longest} characters"):
+        parse_rule("host_memory", {word: text + "b"}, BASE["host_memory"], KNOWN)

@@ -204,6 +204,30 @@ def test_a_performance_rule_finds_a_change_against_its_own_usual_and_clears_when
     assert effective_threshold(slower, watch) == pytest.approx(20.0, abs=0.3)
 
 
+def test_a_block_of_a_performance_rule_is_the_median_of_its_samples_of_a_sixtieth_of_its_span_each() -> None:
+    """Blocks of a minute with a sample a second; what comes sooner does not count, and the next block begins with its own."""
+    slower = Rule("slower", PERFORMANCE, "engine.tick_ms", span=60.0, every=1_000.0)
+    watch = INITIAL_STATE
+    for second in range(60):
+        watch, _ = advance_rule(slower, watch, START + second * SECOND, 100.0 if second < 20 else float(second))
+        watch, _ = advance_rule(slower, watch, START + second * SECOND + SECOND // 2, -1.0)
+    assert np.isnan(watch.figure)
+    assert (len(watch.samples), watch.change_point.baseline) == (60, ())
+    watch, _ = advance_rule(slower, watch, START + 60 * SECOND, 7.0)
+    assert watch.figure == 49.5  # of 20 to 59 and twenty times 100
+    assert watch.change_point.baseline == (49.5,)
+    assert [value for _, value in watch.samples] == [7.0]
+
+
+def test_a_mean_of_errors_has_at_most_60_samples_of_its_span() -> None:
+    errors = Rule("errors", ERROR, "engine.errors_last_minute", level=50.0, recovery=0.0, span=60.0, hold=0.0)
+    watch = INITIAL_STATE
+    for half in range(200):
+        watch, _ = advance_rule(errors, watch, START + half * SECOND // 2, -1.0 if half % 2 else float(half))
+    assert [value for _, value in watch.samples] == [float(half) for half in range(80, 200, 2)]
+    assert watch.figure == 139.0
+
+
 def test_a_schedule_fires_once_when_its_time_comes_and_never_for_the_time_of_its_start() -> None:
     nightly = Rule("nightly", SCHEDULE, cron="*/30 * * * *")
     first = 1_800 - START // SECOND % 1_800  # s to the next half hour

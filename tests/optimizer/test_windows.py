@@ -81,9 +81,10 @@ def test_windows_with_few_samples_are_left_out() -> None:
     assert len(drawn(clockwork(3_600, every=5), np.zeros(720), plan=MeasurementPlan(fewest=2))) > 150
 
 
+@pytest.mark.parametrize("since", [0, 1_704_067_200 * SECOND])
 @pytest.mark.parametrize("seconds", [0, 2, 19, 20])
-def test_a_young_store_gives_none(seconds: int) -> None:
-    at = clockwork(seconds)
+def test_a_young_store_gives_none(seconds: int, since: int) -> None:
+    at = clockwork(seconds) + since
     assert len(drawn(at, np.zeros(len(at)))) == 0
 
 

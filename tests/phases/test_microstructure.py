@@ -352,3 +352,18 @@ def test_when_it_fails_the_market_is_assumed_expensive_and_nothing_is_learned() 
     assert (liquidity.cost_bps > read(at).cost_bps).all()
     np.testing.assert_allclose(liquidity.spread_bps, at.inputs.config.spread_bps * 10)
     assert liquidity.book_metrics.liquidity_forecast is at.state.liquidity_forecast
+
+
+def test_figures_of_bars_are_means_of_the_last_48() -> None:
+    """48 bars that move by 0.001 up and 0.003 down in turn trade 10 units each; those before move and trade far more."""
+    returns, volume = np.full((8, 300), 0.5), np.full((8, 300), 1e9)
+    returns[:, -48:], volume[:, -48:] = np.tile([0.001, -0.003], 24), 10.0
+    close = np.full((8, 300), np.log(50.0))
+    figures = microstructure.measure_bars(replace(moment().inputs.view, returns=returns, volume=volume, log_close=close))
+    np.testing.assert_allclose(figures.absolute_return, 0.002)
+    np.testing.assert_allclose(figures.average_volume, 10.0)
+    np.testing.assert_allclose(figures.close, 50.0)
+    mid = np.array([100.0, 0.0, np.nan, -1.0, 100.0, 100.0, 100.0, 100.0])
+    money = figures.money_traded(mid)
+    assert money.tolist() == [1_000.0, 0.0, 0.0, 0.0, 1_000.0, 1_000.0, 1_000.0, 1_000.0]
+    np.testing.assert_allclose(figures.amihud(money)[[0, 1]], [0.002 / 1_000.0 * 1e6, np.nan])

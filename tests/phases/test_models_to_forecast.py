@@ -238,3 +238,31 @@ def test_a_bold_model_that_is_right_is_not_held_worse_than_nothing() -> None:
     bare, used = (scoring.sum_losses(scored, np.array([[worth]]), np.ones((1, 1)), (1,))[0, 0, 1] for worth in (1.0, 0.1))
     assert bare > 0.2
     assert used < 0.0
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 6, 7])
+def test_the_median_of_predictions_is_numpys(count: int) -> None:
+    votes = np.random.default_rng(count).normal(size=(count, 3, 5))
+    np.testing.assert_array_equal(validation._median(votes), np.median(votes, axis=0))
+
+
+@pytest.mark.parametrize(("last", "outlier"), [(0.84, False), (0.86, True), (-0.44, False), (-0.46, True)])
+def test_a_prediction_six_deviations_from_the_median_of_three_active_models_is_an_outlier(last: float, outlier: bool) -> None:
+    """Of 0.1, 0.2, 0.3 and the last one: a median of 0.25 or 0.15 and deviations whose median is 0.1."""
+    votes = np.array([0.1, 0.2, 0.3, last])[:, None, None]
+    reliability = np.array([1.0, 1.0, 1.0, 0.0])[:, None, None]
+    assert validation._outliers(votes, reliability).ravel().tolist() == [False, False, False, outlier]
+    assert not validation._outliers(votes, reliability * np.array([0.0, 1.0, 1.0, 1.0])[:, None, None]).any()  # two are active
+    still = np.array([0.2, 0.2, 0.2, 0.2059])[:, None, None]
+    assert not validation._outliers(still, reliability).any()  # deviations below 0.001 count as that
+    assert validation._outliers(still + np.array([0.0, 0.0, 0.0, 2e-4])[:, None, None], reliability).ravel().tolist() == [False, False, False, True]
+
+
+def test_agreement_and_dispersion_are_weighted_by_reliability() -> None:
+    """Three parts of four say up; the mean is 0.3, and the deviation the root of (0.5 x 0.1^2 + 0.25 x 0.3^2 + 0.25 x 0.5^2)."""
+    votes, reliability = np.array([0.4, 0.6, -0.2, 9.0])[:, None, None], np.array([1.0, 0.5, 0.5, 0.0])[:, None, None]
+    share, deviation = validation._agreement(votes, reliability)
+    assert share.item() == 0.75
+    assert deviation.item() == pytest.approx((0.5 * 0.1**2 + 0.25 * 0.3**2 + 0.25 * 0.5**2) ** 0.5)
+    assert validation._agreement(-votes, reliability)[0].item() == 0.75
+    assert [part.item() for part in validation._agreement(votes, 0.0 * reliability)] == [0.0, 0.0]

@@ -14,6 +14,7 @@ from engine.domain.ports import Clock, Feed
 from engine.feeds.live import LiveFeed
 from engine.files import temporary_files
 from engine.files.import_folders import IMPORTS, sweep_imports
+from engine.live.bar_builder import COMPARED_SPAN
 from engine.live.recorder import open_recorder
 from engine.optimizer.planner import default_mode
 from engine.optimizer.runtime.actuators import ActuatorParts, EngineActuators
@@ -131,7 +132,7 @@ def _continue_feed(settings: Settings, engine: Engine, writer: Writer, session: 
     """Record the feed, and have a live market fetch the bars that the window lacks: an engine that was killed in an outage did not wait for them."""
     _start_recorder(settings, engine, writer, session, feed)
     if isinstance(feed, LiveFeed):
-        feed.request_bars(engine.window.find_missing_bars())
+        feed.request_bars(engine.window.find_missing_bars(COMPARED_SPAN))
 
 
 def _start_recorder(settings: Settings, engine: Engine, writer: Writer, session: int, feed: Feed) -> None:

@@ -100,10 +100,10 @@ class LiveFeed:
             self._take(StreamFault(column, "candles", "missing", now, " ".join(str(close) for close in closes)))
 
     def wait(self, seconds: float, after: int | None = None) -> bool:
-        """Wait at most so long for a bar later than `after` (ns UTC) and than those delivered; whether there is one."""
+        """Wait at most so long for a bar later than `after` (ns UTC) and than those delivered; whether there is one. A closed feed has none."""
         self._start()
         deadline = self._streams.timer.tick() + seconds
-        while not self._has_bar(after):
+        while self._closing.is_set() or not self._has_bar(after):
             self._require_streams()
             left = deadline - self._streams.timer.tick()
             if left <= 0.0 or self._closing.wait(min(left, POLL_SECONDS)):

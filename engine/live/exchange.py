@@ -23,6 +23,7 @@ NEEDED = ("watchTrades", "watchOrderBook", "fetchOHLCV")  # capabilities, by the
 KEEP_ALIVE_MS = 5_000  # between pings: a dead socket is known sooner than with an exchange's own interval
 SHOWN_NAMES = 12
 LONGEST_REASON = 300  # letters
+DEEPEST_CAUSE = 8  # errors beneath an error that are looked at: a chain may lead back to itself
 ATTEMPTS = 5
 START_ATTEMPTS = 2  # to read the markets: whoever opens the feed tries again
 FIRST_PAUSE_SECONDS = 1.0  # doubled after each attempt
@@ -142,11 +143,14 @@ def describe_exchange_error(error: BaseException, settings: Settings) -> str:
 def find_unresolved_host(error: BaseException) -> tuple[str | None, str]:
     """Return the host whose name could not be resolved, and the resolver's reason; (None, "") where `error` has another cause.
 
-    ccxt keeps aiohttp's error as the cause of its own, or as its first argument.
+    ccxt keeps aiohttp's error as the cause of its own, or as its first argument. With aiodns installed, the resolver's error is a plain OSError.
     """
     inner: object = error
-    while isinstance(inner, BaseException):
-        if isinstance(resolving := getattr(inner, "os_error", None), socket.gaierror):
+    for _ in range(DEEPEST_CAUSE):
+        if not isinstance(inner, BaseException):
+            break
+        resolving = getattr(inner, "os_error", None)
+        if isinstance(resolving, socket.gaierror) or (isinstance(resolving, OSError) and type(inner).__name__ == "ClientConnectorDNSError"):
             return str(getattr(inner, "host", "")), resolving.strerror or "no answer"
         inner = inner.__cause__ or next(iter(inner.args), None)
     return None, ""

@@ -14,6 +14,7 @@ from engine.domain.ports import Clock, Feed
 from engine.feeds.live import LiveFeed
 from engine.files import temporary_files
 from engine.files.import_folders import IMPORTS, sweep_imports
+from engine.live.bar_builder import COMPARED_SPAN
 from engine.live.recorder import open_recorder
 from engine.optimizer.planner import default_mode
 from engine.optimizer.runtime.actuators import ActuatorParts, EngineActuators
@@ -123,24 +124,24 @@ def _start_engine(
     )  # fmt: skip
     engine.read_machine = monitor.machine_json
     engine.continue_feed = partial(_continue_feed, settings, engine, writer, session)
-    engine.continue_feed()
+    engine.continue_feed(engine.feed)
     return engine, session
 
 
-def _continue_feed(settings: Settings, engine: Engine, writer: Writer, session: int) -> None:
+def _continue_feed(settings: Settings, engine: Engine, writer: Writer, session: int, feed: Feed) -> None:
     """Record the feed, and have a live market fetch the bars that the window lacks: an engine that was killed in an outage did not wait for them."""
-    _start_recorder(settings, engine, writer, session)
-    if isinstance(engine.feed, LiveFeed):
-        engine.feed.request_bars(engine.window.find_missing_bars())
+    _start_recorder(settings, engine, writer, session, feed)
+    if isinstance(feed, LiveFeed):
+        feed.request_bars(engine.window.find_missing_bars(COMPARED_SPAN))
 
 
-def _start_recorder(settings: Settings, engine: Engine, writer: Writer, session: int) -> None:
+def _start_recorder(settings: Settings, engine: Engine, writer: Writer, session: int, feed: Feed) -> None:
     """Record the feed where the settings say so; a live market records its own messages. The store remembers the folder for parity."""
     if settings.record is None:
         return
-    recorder = open_recorder(settings, engine.feed.info, LOG.warning)
-    if isinstance(engine.feed, LiveFeed):
-        engine.feed.set_recorder(recorder)
+    recorder = open_recorder(settings, feed.info, LOG.warning)
+    if isinstance(feed, LiveFeed):
+        feed.set_recorder(recorder)
     else:
         engine.recorder = recorder
     writer.remember(recording_key(session), str(Path(settings.record).resolve()))

@@ -60,7 +60,7 @@ class Engine(VersionControls, ParameterControls):
     training_error: str | None = None  # models that the last training did not give, with the reasons
     newest_features: Floats | None = None  # (S, F) of the newest tick
     recorder: ParquetRecorder | None = None  # of a feed that does not record its own messages
-    continue_feed: Callable[[], None] = staticmethod(lambda: None)  # called once a live feed was opened again, before its first bar
+    continue_feed: Callable[[Feed], None] = staticmethod(lambda _: None)  # called with a live feed that was opened again, before it is waited for
 
     def __init__(
         self, settings: Settings, feed: Feed, clock: Clock, *, training_pool: Executor | None, phase_pool: Executor | None = None,
@@ -152,11 +152,14 @@ class Engine(VersionControls, ParameterControls):
 
     def reopen(self, feed: Feed) -> None:
         """Take further bars from a reopened feed of the same market; raises ValueError where the market differs."""
-        before, self._slices = self.live, None
-        self._connect(feeds.prepare_reopened_feed(feed, self.feed, self._switches))
-        if before is not None and before is not self.live:
-            before.close()
-            self.continue_feed()
+        feed, before = feeds.prepare_reopened_feed(feed, self.feed, self._switches), self.live
+        try:
+            if before is not None and feed is not self.feed:
+                before.close()
+                self.continue_feed(feed)
+        finally:  # another thread waits for the feed that is connected, which starts it
+            self._slices = None
+            self._connect(feed)
 
     def handle_command(self, command: Command) -> str:
         """Carry out a command from the next tick on; a line on its effect. Raises ValueError in one line."""

@@ -13,7 +13,7 @@ from engine.domain.market import Account, BackfilledBars, Bars, Inputs, MarketSn
 from engine.domain.model import TrainingSet
 from engine.domain.optimization import MemoryBlock
 from engine.domain.ports import Feed, FeedInfo
-from engine.domain.record import Floats, Ints
+from engine.domain.record import Bools, Floats, Ints
 from engine.domain.tick import TrainingRow
 from engine.domain.trading_config import Event, TradingConfig
 from engine.evidence import scoring
@@ -74,12 +74,16 @@ class MarketWindow:
                 self._bars[:, given, column] = values[:, given]
         return overwritten
 
-    def find_missing_bars(self) -> dict[int, list[int]]:
-        """The closes (ns UTC) without a bar, by column, oldest first; of columns that lack none, nothing."""
-        first = self._end - window.WINDOW_BARS
-        closes, at = self._bars[3, :, first : self._end], self._at[first : self._end]
-        missing = {column: at[np.isnan(row) & (at > 0)].tolist() for column, row in enumerate(closes)}
-        return {column: times for column, times in missing.items() if times}
+    def find_missing_bars(self, span: int) -> dict[int, list[int]]:
+        """Return the closes (ns UTC) without a bar, by column, oldest first; of columns that lack none, nothing.
+
+        With them go the bars in doubt: those without a trade before them, or before the window's end, and the bar of the trades before those.
+        A silence may have begun there and been noticed later, but at most `span` (ns), or a bar where that is longer.
+        """
+        first, longest = self._end - window.WINDOW_BARS, max(span, self._info.interval)
+        closes, volumes, at = self._bars[3, :, first : self._end], self._bars[4, :, first : self._end], self._at[first : self._end]
+        marked = {column: _mark_doubted(np.isnan(close), volumes[column] == 0.0, at, longest) for column, close in enumerate(closes)}
+        return {column: at[places].tolist() for column, places in marked.items() if places.any()}
 
     def drop_last(self) -> None:
         """Remove the newest bar and the past bars that it brought, as when its tick was lost."""
@@ -138,6 +142,20 @@ class MarketWindow:
         self._at[: window.WINDOW_BARS] = self._at[shift : self._end].copy()
         self._overwritten = [(column - shift, values) for column, values in self._overwritten if column >= shift]
         self._end = window.WINDOW_BARS
+
+
+def _mark_doubted(lacking: Bools, quiet: Bools, at: Ints, span: int) -> Bools:
+    """Mark the bars of one symbol that are lacking or in doubt; `at` has their closes (ns UTC), 0 before the first bar."""
+    marked, is_silent, end = lacking & (at > 0), True, int(at[-1])
+    for place in range(len(at) - 1, -1, -1):
+        if marked[place]:
+            is_silent, end = True, int(at[place])
+        elif is_silent and at[place] > 0 and at[place] >= end - span:
+            follower = bool(marked[place + 1]) if place + 1 < len(at) else False
+            marked[place], is_silent = quiet[place] or follower, bool(quiet[place])
+        else:
+            is_silent = False
+    return marked
 
 
 class TrainingRows:

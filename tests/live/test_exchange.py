@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import importlib
 import json
+import socket
 from collections.abc import Iterator
 from typing import Any
 
+import aiohttp
 import pytest
+from aiohttp.client_reqrep import ConnectionKey
 
 from engine.domain.exchange_options import KEYS_OF_ACCOUNTS, hide_option_secrets, mask_exchange_options, parse_exchange_options
 from engine.live.exchange import (
@@ -15,6 +18,8 @@ from engine.live.exchange import (
     ExchangeRefused,
     ExchangeUnreachable,
     call_exchange,
+    describe_exchange_error,
+    find_unresolved_host,
     forget_markets,
     open_exchange,
     read_markets,
@@ -165,3 +170,21 @@ def test_no_message_has_a_password_of_a_proxy_or_a_header() -> None:
 def test_options_that_are_no_json_object_are_refused(value: object) -> None:
     with pytest.raises(ValueError, match=r"^PLACE (is no JSON object: write it as|has a value that JSON cannot hold)"):
         parse_exchange_options("PLACE", value)
+
+
+@pytest.mark.parametrize("reason", [OSError(None, "DNS server returned general failure"), socket.gaierror(8, "DNS server returned general failure")])
+def test_a_name_that_is_unknown_is_said_so_whichever_resolver_aiohttp_uses(reason: OSError) -> None:
+    error = ValueError("binance GET https://api.example.com/x")
+    error.__cause__ = aiohttp.ClientConnectorDNSError(ConnectionKey("api.example.com", 443, True, True, None, None, None), reason)
+    expected = "the name 'api.example.com' cannot be resolved by DNS (DNS server returned general failure)"
+    assert describe_exchange_error(error, BASE) == expected
+
+
+def test_causes_that_lead_back_to_themselves_end() -> None:
+    first, second = ValueError("one"), ValueError("two")
+    first.__cause__, second.__cause__ = second, first
+    assert find_unresolved_host(first) == (None, "")
+    refused = aiohttp.ClientConnectorError(
+        ConnectionKey("api.example.com", 443, True, True, None, None, None), ConnectionRefusedError(111, "refused")
+    )
+    assert find_unresolved_host(refused) == (None, "")

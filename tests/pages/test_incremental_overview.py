@@ -89,6 +89,7 @@ def compare_builds(reader: Reader, memory: StripMemory, tally: decisions.GateTal
     return tally
 
 
+@example(steps=[2, 40, 3], change="none", after=9)  # a step longer than the 24 ticks of the window
 @example(steps=[2, 3, 1], change="pruned", after=1)
 @example(steps=[2, 3, 1], change="session", after=1)
 @example(steps=[2, 3, 1], change="other store", after=1)

@@ -175,6 +175,23 @@ def test_the_connection_ends_with_the_engine_and_with_its_replacement(scene: Sce
     scene.start()
 
 
+def test_a_market_opened_again_is_recorded_before_anything_waits_for_it(scene: Scene) -> None:
+    before, other, states = scene.market, ScriptedMarket(scene.market.info, scene.bars[:HISTORY]), list[tuple[object, ...]]()
+    scene.engine.continue_feed = lambda feed: states.append((feed is other, before.is_closed, scene.engine.live is before))
+    scene.engine.reopen(other)
+    assert (states, scene.engine.live is other) == ([(True, True, True)], True)
+
+
+def test_a_market_whose_recorder_fails_is_connected_all_the_same(scene: Scene) -> None:
+    def fail(feed: object) -> None:
+        raise ValueError(f"no room to record {feed is not None}")
+
+    other, scene.engine.continue_feed = ScriptedMarket(scene.market.info, scene.bars[:HISTORY]), fail
+    with pytest.raises(ValueError, match="no room"):
+        scene.engine.reopen(other)
+    assert scene.engine.live is other, "the former is closed, and would be taken for a market that has ended"
+
+
 def test_the_times_of_a_tick_are_stored(scene: Scene, tmp_path: Path) -> None:
     scene.market.load()
     scene.market.release(scene.bars[HISTORY])

@@ -7,10 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from engine.domain.live import Candle, StreamFault
 from engine.domain.recipe import Recipe
 from engine.domain.record import Floats
 from engine.domain.tick import TrainingRow
 from engine.domain.trading_config import TradingConfig
+from engine.live.bar_builder import LiveBarBuilder
 from engine.service import training
 from engine.service.windows import FLOW_LENGTH, MarketWindow, TrainingRows
 from engine.window import WINDOW_BARS
@@ -54,17 +56,65 @@ def test_a_bar_taken_out_again_was_never_there() -> None:
     assert first.build_inputs(320, account, TradingConfig(), ()).digest() == second.build_inputs(320, account, TradingConfig(), ()).digest()
 
 
+SPAN = 10 * MINUTE
+BAR, QUIET, NONE = "tqn"  # a bar of trades, of mids, none
+
+
+def play_bars(text: str, second: str | None = None) -> MarketWindow:
+    """A window with a bar of each kind in turn, of one symbol or of two, after as many bars of trades as a window holds."""
+    rows = [BAR * WINDOW_BARS + kinds for kinds in (text, second) if kinds is not None]
+    window = MarketWindow(replace(lesson().feed.info, symbols=tuple("AB"[: len(rows)]), levels=0, has_flow=False, interval=MINUTE))
+    for number, kinds in enumerate(zip(*rows, strict=True)):
+        closes, volumes = (
+            np.array([values[kind] for kind in kinds]) for values in ({BAR: 9.0, QUIET: 9.0, NONE: np.nan}, {BAR: 5.0, QUIET: 0.0, NONE: np.nan})
+        )
+        window.append(replace(bar(START + (number - WINDOW_BARS) * MINUTE, price=(9.0,) * len(rows)), close=closes, volume=volumes))
+    return window
+
+
+def list_requested(text: str) -> str:
+    """The kinds of bars, those that are requested in capitals."""
+    requested = play_bars(text).find_missing_bars(SPAN).get(0, [])
+    return "".join(kind.upper() if START + number * MINUTE in requested else kind for number, kind in enumerate(text))
+
+
 def test_the_bars_that_a_window_lacks_are_listed_by_symbol_and_those_before_its_first_are_not() -> None:
-    taught = lesson()
-    window, lacking = MarketWindow(taught.feed.info), {3: [0], 5: [0, 1], WINDOW_BARS + 2: [1]}
-    assert window.find_missing_bars() == {}
-    for number, snapshot in enumerate(taught.bars[: WINDOW_BARS + 4]):
-        closes = snapshot.close.copy()
-        closes[lacking.get(number, [])] = np.nan
-        window.append(replace(snapshot, at=START + number * MINUTE, close=closes))
-        if number == 9:
-            assert window.find_missing_bars() == {0: [START + 3 * MINUTE, START + 5 * MINUTE], 1: [START + 5 * MINUTE]}
-    assert window.find_missing_bars() == {0: [START + 5 * MINUTE], 1: [START + 5 * MINUTE, START + (WINDOW_BARS + 2) * MINUTE]}
+    assert MarketWindow(lesson().feed.info).find_missing_bars(SPAN) == {}
+    assert play_bars(NONE + BAR * (WINDOW_BARS - 1)).find_missing_bars(SPAN) == {0: [START]}
+    assert play_bars(NONE + BAR * WINDOW_BARS).find_missing_bars(SPAN) == {}
+    assert play_bars("ttntnt", "tttttt").find_missing_bars(SPAN) == {0: [START + number * MINUTE for number in (1, 2, 3, 4)]}
+    assert play_bars("tttttt", "ttttnt").find_missing_bars(SPAN) == {1: [START + number * MINUTE for number in (3, 4)]}
+
+
+@pytest.mark.parametrize(
+    "marked",
+    [
+        "tttTQQQNNNt",  # a silence that was noticed after three bars, and the bar in which it began
+        "tqtTQQ",  # killed before it was noticed
+        "tqttqt",  # quiet bars that trades followed
+        "tqqQQQQQQQQQQN",  # no silence is noticed later than after the span
+        "TQNtTNNNTQ",
+        "tttt",
+    ],
+)
+def test_bars_of_a_silence_that_was_noticed_late_are_requested_with_those_that_are_missing(marked: str) -> None:
+    assert list_requested(marked.lower()) == marked
+
+
+def test_flat_bars_of_a_silence_become_the_exchanges_candles_in_an_engine_that_starts_again() -> None:
+    window, builder, last = play_bars("tttqqn"), LiveBarBuilder(1, MINUTE, 1, 0), START + 5 * MINUTE
+    for column, closes in window.find_missing_bars(SPAN).items():
+        builder.add(StreamFault(column, "candles", "missing", last, " ".join(map(str, closes))))
+    for number in range(6):
+        builder.add(Candle(0, START + (number - 1) * MINUTE, last, (10.0, 12.0, 8.0, 11.0, 7.0 + number)))
+    window.append(builder.close_bar(last + MINUTE, last + MINUTE, 0).snapshot)
+    bars = window.build_inputs(0, moment().inputs.account, TradingConfig(), ()).bars
+    assert bars.volume[0, -8:-1].tolist() == [5.0, 5.0, 5.0, 9.0, 10.0, 11.0, 12.0]
+    assert bars.close[0, -8:-1].tolist() == [9.0, 9.0, 9.0, 11.0, 11.0, 11.0, 11.0]
+
+
+def test_the_bar_before_a_missing_bar_is_requested_where_bars_are_longer_than_the_span() -> None:
+    assert play_bars("tttn").find_missing_bars(1)[0] == [START + 2 * MINUTE, START + 3 * MINUTE]
 
 
 @pytest.mark.parametrize("late", [0, -MINUTE])

@@ -164,8 +164,8 @@ def _tally_window(connection: Connection, window: GateTally) -> GateTally:
 def _continue_tally(connection: Connection, earlier: GateTally, window: GateTally) -> GateTally | None:
     """Add what has come since the earlier tally and subtract what has left its window; None where that is much, or the store is another one."""
     moved = (window.first - earlier.first, window.last - earlier.last)
-    if earlier.session != window.session or min(moved) < 0 or sum(moved) > MAX_STEP:
-        return None
+    if earlier.session != window.session or min(moved) < 0 or sum(moved) > MAX_STEP or window.first > earlier.last:
+        return None  # also where the windows share no tick: those between them would be added and never subtracted
     row = fetch_first(
         connection, "SELECT (SELECT wall FROM ticks WHERE tick = :last) AS wall, (SELECT min(tick) FROM ticks) AS oldest", last=earlier.last
     )

@@ -14,6 +14,7 @@ import pandas as pd
 from sqlalchemy import Connection, text
 
 from engine.store.read.history_tables import HistoryTable, StoredFilter
+from engine.store.read.key_search import find_period_keys, search_key_by_tick, search_key_by_time
 from engine.store.read.past import choose_outcomes
 from engine.store.read.period import Period
 from engine.store.read.reader import Reader, SqlValue, fetch_exact_frame, fetch_frame, fetch_scalar
@@ -84,8 +85,15 @@ class _Search:
         filters = [self._add_filter(place, condition, value) for place, (condition, value) in enumerate(chosen)]
         words = [self._add_word(place, word) for place, word in enumerate(_split_words(query.search))]
         self.conditions = [condition.sql for condition in filters] + words
+        bound = None if query.as_of is None else search_key_by_tick(connection, table, query.as_of)
+        self.newest = min(LARGEST if query.until is None else query.until, LARGEST if query.as_of is None else -1 if bound is None else bound)
+        self.period = None if query.period is None else find_period_keys(connection, table, query.period, query.as_of)
         self.is_sorted = len(self.terms) > len(table.key)  # by a column that is not the key
         has_index = len(self.conditions) <= 1 and not words and all(condition.has_index for condition in filters)
+        if self.period is not None and not self.period.is_whole:
+            self.conditions.append(self.period.condition)
+            self.params |= {"since": self.period.since, "before": self.period.before}
+            has_index = False  # the keys between may be of any number of rows of other times
         column = table.find_column(query.sort)
         self.within = column.within if column is not None and self.is_sorted and not self.conditions else ""
         self.is_bounded = (self.is_sorted and not self.within) or not has_index
@@ -103,11 +111,12 @@ class _Search:
     def find_span(self, *, backwards: bool) -> _Span | None:
         """The keys to be searched for this page, or for the one before it; None in an empty table."""
         oldest, newest = _find_ends(self.connection, self.table)
-        upper = _find_upper_bound(self.connection, self.table, self.query)
-        newest = newest if upper is None or newest is None else min(newest, upper)
-        if self.query.period is not None and oldest is not None and newest is not None:
-            oldest, newest = _limit_to_period(self.connection, self.table, self.query.period, oldest, newest)
-        if oldest is None or newest is None or newest < oldest:
+        if oldest is None or newest is None:
+            return None
+        newest = min(newest, self.newest)
+        if self.period is not None:
+            oldest, newest = max(oldest, self.period.low), min(newest, self.period.high)
+        if newest < oldest:
             return None
         if not self.is_bounded:
             return _Span(oldest, newest, oldest, newest)
@@ -277,13 +286,13 @@ def iterate_history(reader: Reader, table: HistoryTable, query: HistoryQuery, *,
 def find_key_at_tick(reader: Reader, table: HistoryTable, tick: int) -> int | None:
     """The newest key that was stored by this tick; None where there is none."""
     with reader.reading() as connection:
-        return _find_key_at_tick(connection, table, min(tick, LARGEST))
+        return search_key_by_tick(connection, table, min(tick, LARGEST))
 
 
 def find_key_at_time(reader: Reader, table: HistoryTable, at: int) -> int | None:
     """The newest key at or before a time, ns UTC, by the clock of the table; None where there is none."""
     with reader.reading() as connection:
-        return _find_key_at_time(connection, table, at)
+        return search_key_by_time(connection, table, at)
 
 
 def clean_text(value: str) -> str:
@@ -327,55 +336,12 @@ def _find_ends(connection: Connection, table: HistoryTable) -> tuple[int | None,
     return oldest, newest
 
 
-def _find_upper_bound(connection: Connection, table: HistoryTable, query: HistoryQuery) -> int | None:
-    if query.as_of is None:
-        return query.until
-    bound = _find_key_at_tick(connection, table, query.as_of)
-    return -1 if bound is None else bound if query.until is None else min(bound, query.until)
-
-
-def _limit_to_period(connection: Connection, table: HistoryTable, period: Period, oldest: int, newest: int) -> tuple[int, int]:
-    """The part of these keys that lies in the period, whose last days end with the newest tick."""
-    latest = fetch_scalar(connection, f"SELECT {'at' if table.clock == 'market' else 'wall'} FROM ticks ORDER BY tick DESC LIMIT 1")
-    since, before = period.find_bounds(0 if latest is None else int(latest))
-    earlier = None if since is None else _find_key_at_time(connection, table, since - 1)
-    last = newest if before is None else _find_key_at_time(connection, table, before - 1)
-    return oldest if earlier is None else max(oldest, earlier + 1), oldest - 1 if last is None else min(newest, last)
-
-
-def _find_key_at_time(connection: Connection, table: HistoryTable, at: int) -> int | None:
-    if table.clock == "wall":
-        return _find_key_by_wall(connection, table, at)
-    tick = fetch_scalar(connection, "SELECT tick FROM ticks WHERE at <= :at ORDER BY at DESC, tick DESC LIMIT 1", at=at)
-    return None if tick is None else _find_key_at_tick(connection, table, int(tick))
-
-
 def _count_rows_per_key(connection: Connection, table: HistoryTable, newest: int) -> int:
     if len(table.key) == 1:
         return 1
     key = table.key[0]
     latest = f"(SELECT max({key}) FROM {table.base} WHERE {key} <= :newest)"
     return int(fetch_scalar(connection, f"SELECT count(*) FROM {table.base} WHERE {key} = {latest}", newest=newest))
-
-
-def _find_key_at_tick(connection: Connection, table: HistoryTable, tick: int) -> int | None:
-    if table.clock == "wall":
-        wall = fetch_scalar(connection, "SELECT wall FROM ticks WHERE tick <= :tick ORDER BY tick DESC LIMIT 1", tick=tick)
-        return None if wall is None else _find_key_by_wall(connection, table, int(wall))
-    key, alias = table.key[0], table.base.split()[-1]
-    key_of = f"SELECT {key} FROM {table.base} WHERE {alias}.tick <= :tick ORDER BY {alias}.tick DESC, {key} DESC LIMIT 1"
-    newest: int | None = fetch_scalar(connection, key_of, tick=tick)
-    return newest
-
-
-def _find_key_by_wall(connection: Connection, table: HistoryTable, at: int) -> int | None:
-    """Keys of such tables grow with this machine's clock, so the search ends at the first row that is old enough."""
-    moment = "trained_at" if table.name == "versions" else "at"
-    key, alias = table.key[0], table.base.split()[-1]
-    newest: int | None = fetch_scalar(
-        connection, f"SELECT {key} FROM {table.base} WHERE {alias}.{moment} <= :at ORDER BY {key} DESC LIMIT 1", at=at
-    )  # fmt: skip
-    return newest
 
 
 def _read_rows(connection: Connection, table: HistoryTable, keys: list[Place], *, is_exact: bool) -> pd.DataFrame:

@@ -16,7 +16,7 @@ from engine.store.read.reader import Reader, fetch_rows
 
 COLUMNS = ("tick", "at", "wall", "equity", "benchmark", "drawdown", "warm", "gross", "skill")
 MAX_ROWS = 4_000  # remembered of a store; a chart has at most 600 points
-_PICKED = f"SELECT {', '.join(f't.{name}' for name in COLUMNS)} FROM json_each(:picked) p JOIN ticks t ON t.tick = p.value"
+_PICKED = f"SELECT {', '.join(f't.{name}' for name in COLUMNS)} FROM json_each(:picked) p JOIN ticks t ON t.tick = p.value ORDER BY t.tick"
 Row = tuple[Any, ...]
 
 

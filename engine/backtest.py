@@ -21,6 +21,7 @@ from engine.evidence import conformal, declined_trades, execution_quality, selec
 from engine.evidence.microstructure import MicrostructureMetrics
 from engine.phases.gates import GATE_NAMES
 from engine.service import process_memory
+from engine.service.block_predictions import BlockPredictions
 from engine.service.blocks import BlockWindow
 from engine.service.clock import WallClock
 from engine.service.engine import Engine
@@ -124,12 +125,19 @@ def run_backtest(
         workers.close()
 
 
+def build_block_engine(settings: Settings, feed: Feed, clock: Clock, workers: Executor) -> Engine:
+    """Build an engine that computes and predicts blocks of bars at once, without a store."""
+    engine = Engine(settings, feed, clock, training_pool=workers)
+    predictions = BlockPredictions()
+    engine.window = BlockWindow(feed.info, engine.catalog.families, engine.config.volatility_halflife, predictions=predictions)
+    engine.catalog = replace(engine.catalog, find_prepared=predictions.find)
+    return engine
+
+
 def _run(
     settings: Settings, feed: Feed, report_progress: Callable[[int, int | None], None], clock: Clock, workers: Executor, record_trial: RecordTrial
 ) -> BacktestReport:
-    engine = Engine(settings, feed, clock, training_pool=workers)
-    engine.window = window = BlockWindow(feed.info, engine.catalog.families, engine.config.volatility_halflife)
-    engine.catalog = replace(engine.catalog, find_prepared=window.predictions.find)
+    engine = build_block_engine(settings, feed, clock, workers)
     tally = BacktestTally(feed.info.symbols, feed.info.interval)
     process_memory.configure_memory()
     total = len(feed) if isinstance(feed, Sized) else None

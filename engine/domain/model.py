@@ -92,6 +92,7 @@ class FeatureFamily:
     build: Callable[[MarketView], Floats]  # -> (S, len(columns)); NaN where not applicable
     may_be_blank: bool = False  # even with enough history, because not every feed has its data
     takes_blocks: bool = False  # `build` also takes the views of many bars at once, (..., S, T), and reads neither time, books nor flow
+    builds_ahead: bool = False  # `build` is also called for each bar of a block before its tick, outside the deadline of a phase: it is quick
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,4 +34,4 @@ def build(view: MarketView) -> Floats:
     return np.where(np.isfinite(values), values, np.nan)
 
 
-FAMILY = FeatureFamily("book", COLUMNS, build, may_be_blank=True)
+FAMILY = FeatureFamily("book", COLUMNS, build, may_be_blank=True, builds_ahead=True)

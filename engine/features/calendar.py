@@ -23,4 +23,4 @@ def build(view: MarketView) -> Floats:
     return values
 
 
-FAMILY = FeatureFamily("calendar", ("day_sine", "day_cosine", "week_sine", "week_cosine"), build)
+FAMILY = FeatureFamily("calendar", ("day_sine", "day_cosine", "week_sine", "week_cosine"), build, builds_ahead=True)

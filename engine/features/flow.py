@@ -74,4 +74,4 @@ def _flow_imbalance(ofi: Floats, depth: Floats) -> Floats:
     return scaled if complete else np.where(known.reshape(len(ofi), -1).any(axis=1, keepdims=True), scaled, np.nan)
 
 
-FAMILY = FeatureFamily("flow", COLUMNS, build, may_be_blank=True)
+FAMILY = FeatureFamily("flow", COLUMNS, build, may_be_blank=True, builds_ahead=True)

@@ -7,6 +7,8 @@ from contextlib import suppress
 from engine.domain.model import PLUGIN_ERRORS, ServingModel
 from engine.domain.record import Floats
 
+Key = tuple[str, str, str]  # place, version and digest of a version: versions of other columns may have the same bytes
+
 
 class BlockPredictions:
     """The features of the bars of a block, and the forecasts of the versions that were asked for one of them."""
@@ -14,7 +16,7 @@ class BlockPredictions:
     def __init__(self) -> None:
         self._features: Floats | None = None
         self._places: dict[bytes, int] = {}  # of the bars, by the bits of their features
-        self._forecasts: dict[str, tuple[int, Floats | None]] = {}  # by the version's digest: the first bar, and (B, H, S) from it on
+        self._forecasts: dict[Key, tuple[int, Floats | None]] = {}  # the first bar, and (B, H, S) from it on
 
     def set_features(self, features: Floats | None) -> None:
         """Replace the block by one with these (B, S, F) features; None for a block that is not predicted at once."""
@@ -26,7 +28,7 @@ class BlockPredictions:
         place = self._places.get(x.tobytes()) if self._places and served.model.takes_blocks else None
         if place is None:
             return None
-        first, forecasts = self._forecasts.get(served.digest) or self._predict(served, place)
+        first, forecasts = self._forecasts.get(_identify(served)) or self._predict(served, place)
         return None if forecasts is None or place < first else forecasts[place - first]
 
     def _predict(self, served: ServingModel, first: int) -> tuple[int, Floats | None]:
@@ -36,5 +38,9 @@ class BlockPredictions:
         with suppress(*PLUGIN_ERRORS):  # the tick calls it again, and reports the error
             made = served.predict(self._features[first:])
             forecasts = made if made.ndim == 3 and len(made) == len(self._features) - first else None
-        self._forecasts[served.digest] = first, forecasts
+        self._forecasts[_identify(served)] = first, forecasts
         return first, forecasts
+
+
+def _identify(served: ServingModel) -> Key:
+    return served.place, served.version, served.digest

@@ -29,12 +29,15 @@ Function = Callable[[MarketView], Any]
 class BlockWindow(MarketWindow):
     """A window that reads bars ahead of their decisions and prepares their views; `halflife` (bars) is that of the volatility."""
 
-    def __init__(self, info: FeedInfo, families: tuple[FeatureFamily, ...], halflife: float, bars: int | None = None) -> None:
-        """After `bars` bars nothing is read ahead; None reads ahead to the end of the feed."""
+    def __init__(
+        self, info: FeedInfo, families: tuple[FeatureFamily, ...], halflife: float, bars: int | None = None,
+        predictions: BlockPredictions | None = None,
+    ) -> None:  # fmt: skip
+        """After `bars` bars nothing is read ahead; None reads ahead to the end of the feed. `predictions` receives the features of each block."""
         super().__init__(info)
         self._left = bars
         self._families, self._functions = families, tuple(family.build for family in families if family.takes_blocks)
-        self.predictions = BlockPredictions()
+        self._predictions = predictions
         self._halflife = halflife
         self.length = max(1, min(MAX_BARS, MAX_ROWS // len(info.symbols)))  # bars of the next block
         self._views: dict[int, _PreparedView] = {}  # by time (ns UTC) of the bar
@@ -53,7 +56,8 @@ class BlockWindow(MarketWindow):
             if not block and error is None:
                 return
             self._views = {}
-            self.predictions.set_features(None)
+            if self._predictions is not None:
+                self._predictions.set_features(None)
             with suppress(*PLUGIN_ERRORS):  # bars that do not fit: the tick reports them
                 self._prepare(block)
             for place, bar in enumerate(block, 1):
@@ -92,7 +96,8 @@ class BlockWindow(MarketWindow):
             series = window.build_series(parts[:4], parts[4], self._halflife)
             first = _first_known(series)
             values = self._evaluate(_pick(series, slice(first, None)), block[-1])
-            self._expect_features(block[first:], _pick(series, slice(first, None)), values)
+            if self._predictions is not None and self._builds_ahead():
+                self._expect_features(self._predictions, block[first:], _pick(series, slice(first, None)), values)
         self._views = {bar.at: _PreparedView(series, place, values, place - first) for place, bar in enumerate(block)}
 
     def _evaluate(self, series: window.Series, bar: MarketSnapshot) -> dict[Function, Any]:
@@ -109,15 +114,19 @@ class BlockWindow(MarketWindow):
                     values[function] = value
         return values
 
-    def _expect_features(self, block: list[MarketSnapshot], series: window.Series, values: dict[Function, Any]) -> None:
-        """Complete the values by those of the families that take no blocks, and expect the features of all; not where there is order flow."""
-        if self._info.has_flow:  # its window would have to be known ahead
-            return
+    def _builds_ahead(self) -> bool:
+        """Whether all features of a bar can be built before its tick: not where there is order flow, whose window would have to be known ahead."""
+        return not self._info.has_flow and all(family.takes_blocks or family.builds_ahead for family in self._families)
+
+    def _expect_features(
+        self, predictions: BlockPredictions, block: list[MarketSnapshot], series: window.Series, values: dict[Function, Any]
+    ) -> None:
+        """Complete the values by those of the families that take no blocks, and expect the features of all."""
         flow, rest = self._flow_window(), [family.build for family in self._families if not family.takes_blocks]
         views = [_PreparedView(series, place, {}, -1).build(bar, flow, self._info.interval) for place, bar in enumerate(block)]
         with suppress(*PLUGIN_ERRORS):  # the tick calls it again, and reports the error
             values |= {build: np.array([build(view) for view in views]) for build in rest}
-            self.predictions.set_features(np.concatenate([values[family.build] for family in self._families], axis=2) if views else None)
+            predictions.set_features(np.concatenate([values[family.build] for family in self._families], axis=2) if views else None)
 
 
 def _first_known(series: window.Series) -> int:

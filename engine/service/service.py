@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -52,7 +51,6 @@ from engine.store.write.writer import Writer
 COMMANDS_SECONDS, PROBES_SECONDS, HEARTBEAT_SECONDS, PRUNE_SECONDS = 0.5, 1.0, 10.0, 600.0
 ALERTS_SECONDS, DELIVERIES_SECONDS, DRILLS_SECONDS, STREAMS_SECONDS = 5.0, 2.0, 60.0, 2.0
 CERTIFY_SECONDS = 1.0
-EXTRA_WORKERS = 1 if (os.cpu_count() or 1) > 1 else 0  # that train during the warm-up, in which nothing live waits
 YIELD_SECONDS = 0.1  # that a command without the lock waits for a tick, at most
 IDLE_SECONDS = 1.0  # between two reads of a feed that has no bar
 JOB_NAMES = (
@@ -208,7 +206,6 @@ class EngineService:
         self._engine.waits_for_training = tick.is_warmup or self._engine.tick_interval_seconds == 0  # evidence counts there, not time
         if self._engine.live is None or self._engine.live.progress is None:
             self.components.mark_started("feed")
-        self.workers.set_extra(EXTRA_WORKERS if tick.is_warmup else 0)
         self.failures.on_success("engine", "ticks")
         if not tick.is_warmup:
             self.components.mark_started("engine")

@@ -14,6 +14,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from multiprocessing.process import BaseProcess
 from threading import RLock
 from types import ModuleType
 from typing import Any, ParamSpec, TypeVar
@@ -47,8 +48,9 @@ class WorkerPool(Executor):
     """
 
     def __init__(self, count: int = 1, *, on_failure: Callable[[str], None] = _ignore, on_recovery: Callable[[str], None] = _ignore) -> None:
-        self._count, self._extra = count, 0
+        self._count = count
         self._pool: ProcessPoolExecutor | None = None
+        self._outgoing: list[BaseProcess] = []  # of former pools, with work under way
         self._aftermath = ThreadPoolExecutor(1, "broken pool")  # has no thread without work
         self._lock = RLock()
         self._on_failure, self._on_recovery = on_failure, on_recovery
@@ -67,51 +69,44 @@ class WorkerPool(Executor):
 
     @property
     def count(self) -> int:
-        """The number of parallel processes, without extra ones."""
+        """The number of parallel processes."""
         return self._count
 
     def resize(self, count: int) -> None:
         """Change the number of processes for new work; work under way ends in its process."""
-        self._resize(count, self._extra)
-
-    def set_extra(self, count: int) -> None:
-        """Use so many processes more than `count` for new work, while no live tick waits for a processor."""
-        self._resize(self._count, count)
-
-    def _resize(self, count: int, extra: int) -> None:
-        with self._lock:
-            if (count, extra) == (self._count, self._extra):
-                return
-            self._count, self._extra = count, extra
-            pool, self._pool = self._pool, None
-        if pool is not None:
-            pool.shutdown(wait=False)
+        if count != self._count:
+            self._replace_pool(count)
 
     def reopen(self) -> str:
         """Open a new pool for new work; work under way ends in the old one."""
-        with self._lock:
-            pool, self._pool = self._pool, None
-            self.last_error = None
-        if pool is not None:
-            pool.shutdown(wait=False)
+        self.last_error = None
+        self._replace_pool(self._count)
         return "its worker processes are reopened"
 
     def close(self) -> None:
-        """Terminate the workers at once; the next start repeats an interrupted training."""
+        """Terminate the workers at once, those of former pools too; the next start repeats an interrupted training."""
         with self._lock:
             self._closed = True
             pool, self._pool = self._pool, None
+            processes, self._outgoing = self._outgoing + _find_processes(pool), []
             left, self._suspects = list(self._suspects), deque()
         for work in left:
             work.future.cancel()
-        if pool is None:
-            return
-        processes = list((getattr(pool, "_processes", None) or {}).values())
-        pool.shutdown(wait=False, cancel_futures=True)
+        if pool is not None:
+            pool.shutdown(wait=False, cancel_futures=True)
         for process in processes:
             process.terminate()
         for process in processes:
             process.join(5.0)
+
+    def _replace_pool(self, count: int) -> None:
+        """Let the next work open a pool of so many processes; remember those of the old pool, which forgets them."""
+        with self._lock:
+            pool, self._pool = self._pool, None
+            self._count = count
+            self._outgoing = [process for process in self._outgoing if process.is_alive()] + _find_processes(pool)
+        if pool is not None:
+            pool.shutdown(wait=False)
 
     def _start(self, work: _Work) -> None:
         with self._lock, _nothing_to_run_again():
@@ -128,7 +123,7 @@ class WorkerPool(Executor):
     def _open(self) -> ProcessPoolExecutor:
         if self._pool is None:
             context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(self._count + self._extra, mp_context=context, initializer=_settle, initargs=(os.getpid(),))
+            self._pool = ProcessPoolExecutor(self._count, mp_context=context, initializer=_settle, initargs=(os.getpid(),))
         return self._pool
 
     def _on_done(self, work: _Work, inner: Future[Any]) -> None:
@@ -182,6 +177,11 @@ class WorkerPool(Executor):
                 return
             self._alone = work = self._suspects.popleft()
         self._start(work)
+
+
+def _find_processes(pool: ProcessPoolExecutor | None) -> list[BaseProcess]:
+    """The processes of a pool that is open."""
+    return list((getattr(pool, "_processes", None) or {}).values())
 
 
 @contextmanager

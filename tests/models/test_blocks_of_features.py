@@ -73,6 +73,20 @@ def test_a_prepared_forecast_is_that_of_the_same_features_and_of_no_others() -> 
     assert predictions.find(served, features[1]) is None
 
 
+def test_versions_of_the_same_bytes_have_forecasts_of_their_own() -> None:
+    columns = np.arange(COLUMNS)
+    version, features, predictions = fitted(BLOCKED[0]), draw_features(4, 2, 7), BlockPredictions()
+    versions = [
+        version,
+        replace(version, place="elsewhere", columns=columns[::-1].copy()),
+        replace(version, version="v-2", columns=np.roll(columns, 1)),
+    ]
+    predictions.set_features(features)
+    for bar in features[1:]:
+        prepared = [predictions.find(each, bar) for each in versions]
+        assert [None if forecast is None else forecast.tobytes() for forecast in prepared] == [each.predict(bar).tobytes() for each in versions]
+
+
 @pytest.mark.parametrize("takes_blocks", [True, False])
 def test_a_model_that_fails_on_a_block_or_does_not_take_any_predicts_bar_by_bar(takes_blocks: bool) -> None:
     def predict(_: object, x: Floats) -> Floats:

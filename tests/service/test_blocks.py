@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -12,16 +13,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine import broker
+from engine.backtest import build_block_engine
 from engine.domain.market import BackfilledBars, Inputs, MarketSnapshot, MarketView
-from engine.domain.model import Catalog, FeatureFamily
+from engine.domain.model import Catalog, FeatureFamily, Model, ServingModel
 from engine.domain.ports import FeedInfo
 from engine.domain.record import Floats
 from engine.phases import features, learning, market, microstructure
 from engine.plugins import discover_plugins
+from engine.service.block_predictions import BlockPredictions
 from engine.service.blocks import BlockWindow
 from engine.service.windows import MarketWindow
 from engine.window import WINDOW_BARS
-from tests.makers import KNOBS, MINUTE, START, no_books, simulated, walk_bars
+from tests.makers import KNOBS, MINUTE, START, Inline, StoppedClock, no_books, simulated, walk_bars
+from tests.makers import play as play_engine
+from tests.makers import settings as make_settings
 
 FAMILIES: tuple[FeatureFamily, ...] = discover_plugins("engine.features", "FAMILY")
 BLOCKED = [family for family in FAMILIES if family.takes_blocks]
@@ -146,7 +151,8 @@ def test_a_family_gives_each_bar_of_a_block_the_bits_of_its_own_window(family: F
 
 
 def test_most_families_take_blocks() -> None:
-    assert {family.name for family in FAMILIES} - {family.name for family in BLOCKED} == {"book", "calendar", "flow"}
+    others = {family.name for family in FAMILIES} - {family.name for family in BLOCKED}
+    assert others == {family.name for family in FAMILIES if family.builds_ahead} == {"book", "calendar", "flow"}
 
 
 def shapes_seen(family: FeatureFamily, shapes: list[tuple[int, ...]]) -> FeatureFamily:
@@ -169,6 +175,52 @@ def test_a_family_that_does_not_take_blocks_is_called_bar_by_bar() -> None:
             features.build_features(window.build_inputs(tick, broker.open_account(1e4, 3), KNOBS, ()), catalog)
     assert set(one_by_one) == {(3, WINDOW_BARS)}
     assert {shape[1:] for shape in in_blocks if len(shape) == 3} == {(3, WINDOW_BARS)}
+
+
+@pytest.mark.parametrize("builds_ahead", [True, False])
+def test_features_are_expected_only_where_every_family_builds_a_bar_before_its_tick(builds_ahead: bool) -> None:
+    shapes, market_feed, predictions = list[tuple[int, ...]](), feed(3, WHOLE), BlockPredictions()
+    returns, book = (next(family for family in FAMILIES if family.name == name) for name in ("returns", "book"))
+    families = (returns, replace(shapes_seen(book, shapes), builds_ahead=builds_ahead))
+    window = BlockWindow(market_feed.info, families, KNOBS.volatility_halflife, predictions=predictions)
+    for bar in window.read(market_feed, None):
+        window.append(bar)
+    inputs = window.build_inputs(1, broker.open_account(1e4, 3), KNOBS, ())
+    assert bool(shapes) == builds_ahead, "called before any tick"
+    x = features.build_features(inputs, Catalog(families, (), ())).values
+    forecast = predictions.find(serve(lambda _, x: np.ascontiguousarray(x[..., :2].swapaxes(-1, -2))), x)
+    assert (forecast is not None) == builds_ahead
+    assert forecast is None or forecast.tobytes() == x[:, :2].T.tobytes()
+
+
+def serve(predict: Callable[[object, Floats], Floats]) -> ServingModel:
+    """A version in service that predicts blocks by a function."""
+    none = np.empty(0)
+    model = Model("own", "a model of a test", lambda: b"", lambda _: None, predict, takes_blocks=True)
+    return ServingModel(model, "own-1", "digest", None, none, none, 0, none)
+
+
+def test_a_backtest_decides_the_same_with_forecasts_of_blocks_and_uses_them() -> None:
+    knobs = replace(KNOBS, first_training=WINDOW_BARS + 4, retrain_every=1_000)
+    used = list[str]()
+    digests = []
+    for is_prepared in (True, False):
+        engine = build_block_engine(make_settings(trading=knobs), feed(1, WHOLE, WINDOW_BARS + 60), StoppedClock(), Inline())
+        find = engine.catalog.find_prepared
+        assert find is not None
+
+        def find_counted(served: ServingModel, x: Floats, find: Callable[[ServingModel, Floats], Floats | None] = find) -> Floats | None:
+            forecast = find(served, x)
+            used.extend([] if forecast is None else [served.place])
+            return forecast
+
+        engine.catalog = replace(engine.catalog, find_prepared=find_counted if is_prepared else None)
+        digests.append([(tick.phase_digests, tick.decisions_digest) for tick in play_engine(engine)])
+        assert any(served is not None for served in engine.catalog.serving)
+    assert digests[0] == digests[1]
+    counts = Counter(used)
+    assert set(counts) == {"kmeans_prototypes", "lightgbm", "neural", "random_fourier_features", "ridge"}
+    assert min(counts.values()) > 10
 
 
 def test_a_family_that_fails_on_a_block_is_called_bar_by_bar_and_reports_its_error_there() -> None:

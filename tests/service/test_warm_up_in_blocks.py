@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from engine.domain.tick import Tick
 from engine.service.blocks import BlockWindow
 from engine.service.engine import Engine
-from tests.makers import Drawer, engine, simulated
+from engine.service.resume import resume_engine
+from engine.service.windows import MarketWindow
+from engine.store import database
+from engine.store.read.history import TickHistory
+from engine.store.write.writer import Writer
+from tests.makers import Drawer, StoppedClock, engine, settings, simulated
 
 WARM_UP, BARS = 40, 50
 
@@ -33,6 +40,20 @@ def test_a_warm_up_in_blocks_decides_the_same_and_then_reads_no_bar_ahead() -> N
         ahead.append(made.window.bars_ahead)
     assert digests(ticks) == digests(play(start(in_blocks=False), BARS))
     assert ahead == [*range(WARM_UP)][::-1] + [0] * (BARS - WARM_UP)
+
+
+def test_a_new_session_warms_up_in_blocks_and_a_resumed_session_goes_on_bar_by_bar(tmp_path: Path) -> None:
+    url, windows = f"sqlite:///{tmp_path / 'podium.db'}", []
+    own = settings(home=str(tmp_path), database_url=url, warmup_bars=WARM_UP)
+    database.prepare(url)
+    for _ in range(2):
+        writer, history = Writer(url), TickHistory(url)
+        made, _session = resume_engine(own, simulated(None, symbols=2), StoppedClock(), writer, history, training_pool=None)
+        play(made, 2)
+        windows.append((type(made.window), made.window.bars_ahead))
+        history.close()
+        writer.close()
+    assert windows == [(BlockWindow, WARM_UP - 2), (MarketWindow, 0)]
 
 
 def test_a_switch_of_the_signal_applies_to_the_next_bar_of_a_block_that_was_read_ahead() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
@@ -74,6 +76,18 @@ def test_work_of_a_broken_pool_is_done_again_where_the_pool_tells_of_it_with_its
         assert not work.future.done()
     assert work.future.result(300.0) == 3
     workers.close()
+
+
+@pytest.mark.parametrize("replace_pool", [lambda workers: workers.resize(2), WorkerPool.reopen], ids=["resize", "reopen"])
+def test_a_process_that_works_on_after_its_pool_was_replaced_ends_with_the_new_pool(replace_pool: Callable[[WorkerPool], object]) -> None:
+    workers = WorkerPool()
+    old = workers.submit(os.getpid).result(300.0)
+    workers.submit(time.sleep, 15.0)
+    replace_pool(workers)
+    new = workers.submit(os.getpid).result(300.0)
+    assert psutil.pid_exists(old), "work under way goes on"
+    workers.close()
+    assert [pid for pid in (old, new) if psutil.pid_exists(pid)] == []
 
 
 def test_a_worker_does_not_run_the_page_that_was_drawn_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -269,7 +269,8 @@ def test_where_no_book_stands_or_no_trade_is_known_nothing_rests() -> None:
     volume[1] = np.nan
     booked = case.with_liquidity(depth=np.full(2, 1e9)).with_inputs(view=replace(case.inputs.view, volume=volume))
     assert [EXECUTIONS[code] for code in booked.settled().execution] == ["passive", "aggressive"]
-    none = np.array([volume[0], 0.0])  # nothing was traded: no trade could confirm a fill
+    none = volume.copy()
+    none[1] = 0.0  # nothing was traded: no trade could confirm a fill
     still = case.with_liquidity(depth=np.full(2, 1e9)).with_inputs(view=replace(case.inputs.view, volume=none))
     assert [EXECUTIONS[code] for code in still.settled().execution] == ["passive", "aggressive"]
 

@@ -31,10 +31,10 @@ class Served:
     """The dashboard with the engine inside, on a port of its own."""
 
     def __init__(
-        self, home: Path, *, name: str = "server", words: str = SERVE, root: str = str(ROOT), **settings: str
+        self, home: Path, *, name: str = "server", words: str = SERVE, root: str = str(ROOT), port: str = "", **settings: str
     ) -> None:
         self.home = home
-        self.port = int(settings.get("PODIUM_PORT") or free_port())
+        self.port = int(port or free_port())
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = home.with_name(f"{home.name}-{name}.out")
         plain = {key: value for key, value in os.environ.items() if not key.startswith("PODIUM_")}

@@ -26,7 +26,7 @@ def test_a_page_goes_on_by_itself_and_its_buttons_work_when_its_server_is_starte
         before.stop()
         bar = visitor.page.locator(".podium-lost-bar")
         expect(bar).to_contain_text("The server has not answered since", timeout=MS)
-        after = Served(before.home, name="after", PODIUM_PORT=str(before.port), **OWN)
+        after = Served(before.home, name="after", port=str(before.port), **OWN)
         try:
             after.answers(200)
             expect(bar).to_have_count(0, timeout=MS)

@@ -142,6 +142,10 @@ def assert_component(message: Any) -> str:
     if "frame" in content:  # what a page's script runs again for: switches, heights and counts
         assert re.fullmatch(r"[\w .|-]*", content["frame"]), content
         return ""
+    if "every" in content:  # seconds after which a part runs again
+        assert set(content) == {"every"}
+        assert isinstance(content["every"], int | float)
+        return ""
     if "digest" not in content:
         assert content == {"toured": False, "known": {"since": None, "toured": None}}  # the memory of the browser, which is given no text
         return ""

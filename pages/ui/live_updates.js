@@ -3,6 +3,7 @@ import { localise } from "./live_time.js";
 
 const WAIT_MS = 10000; // for one answer
 const LOOK_MS = 100; // for a part that is due
+const ANSWER_MS = 4000; // within which a run begins that was asked for
 const LEAVE_MS = 60000; // within which another page begins to be shown, else it was not one
 const RELOADED = "podium.reloaded"; // when a blank page was loaded again
 const LINKS = '[data-testid="stSidebarNavLink"], [data-testid="stLogoLink"]'; // to another page
@@ -77,12 +78,26 @@ const NEVER = { at: -Infinity, server: 0 };
 let left = NEVER;
 function leave() {
   const clock = window.podiumClock, at = performance.now();
-  left = { at, server: clock ? clock.server + at - clock.heard : 0 }; // ms by the server's clock
+  left = { at, server: clock ? clock.server + at - clock.heard : Infinity }; // ms by the server's clock
 }
 window.addEventListener("popstate", leave, true);
 document.addEventListener("click", ({ target }) => { if (target.closest?.(LINKS)) leave(); }, true);
 
-export const canAsk = () => isConnected() && performance.now() - left.at > LEAVE_MS && !document.querySelector(RUNS);
+// Whatever is sent to the server, a click too, is answered by a run: until that has ended nothing else asks, since the run that is asked for meanwhile
+// would have the address and the choices of before.
+const run = { sent: -Infinity, seen: -Infinity }; // when something was sent, and when a script was last seen to begin or end
+const send = window.WebSocket.prototype.send;
+window.WebSocket.prototype.send = function (...message) {
+  if (this.url.includes("/_stcore/")) run.sent = performance.now();
+  return send.apply(this, message);
+};
+
+new MutationObserver(() => { run.seen = performance.now(); })
+  .observe(document.documentElement, { subtree: true, attributes: true, attributeFilter: ["data-test-script-state"] });
+
+const isIdle = () => !document.querySelector(RUNS) && (run.seen > run.sent || performance.now() - run.sent > ANSWER_MS);
+
+export const canAsk = () => isConnected() && performance.now() - left.at > LEAVE_MS && isIdle();
 
 function show({ clock, frames, parts }) {
   if (asking.hear) {

@@ -30,9 +30,7 @@ PATIENT = "[knobs]\nphase_deadline_ms = 600000\n"  # no phase falls back because
 class Served:
     """The dashboard with the engine inside, on a port of its own."""
 
-    def __init__(
-        self, home: Path, *, name: str = "server", words: str = SERVE, root: str = str(ROOT), port: str = "", **settings: str
-    ) -> None:
+    def __init__(self, home: Path, *, name: str = "server", words: str = SERVE, root: str = str(ROOT), port: str = "", **settings: str) -> None:
         self.home = home
         self.port = int(port or free_port())
         self.url = f"http://127.0.0.1:{self.port}"

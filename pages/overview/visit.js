@@ -31,8 +31,10 @@ function look(node) {
   report(node, "toured", Boolean(visit.toured));
 }
 
-// A report runs the page again, so there is one for each change; one that got lost, which the page's answer shows, is made again.
+// A report runs the page again, so there is one for each change; one that got lost, which the page's answer shows, is made again. None is made while
+// the page is being left (live_updates.js): it would take the next page away.
 function report(node, name, value) {
+  if (!window.podiumCanAsk?.()) return;
   const { known, sent } = node.podiumVisit;
   if (known[name] === value || (sent[name] && sent[name].value === value && performance.now() - sent[name].at < AGAIN_MS)) return;
   sent[name] = { value, at: performance.now() };

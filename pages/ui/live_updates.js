@@ -98,6 +98,7 @@ new MutationObserver(() => { run.seen = performance.now(); })
 const isIdle = () => !document.querySelector(RUNS) && (run.seen > run.sent || performance.now() - run.sent > ANSWER_MS);
 
 export const canAsk = () => isConnected() && performance.now() - left.at > LEAVE_MS && isIdle();
+window.podiumCanAsk = canAsk; // for scripts of a single page
 
 function show({ clock, frames, parts }) {
   if (asking.hear) {

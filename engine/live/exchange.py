@@ -131,7 +131,7 @@ def load_ccxt_errors() -> Any:
 def describe_exchange_error(error: BaseException, settings: Settings) -> str:
     """Describe an error of ccxt in one line, without the secrets of the options.
 
-    A name that cannot be resolved is said so: ccxt's own line has only the address of the request.
+    A name that cannot be resolved is reported as such: ccxt's own line has only the address of the request.
     """
     host, reason = find_unresolved_host(error)
     if host is not None:

@@ -11,7 +11,7 @@ Key = tuple[str, str, str]  # place, version and digest of a version: versions o
 
 
 class BlockPredictions:
-    """The features of the bars of a block, and the forecasts of the versions that were asked for one of them."""
+    """The features of the bars of a block, and the forecasts of the versions that predict one of them."""
 
     def __init__(self) -> None:
         self._features: Floats | None = None

@@ -16,7 +16,7 @@ from engine.store.read.period import Period
 from engine.store.read.reader import fetch_first, fetch_scalar
 
 LAST = 2**63 - 1  # of ticks and of times, ns UTC
-MAX_SESSIONS = 32  # whose ticks are told apart
+MAX_SESSIONS = 32  # whose ticks are distinguished
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from engine import units
+from engine.alerting.rules import find_rule
 from engine.store.read.activity import Activity
 from engine.store.read.status import EngineStatus
 from pages.ui import state_bar
@@ -27,6 +28,9 @@ def describe_warmup(status: EngineStatus, pace: float | None) -> str | None:
 
 def describe_recommendation(activity: Activity, *, is_trading_stopped: bool) -> str:
     """Say what a person might do now, the most urgent first; "nothing to do" where nothing waits."""
+    urgent = [find_rule(name) for name, _ in activity.alerts]
+    if urgent and urgent[0].severity == "critical":
+        return f"{urgent[0].name}: {urgent[0].about}"
     if activity.approvals:
         return f"approve or decline on Optimizer: {', '.join(readable_name(rule) for rule in activity.approvals[:3])}"
     if activity.recommendation is not None:
@@ -34,16 +38,17 @@ def describe_recommendation(activity: Activity, *, is_trading_stopped: bool) -> 
         return f"optimizer {_readable_answer(answer)}, because the rule {readable_name(rule)} fired"
     if is_trading_stopped:
         return "trading is stopped; Resume when you are ready"
-    doing = state_bar.describe_activity(activity)
-    return f"nothing to do; {doing}"
+    if urgent and urgent[0].severity == "warning":
+        return f"{urgent[0].name}: {urgent[0].about}"
+    return f"nothing to do; {state_bar.describe_activity(activity)}"
 
 
 def describe_alerts(activity: Activity, count: int) -> str:
-    """Name the newest open alerts."""
+    """Name the most severe open alerts."""
     if not count:
         return "none open"
     named = "; ".join(f"{rule}: {message}" for rule, message in activity.alerts)
-    return f"{count} open, the newest {named}" if named else f"{count} open"
+    return f"{count} open{', the most severe' if count > len(activity.alerts) else ''}: {named}" if named else f"{count} open"
 
 
 def explain_newest(frame: pd.DataFrame) -> list[str]:

@@ -11,11 +11,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from engine.alerting.rules import find_rule
 from engine.explain import LAPSED, NOT_PROVEN, PROVEN
+from engine.store import database
 from engine.store.read import status as read_status
-from engine.store.read.activity import Activity
+from engine.store.read.activity import Activity, read_activity
 from engine.store.read.reader import Reader
 from engine.store.read.recent import News
+from engine.store.write.writer import Writer
 from pages.overview import text as sentences
 from pages.overview import visit
 from pages.ui import equity_chart, skill, theme
@@ -85,11 +88,28 @@ def test_what_changed_is_counted_and_what_is_not_known_is_said(full_store: str) 
         (replace(IDLE, recommendation=("disk_filling", "recommends running trim_cache; sampled gains: 3")), False,
          "optimizer recommends running trim cache, because the rule disk filling fired"),
         (replace(IDLE, approvals=("host_memory",)), True, "approve or decline on Optimizer: host memory"),
+        (replace(IDLE, approvals=("host_memory",), alerts=(("disk full", "97 %"), ("disk nearly full", "90 %"))), True,
+         "disk full: Free space now: ticks cannot be stored much longer."),
+        (replace(IDLE, approvals=("host_memory",), alerts=(("disk nearly full", "90 %"),)), False, "approve or decline on Optimizer: host memory"),
+        (replace(IDLE, alerts=(("disk nearly full", "90 %"),)), False, "disk nearly full: Free space on the disk of PODIUM_HOME."),
+        (replace(IDLE, alerts=(("incident open", "gap in BTC"),)), False, "nothing to do; optimizer and evolution idle"),
         (replace(IDLE, trial=("trim_cache", True)), False, "nothing to do; control window of trim cache"),
     ],
 )  # fmt: skip
 def test_one_recommendation_is_made_and_nothing_to_do_is_said(activity: Activity, is_stopped: bool, words: str) -> None:
     assert sentences.describe_recommendation(activity, is_trading_stopped=is_stopped) == words
+
+
+def test_open_alerts_are_named_the_most_severe_first(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'podium.db'}"
+    database.prepare(url)
+    with closing(Writer(url)) as writer:
+        for name in ("incident open", "disk full", "disk nearly full", "store over its limit"):
+            writer.raise_alert(name, find_rule(name).severity, "m", 10**18)
+    activity = read_activity(Reader(url), 10**18)
+    assert [rule for rule, _ in activity.alerts] == ["disk full", "store over its limit", "disk nearly full"]
+    assert sentences.describe_alerts(activity, 4).startswith("4 open, the most severe: disk full: m; store over")
+    assert sentences.describe_alerts(activity, 3).startswith("3 open: disk full: m")
 
 
 def test_the_chart_has_both_benchmarks_and_labels_that_do_not_cover_each_other() -> None:

@@ -19,7 +19,7 @@ from engine.service.clock import WallClock
 from tests.e2e.conftest import FLAGS, NAMES
 from tests.e2e.visitor import TITLES
 
-VISITS = (("wide", 1440, 900, ("light", "dark")), ("phone", 390, 844, ("dark",)))  # the first scheme is the one of the picture
+VISITS = (("wide", 1440, 900, ("light", "dark")), ("phone", 390, 844, ("dark", "light")))  # the first scheme is the one of the picture
 SETTLED = """() => {
   const app = document.querySelector('[data-testid="stApp"]'), main = document.querySelector('[data-testid="stMain"]');
   return app && app.getAttribute('data-test-script-state') === 'notRunning' && document.querySelector('h1')

@@ -14,7 +14,9 @@ MAX_TRIGGERS, MAX_EVOLUTIONS = 200, 40  # newest rows searched
 _FIRING = f"""
     SELECT rule, answer FROM triggers WHERE state = 'fired' AND answer IS NOT NULL AND id IN
         (SELECT max(id) FROM (SELECT id, rule FROM triggers ORDER BY id DESC LIMIT {MAX_TRIGGERS}) GROUP BY rule) ORDER BY id DESC"""
-_ALERTS = "SELECT rule, message FROM alerts WHERE state = 'open' ORDER BY id DESC LIMIT 3"
+_ALERTS = """
+    SELECT rule, message FROM alerts WHERE state = 'open'
+    ORDER BY CASE severity WHEN 'critical' THEN 0 WHEN 'warning' THEN 1 ELSE 2 END, id DESC LIMIT 3"""
 _EVOLVING = f"""
     SELECT model, state FROM (SELECT * FROM evolutions ORDER BY id DESC LIMIT {MAX_EVOLUTIONS})
     WHERE session = (SELECT max(id) FROM sessions) AND state IN {OPEN_STATES} ORDER BY id DESC"""
@@ -30,7 +32,7 @@ class Activity:
     racing: tuple[str, ...]  # models with a challenger in a contest
     training: tuple[str, ...]  # models in training for one
     recommendation: tuple[str, str] | None  # rule that fires and is not silenced, and what the planner recommends
-    alerts: tuple[tuple[str, str], ...] = ()  # rule and message of the newest open alerts, at most 3
+    alerts: tuple[tuple[str, str], ...] = ()  # rule and message of the open alerts, the most severe first, then the newest; at most 3
 
 
 def read_activity(reader: Reader, now: int) -> Activity:

@@ -13,7 +13,9 @@ from engine.domain.state import OnlineInputs, State
 from engine.evidence import recursive_least_squares, stacking
 
 WARN_OUT_OF_DISTRIBUTION, STOP_OUT_OF_DISTRIBUTION = 0.10, 0.35  # share of features outside their range in training
-OUTLIER_DEVIATIONS = 6.0  # median absolute deviations beyond which a prediction is an outlier
+OUTLIER_DEVIATIONS = 6.0  # median absolute deviations from the median beyond which a prediction may be an outlier
+OUTLIER_SIZES = 4.0  # root mean squares of the model's own forecasts beyond which it is one
+RECORD_ROWS = 500.0  # of a model's forecasts that its root mean square needs
 MAX_BLANK_RELIANCE = 0.25  # share of a model's reliance on blank columns above which it is not active
 PRIOR_ROWS = 4_000.0  # rows of a worthless forecast that a model's record starts from
 NORMAL_LOG_ODDS_SLOPE = 1.6  # slope at 0 of a standard normal's log odds: 4 phi(0)
@@ -40,7 +42,7 @@ def cross_check_models(selection: ModelSelection, matrix: FeatureMatrix, state: 
     reliability = active[:, None, :] * (1.0 - np.minimum(outside / STOP_OUT_OF_DISTRIBUTION, 1.0) * 0.5)
     known = np.isfinite(mean)
     votes = np.where(known, mean, 0.0)
-    reliability = np.where(known, reliability * np.where(_outliers(votes, reliability), 0.5, 1.0), 0.0)
+    reliability = np.where(known, reliability * np.where(_outliers(votes, reliability, _usual_sizes(state)), 0.5, 1.0), 0.0)
     verdict, factor = _verdict(outside, matrix)
     reduced = reliability * factor
     agreement, dispersion = _agreement(votes, reliability)
@@ -125,11 +127,21 @@ def _out_of_distribution(matrix: FeatureMatrix, blank: Bools, catalog: Catalog) 
     return np.where(matrix.usable, newest.select(beyond).mean(axis=1), 1.0)
 
 
-def _outliers(votes: Floats, reliability: Floats) -> Bools:
-    """Return (M, H, S) predictions far from their median, in median absolute deviations; needs three active models."""
+def _outliers(votes: Floats, reliability: Floats, sizes: Floats) -> Bools:
+    """Return (M, H, S) predictions far from their median, in median absolute deviations, and beyond what is usual for the model itself; needs three
+    active models. Distance alone would mark the one model that sees something where the others see nothing. `sizes` is (M, H).
+    """
     enough = (reliability > 0).sum(axis=0) >= 3
     deviation = np.abs(votes - _median(votes))
-    return np.asarray(enough & (deviation > OUTLIER_DEVIATIONS * np.maximum(_median(deviation), 1e-3)))
+    is_far = deviation > OUTLIER_DEVIATIONS * np.maximum(_median(deviation), 1e-3)
+    return np.asarray(enough & is_far & (np.abs(votes) > OUTLIER_SIZES * sizes[:, :, None]))
+
+
+def _usual_sizes(state: State) -> Floats:
+    """Return (M, H) the root mean square of each model's forecasts on record; 0 where the record is too short to tell."""
+    rows = state.weight_rows.T
+    power = np.diagonal(state.gram, axis1=1, axis2=2).T / np.maximum(rows, 1.0)
+    return np.asarray(np.where(rows >= RECORD_ROWS, np.sqrt(power), 0.0))
 
 
 def _median(votes: Floats) -> Floats:

@@ -98,7 +98,9 @@ def _show_card(firing: Record, view: FiringView) -> None:
         notice = widgets.render_notice(
             _describe_firing(firing, rule, view.now), word=f"{text.capitalize(readable_name(name))}.", colour=theme.WARNING
         )
-        response = f'<div class="pd-then">{widgets.escape_html(describe_answer(answer, action, tuple(actions)))}</div>' if answer else ""
+        words = describe_answer(answer, action, tuple(actions))
+        words = words.replace(str(firing["metric"]), text.metric_label(str(firing["metric"]))) if firing["metric"] else words
+        response = f'<div class="pd-then">{widgets.escape_html(words)}</div>' if answer else ""
         widgets.show_html(f'<div class="pd">{notice}{response}</div>')
         with st.container(horizontal=True, vertical_alignment="center", key=f"answer_{firing['id']}"):
             if action is not None:

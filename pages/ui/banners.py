@@ -104,11 +104,12 @@ def _since(status: EngineStatus, verdict: Health, now: int) -> str:
             return "No engine runs on this store; start one with make run"
         ago = ages.ticking_age(stopped, now)
         return f"It was stopped at {units.format_time(stopped)} UTC, {ago} ago. The pages show the last stored state. Start it with make run"
-    reason = verdict.reasons[0][:1].upper() + verdict.reasons[0][1:]
+    reason = verdict.reasons[-1][:1].upper() + verdict.reasons[-1][1:]  # the cause, where one is known, comes after what shows it
     if is_in_future(status.beat, now):
         return f"{reason}. The pages show the last stored state"
-    ago = ages.ticking_age(status.beat, now)
-    return f"{reason}; last heartbeat {units.format_time(status.beat)} UTC, {ago} ago. The pages show the last stored state"
+    beat = f"{units.format_time(status.beat)} UTC, {ages.ticking_age(status.beat, now)} ago"
+    shown = f"The engine's last heartbeat was at {beat}" if reason.startswith("The engine's last heartbeat") else f"{reason}; last heartbeat {beat}"
+    return f"{shown}. The pages show the last stored state"
 
 
 def _stepped(status: EngineStatus, now: int) -> list[Banner]:

@@ -50,7 +50,10 @@ TERMS = {
     "proven skill": "Skill whose lower confidence bound is above zero; the bound holds at every tick at once.",
     "realised p&l": "The profit or loss of the closed part of a position, after costs.",
     "recent skill": "Skill in which older forecasts count less, by the half-life that is set.",
-    "reliability": "How far a model's forecast counts, from 0 to 1, as measured by its past skill.",
+    "reliability": (
+        "How far a model's forecast counts, from 0 to 1: less where features are out of distribution or the forecast is an outlier, "
+        "0 where the model is not active."
+    ),
     "regime": "The state of a symbol's market by a hidden Markov model: calm, ranging, trending or volatile.",
     "round-trip cost": "The cost of opening and closing a position: spread, fee and impact, in basis points.",
     "session skill": "Skill over all forecasts of the session, warm-up included.",

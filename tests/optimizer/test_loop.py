@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from functools import partial
 
@@ -135,6 +136,16 @@ def test_without_idle_windows_to_compare_with_nothing_is_run() -> None:
     plant.at -= round(1_500e9)  # 300 s of history are left
     assert first_answer(plant, tuner).startswith("nothing was run: act needs 20 idle windows of plant.load for comparison, there are")
     assert plant.trials == {}
+
+
+def test_actions_that_lack_the_same_are_named_together() -> None:
+    plant = Plant(3, {"act": Truth(), "other": Truth()}, seconds=6_000)
+    tuner = tuner_of(plant, replace(RULE, level=50.0, recovery=0.0, hold=0.0, candidates=("act", "other")))
+    plant.at -= round(1_500e9)
+    assert re.match(
+        r"nothing was run: (act and other|other and act) need 20 idle windows of plant.load for comparison, there are \d+",
+        first_answer(plant, tuner),
+    )
 
 
 def test_a_run_by_hand_goes_first() -> None:

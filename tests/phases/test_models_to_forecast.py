@@ -249,13 +249,33 @@ def test_the_median_of_predictions_is_numpys(count: int) -> None:
 @pytest.mark.parametrize(("last", "outlier"), [(0.84, False), (0.86, True), (-0.44, False), (-0.46, True)])
 def test_a_prediction_six_deviations_from_the_median_of_three_active_models_is_an_outlier(last: float, outlier: bool) -> None:
     """Of 0.1, 0.2, 0.3 and the last one: a median of 0.25 or 0.15 and deviations whose median is 0.1."""
-    votes = np.array([0.1, 0.2, 0.3, last])[:, None, None]
+    votes, unknown = np.array([0.1, 0.2, 0.3, last])[:, None, None], np.zeros((4, 1))
     reliability = np.array([1.0, 1.0, 1.0, 0.0])[:, None, None]
-    assert validation._outliers(votes, reliability).ravel().tolist() == [False, False, False, outlier]
-    assert not validation._outliers(votes, reliability * np.array([0.0, 1.0, 1.0, 1.0])[:, None, None]).any()  # two are active
+    assert validation._outliers(votes, reliability, unknown).ravel().tolist() == [False, False, False, outlier]
+    two = reliability * np.array([0.0, 1.0, 1.0, 1.0])[:, None, None]
+    assert not validation._outliers(votes, two, unknown).any()
     still = np.array([0.2, 0.2, 0.2, 0.2059])[:, None, None]
-    assert not validation._outliers(still, reliability).any()  # deviations below 0.001 count as that
-    assert validation._outliers(still + np.array([0.0, 0.0, 0.0, 2e-4])[:, None, None], reliability).ravel().tolist() == [False, False, False, True]
+    assert not validation._outliers(still, reliability, unknown).any()  # deviations below 0.001 count as that
+    farther = still + np.array([0.0, 0.0, 0.0, 2e-4])[:, None, None]
+    assert validation._outliers(farther, reliability, unknown).ravel().tolist() == [False, False, False, True]
+
+
+@pytest.mark.parametrize(("size", "outlier"), [(0.0, True), (0.22, True), (0.23, False)])
+def test_a_model_that_always_sees_more_than_the_others_is_no_outlier(size: float, outlier: bool) -> None:
+    """0.9 is 4 times 0.225; the other three see nothing, and their deviations are far below 0.9."""
+    votes, reliability = np.array([0.01, 0.0, -0.01, 0.9])[:, None, None], np.ones((4, 1, 1))
+    sizes = np.array([0.01, 0.01, 0.01, size])[:, None]
+    assert validation._outliers(votes, reliability, sizes).ravel().tolist() == [False, False, False, outlier]
+
+
+@pytest.mark.parametrize(("rows", "size"), [(499.0, 0.0), (500.0, 0.2)])
+def test_the_usual_size_of_a_models_forecasts_needs_500_rows(rows: float, size: float) -> None:
+    """A sum of squares of 0.04 a row is a root mean square of 0.2."""
+    state = moment().state
+    many = len(state.models)
+    gram = np.broadcast_to(np.eye(many) * 0.04 * rows, state.gram.shape)
+    sizes = validation._usual_sizes(replace(state, gram=gram, weight_rows=np.full_like(state.weight_rows, rows)))
+    np.testing.assert_allclose(sizes, np.full((many, len(state.gram)), size))
 
 
 def test_agreement_and_dispersion_are_weighted_by_reliability() -> None:

@@ -13,6 +13,7 @@ from engine.optimizer.runtime.controls import find_controls, settling_seconds
 from engine.optimizer.runtime.experiment import ActionError, ExperimentDesign, execute_action
 from engine.optimizer.runtime.ports import ExperimentParts
 from engine.optimizer.windows import WindowTiming, choose_pause
+from engine.schema import join_names
 from engine.store.read.optimizer_history import FinishedTrial
 
 QUIET_SECONDS = 30.0  # that a costly action waits for a quiet moment
@@ -34,6 +35,7 @@ def design_experiment(
     """The design for a rule that fired, or why nothing is run. `ready`: the actions that may respond, best draw first;
     `finished_trials`: those on a metric, by action."""
     obstacles: list[str] = []
+    lacking: dict[str, list[str]] = {}  # actions by what they lack
     for action in ready:
         metric, better = target_metric(rule, action)
         earlier = finished_trials(metric).get(action.name, ())
@@ -41,7 +43,7 @@ def design_experiment(
         timing = WindowTiming(parts.plan.before, pause, parts.plan.after)
         idle = len(find_controls(parts.history, metric, timing, parts.plan, parts.clock.now()))
         if idle < harm.MIN_WINDOWS:
-            obstacles.append(f"{action.name} needs {harm.MIN_WINDOWS} idle windows of {metric} for comparison, there are {idle}")
+            lacking.setdefault(f"{harm.MIN_WINDOWS} idle windows of {metric} for comparison, there are {idle}", []).append(action.name)
             continue
         why = _why_unwilling(parts, action) or _why_not_quiet(parts, action)
         if why is not None:
@@ -52,7 +54,8 @@ def design_experiment(
         return ExperimentDesign(
             action, metric, better, treated, AUTO, rule.name, "the optimizer", f"{rule.name} fired", pause, parts.plan.fewest, probability, earlier
         )
-    return f"nothing was run: {'; '.join(obstacles)}"
+    shortages = [f"{join_names(names)} {'needs' if len(names) == 1 else 'need'} {what}" for what, names in lacking.items()]
+    return f"nothing was run: {'; '.join(shortages + obstacles)}"
 
 
 def _why_unwilling(parts: ExperimentParts, action: Action) -> str | None:

@@ -6,6 +6,7 @@ const OFF = "podium.keys"; // "off": no single keys, for whoever speaks to the b
 const SEQUENCE_MS = 1500; // within which the letter follows g
 const WAIT_MS = 10000; // for a field of a page that has just been opened
 const DRAWN_MS = 2000; // that a key waits for the page at most
+const AREAS_MS = 1000; // between looks at areas of fixed height
 const IS_MAC = /Mac|iPhone|iPad/.test(navigator.platform);
 const PALETTE_KEYS = IS_MAC ? ["\u2318 K"] : ["Ctrl K"];
 const OWN_ARROWS = '[role="tab"], [role="slider"], [role="listbox"], [role="option"], [role="menu"], [role="radio"], [role="radiogroup"], [role="grid"], .podium-rows, .podium-chart';
@@ -168,6 +169,13 @@ function printCharts() {
   window.addEventListener("afterprint", () => resize(null), { once: true });
 }
 
+// An area of fixed height whose contents are longer is reached with the Tab key, so that the arrows can scroll it.
+function reachAreas() {
+  for (const area of document.querySelectorAll('[class*="st-key-reserved_"]')) {
+    if (area.scrollHeight > area.clientHeight + 1) area.tabIndex = 0; else area.removeAttribute("tabindex");
+  }
+}
+
 function begin(data) {
   window.podiumKeys = { data };
   const state = { goingUntil: 0 };
@@ -177,6 +185,7 @@ function begin(data) {
   watchTaps();
   watchHover();
   applyTimes();
+  setInterval(reachAreas, AREAS_MS);
 }
 
 export default function ({ data, parentElement }) {

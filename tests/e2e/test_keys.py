@@ -30,6 +30,13 @@ FITS = """
 () => [...document.querySelectorAll('[data-testid="stMain"] :is(.podium-chart .main-svg, table, .pd-tile, .pd-notice)')]
   .every((node) => !node.checkVisibility() || node.getBoundingClientRect().right <= window.innerWidth + 1)
 """
+LENGTHEN = """
+() => document.querySelector('.st-key-reserved_now')
+  .append(Object.assign(document.createElement('div'), { className: 'made-long', style: 'min-height: 900px' }))
+"""
+IS_REACHED = """
+() => [...document.querySelectorAll('.st-key-reserved_now')].every((area) => (area.scrollHeight > area.clientHeight + 1) === (area.tabIndex === 0))
+"""
 CRITICAL = "INSERT INTO alerts (at, rule, severity, state, message) VALUES (1, 'made', 'critical', 'open', 'made for the test')"
 
 
@@ -190,6 +197,16 @@ def prints(visitor: Visitor) -> None:
     page.emulate_media(media="screen")
 
 
+def reaches_long_areas(page: Page) -> None:
+    """An area of fixed height is focusable while its contents are longer than it, and only then."""
+    area = page.locator(".st-key-reserved_now")
+    expect(area).to_be_visible(timeout=MS)
+    page.evaluate(LENGTHEN)
+    expect(area).to_have_attribute("tabindex", "0", timeout=MS)
+    page.evaluate("() => document.querySelector('.st-key-reserved_now .made-long').remove()")
+    page.wait_for_function(IS_REACHED, timeout=MS)
+
+
 def test_a_visit_by_keyboard(server: Served, visit: Visit) -> None:
     visitor = visit(server.url, timezone_id=ZONE)
     visitor.page.add_init_script(STUB)
@@ -221,3 +238,5 @@ def test_a_phone_has_palette_and_tooltips_by_touch(server: Served, visit: Visit)
     page.get_by_role("option", name="Decisions page").tap()
     visitor.is_on("Decisions")
     visitor.fits()
+    visitor.go("/optimizer")
+    reaches_long_areas(page)

@@ -16,6 +16,7 @@ from engine.explain import LAPSED, NOT_PROVEN, PROVEN
 from engine.store import database
 from engine.store.read import status as read_status
 from engine.store.read.activity import Activity, read_activity
+from engine.store.read.alerts import read_alerts
 from engine.store.read.reader import Reader
 from engine.store.read.recent import News
 from engine.store.write.writer import Writer
@@ -108,6 +109,12 @@ def test_open_alerts_are_named_the_most_severe_first(tmp_path: Path) -> None:
             writer.raise_alert(name, find_rule(name).severity, "m", 10**18)
     activity = read_activity(Reader(url), 10**18)
     assert [rule for rule, _ in activity.alerts] == ["disk full", "store over its limit", "disk nearly full"]
+    assert read_alerts(Reader(url), 10**18, past=0).open["rule"].tolist() == [
+        "disk full",
+        "store over its limit",
+        "disk nearly full",
+        "incident open",
+    ]
     assert sentences.describe_alerts(activity, 4).startswith("4 open, the most severe: disk full: m; store over")
     assert sentences.describe_alerts(activity, 3).startswith("3 open: disk full: m")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from engine.store.read.alerts import BY_SEVERITY
 from engine.store.read.evolution import OPEN_STATES
 from engine.store.read.optimizer import QUESTIONS, RUNNING_TRIALS, question_params
 from engine.store.read.reader import Reader, fetch_all
@@ -14,9 +15,7 @@ MAX_TRIGGERS, MAX_EVOLUTIONS = 200, 40  # newest rows searched
 _FIRING = f"""
     SELECT rule, answer FROM triggers WHERE state = 'fired' AND answer IS NOT NULL AND id IN
         (SELECT max(id) FROM (SELECT id, rule FROM triggers ORDER BY id DESC LIMIT {MAX_TRIGGERS}) GROUP BY rule) ORDER BY id DESC"""
-_ALERTS = """
-    SELECT rule, message FROM alerts WHERE state = 'open'
-    ORDER BY CASE severity WHEN 'critical' THEN 0 WHEN 'warning' THEN 1 ELSE 2 END, id DESC LIMIT 3"""
+_ALERTS = f"SELECT rule, message FROM alerts WHERE state = 'open' ORDER BY {BY_SEVERITY} LIMIT 3"
 _EVOLVING = f"""
     SELECT model, state FROM (SELECT * FROM evolutions ORDER BY id DESC LIMIT {MAX_EVOLUTIONS})
     WHERE session = (SELECT max(id) FROM sessions) AND state IN {OPEN_STATES} ORDER BY id DESC"""

@@ -11,6 +11,7 @@ from engine.store.read.reader import Reader, fetch_all, fetch_first, fetch_frame
 from engine.store.write.alerts import parse_drill
 
 RECENT_DELIVERIES = 2_000  # newest messages that are searched for a target's state
+BY_SEVERITY = "CASE severity WHEN 'critical' THEN 0 WHEN 'warning' THEN 1 ELSE 2 END, id DESC"  # the most severe first, then the newest
 _ALERTS = "a.id, a.at, a.rule, a.severity, a.state, a.message, a.acked_by, a.acked_at, a.resolved_at, a.escalated_at"
 _SILENCED = "(SELECT max(s.until) FROM silences s WHERE (s.rule = a.rule OR s.rule = 'all') AND s.at <= :now AND s.until > :now) AS silenced"
 _NOTIFIED = """(SELECT max(CASE WHEN d.status <> 'failed' THEN coalesce(d.sent_at, 0) END) FROM deliveries d
@@ -34,7 +35,9 @@ def read_alerts(reader: Reader, now: int, *, past: int) -> AlertOverview:
     """Open alerts, the newest resolved ones up to `past`, and the state of delivery, at `now` (ns UTC)."""
     with reader.reading() as connection:
         open_alerts = fetch_frame(
-            connection, f"SELECT {_ALERTS}, {_SILENCED}, {_NOTIFIED} FROM alerts a WHERE a.state = 'open' ORDER BY a.id DESC LIMIT 100", {"now": now}
+            connection,
+            f"SELECT {_ALERTS}, {_SILENCED}, {_NOTIFIED} FROM alerts a WHERE a.state = 'open' ORDER BY {BY_SEVERITY} LIMIT 100",
+            {"now": now},
         )
         resolved = fetch_frame(
             connection,

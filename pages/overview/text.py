@@ -30,7 +30,7 @@ def describe_recommendation(activity: Activity, *, is_trading_stopped: bool) -> 
     """Say what a person might do now, the most urgent first; "nothing to do" where nothing waits."""
     urgent = [find_rule(name) for name, _ in activity.alerts]
     if urgent and urgent[0].severity == "critical":
-        return f"{urgent[0].name}: {urgent[0].about}"
+        return f"{urgent[0].name}: {urgent[0].about.removesuffix('.')}"
     if activity.approvals:
         return f"approve or decline on Optimizer: {', '.join(readable_name(rule) for rule in activity.approvals[:3])}"
     if activity.recommendation is not None:
@@ -39,7 +39,7 @@ def describe_recommendation(activity: Activity, *, is_trading_stopped: bool) -> 
     if is_trading_stopped:
         return "trading is stopped; Resume when you are ready"
     if urgent and urgent[0].severity == "warning":
-        return f"{urgent[0].name}: {urgent[0].about}"
+        return f"{urgent[0].name}: {urgent[0].about.removesuffix('.')}"
     return f"nothing to do; {state_bar.describe_activity(activity)}"
 
 

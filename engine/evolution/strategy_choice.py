@@ -43,9 +43,19 @@ def position(trigger: str) -> int:
 
 def may_start(triggers: TriggerSums, trigger: str, tick: int) -> bool:
     """Whether the pause of a trigger has passed."""
+    since = int(triggers.fired[TRIGGERS.index(trigger)])
+    return since < 0 or tick - since >= _pause(triggers, trigger)
+
+
+def fires_again(triggers: TriggerSums, trigger: str, tick: int) -> bool:
+    """Whether a trigger that fires at this tick still fires for what it has answered in vain: it fired last no longer ago than twice its pause."""
     place = TRIGGERS.index(trigger)
-    since = int(triggers.fired[place])
-    return since < 0 or tick - since >= PAUSES.get(trigger, 0) * 2 ** min(int(triggers.fruitless[place]), MAX_DOUBLINGS)
+    return bool(triggers.fruitless[place] > 0) and tick - int(triggers.fired[place]) <= 2 * _pause(triggers, trigger)
+
+
+def _pause(triggers: TriggerSums, trigger: str) -> int:
+    """The ticks from one search of a trigger to its next."""
+    return int(PAUSES.get(trigger, 0) * 2 ** min(int(triggers.fruitless[TRIGGERS.index(trigger)]), MAX_DOUBLINGS))
 
 
 def choose_strategy(triggers: TriggerSums, trigger: str, number: int, excluded: Collection[str] = ()) -> str | None:

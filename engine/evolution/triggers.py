@@ -30,7 +30,7 @@ def pull_triggers(progress: Progress, market_state: MarketState, inputs: Inputs,
     if config.evolution != "full" or state.last_training < 0 or not any(catalog.serving):
         return progress
     for trigger, detail in _fired(progress, market_state, inputs):
-        if trigger == "performance decline":
+        if trigger == "performance decline" and not strategy_choice.fires_again(progress.evolution.triggers, trigger, inputs.tick):
             progress = verdicts.retire_outdated_challengers(progress, inputs, catalog)
         evolution = progress.evolution
         under_way = [search for search in evolution.searches if search.place != ALL or search.strategy != REFRESH]

@@ -126,7 +126,8 @@ def restart_blends(progress: Progress, inputs: Inputs, catalog: Catalog) -> Prog
 def retire_outdated_challengers(progress: Progress, inputs: Inputs, catalog: Catalog) -> Progress:
     """End the contests of challengers whose search began before the recent blocks that show a decline, unless they are half-way to a promotion.
 
-    They were found in a market that has changed, and hold places that searches in the present one need. Half-way is meant in logarithms, in which
+    They were found in a market that has changed, and hold places that searches in the present one need. A decline that goes on ends none: what has
+    been searched since it was first seen is of the present market, and may be its cure. Half-way is meant in logarithms, in which
     evidence grows evenly. Ending a contest without a verdict promotes nothing, so it costs none of the error that the contests share.
     """
     shown = inputs.tick - decline.recent_ticks(inputs.config.horizons)

@@ -125,6 +125,30 @@ def test_a_decline_ends_the_contests_of_challengers_that_were_found_before_it() 
     assert [arm.number for arm in pull(now, 900, **calm).evolution.arms] == [7, 8]
 
 
+def test_a_decline_that_goes_on_ends_no_contest_that_was_begun_since() -> None:
+    """What was searched since a decline was first answered is of the present market; it may be the cure."""
+    calm = {"first_training": 10_000, "retrain_every": 10_000, "max_challengers": 4}
+    now = racing(make_arm(7))
+    declined = replace(now.evolution.decline, log_detector=np.full_like(now.evolution.decline.log_detector, 20.0))
+    answered = strategy_choice.record_start(now.evolution.triggers, "performance decline", "shorter window", 800)
+    goes_on = now.evolve(decline=declined, triggers=answered)
+    assert [arm.number for arm in pull(goes_on, 800 + 2 * 288, **calm).evolution.arms] == [7]
+    assert pull(goes_on, 800 + 288, **calm).evolution.searches, "the decline is answered again"
+    assert [arm.number for arm in pull(goes_on, 800 + 2 * 288 + 1, **calm).evolution.arms] == [], "another decline"
+    cured = strategy_choice.record_promotion(answered, "performance decline", "shorter window")
+    assert [arm.number for arm in pull(goes_on.evolve(triggers=cured), 1_100, **calm).evolution.arms] == []
+
+
+@pytest.mark.parametrize(("since", "again"), [(288, True), (576, True), (577, False)])
+def test_a_trigger_fires_again_within_twice_its_pause(since: int, again: bool) -> None:
+    """After one search in vain the pause of a decline is 2 x 144 ticks."""
+    sums = strategy_choice.empty_trigger_sums()
+    assert not strategy_choice.fires_again(sums, "performance decline", since)
+    sums = strategy_choice.record_start(sums, "performance decline", "tuning", 0)
+    assert strategy_choice.fires_again(sums, "performance decline", since) is again
+    assert not strategy_choice.fires_again(strategy_choice.record_promotion(sums, "performance decline", "tuning"), "performance decline", since)
+
+
 def test_a_pause_doubles_with_each_search_without_success() -> None:
     sums = strategy_choice.empty_trigger_sums()
     assert strategy_choice.may_start(sums, "target drift", 0)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
-DIGEST_FORMAT = "values 2"  # stored with each run and part of a session: digests of another format or of other rules cannot be compared (decision 32)
+DIGEST_FORMAT = "values 3"  # stored with each run and part of a session: digests of another format or of other rules cannot be compared (decision 32)
 _ARRAYS = frozenset({"Floats", "Bools", "Ints"})
 
 

@@ -19,6 +19,7 @@ PAUSES: Mapping[str, int] = {  # ticks before a trigger may start another search
     "finding": 1_440, "expected loss": 576,
 }  # fmt: skip
 MAX_DOUBLINGS = 6  # of a pause, one for each search in a row without success
+AGAIN_DOUBLINGS = 3  # of the pause within which a trigger fires again for the same
 SHARED = 0.5  # weight of what other triggers achieved with a strategy
 USUAL_CURES: Mapping[str, tuple[str, ...]] = {  # strategies that are tried first; the first counts as six successes, the next as two
     "performance decline": ("shorter window", "structure search"), "target drift": ("shorter window", "structure search"),
@@ -50,7 +51,13 @@ def may_start(triggers: TriggerSums, trigger: str, tick: int) -> bool:
 def fires_again(triggers: TriggerSums, trigger: str, tick: int) -> bool:
     """Whether a trigger that fires at this tick still fires for what it has answered in vain: it fired last no longer ago than twice its pause."""
     place = TRIGGERS.index(trigger)
-    return bool(triggers.fruitless[place] > 0) and tick - int(triggers.fired[place]) <= 2 * _pause(triggers, trigger)
+    longest = 2 * min(_pause(triggers, trigger), PAUSES.get(trigger, 0) * 2**AGAIN_DOUBLINGS)
+    return was_in_vain(triggers, trigger) and tick - int(triggers.fired[place]) <= longest
+
+
+def was_in_vain(triggers: TriggerSums, trigger: str) -> bool:
+    """Whether a trigger has started a search and nothing has been promoted since."""
+    return bool(triggers.fruitless[TRIGGERS.index(trigger)] > 0)
 
 
 def _pause(triggers: TriggerSums, trigger: str) -> int:
@@ -97,9 +104,9 @@ def record_start(triggers: TriggerSums, trigger: str, strategy: str, tick: int) 
 
 
 def record_promotion(triggers: TriggerSums, trigger: str, strategy: str) -> TriggerSums:
-    """The sums after the challenger of a strategy was promoted."""
+    """The sums after the challenger of a strategy was promoted; it answers a decline too, whose detector begins anew."""
     fruitless, promoted = triggers.fruitless.copy(), triggers.promoted.copy()
     place = TRIGGERS.index(trigger)
-    fruitless[place] = 0
+    fruitless[[place, TRIGGERS.index("performance decline")]] = 0
     promoted[place, STRATEGIES.index(strategy)] += 1.0
     return replace(triggers, fruitless=fruitless, promoted=promoted)

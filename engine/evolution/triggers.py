@@ -30,7 +30,7 @@ def pull_triggers(progress: Progress, market_state: MarketState, inputs: Inputs,
     if config.evolution != "full" or state.last_training < 0 or not any(catalog.serving):
         return progress
     for trigger, detail in _fired(progress, market_state, inputs):
-        if trigger == "performance decline" and not strategy_choice.fires_again(progress.evolution.triggers, trigger, inputs.tick):
+        if trigger == "performance decline" and not _goes_on(progress, trigger, inputs.tick):
             progress = verdicts.retire_outdated_challengers(progress, inputs, catalog)
         evolution = progress.evolution
         under_way = [search for search in evolution.searches if search.place != ALL or search.strategy != REFRESH]
@@ -50,6 +50,14 @@ def pull_triggers(progress: Progress, market_state: MarketState, inputs: Inputs,
         if trigger == "performance decline":
             progress = verdicts.restart_blends(progress, inputs, catalog)
     return progress
+
+
+def _goes_on(progress: Progress, trigger: str, tick: int) -> bool:
+    """Whether a decline that is signalled has been answered in vain: it fires again, or an answer to it still races."""
+    evolution = progress.evolution
+    is_racing = any(evolution.arms[place].trigger == trigger for place in racing_arms(evolution))
+    is_again = strategy_choice.fires_again(evolution.triggers, trigger, tick)
+    return is_again or (is_racing and strategy_choice.was_in_vain(evolution.triggers, trigger))
 
 
 def list_open_strategies(evolution: EvolutionState) -> set[str]:

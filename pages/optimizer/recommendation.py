@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -78,6 +79,13 @@ def describe_answer(answer: str, action: Any, names: Collection[str] = ()) -> st
     return text.capitalize(f"{words}, because it {describe_reason(action)}" if why and is_advice and _is_judged(action) else words)
 
 
+def name_metrics(words: str, metrics: Collection[str]) -> str:
+    """Return a text with metrics such as "host.disk_percent" in words."""
+    for metric in filter(None, metrics):
+        words = re.sub(rf"(?<![\w.]){re.escape(metric)}(?![\w.]*\w)", text.metric_label(metric), words)
+    return words
+
+
 def describe_reason(action: Any) -> str:
     """Say why an action is worth trying: what its trials showed."""
     evidence = text.describe_evidence(action)
@@ -99,7 +107,7 @@ def _show_card(firing: Record, view: FiringView) -> None:
             _describe_firing(firing, rule, view.now), word=f"{text.capitalize(readable_name(name))}.", colour=theme.WARNING
         )
         words = describe_answer(answer, action, tuple(actions))
-        words = words.replace(str(firing["metric"]), text.metric_label(str(firing["metric"]))) if firing["metric"] else words
+        words = name_metrics(words, {str(firing["metric"] or ""), *(str(action.cures) for action in actions.values())})
         response = f'<div class="pd-then">{widgets.escape_html(words)}</div>' if answer else ""
         widgets.show_html(f'<div class="pd">{notice}{response}</div>')
         with st.container(horizontal=True, vertical_alignment="center", key=f"answer_{firing['id']}"):

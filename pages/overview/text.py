@@ -28,9 +28,10 @@ def describe_warmup(status: EngineStatus, pace: float | None) -> str | None:
 
 def describe_recommendation(activity: Activity, *, is_trading_stopped: bool) -> str:
     """Say what a person might do now, the most urgent first; "nothing to do" where nothing waits."""
-    urgent = [find_rule(name) for name, _ in activity.alerts]
-    if urgent and urgent[0].severity == "critical":
-        return f"{urgent[0].name}: {urgent[0].about.removesuffix('.')}"
+    alert, severity = activity.urgent or ("", "")
+    remedy = f"{alert}: {find_rule(alert).about.removesuffix('.')}"
+    if severity == "critical":
+        return remedy
     if activity.approvals:
         return f"approve or decline on Optimizer: {', '.join(readable_name(rule) for rule in activity.approvals[:3])}"
     if activity.recommendation is not None:
@@ -38,8 +39,8 @@ def describe_recommendation(activity: Activity, *, is_trading_stopped: bool) -> 
         return f"optimizer {_readable_answer(answer)}, because the rule {readable_name(rule)} fired"
     if is_trading_stopped:
         return "trading is stopped; Resume when you are ready"
-    if urgent and urgent[0].severity == "warning":
-        return f"{urgent[0].name}: {urgent[0].about.removesuffix('.')}"
+    if severity == "warning":
+        return remedy
     return f"nothing to do; {state_bar.describe_activity(activity)}"
 
 

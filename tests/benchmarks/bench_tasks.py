@@ -1,7 +1,8 @@
-"""Ten tasks of a person at the dashboard, from Overview each: seconds, clicks and keys entered until the answer is on the screen."""
+"""Ten tasks of a person at the dashboard, from Overview each: seconds, clicks and entries until the answer is on the screen."""
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import sqlite3
@@ -131,7 +132,9 @@ def counted(page: Page, what: str) -> int:
 
 def main() -> None:
     """Do each task once, in a window of its own, and print what it took."""
-    chromium = next((path for path in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if path), None)
+    chromium = next(
+        (path for path in map(shutil.which, (os.environ.get("CHROMIUM") or "chromium", "chromium-browser", "google-chrome")) if path), None
+    )
     if chromium is None:
         sys.exit("this bench needs Chromium: install it or give its path in CHROMIUM")
     clock = WallClock()

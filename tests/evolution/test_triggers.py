@@ -125,18 +125,28 @@ def test_a_decline_ends_the_contests_of_challengers_that_were_found_before_it() 
     assert [arm.number for arm in pull(now, 900, **calm).evolution.arms] == [7, 8]
 
 
-def test_a_decline_that_goes_on_ends_no_contest_that_was_begun_since() -> None:
+def test_a_decline_that_goes_on_ends_no_contest() -> None:
     """What was searched since a decline was first answered is of the present market; it may be the cure."""
     calm = {"first_training": 10_000, "retrain_every": 10_000, "max_challengers": 4}
-    now = racing(make_arm(7))
+    now = racing(make_arm(7, trigger="schedule"))
     declined = replace(now.evolution.decline, log_detector=np.full_like(now.evolution.decline.log_detector, 20.0))
     answered = strategy_choice.record_start(now.evolution.triggers, "performance decline", "shorter window", 800)
     goes_on = now.evolve(decline=declined, triggers=answered)
     assert [arm.number for arm in pull(goes_on, 800 + 2 * 288, **calm).evolution.arms] == [7]
     assert pull(goes_on, 800 + 288, **calm).evolution.searches, "the decline is answered again"
     assert [arm.number for arm in pull(goes_on, 800 + 2 * 288 + 1, **calm).evolution.arms] == [], "another decline"
-    cured = strategy_choice.record_promotion(answered, "performance decline", "shorter window")
+    cured = strategy_choice.record_promotion(answered, "schedule", "tuning")
     assert [arm.number for arm in pull(goes_on.evolve(triggers=cured), 1_100, **calm).evolution.arms] == []
+
+
+def test_the_answer_to_a_decline_is_not_ended_by_it_however_long_its_contest_takes() -> None:
+    """With no other place free, nothing else is searched, and the decline last fired when this search began."""
+    alone = {"first_training": 10_000, "retrain_every": 10_000, "max_challengers": 1}
+    now = racing(make_arm(7, trigger="performance decline"))
+    declined = replace(now.evolution.decline, log_detector=np.full_like(now.evolution.decline.log_detector, 20.0))
+    answered = strategy_choice.record_start(now.evolution.triggers, "performance decline", "structure search", 450)
+    for at in (450 + 577, 450 + 2_000):
+        assert [arm.number for arm in pull(now.evolve(decline=declined, triggers=answered), at, **alone).evolution.arms] == [7]
 
 
 @pytest.mark.parametrize(("since", "again"), [(288, True), (576, True), (577, False)])
@@ -146,7 +156,7 @@ def test_a_trigger_fires_again_within_twice_its_pause(since: int, again: bool) -
     assert not strategy_choice.fires_again(sums, "performance decline", since)
     sums = strategy_choice.record_start(sums, "performance decline", "tuning", 0)
     assert strategy_choice.fires_again(sums, "performance decline", since) is again
-    assert not strategy_choice.fires_again(strategy_choice.record_promotion(sums, "performance decline", "tuning"), "performance decline", since)
+    assert not strategy_choice.fires_again(strategy_choice.record_promotion(sums, "schedule", "tuning"), "performance decline", since)
 
 
 def test_a_pause_doubles_with_each_search_without_success() -> None:

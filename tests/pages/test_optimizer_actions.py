@@ -149,6 +149,12 @@ def test_the_evidence_stands_in_place_of_sampled_gains() -> None:
     assert requests.find_action("recommends running trim_cache; sampled gains: delete_temp +1", ("delete_temp", "trim_cache")) == "trim_cache"
 
 
+def test_metrics_are_named_in_words_wherever_they_stand_whole() -> None:
+    words = "slow_polling needs 20 idle windows of process.cpu_percent for comparison, there are 2; trim_cache needs one of host.disk_percent"
+    shown = recommendation.name_metrics(words, {"", "process.cpu_percent", "host.disk_percent", "host.disk"})
+    assert shown == "slow_polling needs 20 idle windows of process CPU for comparison, there are 2; trim_cache needs one of host disk"
+
+
 def test_the_recommendation_goes_before_newer_firings_without_one() -> None:
     firing: list[dict[str, str | None]] = [
         {"rule": "a", "answer": None},

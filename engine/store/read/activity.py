@@ -16,6 +16,9 @@ _FIRING = f"""
     SELECT rule, answer FROM triggers WHERE state = 'fired' AND answer IS NOT NULL AND id IN
         (SELECT max(id) FROM (SELECT id, rule FROM triggers ORDER BY id DESC LIMIT {MAX_TRIGGERS}) GROUP BY rule) ORDER BY id DESC"""
 _ALERTS = f"SELECT rule, message FROM alerts WHERE state = 'open' ORDER BY {BY_SEVERITY} LIMIT 3"
+_URGENT = f"""
+    SELECT rule, severity FROM alerts a WHERE state = 'open' AND acked_by IS NULL AND NOT EXISTS
+        (SELECT 1 FROM silences s WHERE (s.rule = a.rule OR s.rule = 'all') AND s.until > :now) ORDER BY {BY_SEVERITY} LIMIT 1"""
 _EVOLVING = f"""
     SELECT model, state FROM (SELECT * FROM evolutions ORDER BY id DESC LIMIT {MAX_EVOLUTIONS})
     WHERE session = (SELECT max(id) FROM sessions) AND state IN {OPEN_STATES} ORDER BY id DESC"""
@@ -32,6 +35,7 @@ class Activity:
     training: tuple[str, ...]  # models in training for one
     recommendation: tuple[str, str] | None  # rule that fires and is not silenced, and what the planner recommends
     alerts: tuple[tuple[str, str], ...] = ()  # rule and message of the open alerts, the most severe first, then the newest; at most 3
+    urgent: tuple[str, str] | None = None  # rule and severity of the first of them that is neither acknowledged nor silenced
 
 
 def read_activity(reader: Reader, now: int) -> Activity:
@@ -42,6 +46,7 @@ def read_activity(reader: Reader, now: int) -> Activity:
         silenced = {str(row["rule"]) for row in fetch_all(connection, _SILENCES, now=now)}
         firing = [(str(row["rule"]), str(row["answer"])) for row in fetch_all(connection, _FIRING)]
         alerts = tuple((str(row["rule"]), str(row["message"])) for row in fetch_all(connection, _ALERTS))
+        urgent = next(iter(fetch_all(connection, _URGENT, now=now)), None)
         evolving = [(str(row["model"]), str(row["state"])) for row in fetch_all(connection, _EVOLVING)]
     return Activity(
         (str(recent[-1]["action"]), bool(recent[-1]["placebo"])) if recent else None,
@@ -50,6 +55,7 @@ def read_activity(reader: Reader, now: int) -> Activity:
         tuple(model for model, state in evolving if state == "training"),
         next((pair for pair in firing if pair[1].startswith("recommend") and pair[0] not in silenced), None),
         alerts,
+        None if urgent is None else (str(urgent["rule"]), str(urgent["severity"])),
     )
 
 

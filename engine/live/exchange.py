@@ -7,7 +7,6 @@ import importlib
 import json
 import socket
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -15,6 +14,7 @@ from typing import Any, TypeVar
 from engine.domain.exchange_options import hide_option_secrets, parse_exchange_options
 from engine.domain.model import PLUGIN_ERRORS
 from engine.domain.texts import on_one_line, shorten
+from engine.live.event_loops import run_interruptibly
 from engine.live.installation import require_live_packages
 from engine.schema import find_near, join_names, suggest
 from engine.settings import Settings
@@ -78,11 +78,11 @@ def read_markets(settings: Settings) -> ExchangeMarkets:
     """Read the exchange's markets and the funding rates of the settings' symbols, in an event loop of its own.
 
     They are read once per process, so that a feed that is opened again describes the same market. Raises ExchangeUnreachable where the exchange
-    does not answer, and ExchangeRefused; one line each.
+    does not answer, and ExchangeRefused; one line each; and RequestInterrupted where a stop ends the request.
     """
     key = (require_exchange(settings), settings.exchange_options, settings.symbols)
     if key not in _MARKETS:
-        _MARKETS[key] = _run(_read_markets(settings))
+        _MARKETS[key] = run_interruptibly(_read_markets(settings))
     return _MARKETS[key]
 
 
@@ -194,16 +194,6 @@ def _require_name(settings: Settings) -> str:
     if name in importlib.import_module("ccxt").exchanges:
         raise ExchangeRefused(f"{name} has no {join_names(NEEDED[:2])} in ccxt: give an exchange with WebSockets, such as kraken")
     raise ExchangeRefused(f"ccxt has no exchange {shorten(name)}: {suggest(name.lower(), streaming, 'there are', cutoff=0.6)}")
-
-
-def _run(work: Coroutine[Any, Any, T]) -> T:
-    """Run in an event loop of this thread, or of another where this thread's is running; a signal ends the former at once."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(work)
-    with ThreadPoolExecutor(1, thread_name_prefix="markets") as pool:
-        return pool.submit(asyncio.run, work).result()
 
 
 async def _read_markets(settings: Settings) -> ExchangeMarkets:

@@ -29,6 +29,7 @@ class Faults:
     slow_candles: tuple[int, float] | None = None  # requests for so many candles or more are answered so many seconds late
     maintenance: bool = False
     refusing: bool = False
+    hanging: bool = False
 
     def is_silent(self, symbol: str, stream: str) -> bool:
         """Whether a message of this stream is withheld."""
@@ -126,6 +127,10 @@ class FaultSwitches:
                 self.abort_connections()
 
         self.call(switch)
+
+    def hang(self) -> None:
+        """Take connections and requests, and answer none from now on; `resume` answers those that still wait."""
+        self.call(lambda: setattr(self.faults, "hanging", True))
 
     def set_clock_offset(self, seconds: float) -> None:
         """Set the exchange's clock so far ahead of this machine's."""

@@ -48,6 +48,7 @@ class ExchangeMarkets:
     timeframes: tuple[str, ...]
     precision_mode: int
     funding: Mapping[str, Mapping[str, Any]]  # the current funding rate of the wanted symbols that pay funding
+    has_funding: bool = True  # ccxt reads funding rates of this exchange
 
     def install(self, exchange: Any) -> None:
         """Give a newly opened exchange these markets, so that it does not load them again."""
@@ -203,23 +204,44 @@ async def _read_markets(settings: Settings) -> ExchangeMarkets:
         funding = await _read_funding(exchange, settings)
         markets = {symbol: dict(market) for symbol, market in exchange.markets.items()}
         return ExchangeMarkets(
-            exchange.id, markets, dict(exchange.currencies or {}), tuple(exchange.timeframes or ()), exchange.precisionMode, funding
-        )
+            exchange.id, markets, dict(exchange.currencies or {}), tuple(exchange.timeframes or ()), exchange.precisionMode, funding,
+            can_read_funding(exchange),
+        )  # fmt: skip
     finally:
         await exchange.close()
 
 
 async def _read_funding(exchange: Any, settings: Settings) -> dict[str, Mapping[str, Any]]:
     """Read the funding rate of each perpetual; a symbol whose rate the exchange does not give is left out."""
-    if not exchange.has.get("fetchFundingRate"):
-        return {}
     rates: dict[str, Mapping[str, Any]] = {}
-    for symbol in settings.symbols:
+    for symbol in settings.symbols if can_read_funding(exchange) else ():
         if symbol in exchange.markets and exchange.markets[symbol].get("swap"):
             try:
-                rates[symbol] = await call_exchange(
-                    partial(exchange.fetch_funding_rate, symbol), settings, f"the funding of {symbol}", attempts=START_ATTEMPTS
-                )
+                rates[symbol] = await fetch_funding(exchange, symbol, settings, attempts=START_ATTEMPTS)
             except ExchangeRefused:
                 continue
     return rates
+
+
+def can_read_funding(exchange: Any) -> bool:
+    """Whether ccxt reads the exchange's current funding rates."""
+    return bool(exchange.has.get("fetchFundingRate") or exchange.has.get("fetchFundingRates"))
+
+
+async def fetch_funding(exchange: Any, symbol: str, settings: Settings, *, attempts: int) -> Mapping[str, Any]:
+    """Read the current funding rate of a perpetual as ccxt has it, with the interval that it applies to where the exchange gives that apart.
+
+    Raises ExchangeRefused, and ExchangeUnreachable after the last attempt.
+    """
+    what = f"the funding of {symbol} on {exchange.id}"
+
+    async def read_rate() -> Mapping[str, Any]:
+        if exchange.has.get("fetchFundingRate"):
+            return await exchange.fetch_funding_rate(symbol) or {}
+        return (await exchange.fetch_funding_rates([symbol]) or {}).get(symbol) or {}
+
+    rate = await call_exchange(read_rate, settings, what, attempts=attempts)
+    if rate.get("interval") or not exchange.has.get("fetchFundingInterval"):
+        return rate
+    terms = await call_exchange(partial(exchange.fetch_funding_interval, symbol), settings, f"the interval of {what[4:]}", attempts=attempts)
+    return {**rate, "interval": (terms or {}).get("interval")}

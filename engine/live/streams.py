@@ -45,6 +45,7 @@ class StreamTimes:
     halt_pause: float = 60.0
     longest_silence: float = 600.0
     watchdog: float = 1.0  # between checks
+    funding: float = 300.0  # between reads of the funding rates
 
 
 DEFAULT_TIMES = StreamTimes()

@@ -86,6 +86,13 @@ class Trader:
         spent = float((units * account.mark_price).sum())
         self.engine.account = replace(account, positions=units, entry_price=account.mark_price.copy(), cash=account.cash - spent)
 
+    def read_outage(self) -> tuple[str, float]:
+        """The longest fault of the feed in the log of failures, and the seconds that it lasted."""
+        self._service.failures.flush()
+        faults = self.rows("SELECT fault, (recovered_at - at) / 1e9 FROM recoveries WHERE component = 'feed'")
+        fault, seconds = max(faults, key=lambda row: row[1])
+        return str(fault), float(seconds)
+
     def read_bars(self, first: int) -> Floats:
         """(n, S) the closes that the ticks from `first` on were decided on."""
         history = TickHistory(self._url)
@@ -143,6 +150,9 @@ def recover(trader: Trader) -> None:
     assert min(bids) <= price <= max(bids)
     trader.step_until(lambda: trader.component()[0] == "ok")
     assert trader.rows("SELECT count(*) FROM alerts WHERE rule = 'feed failing' AND state = 'open'") == [(0,)]
+    fault, seconds = trader.read_outage()
+    assert fault.startswith("ETH/USDT ")
+    assert seconds > 3.0, "as long as the bars that were decided on without it"
 
 
 def test_a_symbol_that_is_halted_while_held_is_kept_and_traded_again_after_the_halt(tmp_path: Path) -> None:

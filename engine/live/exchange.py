@@ -243,5 +243,10 @@ async def fetch_funding(exchange: Any, symbol: str, settings: Settings, *, attem
     rate = await call_exchange(read_rate, settings, what, attempts=attempts)
     if rate.get("interval") or not exchange.has.get("fetchFundingInterval"):
         return rate
-    terms = await call_exchange(partial(exchange.fetch_funding_interval, symbol), settings, f"the interval of {what[4:]}", attempts=attempts)
+    try:
+        terms = await call_exchange(partial(exchange.fetch_funding_interval, symbol), settings, f"the interval of {what[4:]}", attempts=attempts)
+    except ExchangeUnreachable:
+        raise
+    except ExchangeRefused:  # it has rates and does not say what they apply to
+        return rate
     return {**rate, "interval": (terms or {}).get("interval")}

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from engine.domain.live import StreamEvent, StreamFault
 from engine.domain.model import PLUGIN_ERRORS
-from engine.live.exchange import ExchangeRefused, fetch_funding
+from engine.live.exchange import ExchangeRefused, ExchangeUnreachable, fetch_funding
 from engine.live.instruments import LiveMarket, funding_per_8h
 from engine.live.streams import LiveStreams, StreamTimes
 from engine.settings import Settings
@@ -25,6 +25,7 @@ class FundingWatcher:
         self._streams, self._settings, self._take, self._pause = streams, settings, take, times.funding
         self._symbols = {column: market.info.symbols[column] for column in market.perpetuals}
         self._rates: dict[int, float] = {}  # per 8 h, as taken
+        self._known = {column for column in self._symbols if market.contracts[column].funding_rate}  # that have had a rate
         self._problems: dict[int, str] = {}
 
     @property
@@ -45,12 +46,15 @@ class FundingWatcher:
         try:
             rate = funding_per_8h(await fetch_funding(exchange, symbol, self._settings, attempts=1))
         except (ExchangeRefused, *PLUGIN_ERRORS) as error:
-            self._problems[column] = f"{error}; {in_force}"
+            if column in self._known or isinstance(error, ExchangeUnreachable):
+                self._problems[column] = f"{error}; {in_force}"
             return
         if rate is None:
-            self._problems[column] = f"{exchange.id} gives no funding rate of {symbol}: {in_force}"
+            if column in self._known:
+                self._problems[column] = f"{exchange.id} gives no funding rate of {symbol}: {in_force}"
             return
         self._problems.pop(column, None)
+        self._known.add(column)
         if rate != self._rates.get(column):
             self._rates[column] = rate
             self._take(StreamFault(column, "candles", "funding", self._streams.timer.now(), f"{rate!r} per 8 h"))

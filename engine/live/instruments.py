@@ -138,10 +138,15 @@ def _positive(value: object) -> float:
 
 
 def _describe_limits(listed: Sequence[Mapping[str, Any]], markets: ExchangeMarkets) -> tuple[str, ...]:
-    names = join_names(str(market["symbol"]) for market in listed if market.get("swap"))
-    if not names or markets.has_funding:
-        return ()
-    return (f"ccxt reads no funding rates of {markets.exchange}: positions in {names} pay and receive none here, unlike at the exchange",)
+    perpetuals = [str(market["symbol"]) for market in listed if market.get("swap")]
+    unknown = [symbol for symbol in perpetuals if funding_per_8h(markets.funding.get(symbol)) is None]
+    if markets.has_funding:
+        line = f"{markets.exchange} gave no funding rate of {join_names(unknown)} at the start: positions in them pay and receive none until it does"
+        return (line,) if unknown else ()
+    line = (
+        f"ccxt reads no funding rates of {markets.exchange}: positions in {join_names(perpetuals)} pay and receive none here, unlike at the exchange"
+    )
+    return (line,) if perpetuals else ()
 
 
 def funding_per_8h(funding: Mapping[str, Any] | None) -> float | None:

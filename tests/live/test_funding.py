@@ -27,7 +27,7 @@ from engine.settings import Settings, count_order_delay_ms
 from engine.store import database
 from engine.store.read.history import TickHistory
 from engine.store.write.writer import Writer
-from tests.exchanges.binance_futures import FakeBinanceusdm
+from tests.exchanges import FakeBinanceusdm
 from tests.live.test_live_feed import LONGEST, SECOND, TIMES
 from tests.makers import Inline
 

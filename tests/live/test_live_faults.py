@@ -10,7 +10,7 @@ import numpy as np
 from tests.exchanges import FakeBinance
 from tests.live.test_live_feed import SECOND, SYMBOLS, Session, is_whole
 
-LONGEST = 120.0  # s that the test waits for something
+LONGEST = 300.0  # s that the test waits for something
 BTC, ETH = SYMBOLS
 
 

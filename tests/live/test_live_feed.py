@@ -222,7 +222,7 @@ def test_an_outage_leaves_bars_without_data_that_are_filled_afterwards() -> None
         assert all(np.isnan(snapshot.close).all() and not snapshot.fresh.any() for snapshot in session.play(3))
         session.fake.refuse_connections(on=False)
         filled = session.play_until(lambda snapshot: snapshot.backfilled is not None)
-        assert not any(snapshot.fresh.any() and np.isnan(snapshot.close).any() for snapshot in session.live)
+        assert not any((snapshot.fresh & np.isnan(snapshot.close)).any() for snapshot in session.live)
         assert filled.backfilled is not None
         session.recover()
         session.play(3)

@@ -117,30 +117,34 @@ def _price(account: Account, bar: MarketSnapshot, index: int) -> float:
     return mid if np.isfinite(mid) else float(account.mark_price[index])
 
 
-def accrue_carry(account: Account, until: int, price: Floats, config: TradingConfig) -> Account:
+def accrue_carry(account: Account, until: int, price: Floats, config: TradingConfig, funding: Floats | None = None) -> Account:
     """Pay borrow and funding on the positions from the last payment to `until` (ns UTC), at these prices.
 
     Borrow is paid on the value of short positions; funding on the value of every position, by longs where its rate is above 0 and by shorts where
-    it is below. Calendar time counts: a gap costs as much as the bars that are missing.
+    it is below. `funding` (S,) are the rates in force per 8 h; where it is None or NaN, those of the rules are. Calendar time counts: a gap costs
+    as much as the bars that are missing.
     """
     elapsed, rules = until - account.accrued_at, config.rules
     if elapsed <= 0 and account.accrued_at != 0:
         return account
     if account.accrued_at == 0:
         return replace(account, accrued_at=max(until, account.accrued_at))
-    if not (rules.borrow_rates or rules.funding_rates):
+    if not (rules.borrow_rates or rules.funding_rates or funding is not None):
         return replace(account, accrued_at=until)
     value = account.positions * price
     borrow = _sum(np.minimum(value, 0.0) * order_size.per_symbol(rules.borrow_rates, len(value))) * (elapsed / YEAR)
-    funding = 0.0 - _sum(value * order_size.per_symbol(rules.funding_rates, len(value))) * (elapsed / EIGHT_HOURS)
-    cash = account.cash + borrow + funding
-    return replace(account, cash=cash, accrued_at=until, borrow=account.borrow + borrow, funding=account.funding + funding)
+    rates = order_size.per_symbol(rules.funding_rates, len(value))
+    if funding is not None:
+        rates = np.where(np.isfinite(funding), funding, rates)
+    received = 0.0 - _sum(value * rates) * (elapsed / EIGHT_HOURS)
+    cash = account.cash + borrow + received
+    return replace(account, cash=cash, accrued_at=until, borrow=account.borrow + borrow, funding=account.funding + received)
 
 
 def mark_to_market(account: Account, bar: MarketSnapshot, capital: float, config: TradingConfig) -> Account:
     """Value the account at the bar's closes, carried where missing, after borrow and funding; a day begins at midnight UTC. Updates the benchmark."""
     price = np.where(np.isfinite(bar.close) & (bar.close > 0), bar.close, account.mark_price)
-    account = accrue_carry(account, bar.at, price, config)
+    account = accrue_carry(account, bar.at, price, config, bar.funding)
     equity = account.cash + _sum(account.positions * price)
     benchmark = account.benchmark_units
     missing = len(price) - np.count_nonzero(np.isfinite(benchmark))

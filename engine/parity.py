@@ -236,8 +236,8 @@ class TickComparison:
 def describe_input(rebuilt: MarketSnapshot, stored: MarketSnapshot, symbols: tuple[str, ...]) -> str:
     """Name the first field, and the first symbol in it, whose bits differ, with both values."""
     for name, before, now in _pairs(rebuilt, stored):
-        if not isinstance(before, np.ndarray) or not isinstance(now, np.ndarray):
-            if before != now:
+        if before is None or now is None or not isinstance(before, np.ndarray) or not isinstance(now, np.ndarray):
+            if (before is None) != (now is None) or (before is not None and before != now):
                 return f"{name}: {before} then, {now} now"
             continue
         if before.shape != now.shape or before.dtype != now.dtype:

@@ -228,6 +228,15 @@ def test_borrow_and_funding_are_paid_to_the_cent() -> None:
     assert paid.accrued_at == START + DAY
 
 
+def test_the_funding_rate_in_force_goes_before_that_of_the_rules() -> None:
+    """8 h of 400 long at 100 and of 600 short at 50, at the exchange's newest rates: -2 bps, and unknown."""
+    rates, until, prices = replace(RATES, rules=TradingRules(funding_rates=(0.0001, 0.0003))), START + 8 * HOUR, np.array([100.0, 50.0])
+    paid = broker.accrue_carry(held((400.0, -600.0)), until, prices, rates, np.array([-0.0002, np.nan]))
+    assert round(paid.funding, 2) == 17.00  # 40,000 x 0.0002 + 30,000 x 0.0003
+    unruled = broker.accrue_carry(held((400.0, -600.0)), until, prices, KNOBS, np.array([-0.0002, np.nan]))
+    assert round(unruled.funding, 2) == 8.00
+
+
 def test_a_short_receives_funding_and_a_long_borrows_nothing() -> None:
     received = broker.accrue_carry(held((-400.0, 600.0)), START + 8 * HOUR, np.array([100.0, 50.0]), RATES)
     assert (round(received.funding, 2), received.borrow) == (4.00, 0.0)

@@ -136,7 +136,7 @@ class _Market:
         bar, config, account = stored.snapshot, basis.inputs.config, arm.account
         if any(event.kind == "peak_restarted" for event in stored.events):
             account = broker.reset_peak(account)
-        account = broker.accrue_carry(account, bar.at - self.session.interval, account.mark_price, config)
+        account = broker.accrue_carry(account, bar.at - self.session.interval, account.mark_price, config, bar.funding)
         account, arm.fills = broker.fill_orders(account, arm.orders, bar, config, stored.tick)
         arm.account = broker.mark_to_market(account, bar, self.capital, config)
 

@@ -13,6 +13,7 @@ STREAM_STATES = ("ok", "starting", "stale", "reconnecting", "halted")
 BAR_SOURCES = ("missing", "trades", "mids", "candle", "history")  # what a symbol's bar was taken from, by its number in `ClosedBar.sources`
 FAULTS = (
     "disconnected", "reconnected", "gap", "checksum", "silent", "crossed", "resynced", "rate_limited", "maintenance", "halted", "clock", "missing",
+    "funding",
 )  # fmt: skip
 
 
@@ -51,7 +52,7 @@ class Candle:
 
 @dataclass(frozen=True, slots=True)
 class StreamFault:
-    """A fault of a stream, or its end."""
+    """A fault of a stream, or its end; or what else the exchange said beside trades, books and candles: its clock and its funding rates."""
 
     symbol: int  # -1 for all symbols of the stream
     stream: str  # of STREAMS

@@ -73,6 +73,7 @@ class MarketSnapshot(Record):
         None  # (S, 4) trades after fill_books: lowest and highest price, units sold at its best bid, units bought at its best ask
     )
     backfilled: BackfilledBars | None = None
+    funding: Floats | None = None  # (S,) funding rate in force, per 8 h; NaN or None: that of the trading rules
 
     def as_stale(self) -> MarketSnapshot:
         """The same bar, on which nothing may be decided."""

@@ -121,6 +121,16 @@ class LiveSource(Protocol):
 
 
 @runtime_checkable
+class HasNotes(Protocol):
+    """A feed of a market that lacks something."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """A line for each."""
+        ...
+
+
+@runtime_checkable
 class ReportsProblem(Protocol):
     """A feed that knows what keeps it from giving fresh bars, apart from its streams."""
 

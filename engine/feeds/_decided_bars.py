@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,10 +17,17 @@ _BARS = ("open", "high", "low", "close", "volume")
 _SIDES = ("bid_price", "bid_size", "ask_price", "ask_size")
 
 
+class SessionParts(NamedTuple):
+    """What a bar of a recorded session has beside the files of its symbols."""
+
+    backfilled: BackfilledBars | None
+    funding: Floats | None  # (S,) per 8 h
+
+
 def load_decided_grid(
     path: Path, grid: Grid, folders: tuple[str, ...], since: int | None, until: int | None, latency_ms: float
-) -> tuple[Grid, dict[int, BackfilledBars]] | None:
-    """The bars of session.parquet in the place of those built from the files, and the bars filled later by time of the snapshot.
+) -> tuple[Grid, dict[int, SessionParts]] | None:
+    """The bars of session.parquet in the place of those built from the files, and what no file has, by time of the snapshot.
 
     None where the recording has no such table, or the interval or the latency differ, so that bars or fills differ too. Raises BadRecording.
     """
@@ -41,8 +49,12 @@ def load_decided_grid(
         ofi=_gather(chosen, "ofi", columns), flow=_gather(chosen, "flow", columns),
         later=np.empty((len(chosen), len(columns), 0)) if without_trades else np.stack(later),
     )  # fmt: skip
-    filled = {bar.at: BackfilledBars(bar.backfilled.at, bar.backfilled.values[:, :, columns]) for bar in chosen if bar.backfilled is not None}
-    return decided, filled
+    return decided, {bar.at: _select_parts(bar, columns) for bar in chosen if bar.backfilled is not None or bar.funding is not None}
+
+
+def _select_parts(bar: MarketSnapshot, columns: list[int]) -> SessionParts:
+    filled = None if bar.backfilled is None else BackfilledBars(bar.backfilled.at, bar.backfilled.values[:, :, columns])
+    return SessionParts(filled, None if bar.funding is None else bar.funding[columns])
 
 
 def _gather(bars: list[MarketSnapshot], name: str, columns: list[int]) -> Floats:

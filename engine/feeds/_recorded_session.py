@@ -27,7 +27,10 @@ SESSION_SCHEMA = pa.schema([
     ("at", _TIME), ("read_at", _TIME), ("clock_offset", pa.int64()), ("run", pa.int64()), ("first_sequence", pa.int64()), ("sequence", pa.int64()),
     ("sources", pa.list_(pa.int64())), ("ages", _LIST), ("fresh", pa.list_(pa.bool_())), *((name, _LIST) for name in _BARS), ("books", _LIST),
     ("fill_books", _LIST), ("ofi", _LIST), ("flow", _LIST), ("later", _LIST), ("backfilled_at", pa.list_(pa.int64())), ("backfilled", _LIST),
+    ("funding", _LIST),
 ])  # fmt: skip
+
+LATER_COLUMNS = ("funding",)  # that a recording of an earlier version lacks; the last of the schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,7 @@ def session_row(bar: RecordedBar, ages: Floats | None) -> tuple[Any, ...]:
         *(getattr(snapshot, name).tolist() for name in _BARS), _flatten(snapshot.books), _flatten(snapshot.fill_books), snapshot.ofi.ravel().tolist(),
         snapshot.flow.ravel().tolist(), None if snapshot.trades_after_arrival is None else snapshot.trades_after_arrival.ravel().tolist(),
         None if filled is None else filled.at.tolist(), None if filled is None else filled.values.ravel().tolist(),
+        None if snapshot.funding is None else snapshot.funding.tolist(),
     )  # fmt: skip
 
 
@@ -106,13 +110,21 @@ def read_bars_decided_on(path: Path, header: RecordingHeader) -> Iterator[Record
     """Read the session's bars in the order in which they were recorded. Raises BadRecording."""
     for part in list_parts(path / SESSION_TABLE):
         try:
-            table = pyarrow.parquet.ParquetFile(part).read().cast(SESSION_SCHEMA)
+            table = _add_later_columns(pyarrow.parquet.ParquetFile(part).read()).cast(SESSION_SCHEMA)
             for name in ("at", "read_at"):
                 table = table.set_column(table.schema.get_field_index(name), name, table[name].cast(pa.int64()))
         except (pa.ArrowException, OSError, ValueError) as error:
             raise BadRecording(f"{part} cannot be read ({str(error).splitlines()[0]}): remove {path / SESSION_TABLE}") from error
         for row in table.to_pylist():
             yield _bar_of(row, header)
+
+
+def _add_later_columns(table: pa.Table) -> pa.Table:
+    """Add what earlier versions did not record, as null."""
+    for name in LATER_COLUMNS:
+        if name not in table.column_names:
+            table = table.append_column(SESSION_SCHEMA.field(name), pa.nulls(len(table), SESSION_SCHEMA.field(name).type))
+    return table
 
 
 def _flatten(books: Books) -> list[float]:
@@ -131,6 +143,7 @@ def _bar_of(row: dict[str, Any], header: RecordingHeader) -> RecordedBar:
         row["at"], opened, high, low, close, volume, np.array(row["fresh"], dtype=np.bool_), books, fills,
         _shape(row["ofi"], (symbols, -1) if row["ofi"] else (symbols, 0)), _shape(row["flow"], (symbols, -1) if row["flow"] else (symbols, 0)),
         None if later is None else _shape(later, (symbols, 4)), backfilled,
+        None if row["funding"] is None else np.array(row["funding"], dtype=np.float64),
     )  # fmt: skip
     sources = None if row["sources"] is None else tuple(row["sources"])
     return RecordedBar(snapshot, row["read_at"], row["clock_offset"], row["run"], row["first_sequence"], row["sequence"], sources)

@@ -21,6 +21,7 @@ from engine.feeds._order_flow import FLOW
 from engine.live.bar_builder import LiveBarBuilder
 from engine.live.candle_checker import AGAIN, CandleChecker
 from engine.live.exchange import open_exchange, read_markets
+from engine.live.funding_watcher import FundingWatcher
 from engine.live.instruments import LiveMarket, describe_live_market
 from engine.live.load_pace import LoadPace
 from engine.live.streams import DEFAULT_TIMES, LiveStreams, StreamTimes
@@ -49,13 +50,15 @@ class LiveFeed:
     ) -> None:  # fmt: skip
         """Prepare without a connection; `connect` makes an object of ccxt.pro in the thread that uses it."""
         self._info, interval, symbols = market.info, market.info.interval, market.info.symbols
+        self._notes = market.notes
         self._interval, self._settle = interval, round(settings.settle_ms * NS_PER_MS)
         self._history_bars = max(HISTORY_BARS, settings.warmup_bars) if history_bars is None else history_bars
         self._lock = threading.Lock()
         self._builder = LiveBarBuilder(len(symbols), interval, settings.book_levels, round(count_order_delay_ms(settings) * NS_PER_MS))
         self._streams = LiveStreams(connect, symbols, market.contracts, settings, interval, self._take, times=times)
         self._candles = CandleChecker(self._streams, self._builder, symbols, settings, interval, self._take, self._lock)
-        self._streams.jobs += [self._keep_history, self._candles.run]
+        self._funding = FundingWatcher(self._streams, market, settings, self._take, times)
+        self._streams.jobs += [self._keep_history, self._candles.run, self._funding.run]
         self._pace = LoadPace(len(symbols), interval, LONGEST_SILENCE)
         self._recorder: FeedRecorder | None = None
         self._history: list[MarketSnapshot] = []
@@ -69,6 +72,11 @@ class LiveFeed:
     @property
     def info(self) -> FeedInfo:
         return self._info
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the exchange does not give, a line each."""
+        return self._notes
 
     @property
     def history_end(self) -> int | None:
@@ -153,8 +161,9 @@ class LiveFeed:
 
     @property
     def problem(self) -> str | None:
-        """A line about bars that cannot be loaded as fast as they close, or about the exchange's clock; None where all is well."""
-        return self._pace.problem or self.clock_problem
+        """A line about bars that cannot be loaded as fast as they close, about the exchange's clock, or about a funding rate that cannot be
+        read; None where all is well."""
+        return self._pace.problem or self.clock_problem or self._funding.problem
 
     def close(self) -> None:
         """End connections and threads, and write what is to be recorded."""

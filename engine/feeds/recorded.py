@@ -54,7 +54,7 @@ class RecordedFeed:
         taker_fees = tuple(fee_bps if terms.fee_bps is None else terms.fee_bps for terms in contracts)
         self._grid = align_tapes(tapes, interval, since, until, round(latency_ms * 1e6))
         decided = load_decided_grid(Path(path), self._grid, tuple(folder.name for folder in folders), since, until, latency_ms)
-        self._grid, self._backfilled = (self._grid, {}) if decided is None else decided
+        self._grid, self._session_parts = (self._grid, {}) if decided is None else decided
         self._lags = measure_lags(folders, self._grid.at, self._grid.interval)
         self._length = len(self._grid.at)
         left_out = find_left_out(Path(path), read_files(folders))
@@ -120,7 +120,8 @@ class RecordedFeed:
         no_books = None if grid.books.shape[3] else Books(*np.empty((4, len(grid.counts), 0)))
         for row in range(first, len(times)):
             closed = _slice(grid, row, times[row], no_books)
-            yield replace(closed, backfilled=self._backfilled[closed.at]) if closed.at in self._backfilled else closed
+            parts = self._session_parts.get(closed.at)
+            yield closed if parts is None else replace(closed, backfilled=parts.backfilled, funding=parts.funding)
 
     def switch_signal(self, signal: float, at: int) -> None:
         """Raise ValueError: a recording's signal cannot be changed."""

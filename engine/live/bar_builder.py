@@ -21,7 +21,9 @@ COMPARED_SPAN = 600 * 10**9  # ns of bars, the longest silence that is noticed l
 PRICE_TOLERANCE, VOLUME_TOLERANCE = 1e-9, 1e-6  # relative
 NS_PER_MS = 1e6
 CandleValues = tuple[float, float, float, float, float]  # open, high, low, close, volume in base units
-RESUMING, INTERRUPTING = frozenset({"reconnected", "resynced"}), frozenset(FAULTS) - {"reconnected", "resynced", "crossed", "clock", "missing"}
+RESUMING, INTERRUPTING = frozenset({"reconnected", "resynced"}), frozenset(FAULTS) - {
+    "reconnected", "resynced", "crossed", "clock", "missing", "funding",
+}  # fmt: skip
 
 
 class BarCounts(NamedTuple):
@@ -41,7 +43,8 @@ class LiveBarBuilder:
     engine.feeds._order_flow; flow is NaN for a bar in which the stream of its inputs was interrupted. Memory is bounded: at most
     event_buffer.MAX_ROWS messages per symbol and stream are held. A fault of the kind "clock" states the exchange's clock less this machine's
     in ns as the first word of its detail; it dates the end of an outage until the first bar is closed. One of the kind "missing" states the closes
-    (ns UTC) of past bars that an earlier builder did not get: a candle fills them.
+    (ns UTC) of past bars that an earlier builder did not get: a candle fills them. One of the kind "funding" begins with the symbol's rate per 8 h,
+    which is in force from the next bar on.
     """
 
     def __init__(self, symbols: int, interval: int, levels: int, latency: int) -> None:
@@ -57,6 +60,7 @@ class LiveBarBuilder:
         self._missing: dict[int, Bools] = {}  # (S,) by close, of closed bars
         self._filled: dict[int, Floats] = {}  # (5, S) by close, for the next snapshot
         self._newest = np.full((2, symbols), np.nan)  # ns UTC of the newest trade and book
+        self._funding: Floats | None = None  # (S,) per 8 h
         self._last_close, self._clock_offset = 0, 0
         self._counts = BarCounts(*(np.zeros(symbols, dtype=np.int64) for _ in range(3)))
 
@@ -108,8 +112,9 @@ class LiveBarBuilder:
         for column, candle in candles.items():  # that were here before the close, and are not fetched again
             self._compare(Candle(column, at - self._interval, read_at, candle), at)
         snapshot = MarketSnapshot(
-            at, values[0], values[1], values[2], values[3], values[4], fresh, Books(*books), Books(*fills), ofi, flow, later, backfilled
-        )
+            at, values[0], values[1], values[2], values[3], values[4], fresh, Books(*books), Books(*fills), ofi, flow, later, backfilled,
+            None if self._funding is None else self._funding.copy(),
+        )  # fmt: skip
         ages = (read_at + clock_offset - self._newest) / NS_PER_MS
         return ClosedBar(snapshot, BarTiming(at, read_at, clock_offset, ages), sources)
 
@@ -132,11 +137,7 @@ class LiveBarBuilder:
             self._fill(at, trade.symbol, self._closed[at][0][:, trade.symbol])
 
     def _add_fault(self, fault: StreamFault) -> None:
-        if fault.kind == "clock":
-            self._clock_offset = int(fault.detail.split()[0])
-        if fault.kind == "missing":
-            for close in fault.detail.split():
-                self._expect_candle(fault.symbol, int(close))
+        self._take_statement(fault)
         for column in range(len(self._buffers)) if fault.symbol < 0 else (fault.symbol,):
             buffer = self._buffers[column]
             if fault.kind in RESUMING:
@@ -146,6 +147,17 @@ class LiveBarBuilder:
                 self._doubt_bars(column, buffer.trades.down_since or 0)
             elif fault.kind in INTERRUPTING and fault.stream == "book":
                 buffer.interrupt_books()
+
+    def _take_statement(self, fault: StreamFault) -> None:
+        """Take what a message says that is no fault."""
+        if fault.kind == "clock":
+            self._clock_offset = int(fault.detail.split()[0])
+        elif fault.kind == "funding":
+            self._funding = np.full(len(self._buffers), np.nan) if self._funding is None else self._funding
+            self._funding[fault.symbol] = float(fault.detail.split()[0])
+        elif fault.kind == "missing":
+            for close in fault.detail.split():
+                self._expect_candle(fault.symbol, int(close))
 
     def _doubt_bars(self, symbol: int, since: int) -> None:
         """Have the closed bars filled again in which an outage began that was noticed only now."""

@@ -7,7 +7,6 @@ import importlib
 import json
 import socket
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -15,6 +14,7 @@ from typing import Any, TypeVar
 from engine.domain.exchange_options import hide_option_secrets, parse_exchange_options
 from engine.domain.model import PLUGIN_ERRORS
 from engine.domain.texts import on_one_line, shorten
+from engine.live.event_loops import run_interruptibly
 from engine.live.installation import require_live_packages
 from engine.schema import find_near, join_names, suggest
 from engine.settings import Settings
@@ -48,6 +48,7 @@ class ExchangeMarkets:
     timeframes: tuple[str, ...]
     precision_mode: int
     funding: Mapping[str, Mapping[str, Any]]  # the current funding rate of the wanted symbols that pay funding
+    has_funding: bool = True  # ccxt reads funding rates of this exchange
 
     def install(self, exchange: Any) -> None:
         """Give a newly opened exchange these markets, so that it does not load them again."""
@@ -78,11 +79,11 @@ def read_markets(settings: Settings) -> ExchangeMarkets:
     """Read the exchange's markets and the funding rates of the settings' symbols, in an event loop of its own.
 
     They are read once per process, so that a feed that is opened again describes the same market. Raises ExchangeUnreachable where the exchange
-    does not answer, and ExchangeRefused; one line each.
+    does not answer, and ExchangeRefused; one line each; and RequestInterrupted where a stop ends the request.
     """
     key = (require_exchange(settings), settings.exchange_options, settings.symbols)
     if key not in _MARKETS:
-        _MARKETS[key] = _run(_read_markets(settings))
+        _MARKETS[key] = run_interruptibly(_read_markets(settings))
     return _MARKETS[key]
 
 
@@ -196,16 +197,6 @@ def _require_name(settings: Settings) -> str:
     raise ExchangeRefused(f"ccxt has no exchange {shorten(name)}: {suggest(name.lower(), streaming, 'there are', cutoff=0.6)}")
 
 
-def _run(work: Coroutine[Any, Any, T]) -> T:
-    """Run in an event loop of this thread, or of another where this thread's is running; a signal ends the former at once."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(work)
-    with ThreadPoolExecutor(1, thread_name_prefix="markets") as pool:
-        return pool.submit(asyncio.run, work).result()
-
-
 async def _read_markets(settings: Settings) -> ExchangeMarkets:
     exchange = open_exchange(settings)
     try:
@@ -213,23 +204,49 @@ async def _read_markets(settings: Settings) -> ExchangeMarkets:
         funding = await _read_funding(exchange, settings)
         markets = {symbol: dict(market) for symbol, market in exchange.markets.items()}
         return ExchangeMarkets(
-            exchange.id, markets, dict(exchange.currencies or {}), tuple(exchange.timeframes or ()), exchange.precisionMode, funding
-        )
+            exchange.id, markets, dict(exchange.currencies or {}), tuple(exchange.timeframes or ()), exchange.precisionMode, funding,
+            can_read_funding(exchange),
+        )  # fmt: skip
     finally:
         await exchange.close()
 
 
 async def _read_funding(exchange: Any, settings: Settings) -> dict[str, Mapping[str, Any]]:
     """Read the funding rate of each perpetual; a symbol whose rate the exchange does not give is left out."""
-    if not exchange.has.get("fetchFundingRate"):
-        return {}
     rates: dict[str, Mapping[str, Any]] = {}
-    for symbol in settings.symbols:
+    for symbol in settings.symbols if can_read_funding(exchange) else ():
         if symbol in exchange.markets and exchange.markets[symbol].get("swap"):
             try:
-                rates[symbol] = await call_exchange(
-                    partial(exchange.fetch_funding_rate, symbol), settings, f"the funding of {symbol}", attempts=START_ATTEMPTS
-                )
+                rates[symbol] = await fetch_funding(exchange, symbol, settings, attempts=START_ATTEMPTS)
             except ExchangeRefused:
                 continue
     return rates
+
+
+def can_read_funding(exchange: Any) -> bool:
+    """Whether ccxt reads the exchange's current funding rates."""
+    return bool(exchange.has.get("fetchFundingRate") or exchange.has.get("fetchFundingRates"))
+
+
+async def fetch_funding(exchange: Any, symbol: str, settings: Settings, *, attempts: int) -> Mapping[str, Any]:
+    """Read the current funding rate of a perpetual as ccxt has it, with the interval that it applies to where the exchange gives that apart.
+
+    Raises ExchangeRefused, and ExchangeUnreachable after the last attempt.
+    """
+    what = f"the funding of {symbol} on {exchange.id}"
+
+    async def read_rate() -> Mapping[str, Any]:
+        if exchange.has.get("fetchFundingRate"):
+            return await exchange.fetch_funding_rate(symbol) or {}
+        return (await exchange.fetch_funding_rates([symbol]) or {}).get(symbol) or {}
+
+    rate = await call_exchange(read_rate, settings, what, attempts=attempts)
+    if rate.get("interval") or not exchange.has.get("fetchFundingInterval"):
+        return rate
+    try:
+        terms = await call_exchange(partial(exchange.fetch_funding_interval, symbol), settings, f"the interval of {what[4:]}", attempts=attempts)
+    except ExchangeUnreachable:
+        raise
+    except ExchangeRefused:  # it has rates and does not say what they apply to
+        return rate
+    return {**rate, "interval": (terms or {}).get("interval")}

@@ -31,6 +31,8 @@ class LiveMarket(Record):
     info: FeedInfo
     contracts: tuple[Contract, ...]
     timeframe: str  # of candles, by ccxt's name
+    perpetuals: tuple[int, ...] = ()  # columns of the symbols that pay funding
+    notes: tuple[str, ...] = ()  # what the exchange does not give, a line each
 
 
 def describe_live_market(settings: Settings, markets: ExchangeMarkets) -> LiveMarket:
@@ -48,7 +50,8 @@ def describe_live_market(settings: Settings, markets: ExchangeMarkets) -> LiveMa
         maker_fees_bps=tuple(fee if terms.maker_fee_bps is None else terms.maker_fee_bps for fee, terms in zip(fees, contracts, strict=True)),
         rules=trading_rules_of(contracts),
     )  # fmt: skip
-    return LiveMarket(info, contracts, timeframe)
+    perpetuals = tuple(column for column, market in enumerate(listed) if market.get("swap"))
+    return LiveMarket(info, contracts, timeframe, perpetuals if markets.has_funding else (), _describe_limits(listed, markets))
 
 
 def choose_timeframe(interval: int | None, markets: ExchangeMarkets) -> tuple[int, str]:
@@ -112,7 +115,7 @@ def _build_contract(market: Mapping[str, Any], markets: ExchangeMarkets) -> Cont
         fee_bps=_bps(market.get("taker")),
         maker_fee_bps=_bps(market.get("maker")),
         spot=not is_derivative,
-        funding_rate=_funding_per_8h(markets.funding.get(str(market["symbol"]))),
+        funding_rate=funding_per_8h(markets.funding.get(str(market["symbol"]))) or 0.0,
         declared=True,
     )
 
@@ -134,11 +137,23 @@ def _positive(value: object) -> float:
     return float(value) if isinstance(value, int | float) and math.isfinite(value) and value > 0 else 0.0
 
 
-def _funding_per_8h(funding: Mapping[str, Any] | None) -> float:
-    """The rate per 8 h; 0 where it is unknown."""
+def _describe_limits(listed: Sequence[Mapping[str, Any]], markets: ExchangeMarkets) -> tuple[str, ...]:
+    perpetuals = [str(market["symbol"]) for market in listed if market.get("swap")]
+    unknown = [symbol for symbol in perpetuals if funding_per_8h(markets.funding.get(symbol)) is None]
+    if markets.has_funding:
+        line = f"{markets.exchange} gave no funding rate of {join_names(unknown)} at the start: positions in them pay and receive none until it does"
+        return (line,) if unknown else ()
+    line = (
+        f"ccxt reads no funding rates of {markets.exchange}: positions in {join_names(perpetuals)} pay and receive none here, unlike at the exchange"
+    )
+    return (line,) if perpetuals else ()
+
+
+def funding_per_8h(funding: Mapping[str, Any] | None) -> float | None:
+    """The rate per 8 h of a funding rate as ccxt has it; None where it is unknown."""
     rate = (funding or {}).get("fundingRate")
     if funding is None or not isinstance(rate, int | float) or not math.isfinite(rate):
-        return 0.0
+        return None
     length = _parse_timeframe(str(funding.get("interval") or ""))
     hours = FUNDING_HOURS if length is None else length / _UNITS["h"]
     return max(-MAX_FUNDING_RATE, min(MAX_FUNDING_RATE, rate * FUNDING_HOURS / hours))

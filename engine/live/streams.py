@@ -16,6 +16,7 @@ from engine.domain.ports import Clock
 from engine.feeds._contracts import Contract
 from engine.live.book_checksums import check_books
 from engine.live.clock_offset import ClockOffset
+from engine.live.event_loops import DaemonThreads
 from engine.live.exchange import describe_exchange_error, load_ccxt_errors
 from engine.live.machine_clock import MachineClock
 from engine.live.stream_messages import NS_PER_MS, TradeFilter, explain_book, read_book, read_trade
@@ -44,6 +45,7 @@ class StreamTimes:
     halt_pause: float = 60.0
     longest_silence: float = 600.0
     watchdog: float = 1.0  # between checks
+    funding: float = 300.0  # between reads of the funding rates
 
 
 DEFAULT_TIMES = StreamTimes()
@@ -123,6 +125,7 @@ class LiveStreams:
 
     async def _watch_all(self) -> None:
         self._loop = asyncio.get_running_loop()
+        self._loop.set_default_executor(DaemonThreads())
         try:
             for kind in KINDS:
                 self.exchanges[kind] = self._connect()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from engine.domain.ports import RECORDED, UNKNOWN, ZERO, CountsData, DataCounts, Feed
+from engine.domain.ports import RECORDED, UNKNOWN, ZERO, CountsData, DataCounts, Feed, HasNotes
 from engine.units import format_count
 
 MOST_NAMES = 8  # in one line; the JSON of a backtest and the Backtests page have all of them
@@ -29,7 +29,9 @@ _PARTS: tuple[tuple[Callable[[DataCounts], int], str, str], ...] = (  # the text
 
 
 def describe_data(feed: Feed) -> tuple[str, ...]:
-    """Return at most two lines on unread rows of a feed's files and on unknown volume; none where all is well."""
+    """Return lines on unread rows of a feed's files, on unknown volume and on what an exchange does not give; none where all is well."""
+    if isinstance(feed, HasNotes):
+        return feed.notes
     if not isinstance(feed, CountsData):
         return ()
     return tuple(line for line in (describe_losses(feed.counts, feed.left_out), describe_volume(feed.counts)) if line)

@@ -158,7 +158,7 @@ def _store_facts(settings: Settings, writer: Writer, components: ComponentStatus
     components.write_all()
     writer.remember("backtests", str(backtest_files.backtest_folder(Path(settings.home))))
     for line in notes:
-        LOG.warning("the recording: %s", line)
+        LOG.warning("the data: %s", line)
     writer.remember("recording", "\n".join(notes))
 
 

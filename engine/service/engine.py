@@ -267,7 +267,7 @@ class Engine(VersionControls, ParameterControls):
     def _decide(self, bar: MarketSnapshot) -> Tick:
         begun = self.clock.tick()
         # over a gap, before trading
-        account = broker.accrue_carry(self.account, bar.at - self.feed.info.interval, self.account.mark_price, self.config)
+        account = broker.accrue_carry(self.account, bar.at - self.feed.info.interval, self.account.mark_price, self.config, bar.funding)
         account, fills = broker.fill_orders(account, self._orders, bar, self.config, self.tick)
         account = broker.mark_to_market(account, bar, self.settings.capital, self.config)
         self.window.append(bar)

@@ -7,7 +7,7 @@ from threading import Event
 from typing import Protocol
 
 from engine.domain.live import StreamStatus
-from engine.domain.ports import Feed, LiveSource, ReportsProblem
+from engine.domain.ports import Clock, Feed, LiveSource, ReportsProblem
 from engine.service.component_status import ComponentStatus
 from engine.settings import Settings
 
@@ -18,6 +18,12 @@ class StreamStore(Protocol):
     """The part of the store's writer that stores the state of streams."""
 
     def save_streams(self, status: Sequence[StreamStatus]) -> None: ...
+
+
+class OutageLog(Protocol):
+    """The part of the log of failures that takes what is over."""
+
+    def record_past_failure(self, component: str, part: str, seconds: float, fault: str, *, tries: int, how: str | None = None) -> None: ...
 
 
 def find_live_source(feed: Feed) -> LiveSource | None:
@@ -66,13 +72,31 @@ def describe_problems(streams: Sequence[StreamStatus]) -> str | None:
     return f"{oldest.symbol} {oldest.stream}: {' '.join(str(oldest.problem).split())}{f'; and {more} more' if more else ''}"
 
 
-def report_streams(source: LiveSource, components: ComponentStatus, store: StreamStore) -> None:
-    """Store the state of every stream; the component "feed" shows what its start waits for, then standing problems of the feed and its streams."""
-    progress, streams = source.progress, source.read_streams()
-    if progress is not None and components.state("feed") == "starting":
-        components.set_state("feed", "starting", progress)
-    if progress is None:
-        components.mark_started("feed")
-    components.report_part("feed", "streams", describe_problems(streams))
-    components.report_part("feed", "market", source.problem if isinstance(source, ReportsProblem) else None)
-    store.save_streams(streams)
+class StreamReporter:
+    """Reports the state of every stream; an outage that is over goes to the log of failures, with the seconds that it lasted."""
+
+    def __init__(self, components: ComponentStatus, store: StreamStore, failures: OutageLog, clock: Clock) -> None:
+        self._components, self._store, self._failures, self._clock = components, store, failures, clock
+        self._outage: tuple[float, str] | None = None  # s of the monotonic clock, and the first line about it
+
+    def report(self, source: LiveSource) -> None:
+        """Store every stream; the component "feed" shows what its start waits for, then standing problems of the feed and its streams."""
+        progress, streams = source.progress, source.read_streams()
+        if progress is not None and self._components.state("feed") == "starting":
+            self._components.set_state("feed", "starting", progress)
+        if progress is None:
+            self._components.mark_started("feed")
+        self._components.report_part("feed", "streams", describe_problems(streams))
+        self._components.report_part("feed", "market", source.problem if isinstance(source, ReportsProblem) else None)
+        self._note_outage(streams)
+        self._store.save_streams(streams)
+
+    def _note_outage(self, streams: Sequence[StreamStatus]) -> None:
+        line, now = describe_problems(streams), self._clock.tick()
+        if line is not None and self._outage is None:
+            wall = self._clock.now()
+            since = min((stream.problem_since or wall for stream in streams if stream.problem is not None), default=wall)
+            self._outage = now - max(0, wall - since) / 1e9, line
+        elif line is None and self._outage is not None:
+            (begun, fault), self._outage = self._outage, None
+            self._failures.record_past_failure("feed", "streams", now - begun, fault, tries=1, how="the streams are well again")

@@ -32,7 +32,7 @@ from engine.service.component_status import ComponentStatus
 from engine.service.decision_tracker import DecisionTracker
 from engine.service.engine import Engine
 from engine.service.feeds import FeedFailed
-from engine.service.live_feed import report_streams, wait_for_bar
+from engine.service.live_feed import StreamReporter, wait_for_bar
 from engine.service.logging import LOG
 from engine.service.monitor import Monitor
 from engine.service.priority_lock import PriorityLock
@@ -114,6 +114,7 @@ class EngineService:
         self.components, self.failures, self.actuators, self.workers = parts.components, parts.failures, parts.actuators, parts.workers
         self.ended, self.data_notes, self.ticks_decided = parts.ended, parts.data_notes, 0
         self._manual_actions = SerialQueue(self.run_manual_action, self._report, self._finish)
+        self._stream_reporter = StreamReporter(parts.components, parts.writer, parts.failures, parts.clock)
         self._recording = RecordingMonitor(parts.engine, parts.session, parts.failures, parts.writer, parts.clock)
         self._drills = SerialQueue(lambda command, _: parts.alerting.handle_drill(command), self._report, self._finish)
 
@@ -174,7 +175,7 @@ class EngineService:
         """Report the start and the streams of a live market."""
         live = self._engine.live
         if live is not None:
-            report_streams(live, self.components, self._writer)
+            self._stream_reporter.report(live)
 
     def _step(self) -> Tick | None:
         remedies = self._parts.remedies

@@ -8,6 +8,7 @@ from threading import Event, Lock
 
 from engine.domain.ports import Clock, Feed
 from engine.health import ClockStep, describe_clock_step
+from engine.live.event_loops import interrupt_requests
 from engine.resilience.circuit_breaker import Backoff, CircuitBreaker
 from engine.service.bootstrap import build_service
 from engine.service.caches import ClearableCache
@@ -21,6 +22,7 @@ from engine.settings import Settings
 from engine.store.errors import LeaseLost, StoreError, StoreMoved
 
 RETRY_SECONDS, MAX_RETRY_SECONDS, BEAT_SECONDS = 3.0, 30.0, 2.0
+INTERRUPTS = 50  # of a start, 0.1 s apart
 
 
 class Supervisor:
@@ -108,6 +110,8 @@ class Supervisor:
         except (ValueError, OSError) as error:
             pause = self._circuit.record_failure(self._clock.tick())
             self._first_failure = self._first_failure or (self._clock.tick(), describe_error(error))
+            if self._stopping.is_set():
+                return
             self._wait(error)
             LOG.debug("tried again in %.0f s", pause)
             return
@@ -207,6 +211,7 @@ class Supervisor:
     def stop(self, timeout: float) -> bool:
         """End after the current tick and release the store; False where something was still running after `timeout` seconds."""
         self._stopping.set()
+        self._interrupt_opening()
         service = self._service
         if service is not None:
             service.stop()
@@ -218,6 +223,14 @@ class Supervisor:
         LOG.info("stopped after %s ticks", self.ticks_decided)
         close_log(self._log)
         return clean
+
+    def _interrupt_opening(self) -> None:
+        """End a start that waits for an exchange; nothing is opened afterwards. Returns after 5 s where it waits for something else."""
+        for _ in range(INTERRUPTS):
+            if self._opening.acquire(timeout=0.1):
+                self._opening.release()
+                return
+            interrupt_requests()
 
     def _release(self) -> None:
         service, self._service = self._service, None

@@ -31,11 +31,12 @@ _REPEATED = 4  # an array of so many equal items or more is stored as one item
 _MOST = 1 << 30  # bytes of a record: more than any has, less than a machine's memory
 _PLAIN = (NoneType, bool, int, float, str)
 # Marks of earlier versions and those of the layouts of today (docs/decisions/0033): only names of classes and fields differ, and fields at the end
-# that have a default (`MarketSnapshot.backfilled`).
+# that have a default (`MarketSnapshot.backfilled`, `.funding`).
 _RENAMED = {
     "Account:8df8f20c": "Account:28d881d5",
-    "Slice:64677d99": "MarketSnapshot:cbb4e7bd",
-    "MarketSnapshot:036479c4": "MarketSnapshot:cbb4e7bd",
+    "Slice:64677d99": "MarketSnapshot:776f511d",
+    "MarketSnapshot:036479c4": "MarketSnapshot:776f511d",
+    "MarketSnapshot:cbb4e7bd": "MarketSnapshot:776f511d",
     "Row:85e5f7cf": "TrainingRow:3decb1a3",
 }
 

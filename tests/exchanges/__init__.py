@@ -1,4 +1,4 @@
-"""Fake exchanges on loopback, for tests: Binance spot and Kraken as their public documentation describes them, with faults at will.
+"""Fake exchanges on loopback, for tests: Binance (spot, linear perpetuals) and Kraken as their public documentation describes them, with faults.
 
 What ccxt 4.5.90 does with them, and what follows for a client (test_binance.py and test_kraken.py show each):
 - Silence, a halt, a crossed or empty book, a trade sent twice or late, and a level whose removal was lost raise nothing.
@@ -10,7 +10,8 @@ What ccxt 4.5.90 does with them, and what follows for a client (test_binance.py 
 """
 
 from tests.exchanges.binance import FakeBinance
+from tests.exchanges.binance_futures import FakeBinanceusdm
 from tests.exchanges.kraken import FakeKraken
 from tests.exchanges.steady import SteadyBinance
 
-__all__ = ["FakeBinance", "FakeKraken", "SteadyBinance"]
+__all__ = ["FakeBinance", "FakeBinanceusdm", "FakeKraken", "SteadyBinance"]

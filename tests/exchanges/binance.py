@@ -176,6 +176,7 @@ class FakeBinance(FakeExchange):
         first, last = (int(query[name]) if name in query else None for name in ("startTime", "endTime"))
         bars = self.visible_bars(market, interval, first, last, limit)
         chosen = bars[-limit:] if first is None else bars[:limit]
+        chosen = [bar for bar in chosen for _ in range(2)] if self.faults.candles_twice else chosen
         return web.json_response([self._kline(market, opened, interval, cast("Bar", bar)) for opened, bar in chosen])
 
     def _kline(self, market: SymbolMarket, opened: int, interval: int, bar: Bar) -> list[object]:

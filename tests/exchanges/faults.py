@@ -24,11 +24,13 @@ class Faults:
     delisted: set[str] = field(default_factory=set)
     duplicates: int = 0  # trade messages that are still to be sent twice
     late_trade: dict[str, float] = field(default_factory=dict)  # seconds by which the next trade is sent late
+    candles_twice: bool = False
     candle_delay: float = 0.0  # seconds from a candle's close until REST shows it
     rate_limited: int = 0  # REST requests that are still to be refused
     slow_candles: tuple[int, float] | None = None  # requests for so many candles or more are answered so many seconds late
     maintenance: bool = False
     refusing: bool = False
+    hanging: bool = False
 
     def is_silent(self, symbol: str, stream: str) -> bool:
         """Whether a message of this stream is withheld."""
@@ -127,6 +129,10 @@ class FaultSwitches:
 
         self.call(switch)
 
+    def hang(self) -> None:
+        """Take connections and requests, and answer none from now on; `resume` answers those that still wait."""
+        self.call(lambda: setattr(self.faults, "hanging", True))
+
     def set_clock_offset(self, seconds: float) -> None:
         """Set the exchange's clock so far ahead of this machine's."""
         self.call(lambda: setattr(self, "offset", round(seconds * SECOND)))
@@ -134,6 +140,10 @@ class FaultSwitches:
     def late_candles(self, seconds: float) -> None:
         """Let REST show a candle only so long after its close."""
         self.call(lambda: setattr(self.faults, "candle_delay", seconds))
+
+    def duplicate_candles(self) -> None:
+        """Let REST give every candle twice (Binance)."""
+        self.call(lambda: setattr(self.faults, "candles_twice", True))
 
     def revise_candle(self, symbol: str, opened: int) -> None:
         """Correct the candles that contain `opened` (ns UTC): a higher high and more volume."""

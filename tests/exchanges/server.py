@@ -88,6 +88,7 @@ class FakeExchange(FaultSwitches):
         self._trades_sent: dict[tuple[str, str], int] = {}  # by symbol and id: ns UTC by this machine's clock
         self.requests: Counter[str] = Counter()  # REST requests by path
         self.dials = 0  # WebSockets opened so far
+        self.hung = 0  # requests that were taken while nothing is answered
         self._sockets: set[FakeSocket] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._site: web.TCPSite | None = None
@@ -299,6 +300,9 @@ class FakeExchange(FaultSwitches):
         upgrade = request.headers.get("Upgrade", "").lower() == "websocket"
         if not upgrade:
             self.requests[request.path] += 1
+        self.hung += self.faults.hanging
+        while self.faults.hanging and not self._stopped.is_set():  # noqa: ASYNC110 - the faults are plain values
+            await asyncio.sleep(self._step_ms / SECOND)
         if self.faults.maintenance:
             return web.Response(status=503, text="Service Unavailable") if upgrade else self.refuse_in_maintenance()
         if self.faults.rate_limited and not upgrade:

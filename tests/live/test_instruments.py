@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from engine.feeds.live import LiveFeed
 from engine.live.exchange import ExchangeMarkets, ExchangeRefused, read_markets
 from engine.live.instruments import choose_timeframe, describe_live_market, format_timeframe
+from engine.report.data_counts import describe_data
 from engine.settings import Settings
 from tests.exchanges.binance import FakeBinance
 
@@ -70,6 +73,19 @@ def test_the_funding_rate_is_per_8_hours_whatever_the_exchanges_interval(funding
     listed = (perpetual("A/USDT:USDT", 1.0), perpetual("B/USDT:USDT", 1.0))
     live = describe_live_market(settings("A/USDT:USDT", "B/USDT:USDT"), markets(*listed, funding={"A/USDT:USDT": funding}))
     assert live.info.rules.funding_rates == (pytest.approx((rate, 0.0)) if rate else ())
+
+
+def test_an_exchange_without_funding_rates_is_said_to_lack_them() -> None:
+    listed = (perpetual("A/USDT:USDT", 1.0), market("B/USDT"))
+    known = describe_live_market(settings("A/USDT:USDT", "B/USDT"), markets(*listed, funding={"A/USDT:USDT": {"fundingRate": 0.0}}))
+    assert (known.perpetuals, known.notes) == ((0,), ())
+    unknown = describe_live_market(settings("A/USDT:USDT", "B/USDT"), markets(*listed))
+    line = "venue gave no funding rate of A/USDT:USDT at the start: positions in them pay and receive none until it does"
+    assert (unknown.perpetuals, unknown.notes) == ((0,), (line,))
+    lacking = describe_live_market(settings("A/USDT:USDT", "B/USDT"), replace(markets(*listed), has_funding=False))
+    line = "ccxt reads no funding rates of venue: positions in A/USDT:USDT pay and receive none here, unlike at the exchange"
+    assert (lacking.perpetuals, lacking.notes) == ((), (line,))
+    assert describe_data(LiveFeed(lacking, lambda: None, settings("A/USDT:USDT", "B/USDT"))) == (line,)
 
 
 def test_what_an_exchange_does_not_say_is_unknown() -> None:

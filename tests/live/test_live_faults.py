@@ -1,4 +1,4 @@
-"""Faults of a symbol while the others trade on: a crossed or empty book, a halt, and requests that the exchange limits."""
+"""Faults of a symbol while the others trade on, candles that come late, never or twice, and requests that the exchange limits."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from time import monotonic
 import numpy as np
 
 from tests.exchanges import FakeBinance
-from tests.live.test_live_feed import SYMBOLS, Session
+from tests.live.test_live_feed import SECOND, SYMBOLS, Session, is_whole
 
-LONGEST = 120.0  # s that the test waits for something
+LONGEST = 300.0  # s that the test waits for something
 BTC, ETH = SYMBOLS
 
 
@@ -50,5 +50,57 @@ def test_faults_of_a_symbol_are_reported_lay_no_hand_on_the_other_and_end() -> N
             play_until(session, lambda: not fake.faults.rate_limited and is_well(session))
             session.play(4)
             session.require_truth(complete=False)
+        finally:
+            session.feed.close()
+
+
+def count_filled(session: Session) -> int:
+    return sum(session.stream(symbol, "candles").filled_bars for symbol in SYMBOLS)
+
+
+def test_candles_that_come_twice_or_late_are_taken_once_and_those_that_never_come_leave_a_gap() -> None:
+    with FakeBinance(SYMBOLS, step_ms=50, trades_per_second=20.0, history_seconds=120) as fake:
+        fake.duplicate_candles()
+        session = Session(fake)
+        try:
+            session.recover()
+            assert set(np.diff([bar.at for bar in session.history + session.live])) == {SECOND}
+            fake.resume()
+            revised = session.stream(BTC, "candles").revised_candles
+            fake.revise_candle(BTC, session.live[-1].at - SECOND)
+            play_until(session, lambda: session.stream(BTC, "candles").revised_candles > revised)
+
+            filled = count_filled(session)
+            fake.late_candles(3.0)
+            fake.drop_sockets()
+            play_until(session, lambda: bool(np.isnan(session.live[-1].close).any()))
+            play_until(session, lambda: count_filled(session) > filled)
+            fake.resume()
+            play_until(session, lambda: not session.feed._builder.missing)
+
+            fake.late_candles(1e6)
+            fake.drop_sockets()
+            play_until(session, lambda: bool(np.isnan(session.live[-1].close).any()))
+            lost, filled = session.live[-1].at, count_filled(session)
+            play_until(session, lambda: is_whole(session.live[-1]))
+            session.play(8)
+            later = [bar.backfilled.at.tolist() for bar in session.live if bar.at >= lost and bar.backfilled is not None]
+            assert not any(lost in closes for closes in later), "what the exchange does not have is not invented"
+            assert count_filled(session) == filled
+            play_until(session, lambda: is_well(session))
+        finally:
+            session.feed.close()
+
+
+def test_a_symbol_without_trades_has_bars_of_its_mids_and_no_problem() -> None:
+    with FakeBinance(SYMBOLS, step_ms=50, trades_per_second={BTC: 20.0}, history_seconds=60) as fake:
+        session = Session(fake)
+        try:
+            play_until(session, lambda: is_whole(session.live[-1]))
+            bar = session.play()[0]
+            bid, ask = bar.books.bid_price[1, 0], bar.books.ask_price[1, 0]
+            assert (bar.volume[1], bar.close[1]) == (0.0, (bid + ask) / 2)
+            assert bar.volume[0] > 0.0
+            assert session.stream(ETH, "trades").problem is None
         finally:
             session.feed.close()

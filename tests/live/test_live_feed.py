@@ -96,8 +96,9 @@ class Session:
             for column, symbol in enumerate(SYMBOLS)
             for candle in self.fake.candles(symbol, "1s")
         }
+        unnoticed = {(at + bars * SECOND, column) for at, column in truth for bars in (1, 2)}  # a halt is known after `silence`
         for key, bar in known.items():
-            if bar[4] > 0.0 or key not in truth:  # a bar of mids has no trade to compare
+            if bar[4] > 0.0 or key not in truth.keys() | unnoticed:  # a bar of mids has no trade to compare
                 assert bar == pytest.approx(truth[key]), key
         if complete:
             assert {(snapshot.at, column) for snapshot in self.live[:-3] for column in range(len(SYMBOLS))} <= set(known)
@@ -221,7 +222,7 @@ def test_an_outage_leaves_bars_without_data_that_are_filled_afterwards() -> None
         assert all(np.isnan(snapshot.close).all() and not snapshot.fresh.any() for snapshot in session.play(3))
         session.fake.refuse_connections(on=False)
         filled = session.play_until(lambda snapshot: snapshot.backfilled is not None)
-        assert not any(snapshot.fresh.any() and np.isnan(snapshot.close).any() for snapshot in session.live)
+        assert not any((snapshot.fresh & np.isnan(snapshot.close)).any() for snapshot in session.live)
         assert filled.backfilled is not None
         session.recover()
         session.play(3)

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow.dataset
+import pyarrow.parquet as pq
 import pytest
 
 from engine.domain.live import BarTiming, BookUpdate, Candle, ClosedBar, StreamFault, Trade
@@ -123,11 +124,23 @@ def test_a_bar_is_read_as_it_was_recorded_bit_for_bit(tmp_path: Path) -> None:
     recorder, original = record(tmp_path / "r"), closed(1)
     filled = BackfilledBars(np.array([START - MINUTE]), np.arange(10.0).reshape(5, 1, 2))
     original = replace(original, snapshot=replace(original.snapshot, backfilled=filled, trades_after_arrival=np.arange(8.0).reshape(2, 4)))
+    original = replace(original, snapshot=replace(original.snapshot, funding=np.array([np.nan, -0.0003])))
     recorder.add_bar(original)
     recorder.close()
     (bar,) = read_bars_decided_on(tmp_path / "r", recorder.header)
     assert bar.snapshot.digest() == original.snapshot.digest()
     assert (bar.read_at, bar.clock_offset, bar.sources) == (original.timing.read_at, 3, (1, 0))
+
+
+def test_a_session_of_an_earlier_version_has_no_funding(tmp_path: Path) -> None:
+    recorder, original = record(tmp_path / "r"), closed(1)
+    recorder.add_bar(original)
+    recorder.close()
+    (part,) = (tmp_path / "r" / "session.parquet").iterdir()
+    pq.write_table(pq.read_table(part).drop_columns(["funding"]), part)
+    (bar,) = read_bars_decided_on(tmp_path / "r", recorder.header)
+    assert bar.snapshot.funding is None
+    assert bar.snapshot.digest() == original.snapshot.digest()
 
 
 def test_trades_received_out_of_order_are_read_in_order_of_time(tmp_path: Path) -> None:

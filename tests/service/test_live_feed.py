@@ -148,6 +148,10 @@ def test_the_component_names_what_the_start_waits_for_then_the_oldest_problem(sc
     scene.market.streams, scene.market.problem = scene.market.streams[2:], "bars close faster than they load"
     scene.service.report_streams()
     assert feed() == ("degraded", "bars close faster than they load")
+    scene.service.failures.flush()
+    assert scene.rows("SELECT component, fault, how FROM recoveries WHERE recovered_at IS NOT NULL") == [
+        ("feed", "B trades: silent for 40 s; and 1 more", "the streams are well again")
+    ]
     scene.market.problem = None
     scene.service.report_streams()
     assert feed()[0] == "ok"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from threadpoolctl import threadpool_limits
+
 from tests.reference.cases import CASES, run_cases
 from tests.reference.figures import Figures, figures_of
 from tests.reference.sessions import SESSIONS, Session, figures_of_tick
@@ -14,6 +16,7 @@ MOST = 8  # changes that are printed of a tick or of a case
 
 def main(names: list[str]) -> int:
     """Run what is named, print what changes and write it."""
+    threadpool_limits(1)  # as in the tests
     known = [*(session.name for session in SESSIONS), *CASES]
     for name in names:
         if name not in known:
@@ -50,7 +53,7 @@ def _print_session(session: Session, ticks: list[Figures]) -> None:
 def _print_cases(name: str, figures: dict[str, Figures]) -> None:
     stored = read_values(name) if (FOLDER / f"{name}.json").exists() else {}
     for case, now in figures.items():
-        differing = list(value_differences(now, stored.get(case, {})))
+        differing = list(value_differences(case, now, stored.get(case, {})))
         print("".join(f"{name}, {case}: {line}\n" for line in differing[:MOST]), end="")
     for case in stored.keys() - figures.keys():
         print(f"{name}, {case}: absent")

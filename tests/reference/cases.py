@@ -9,11 +9,13 @@ import numpy as np
 from tests.reference.cases_evidence import evidence_cases
 from tests.reference.cases_models import model_cases
 from tests.reference.cases_optimizer import optimizer_cases
+from tests.reference.cases_verdicts import verdict_cases
 
 CASES: dict[str, Callable[[], Iterator[tuple[str, object]]]] = {
     "evidence": evidence_cases,
     "models": model_cases,
     "optimizer": optimizer_cases,
+    "verdicts": verdict_cases,
 }
 
 

@@ -11,7 +11,7 @@ from engine.domain.model import Model, TrainingSet
 from engine.domain.record import Floats
 from engine.domain.state import OnlineInputs, OnlineMemory
 from engine.evidence import linear, recursive_least_squares
-from engine.models import fourier_features, interactions, online, prototypes, ridge
+from engine.models import fourier_features, interactions, neural, online, prototypes, ridge
 
 Cases = Iterator[tuple[str, object]]
 HORIZONS, COLUMNS = (1, 3, 12), 9
@@ -21,17 +21,20 @@ GIVEN: tuple[tuple[Model, tuple[dict[str, float], ...]], ...] = (
     (prototypes.MODEL, ({"clusters": 6}, {"clusters": 5, "components": 3, "prior": 40.0})),
     (fourier_features.MODEL, ({}, {"features": 32, "length_scale": 3.0})),
     (interactions.MODEL, ({}, {"products": 2, "columns": 2})),
+    (neural.MODEL, ({}, {"units": 8, "steps": 100.0})),
 )
 
 
 def model_cases() -> Cases:
     """Every case."""
-    sets = {"table": table(700), "persistent": persistent(table(900)), "small": table(150)}
+    sets = {"table": table(700), "persistent": persistent(table(1_300)), "small": table(150)}
     for model, variants in GIVEN:
         for parameters in variants:
             known = {parameter.name for parameter in model.parameters}
             given = {name: value for name, value in parameters.items() if name in known}
             for name, training in sets.items():
+                if model is fourier_features.MODEL and name == "persistent":
+                    continue  # its products are nearly singular there, so that the coefficients depend on rounding errors
                 yield from _fitted(f"{model.name} {sorted(given.items())} {name}", model, training, given)
         yield f"hyperparameters of {model.name}", model.parameters
     yield from _online(sets["table"])
@@ -72,7 +75,8 @@ def new_rows(count: int = 6) -> Floats:
 def _fitted(name: str, model: Model, training: TrainingSet, parameters: dict[str, float]) -> Cases:
     data = model.fit(training, 3, **parameters)
     fitted = model.load(data)
-    yield f"{name}: fitted", _without_signs(fitted)
+    if model is not neural.MODEL:
+        yield f"{name}: fitted", _without_signs(fitted)
     yield f"{name}: forecast", list(np.asarray(model.predict(fitted, new_rows())).T)
     if model.contribute is not None:
         contributed = np.asarray(model.contribute(data, new_rows()))

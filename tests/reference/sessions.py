@@ -75,12 +75,14 @@ class Session:
     shown: frozenset[int] = frozenset()  # ticks whose values are stored in full, to be read
     proven_at: int | None = None  # tick before which the ensemble is given a record of skill, for which this session is too short
 
-    def run(self) -> Iterator[Tick]:
+    def open(self) -> Engine:
+        """The engine before its first tick."""
+        chosen = settings(trading=self.trading, models=self.models)
+        return Engine(chosen, self.feed(), StoppedClock(), training_pool=self.workers(), store=Drawer(), quarantine=UNUSED)
+
+    def run(self, engine: Engine | None = None) -> Iterator[Tick]:
         """Decide tick after tick."""
-        engine = Engine(
-            settings(trading=self.trading, models=self.models), self.feed(), StoppedClock(), training_pool=self.workers(), store=Drawer(),
-            quarantine=UNUSED,
-        )  # fmt: skip
+        engine = engine or self.open()
         while engine.tick < self.ticks:
             if engine.tick == self.proven_at:
                 engine.state = replace(engine.state, recent=having(engine.state.recent, **RECORD))
@@ -161,7 +163,7 @@ BOLD = TradingConfig(
 )  # fmt: skip
 SESSIONS = (
     Session(
-        "traded", 420, traded, BOLD, ("ridge", "online", "kmeans_prototypes"), proven_at=118, shown=frozenset({95, 260, 371}),
+        "traded", 420, traded, BOLD, ("ridge", "online", "kmeans_prototypes"), proven_at=118, shown=frozenset({260}),
         commands={276: ("pause",), 279: ("resume",), 372: ("flatten",), 374: ("resume",)},
     ),
     Session("barred", 340, barred, replace(BOLD, horizons=(1, 3, 12), max_cluster=0.2), ("ridge", "interactions"),

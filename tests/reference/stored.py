@@ -21,6 +21,7 @@ HIDDEN = ("learning.", "evolution.", "given.")  # not among the values that are 
 SHOWN = 12  # values of a figure that are stored and shown at most
 DIGITS = 9
 TOLERANCE = 1e-6  # relative, of a stored value; below 1e-9 it is absolute
+TOLERANCES = {"neural": 1e-3}  # of cases whose names begin so: trained in single precision
 
 
 @dataclass(frozen=True)
@@ -113,19 +114,22 @@ def _stored_value(name: str, tick: int, reference: Reference) -> str:
     return "" if value is None else f", in the reference {value}"
 
 
-def value_differences(figures: Figures, stored: dict[str, list[Any]]) -> Iterator[str]:
-    """The figures that differ from their stored values."""
+def value_differences(case: str, figures: Figures, stored: dict[str, list[Any]]) -> Iterator[str]:
+    """The figures of a case that differ from their stored values."""
+    tolerance = next((value for name, value in TOLERANCES.items() if case.startswith(name)), TOLERANCE)
     now = {name: shown_values(parts) for name, parts in figures.items()}
     for name in [*now, *(name for name in stored if name not in now)]:
         if name not in now or name not in stored:
-            yield f"{name} is {now.get(name, 'absent')}, in the reference {stored.get(name, 'absent')}"
-        elif len(now[name]) != len(stored[name]) or not all(map(_are_close, now[name], stored[name])):
-            yield f"{name} is {now[name]}, in the reference {stored[name]}"
+            yield f"{name or 'the result'} is {now.get(name, 'absent')}, in the reference {stored.get(name, 'absent')}"
+        elif len(now[name]) != len(stored[name]) or not all(
+            _are_close(value, expected, tolerance) for value, expected in zip(now[name], stored[name], strict=True)
+        ):
+            yield f"{name or 'the result'} is {now[name]}, in the reference {stored[name]}"
 
 
-def _are_close(value: Any, stored: Any) -> bool:
+def _are_close(value: Any, stored: Any, tolerance: float) -> bool:
     if isinstance(value, float) and isinstance(stored, int | float) and not isinstance(stored, bool):
-        return math.isclose(value, stored, rel_tol=TOLERANCE, abs_tol=1e-9)
+        return math.isclose(value, stored, rel_tol=tolerance, abs_tol=1e-9)
     if isinstance(value, str) and isinstance(stored, str):
         return is_close(residue_of([value]), residue_of([stored]))
     return bool(value == stored)

@@ -15,7 +15,7 @@ from tests.reference.stored import read_values, value_differences
 def test_every_figure_of_the_cases_is_that_of_the_reference(name: str) -> None:
     stored, seen = read_values(name), set()
     for case, value in run_cases(name):
-        differing = list(itertools.islice(value_differences(figures_of(value, ""), stored.get(case, {})), 6))
+        differing = list(itertools.islice(value_differences(case, figures_of(value, ""), stored.get(case, {})), 6))
         assert not differing, f"{name}, {case}: " + "; ".join(differing)
         assert case not in seen, f"{name}: two cases are called {case}"
         seen.add(case)

@@ -10,10 +10,13 @@ from typing import Any
 import numpy as np
 
 from engine.domain.ports import FeedInfo
-from engine.domain.tick import Tick
+from engine.domain.recipe import Recipe
+from engine.domain.tick import Artifact, Tick
 from engine.domain.trading_config import TradingConfig, TradingRules
+from engine.service import training
 from engine.service.engine import Engine
 from engine.service.plugin_files import Quarantine
+from engine.service.training_spool import SpooledTraining, read_spooled_training
 from tests.evolution.evolving import Workers
 from tests.makers import Drawer, Inline, StoppedClock, command, having, settings
 from tests.reference import market as faults
@@ -59,6 +62,15 @@ PARTS: tuple[tuple[str, Callable[[Tick], object]], ...] = (  # in the order in w
     ("evolution", lambda tick: (tick.outcome.evolution, tick.outcome.instructions)),
     ("tables", lambda tick: {"skill": tick.skill, "declined": tick.declined, "liquidity": tick.liquidity_forecast, "execution": tick.execution}),
 )
+
+
+class OneFlipped(Workers):
+    """Workers that fit only the ridge the wrong way round, so that another model keeps its weight."""
+
+    def _fit(self, place: str, recipe: Recipe, spooled: SpooledTraining, seed: int, serves_from: int) -> Artifact:
+        if place == "ridge":
+            return super()._fit(place, recipe, spooled, seed, serves_from)
+        return training.fit_model(place, recipe, read_spooled_training(spooled), seed, serves_from)
 
 
 @dataclass(frozen=True)
@@ -146,7 +158,7 @@ def barred() -> FaultyMarket:
 
 
 def contested() -> FaultyMarket:
-    """Four symbols with a signal, on which a challenger meets models that were fitted the wrong way round."""
+    """Four symbols with a signal, on which a challenger meets a model that was fitted the wrong way round."""
     return FaultyMarket(MadeMarket(4, 400, MINUTE, seed=7), _info(4, MINUTE, levels=LEVELS, has_flow=True))
 
 
@@ -176,7 +188,7 @@ SESSIONS = (
             contest_clip=2.0, max_challengers=2, edge_margin=1.0,
         ),
         ("ridge", "online"),
-        proven_at=105, shown=frozenset({300}), workers=lambda: Workers(flips=frozenset({99})),
+        proven_at=105, shown=frozenset({300}), workers=lambda: OneFlipped(flips=frozenset({99})),
         commands={112: ("search ridge",)},
     ),
 )  # fmt: skip

@@ -18,7 +18,7 @@ from engine.domain.record import Floats, Record, field_names
 STEP = 2e-6  # a residue counts these steps of the projection
 RESIDUES = 1 << 8  # they are counted modulo this, so that a byte is enough: of 85 changed figures one looks unchanged, at that tick
 ALLOWED = 1  # steps by which two residues may differ
-SMALLEST = 1e-7  # sizes below are compared absolutely, sizes above relatively
+SMALLEST = 1e-5  # sizes below are compared absolutely, sizes above relatively
 LARGEST_NUMBER = 1e5  # whole numbers above, such as times, are compared exactly
 DIGEST = re.compile(r"\b[0-9a-f]{32}\b|\b[0-9a-f]{64}\b")  # of bits, which may differ between platforms
 NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?:e[+-]?\d+)?(?![\w])")

@@ -12,10 +12,17 @@ FAR = ("e2e", "recorded", "proof", "soak", "mutants", "reference", "pages", "sto
 
 @cache
 def files_near(root: Path, file: str) -> list[str]:
-    """The files of tests that import a module of the engine: that of the same name first, then the smallest, four at most."""
+    """The files of tests that import a module of the engine: that of the same name first, then the smallest, four at most.
+
+    A test that discovers every module of the package as a plug-in imports all of them.
+    """
     module = Path(file)
     package, name = ".".join(module.parent.parts), module.stem
-    imported = re.compile(rf"from {re.escape(package)} import [^\n]*\b{name}\b|from {re.escape(package)}\.{name} import|^    {name},$", re.MULTILINE)
+    imported = re.compile(
+        rf"from {re.escape(package)} import [^\n]*\b{name}\b|from {re.escape(package)}\.{name} import|^    {name},$"
+        rf"|discover_plugins\(.{re.escape(package)}.,",
+        re.MULTILINE,
+    )
     near = []
     for path in sorted((root / "tests").rglob("test_*.py")):
         inside = path.relative_to(root)

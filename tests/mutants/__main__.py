@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from engine.evidence.proportions import wilson_interval
 from tests.mutants.mutate import Mutant, mutants_of
 from tests.mutants.near import files_near
 from tests.mutants.trial import SLACK, Map, Trial, copied
@@ -147,6 +149,11 @@ def _report(fates: list[tuple[Mutant, str, str]]) -> int:
         print(f"survived: {mutant} ({detail}): {why or 'NOT EXPLAINED in tests/mutants/survivors.toml'}")
     killed = len(fates) - len(survived)
     print(f"{killed} of {len(fates)} killed ({killed / max(1, len(fates)):.1%}), {sum(fate == 'hung' for _, fate, _ in fates)} of them hung")
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    print(f"{(usage.ru_utime + usage.ru_stime) / 60.0:.1f} minutes of CPU, with the map where it was measured")
+    interval = wilson_interval(killed / max(1, len(fates)), len(fates))
+    if interval is not None:
+        print(f"95 % interval of the share killed: {interval[0]:.1%} to {interval[1]:.1%}")
     return 0 if killed >= ENOUGH * len(fates) and not unexplained else 1
 
 

@@ -148,6 +148,7 @@ TRIED = {
     "harms": outcomes(5, 44, 4.0), "slows": outcomes(6, 44, 0.0, latency=4.0), "outlier": outcomes(7, 30, -2.5, outlier=400.0),
     "constant": [WindowOutcome(number % 2 == 0, 0.5, 1.0, 0.0, 0.0) for number in range(20)],
     "treated only": [WindowOutcome(treated=True, probability=0.5, change=float(number), latency=0.0, clean=0.0) for number in range(10)],
+    "helps a little": outcomes(8, 30, -1.6), "helps much": outcomes(10, 26, -6.0), "harms at once": outcomes(9, 34, 2.5),
 }  # fmt: skip
 
 

@@ -69,7 +69,8 @@ class OneFlipped(Workers):
 
     def _fit(self, place: str, recipe: Recipe, spooled: SpooledTraining, seed: int, serves_from: int) -> Artifact:
         if place == "ridge":
-            return super()._fit(place, recipe, spooled, seed, serves_from)
+            flipped: Artifact = super()._fit(place, recipe, spooled, seed, serves_from)
+            return flipped
         return training.fit_model(place, recipe, read_spooled_training(spooled), seed, serves_from)
 
 

@@ -162,6 +162,13 @@ def crossed(bar: MarketSnapshot, before: MarketSnapshot, symbol: int) -> MarketS
     return replace(bar, books=replace(bar.books, bid_price=bid))
 
 
+def one_sided(bar: MarketSnapshot, before: MarketSnapshot, symbol: int) -> MarketSnapshot:
+    """Nobody bids."""
+    del before
+    bid, size = _changed(bar.books.bid_price, symbol, np.nan), _changed(bar.books.bid_size, symbol, np.nan)
+    return replace(bar, books=replace(bar.books, bid_price=bid, bid_size=size))
+
+
 def thin(bar: MarketSnapshot, before: MarketSnapshot, symbol: int) -> MarketSnapshot:
     """Hardly anything stands in the books."""
     del before

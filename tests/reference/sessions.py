@@ -27,7 +27,7 @@ MINUTE = 60 * 10**9  # ns
 LEFT_OUT = frozenset(
     {
         *("inputs", "books", "fill_books", "flow", "config"),  # what is given
-        *("book_fingerprint", "digests", "shadow_digests"),  # of bits
+        *("digests", "shadow_digests"),  # of bits
         "gates",  # read_gates has them by name
     }
 )
@@ -137,7 +137,8 @@ def traded() -> FaultyMarket:
         MadeMarket(4, 470, 5 * MINUTE, seed=11),
         info,
         faults=(
-            (40, 43, 1, faults.absent), (62, 78, 2, faults.frozen), (84, 86, 0, faults.crossed), (90, 90, 3, faults.quiet),
+            (40, 43, 1, faults.absent), (62, 78, 2, faults.frozen), (52, 54, 3, faults.one_sided),
+            (84, 86, 0, faults.crossed), (90, 90, 3, faults.quiet),
             (150, 152, 3, faults.absent), (200, 215, 0, faults.frozen), (222, 224, 1, faults.crossed), (232, 270, 2, faults.thin),
             (284, 300, 3, faults.frozen_book), (312, 316, 0, faults.absent), (312, 316, 1, faults.absent), (312, 316, 2, faults.absent),
             (312, 316, 3, faults.absent), (400, 9_999, 0, faults.fallen), (400, 9_999, 1, faults.fallen),

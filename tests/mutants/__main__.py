@@ -138,13 +138,21 @@ def _try_all(sample: list[Mutant], covered: Map, near: Callable[[Path, str], lis
     return fates
 
 
+def _reason(known: list[dict[str, str]], mutant: Mutant) -> str | None:
+    """Why a survivor is accepted; where its entry names a line, only on that line."""
+    line = (ROOT / mutant.file).read_text(encoding="utf-8").splitlines()[mutant.line - 1].strip()
+    for entry in known:
+        if (entry["file"], entry["before"], entry["after"]) == (mutant.file, mutant.before, mutant.after) and entry.get("line", line) == line:
+            return entry["why"]
+    return None
+
+
 def _report(fates: list[tuple[Mutant, str, str]]) -> int:
     known = tomllib.loads((Path(__file__).parent / "survivors.toml").read_text(encoding="utf-8"))["survivor"]
-    reasons = {(one["file"], one["before"], one["after"]): one["why"] for one in known}
     survived = [(mutant, detail) for mutant, fate, detail in fates if fate == "survived"]
     unexplained = 0
     for mutant, detail in survived:
-        why = reasons.get((mutant.file, mutant.before, mutant.after))
+        why = _reason(known, mutant)
         unexplained += why is None
         print(f"survived: {mutant} ({detail}): {why or 'NOT EXPLAINED in tests/mutants/survivors.toml'}")
     killed = len(fates) - len(survived)

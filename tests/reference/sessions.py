@@ -36,7 +36,7 @@ LEFT_OUT = frozenset(
 def read_gates(tick: Tick) -> dict[str, object]:
     """The value, the limit and the result of every gate; of "risk limits", whose sign is that of a rounding error where nothing is to change, 0."""
     sizes = tick.outcome.sizes
-    still = np.abs(sizes.unconstrained - sizes.current) < 1e-12
+    still = np.abs(sizes.unconstrained - sizes.current) < 1e-9
     results = {gate.name: [gate.value, gate.limit, gate.passed] for gate in tick.outcome.decisions.gates}
     value, limit, passed = results["risk limits"]
     return {name: tuple(result) for name, result in results.items()} | {"risk limits": (np.where(still, 0.0, value), limit, passed)}

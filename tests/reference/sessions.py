@@ -34,12 +34,12 @@ LEFT_OUT = frozenset(
 
 
 def read_gates(tick: Tick) -> dict[str, object]:
-    """The value, the limit and the result of every gate; of "risk limits", whose sign is that of a rounding error where nothing is to change, 0."""
+    """The value, the limit and the result of every gate; not of "risk limits" where the size stays: a rounding error decides it."""
     sizes = tick.outcome.sizes
     still = np.abs(sizes.unconstrained - sizes.current) < 1e-9
     results = {gate.name: [gate.value, gate.limit, gate.passed] for gate in tick.outcome.decisions.gates}
     value, limit, passed = results["risk limits"]
-    return {name: tuple(result) for name, result in results.items()} | {"risk limits": (np.where(still, 0.0, value), limit, passed)}
+    return {name: tuple(result) for name, result in results.items()} | {"risk limits": (np.where(still, 0.0, value), limit, passed & ~still)}
 
 
 PARTS: tuple[tuple[str, Callable[[Tick], object]], ...] = (  # in the order in which they are computed

@@ -39,7 +39,8 @@ def read_gates(tick: Tick) -> dict[str, object]:
     still = np.abs(sizes.unconstrained - sizes.current) < 1e-9
     results = {gate.name: [gate.value, gate.limit, gate.passed] for gate in tick.outcome.decisions.gates}
     value, limit, passed = results["risk limits"]
-    return {name: tuple(result) for name, result in results.items()} | {"risk limits": (np.where(still, 0.0, value), limit, passed & ~still)}
+    results["risk limits"] = [np.where(still, 0.0, value), limit, np.where(still, 0.0, passed)]
+    return {name: tuple(result) for name, result in results.items()}
 
 
 PARTS: tuple[tuple[str, Callable[[Tick], object]], ...] = (  # in the order in which they are computed

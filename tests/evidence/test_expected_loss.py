@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 
+from engine.domain.evidence import SkillSums
 from engine.domain.evolution import ExpectedLossState
 from engine.domain.record import Floats
 from engine.evidence import expected_loss, skill
+from tests.makers import having
 
 HORIZONS = (1, 3)
 
@@ -84,6 +87,13 @@ def persistent(draw: np.random.Generator, ticks: int, persistence: float = 0.95)
     return values
 
 
+def scaled_skill(state: ExpectedLossState, factor: float) -> SkillSums:
+    """The skill with losses that are smaller by the root of the factor: the same share is gained, and it is as certain."""
+    sums = {name: getattr(state.skill, name) * factor for name in ("gain", "power", "open_gain", "open_power", "last_residual")}
+    squares = {name: getattr(state.skill, name) * factor**2 for name in ("gain_squared", "block_squared", "lag_products")}
+    return having(state.skill, **sums, **squares)
+
+
 @pytest.mark.parametrize("present", [2.5, -1.0])
 def test_conditions_that_matter_are_proved_and_foresee_harm_or_none(present: float) -> None:
     """A condition that persists turns a gain of 0.1 into a loss where it is high."""
@@ -95,6 +105,7 @@ def test_conditions_that_matter_are_proved_and_foresee_harm_or_none(present: flo
     figures = expected_loss.expected_loss_figures(state, HORIZONS)
     assert expected_loss.is_proved(state)
     assert expected_loss.expects_harm(state, HORIZONS).tolist() == [present > 0.0] * 2
+    assert expected_loss.expects_harm(replace(state, skill=scaled_skill(state, 1e-6)), HORIZONS).tolist() == [present > 0.0] * 2
     for row in figures:
         assert row.expected is not None
         assert row.expected == pytest.approx(0.9 + 0.25 * present, abs=0.2)  # the ridge shrinks

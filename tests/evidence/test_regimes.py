@@ -191,3 +191,12 @@ def test_the_parameters_of_the_first_bar() -> None:
     transition = regimes.initial_regime_model().transition
     np.testing.assert_allclose(transition, np.where(np.eye(4), 0.97, 0.01))
     assert regimes.uniform_probabilities(2).tolist() == [[0.25] * 4] * 2
+
+
+def test_a_bar_that_a_regime_all_but_rules_out_leaves_the_others_as_they_were() -> None:
+    """A log density of -2,500 below that of the other regimes: its exponential is 0, and neither infinite nor unknown."""
+    narrow = np.zeros((5, len(REGIMES)))
+    narrow[2, 0] = -400.0
+    hidden = replace(regimes.initial_regime_model(), emission=narrow, transition=np.full((len(REGIMES), len(REGIMES)), 1.0 / len(REGIMES)))
+    after, _ = regimes.filter_forward(regimes.uniform_probabilities(1), np.array([2.5]), np.zeros(1), np.ones(1, dtype=bool), hidden)
+    np.testing.assert_allclose(after, [[0.0, 1.0 / 3.0, 1.0 / 3.0, 1.0 / 3.0]])

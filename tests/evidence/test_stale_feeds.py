@@ -126,6 +126,8 @@ def test_books_with_the_same_fingerprint_are_the_same() -> None:
     whole = Books(*(np.round(part) for part in (incident.bid_price, incident.bid_size, incident.ask_price, incident.ask_size)))
     more = Books(whole.bid_price, whole.bid_size + np.eye(200, 3), whole.ask_price, whole.ask_size)
     assert ((fingerprint_books(whole) != fingerprint_books(more)) == (np.arange(200) < 3)).all()
+    one_sided = Books(incident.bid_price * np.nan, incident.bid_size * np.nan, incident.ask_price, incident.ask_size)
+    assert (fingerprint_books(one_sided) != 0).all()
     assert (
         fingerprint_books(Books(*(part * np.nan for part in (incident.bid_price, incident.bid_size, incident.ask_price, incident.ask_size)))) == 0
     ).all()

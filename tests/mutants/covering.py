@@ -16,6 +16,7 @@ import coverage
 import pytest
 
 QUIET = ("-p", "no:cacheprovider", "-p", "no:xdist", "--no-header", "--tb=line", "-p", "tests.mutants.bounded")
+QUICK = "not slow and not browser and not recordings"
 SKIPPED = ("tests/e2e", "tests/recorded", "tests/proof", "tests/soak", "tests/mutants")
 
 
@@ -103,7 +104,7 @@ def measure(root: Path, file: Path, files: list[str], paths: list[str]) -> int:
     """Run the tests of `paths` under coverage of `files` and write the map; for a process of its own."""
     plugin = Covering(root, files)
     ignored = [f"--ignore={folder}" for folder in SKIPPED]
-    code = pytest.main(["-q", "-m", "not slow and not browser and not recordings", *ignored, *QUIET, *paths], plugins=[plugin])
+    code = pytest.main(["-q", "-m", QUICK, *ignored, *QUIET, *paths], plugins=[plugin])
     plugin.write(root, file)
     return int(code)
 

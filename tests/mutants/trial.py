@@ -19,7 +19,8 @@ from pathlib import Path
 
 from tests.mutants.mutate import Mutant
 
-BUDGET = 180.0  # seconds of CPU, by the map, that the tests of one mutant may take together; the first is always run
+REFERENCES = "tests/reference/"
+BUDGET = 120.0  # seconds of CPU, by the map, that the tests of one mutant may take together; the first is always run
 WARM = "ignore:Module already imported:pytest.PytestAssertRewriteWarning"  # by the process that was forked
 BROKEN = 70  # exit code: the trial itself failed
 SLACK = 30.0  # seconds of CPU beside three times that, before a mutant has hung
@@ -47,13 +48,17 @@ class Map:
             self.uses[name].update(used)
 
     def chosen(self, mutant: Mutant, root: Path) -> list[str]:
-        """The tests for a mutant, cheapest first, within the budget."""
+        """The tests for a mutant, within the budget: those of the references, which kill most, then the others, the cheapest first."""
         reached = self._reached(mutant, root)
         needs = {test: self._needs(test) for test in self.tests}
-        able = sorted((sum(self.cost.get(name, 0.0) for name in names), test) for test, names in needs.items() if names & reached)
+        able = sorted(
+            (not test.startswith(REFERENCES), sum(self.cost.get(name, 0.0) for name in names), test)
+            for test, names in needs.items()
+            if names & reached
+        )
         chosen: list[str] = []
         paid: set[str] = set()
-        for _, test in able:
+        for _, _, test in able:
             paid |= needs[test]
             if chosen and self.price(paid) > BUDGET:
                 break
@@ -173,6 +178,6 @@ def _run(copy: Path, tests: list[str], limit: float) -> int:
     sys.path[:] = [str(copy), *(path for path in sys.path if path not in {"", os.environ.get("MUTANTS_ROOT", "")})]
     import pytest
 
-    from tests.mutants.covering import QUIET
+    from tests.mutants.covering import QUICK, QUIET
 
-    return int(pytest.main(["-x", "-q", f"--rootdir={copy}", "-c", str(copy / "pyproject.toml"), "-W", WARM, *QUIET, *tests]))
+    return int(pytest.main(["-x", "-q", f"--rootdir={copy}", "-c", str(copy / "pyproject.toml"), "-W", WARM, "-m", QUICK, *QUIET, *tests]))

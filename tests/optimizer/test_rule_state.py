@@ -46,6 +46,12 @@ def test_a_rule_for_too_low_is_the_mirror_image() -> None:
     assert events_of(low, samples) == [(10.0, FIRED), (70.0, CLEARED)]
 
 
+def test_a_gap_of_just_the_missing_time_keeps_the_span_and_a_longer_one_restarts_it() -> None:
+    """30 s without a sample count as 10 s watched: with the 4 s before, it has been beyond the level for longer than 10 s."""
+    assert events_of(HIGH, [*steady(95.0, 6), (34.0, 95.0)]) == [(34.0, FIRED)]
+    assert events_of(HIGH, [*steady(95.0, 6), (34.5, 95.0)]) == []
+
+
 def test_between_the_levels_nothing_begins_and_nothing_ends() -> None:
     assert events_of(HIGH, steady(80.0, 600)) == []
     fired = replace(INITIAL_STATE, fired=True, quiet_until=1e9)

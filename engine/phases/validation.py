@@ -123,7 +123,9 @@ def _out_of_distribution(matrix: FeatureMatrix, blank: Bools, catalog: Catalog) 
     if not serving:
         return np.ones(len(matrix.usable))
     newest = max(serving, key=lambda served: (served.columns is None, served.trained_to))
-    beyond = (matrix.values < newest.feature_low) | (matrix.values > newest.feature_high) | (blank & np.isfinite(newest.feature_low))
+    with np.errstate(over="ignore"):
+        values = matrix.values.astype(np.float32)  # as the bounds were measured: rounding puts nothing outside
+    beyond = (values < newest.feature_low) | (values > newest.feature_high) | (blank & np.isfinite(newest.feature_low))
     return np.where(matrix.usable, newest.select(beyond).mean(axis=1), 1.0)
 
 

@@ -132,6 +132,16 @@ def test_features_outside_their_range_lower_trust_to_nothing(share: float, verdi
     assert (result.active_models.max() == 0) == (verdict == "unreliable")
 
 
+def test_a_feature_at_its_bound_in_training_is_not_outside_by_rounding() -> None:
+    """Training rows have single precision: the bound of a feature that is often 0.1 is the float32 next to it."""
+    at = moment()
+    ones = np.ones(len(at.catalog.columns))
+    exact = replace(at.catalog, serving=tuple(s and replace(s, feature_low=-ones, feature_high=ones * np.float32(0.1)) for s in at.catalog.serving))
+    for value, outside in ((0.1 - 1e-12, 0.0), (0.1 + 1e-10, 0.0), (0.1 + 1e-7, 1.0), (-1.0 - 1e-12, 0.0), (1e300, 1.0)):
+        matrix = FeatureMatrix(at.catalog.columns, np.full((8, len(ones)), value), np.ones(8, dtype=bool))
+        assert (validation.cross_check_models(chosen(at), matrix, at.state, exact).out_of_distribution == outside).all(), value
+
+
 def test_blank_features_that_were_known_in_training_count_as_outside() -> None:
     at = moment()
     blank = FeatureMatrix(at.catalog.columns, np.full((8, len(at.catalog.columns)), np.nan), np.ones(8, dtype=bool))

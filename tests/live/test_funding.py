@@ -50,7 +50,8 @@ class Session:
             markets.install(exchange)
             return exchange
 
-        self.feed = LiveFeed(describe_live_market(settings, markets), connect, settings, history_bars=30, times=replace(TIMES, funding=0.1))
+        times = replace(TIMES, funding=0.1, funding_again=0.1)
+        self.feed = LiveFeed(describe_live_market(settings, markets), connect, settings, history_bars=30, times=times)
         database.prepare(settings.database_url)
         self._writer, self.history = Writer(settings.database_url), TickHistory(settings.database_url)
         recorder = open_recorder(settings, self.feed.info)

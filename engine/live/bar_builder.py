@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engine.domain.live import BAR_SOURCES, FAULTS, BarTiming, BookUpdate, Candle, ClosedBar, StreamEvent, StreamFault, Trade
+from engine.domain.live import BAR_SOURCES, FAULTS, STATEMENTS, BarTiming, BookUpdate, Candle, ClosedBar, StreamEvent, StreamFault, Trade
 from engine.domain.market import BackfilledBars, Books, MarketSnapshot
 from engine.domain.record import Bools, Floats, Ints
 from engine.feeds._bar_grid import STALE
@@ -21,9 +21,8 @@ COMPARED_SPAN = 600 * 10**9  # ns of bars, the longest silence that is noticed l
 PRICE_TOLERANCE, VOLUME_TOLERANCE = 1e-9, 1e-6  # relative
 NS_PER_MS = 1e6
 CandleValues = tuple[float, float, float, float, float]  # open, high, low, close, volume in base units
-RESUMING, INTERRUPTING = frozenset({"reconnected", "resynced"}), frozenset(FAULTS) - {
-    "reconnected", "resynced", "crossed", "clock", "missing", "funding",
-}  # fmt: skip
+RESUMING = frozenset({"reconnected", "resynced"})
+INTERRUPTING = frozenset(FAULTS) - RESUMING - STATEMENTS - {"crossed"}
 
 
 class BarCounts(NamedTuple):

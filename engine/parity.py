@@ -238,7 +238,7 @@ def describe_input(rebuilt: MarketSnapshot, stored: MarketSnapshot, symbols: tup
     for name, before, now in _pairs(rebuilt, stored):
         if before is None or now is None or not isinstance(before, np.ndarray) or not isinstance(now, np.ndarray):
             if (before is None) != (now is None) or (before is not None and before != now):
-                return f"{name}: {before} then, {now} now"
+                return f"{name}: {_show(before)} then, {_show(now)} now"
             continue
         if before.shape != now.shape or before.dtype != now.dtype:
             return f"{name}: {before.shape} then, {now.shape} now"
@@ -248,6 +248,11 @@ def describe_input(rebuilt: MarketSnapshot, stored: MarketSnapshot, symbols: tup
             place = tuple(places[0].tolist())
             return f"{name} of {symbols[place[0]]}: {before[place]!r} then, {now[place]!r} now"
     return "a sign of zero or of NaN"
+
+
+def _show(value: object) -> object:
+    """A value in a few words; an array or record is there where the other side has none."""
+    return "none" if value is None else "some" if isinstance(value, np.ndarray | Record) else value
 
 
 def _pairs(rebuilt: MarketSnapshot, stored: MarketSnapshot) -> Iterator[tuple[str, object, object]]:

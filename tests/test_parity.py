@@ -10,7 +10,7 @@ import pyarrow.parquet
 import pytest
 
 from engine.domain.live import BarTiming, ClosedBar, StreamEvent, Trade
-from engine.domain.market import MarketSnapshot
+from engine.domain.market import BackfilledBars, MarketSnapshot
 from engine.feeds._recorded_session import RecordingHeader
 from engine.feeds._recording_files import BadRecording
 from engine.live.recorder import ParquetRecorder
@@ -173,6 +173,15 @@ def test_a_session_that_was_not_recorded_is_one_clear_line(tmp_path: Path) -> No
     with pytest.raises(NotStored, match="has no session 9"):
         check_parity(history, 9)
     history.close()
+
+
+def test_what_only_one_side_has_is_named_in_one_line() -> None:
+    bar = replace(BARS[0], funding=np.linspace(0.0001, 0.0009, 40))
+    assert describe_input(bar, BARS[0], FEED.info.symbols) == "funding: none then, some now"
+    assert describe_input(BARS[0], bar, FEED.info.symbols) == "funding: some then, none now"
+    filled = replace(BARS[0], backfilled=BackfilledBars(np.array([1]), np.zeros((5, 1, 2))))
+    assert describe_input(BARS[0], filled, FEED.info.symbols) == "backfilled: some then, none now"
+    assert describe_input(replace(bar, at=bar.at + 1), bar, FEED.info.symbols) == f"at: {bar.at} then, {bar.at + 1} now"
 
 
 def test_nan_equals_nan_and_shapes_are_named() -> None:

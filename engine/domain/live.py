@@ -15,6 +15,7 @@ FAULTS = (
     "disconnected", "reconnected", "gap", "checksum", "silent", "crossed", "resynced", "rate_limited", "maintenance", "halted", "clock", "missing",
     "funding",
 )  # fmt: skip
+STATEMENTS = frozenset({"clock", "missing", "funding"})  # of FAULTS: what is said that is no fault
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,7 @@ class Grid(Record):
     ofi: Floats  # (K, S, D)
     flow: Floats  # (K, S, 5), or (K, S, 0) without trades and books
     later: Floats  # (K, S, 4) trades after the fill books (_order_flow.trades_after), NaN where unknown; (K, S, 0) without trades and books
+    funding: Floats  # (K, S) rates in force per 8 h, NaN where unknown; (K, 0) where no bar has any
     counts: tuple[DataCounts, ...]
     flow_cells: tuple[FlowCells | None, ...]  # by symbol, over every event; None without books
 
@@ -290,7 +291,7 @@ def _fill_grid(tapes: tuple[Tape, ...], grids: list[GridBars], numbers: Ints, in
             later[:, column] = trades_after(tape.trades, decided + latency, closes, fills[0, :, column, 0], fills[2, :, column, 0]).T
         missing = np.isnan(values[3, :, column])
         ofi[missing, column], flow[missing, column] = np.nan, np.nan
-    return Grid(interval, closes, values, fresh, books, fills, ofi, flow, later, (), ())
+    return Grid(interval, closes, values, fresh, books, fills, ofi, flow, later, np.empty((len(closes), 0)), (), ())
 
 
 def _find_rows(clock: Ints, numbers: Ints) -> Ints:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -17,17 +16,10 @@ _BARS = ("open", "high", "low", "close", "volume")
 _SIDES = ("bid_price", "bid_size", "ask_price", "ask_size")
 
 
-class SessionParts(NamedTuple):
-    """What a bar of a recorded session has beside the files of its symbols."""
-
-    backfilled: BackfilledBars | None
-    funding: Floats | None  # (S,) per 8 h
-
-
 def load_decided_grid(
     path: Path, grid: Grid, folders: tuple[str, ...], since: int | None, until: int | None, latency_ms: float
-) -> tuple[Grid, dict[int, SessionParts]] | None:
-    """The bars of session.parquet in the place of those built from the files, and what no file has, by time of the snapshot.
+) -> tuple[Grid, dict[int, BackfilledBars]] | None:
+    """The bars of session.parquet in the place of those built from the files, and the past bars that some brought, by time of the snapshot.
 
     None where the recording has no such table, or the interval or the latency differ, so that bars or fills differ too. Raises BadRecording.
     """
@@ -41,6 +33,7 @@ def load_decided_grid(
     columns = [header.folders.index(name) for name in folders]
     bars = np.stack([_gather(chosen, name, columns) for name in _BARS])
     later = [np.full((len(columns), 4), np.nan) if bar.trades_after_arrival is None else bar.trades_after_arrival[columns] for bar in chosen]
+    rates = [np.full(len(columns), np.nan) if bar.funding is None else bar.funding[columns] for bar in chosen]
     without_trades = all(bar.trades_after_arrival is None for bar in chosen)
     decided = replace(
         grid, at=np.array([bar.at for bar in chosen], dtype=np.int64), bars=bars, fresh=np.stack([bar.fresh[columns] for bar in chosen]),
@@ -48,13 +41,10 @@ def load_decided_grid(
         fill_books=np.stack([np.stack([getattr(bar.fill_books, side)[columns] for bar in chosen]) for side in _SIDES]),
         ofi=_gather(chosen, "ofi", columns), flow=_gather(chosen, "flow", columns),
         later=np.empty((len(chosen), len(columns), 0)) if without_trades else np.stack(later),
+        funding=np.empty((len(chosen), 0)) if all(bar.funding is None for bar in chosen) else np.stack(rates),
     )  # fmt: skip
-    return decided, {bar.at: _select_parts(bar, columns) for bar in chosen if bar.backfilled is not None or bar.funding is not None}
-
-
-def _select_parts(bar: MarketSnapshot, columns: list[int]) -> SessionParts:
-    filled = None if bar.backfilled is None else BackfilledBars(bar.backfilled.at, bar.backfilled.values[:, :, columns])
-    return SessionParts(filled, None if bar.funding is None else bar.funding[columns])
+    filled = {bar.at: bar.backfilled for bar in chosen if bar.backfilled is not None}
+    return decided, {at: BackfilledBars(bars.at, bars.values[:, :, columns]) for at, bars in filled.items()}
 
 
 def _gather(bars: list[MarketSnapshot], name: str, columns: list[int]) -> Floats:

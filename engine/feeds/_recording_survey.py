@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 
+from engine.domain.live import STATEMENTS
 from engine.domain.record import Bools, Floats, Ints, Record
 from engine.feeds._contracts import TradingSession, read_contracts
 from engine.feeds._recorded_session import read_header
@@ -220,6 +221,8 @@ def _count_incidents(path: Path) -> dict[str, tuple[tuple[str, int], ...]]:
         except (pa.ArrowException, OSError):
             continue  # as where it was deleted meanwhile
         for row in rows.to_pylist():
+            if row["kind"] in STATEMENTS:
+                continue
             folder = header.folders[row["column"]] if 0 <= row["column"] < len(header.folders) else ""
             counts[folder, f"{row['stream']}: {row['kind']}"] += 1
     names = sorted({name for name, _ in counts})

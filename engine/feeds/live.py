@@ -16,6 +16,7 @@ import numpy as np
 from engine.domain.live import BarTiming, Candle, ClosedBar, FeedRecorder, StreamEvent, StreamFault, StreamStatus
 from engine.domain.market import Books, MarketSnapshot
 from engine.domain.ports import FeedInfo, FeedKind
+from engine.domain.record import Floats
 from engine.feeds._bar_grid import LONGEST_SILENCE
 from engine.feeds._order_flow import FLOW
 from engine.live.bar_builder import LiveBarBuilder
@@ -106,6 +107,18 @@ class LiveFeed:
         now = self._streams.timer.now()
         for column, closes in missing.items():
             self._take(StreamFault(column, "candles", "missing", now, " ".join(str(close) for close in closes)))
+
+    @property
+    def funding(self) -> Floats | None:
+        """(S,) the funding rates in force, per 8 h, NaN where that of the start is; None where it is for each symbol."""
+        with self._lock:
+            return self._builder.funding
+
+    def state_funding(self, rates: Floats) -> None:
+        """Begin with these rates (S,) per 8 h of an earlier feed, NaN where none is known, which hold until others are read; a recorded message."""
+        now = self._streams.timer.now()
+        for column in np.flatnonzero(np.isfinite(rates)).tolist():
+            self._take(StreamFault(column, "candles", "funding", now, f"{float(rates[column])!r} per 8 h"))
 
     def wait(self, seconds: float, after: int | None = None) -> bool:
         """Wait at most so long for a bar later than `after` (ns UTC) and than those delivered; whether there is one. A closed feed has none."""
@@ -226,7 +239,7 @@ class LiveFeed:
 
     def _begin_after(self, candles: list[tuple[Candle, ...]], end: int, since: int | None = None) -> None:
         with self._lock:
-            self._history = build_history(candles, self._interval, self._info.levels, end, since)
+            self._history = build_history(candles, self._interval, self._info.levels, end, since, self._builder.funding)
             self._history_end, self._next_close = end, end + self._interval
             self._loaded.set()
 
@@ -293,10 +306,12 @@ def _join_candles(candles: list[tuple[Candle, ...]], later: list[tuple[Candle, .
     return [(*rows, *more) for rows, more in zip(candles, later, strict=True)]
 
 
-def build_history(candles: list[tuple[Candle, ...]], interval: int, levels: int, end: int, since: int | None = None) -> list[MarketSnapshot]:
+def build_history(
+    candles: list[tuple[Candle, ...]], interval: int, levels: int, end: int, since: int | None = None, funding: Floats | None = None
+) -> list[MarketSnapshot]:  # fmt: skip
     """Build a snapshot without books and flow for every close from `since`, by default the first candle's opening, to `end` (ns UTC).
 
-    A bar that a symbol lacks is NaN.
+    A bar that a symbol lacks is NaN. `funding` (S,) are the rates in force, per 8 h.
     """
     opened = [candle.opened for rows in candles for candle in rows]
     if not opened:
@@ -314,7 +329,7 @@ def build_history(candles: list[tuple[Candle, ...]], interval: int, levels: int,
         first_price, high, low, last_price, volume = values[row].copy()
         fresh = np.isfinite(last_price) & (volume != 0.0)
         at = first + (row + 1) * interval
-        snapshots.append(MarketSnapshot(at, first_price, high, low, last_price, volume, fresh, books, books, ofi, flow, later))
+        snapshots.append(MarketSnapshot(at, first_price, high, low, last_price, volume, fresh, books, books, ofi, flow, later, funding=funding))
     return snapshots
 
 

@@ -25,7 +25,17 @@ if TYPE_CHECKING:
     from engine.settings import Settings
 
 
-_BAR_AXES = {"bars": 1, "fresh": 0, "books": 1, "fill_books": 1, "ofi": 0, "flow": 0, "later": 0, "at": 0}  # the axis of bars of each array
+_BAR_AXES = {
+    "bars": 1,
+    "fresh": 0,
+    "books": 1,
+    "fill_books": 1,
+    "ofi": 0,
+    "flow": 0,
+    "later": 0,
+    "funding": 0,
+    "at": 0,
+}  # the axis of bars of each array
 
 
 class RecordedFeed:
@@ -54,7 +64,7 @@ class RecordedFeed:
         taker_fees = tuple(fee_bps if terms.fee_bps is None else terms.fee_bps for terms in contracts)
         self._grid = align_tapes(tapes, interval, since, until, round(latency_ms * 1e6))
         decided = load_decided_grid(Path(path), self._grid, tuple(folder.name for folder in folders), since, until, latency_ms)
-        self._grid, self._session_parts = (self._grid, {}) if decided is None else decided
+        self._grid, self._backfilled = (self._grid, {}) if decided is None else decided
         self._lags = measure_lags(folders, self._grid.at, self._grid.interval)
         self._length = len(self._grid.at)
         left_out = find_left_out(Path(path), read_files(folders))
@@ -104,6 +114,7 @@ class RecordedFeed:
         """Release the bars up to `at` (ns UTC). Call `slices` again afterwards."""
         row = int(np.searchsorted(self._grid.at, at, side="right"))
         self._lags = None if self._lags is None else self._lags[row:].copy()
+        self._backfilled = {close: bars for close, bars in self._backfilled.items() if close > at}
         for name, axis in _BAR_AXES.items():  # one by one, so that memory never holds everything twice
             part = getattr(self._grid, name)
             self._grid = replace(self._grid, **{name: part[:, row:].copy() if axis else part[row:].copy()})
@@ -120,8 +131,7 @@ class RecordedFeed:
         no_books = None if grid.books.shape[3] else Books(*np.empty((4, len(grid.counts), 0)))
         for row in range(first, len(times)):
             closed = _slice(grid, row, times[row], no_books)
-            parts = self._session_parts.get(closed.at)
-            yield closed if parts is None else replace(closed, backfilled=parts.backfilled, funding=parts.funding)
+            yield replace(closed, backfilled=self._backfilled[closed.at]) if closed.at in self._backfilled else closed
 
     def switch_signal(self, signal: float, at: int) -> None:
         """Raise ValueError: a recording's signal cannot be changed."""
@@ -140,6 +150,7 @@ def _slice(grid: Grid, row: int, at: int, no_books: Books | None) -> MarketSnaps
         no_books or Books(books[0, row], books[1, row], books[2, row], books[3, row]),
         no_books or Books(fills[0, row], fills[1, row], fills[2, row], fills[3, row]), grid.ofi[row], grid.flow[row],
         grid.later[row] if grid.later.shape[2] else None,
+        funding=grid.funding[row] if grid.funding.shape[1] and np.isfinite(grid.funding[row]).any() else None,
     )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engine.domain.live import BAR_SOURCES, FAULTS, BarTiming, BookUpdate, Candle, ClosedBar, StreamEvent, StreamFault, Trade
+from engine.domain.live import BAR_SOURCES, FAULTS, STATEMENTS, BarTiming, BookUpdate, Candle, ClosedBar, StreamEvent, StreamFault, Trade
 from engine.domain.market import BackfilledBars, Books, MarketSnapshot
 from engine.domain.record import Bools, Floats, Ints
 from engine.feeds._bar_grid import STALE
@@ -21,9 +21,8 @@ COMPARED_SPAN = 600 * 10**9  # ns of bars, the longest silence that is noticed l
 PRICE_TOLERANCE, VOLUME_TOLERANCE = 1e-9, 1e-6  # relative
 NS_PER_MS = 1e6
 CandleValues = tuple[float, float, float, float, float]  # open, high, low, close, volume in base units
-RESUMING, INTERRUPTING = frozenset({"reconnected", "resynced"}), frozenset(FAULTS) - {
-    "reconnected", "resynced", "crossed", "clock", "missing", "funding",
-}  # fmt: skip
+RESUMING = frozenset({"reconnected", "resynced"})
+INTERRUPTING = frozenset(FAULTS) - RESUMING - STATEMENTS - {"crossed"}
 
 
 class BarCounts(NamedTuple):
@@ -74,6 +73,11 @@ class LiveBarBuilder:
         """The symbols without a bar, or with a bar of a part of its trades, by the close (ns UTC) of each closed bar, oldest first."""
         return {at: tuple(np.flatnonzero(lacking).tolist()) for at, lacking in sorted(self._missing.items())}
 
+    @property
+    def funding(self) -> Floats | None:
+        """(S,) the funding rates in force, per 8 h, NaN where none is known; None without any."""
+        return None if self._funding is None else self._funding.copy()
+
     def is_complete(self, symbol: int, at: int) -> bool:
         """Whether the trades of the bar that closes at `at` are all here."""
         return self._buffers[symbol].trades.covers(at - self._interval, at)
@@ -113,7 +117,7 @@ class LiveBarBuilder:
             self._compare(Candle(column, at - self._interval, read_at, candle), at)
         snapshot = MarketSnapshot(
             at, values[0], values[1], values[2], values[3], values[4], fresh, Books(*books), Books(*fills), ofi, flow, later, backfilled,
-            None if self._funding is None else self._funding.copy(),
+            self.funding,
         )  # fmt: skip
         ages = (read_at + clock_offset - self._newest) / NS_PER_MS
         return ClosedBar(snapshot, BarTiming(at, read_at, clock_offset, ages), sources)

@@ -37,7 +37,7 @@ class DaemonThreads(ThreadPoolExecutor):
             is_new = self._count < MAX_THREADS
             self._count += is_new
         if is_new:
-            threading.Thread(target=self._work, name="names", daemon=True).start()  # noqa: TID251 - an executor's threads are joined at the end
+            self._start_thread()
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002 - as the base class has it
@@ -47,18 +47,47 @@ class DaemonThreads(ThreadPoolExecutor):
         for future, _ in waiting:
             future.cancel()
 
+    def _start_thread(self) -> None:
+        threading.Thread(target=self._work, name="names", daemon=True).start()  # noqa: TID251 - an executor's threads are joined at the end
+
     def _work(self) -> None:
-        while True:
-            with self._guard:
-                if not self._waiting:
-                    self._count -= 1
-                    return
-                future, call = self._waiting.popleft()
-            if future.set_running_or_notify_cancel():
-                try:
-                    future.set_result(call())
-                except PLUGIN_ERRORS as error:
-                    future.set_exception(error)
+        is_over = False
+        try:
+            while (work := self._take()) is not None:
+                _carry_out(*work)
+            is_over = True
+        finally:
+            if not is_over:
+                self._replace_thread()
+
+    def _take(self) -> tuple[Future[Any], Callable[[], Any]] | None:
+        """The next work; None where there is none, and the thread counts no longer."""
+        with self._guard:
+            if self._waiting:
+                return self._waiting.popleft()
+            self._count -= 1
+            return None
+
+    def _replace_thread(self) -> None:
+        """After an error that has ended a thread: let another do what waits."""
+        with self._guard:
+            is_needed = bool(self._waiting)
+            self._count -= not is_needed
+        if is_needed:
+            self._start_thread()
+
+
+def _carry_out(future: Future[Any], call: Callable[[], Any]) -> None:
+    """Call, and give the result to the future, which ends in any case."""
+    if not future.set_running_or_notify_cancel():
+        return
+    try:
+        future.set_result(call())
+    except PLUGIN_ERRORS as error:
+        future.set_exception(error)
+    finally:
+        if not future.done():
+            future.set_exception(RuntimeError("the thread ended before the call did"))
 
 
 class RequestInterrupted(ValueError):
@@ -86,6 +115,7 @@ def interrupt_requests() -> None:
     """End what `run_interruptibly` runs now, in any thread."""
     with _GUARD:
         running = list(_RUNNING)
+        _RUNNING.clear()  # a second cancellation would end what a task does to close its connections
     for loop, task in running:
         with contextlib.suppress(RuntimeError):  # it has ended
             loop.call_soon_threadsafe(task.cancel)

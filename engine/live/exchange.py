@@ -8,7 +8,6 @@ import json
 import socket
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, TypeVar
 
 from engine.domain.exchange_options import hide_option_secrets, parse_exchange_options
@@ -228,10 +227,13 @@ def can_read_funding(exchange: Any) -> bool:
     return bool(exchange.has.get("fetchFundingRate") or exchange.has.get("fetchFundingRates"))
 
 
-async def fetch_funding(exchange: Any, symbol: str, settings: Settings, *, attempts: int) -> Mapping[str, Any]:
+async def fetch_funding(
+    exchange: Any, symbol: str, settings: Settings, *, attempts: int = ATTEMPTS, pause: float = FIRST_PAUSE_SECONDS
+) -> Mapping[str, Any]:  # fmt: skip
     """Read the current funding rate of a perpetual as ccxt has it, with the interval that it applies to where the exchange gives that apart.
 
-    Raises ExchangeRefused, and ExchangeUnreachable after the last attempt.
+    A rate whose interval is refused is not read: it would be taken as of another length. Raises ExchangeRefused, and ExchangeUnreachable after the
+    last attempt.
     """
     what = f"the funding of {symbol} on {exchange.id}"
 
@@ -240,13 +242,14 @@ async def fetch_funding(exchange: Any, symbol: str, settings: Settings, *, attem
             return await exchange.fetch_funding_rate(symbol) or {}
         return (await exchange.fetch_funding_rates([symbol]) or {}).get(symbol) or {}
 
-    rate = await call_exchange(read_rate, settings, what, attempts=attempts)
+    async def read_interval() -> Mapping[str, Any]:
+        try:
+            return await exchange.fetch_funding_interval(symbol) or {}
+        except load_ccxt_errors().NullResponse:  # Binance lists only symbols whose terms differ from its usual ones
+            return {}
+
+    rate = await call_exchange(read_rate, settings, what, attempts=attempts, pause=pause)
     if rate.get("interval") or not exchange.has.get("fetchFundingInterval"):
         return rate
-    try:
-        terms = await call_exchange(partial(exchange.fetch_funding_interval, symbol), settings, f"the interval of {what[4:]}", attempts=attempts)
-    except ExchangeUnreachable:
-        raise
-    except ExchangeRefused:  # it has rates and does not say what they apply to
-        return rate
-    return {**rate, "interval": (terms or {}).get("interval")}
+    terms = await call_exchange(read_interval, settings, f"the interval of {what[4:]}", attempts=attempts, pause=pause)
+    return {**rate, "interval": terms.get("interval")}

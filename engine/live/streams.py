@@ -46,6 +46,7 @@ class StreamTimes:
     longest_silence: float = 600.0
     watchdog: float = 1.0  # between checks
     funding: float = 300.0  # between reads of the funding rates
+    funding_again: float = 30.0  # and of those that could not be read
 
 
 DEFAULT_TIMES = StreamTimes()

@@ -129,9 +129,14 @@ def _start_engine(
 
 
 def _continue_feed(settings: Settings, engine: Engine, writer: Writer, session: int, feed: Feed) -> None:
-    """Record the feed, and have a live market fetch the bars that the window lacks: an engine that was killed in an outage did not wait for them."""
+    """Record the feed, and have a live market fetch the bars that the window lacks: an engine that was killed in an outage did not wait for them.
+
+    The funding rates of the feed before hold on: those of the start may be days old.
+    """
     _start_recorder(settings, engine, writer, session, feed)
     if isinstance(feed, LiveFeed):
+        if isinstance(engine.feed, LiveFeed) and engine.feed.funding is not None:
+            feed.state_funding(engine.feed.funding)
         feed.request_bars(engine.window.find_missing_bars(COMPARED_SPAN))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from threading import Event
 from typing import Protocol
 
@@ -11,6 +12,7 @@ from engine.domain.ports import Clock, Feed, LiveSource, ReportsProblem
 from engine.service.component_status import ComponentStatus
 from engine.settings import Settings
 
+SAME_OUTAGE_SECONDS = 60.0  # from the first stream that fails to the last: streams that are silent are noticed one after another
 SLICE_SECONDS = 0.5  # of a wait for a bar, after which a stop takes effect at the latest
 
 
@@ -72,12 +74,23 @@ def describe_problems(streams: Sequence[StreamStatus]) -> str | None:
     return f"{oldest.symbol} {oldest.stream}: {' '.join(str(oldest.problem).split())}{f'; and {more} more' if more else ''}"
 
 
+@dataclass
+class _Outage:
+    noticed: float  # s of the monotonic clock
+    begun: float  # the same
+    line: str  # the first about it
+    streams: set[tuple[str, str]]  # symbols and streams that are not well yet
+
+
 class StreamReporter:
-    """Reports the state of every stream; an outage that is over goes to the log of failures, with the seconds that it lasted."""
+    """Reports the state of every stream; an outage that is over goes to the log of failures, with the seconds that it lasted.
+
+    Streams that fail within a minute are one outage, which lasts until each of them is well. A later one is another, whatever still stands.
+    """
 
     def __init__(self, components: ComponentStatus, store: StreamStore, failures: OutageLog, clock: Clock) -> None:
         self._components, self._store, self._failures, self._clock = components, store, failures, clock
-        self._outage: tuple[float, str] | None = None  # s of the monotonic clock, and the first line about it
+        self._outages: list[_Outage] = []  # that stand, oldest first
 
     def report(self, source: LiveSource) -> None:
         """Store every stream; the component "feed" shows what its start waits for, then standing problems of the feed and its streams."""
@@ -88,15 +101,22 @@ class StreamReporter:
             self._components.mark_started("feed")
         self._components.report_part("feed", "streams", describe_problems(streams))
         self._components.report_part("feed", "market", source.problem if isinstance(source, ReportsProblem) else None)
-        self._note_outage(streams)
+        self._note_outages(streams)
         self._store.save_streams(streams)
 
-    def _note_outage(self, streams: Sequence[StreamStatus]) -> None:
-        line, now = describe_problems(streams), self._clock.tick()
-        if line is not None and self._outage is None:
-            wall = self._clock.now()
-            since = min((stream.problem_since or wall for stream in streams if stream.problem is not None), default=wall)
-            self._outage = now - max(0, wall - since) / 1e9, line
-        elif line is None and self._outage is not None:
-            (begun, fault), self._outage = self._outage, None
-            self._failures.record_past_failure("feed", "streams", now - begun, fault, tries=1, how="the streams are well again")
+    def _note_outages(self, streams: Sequence[StreamStatus]) -> None:
+        failing, now = {(stream.symbol, stream.stream): stream for stream in streams if stream.problem is not None}, self._clock.tick()
+        for outage in self._outages:
+            outage.streams &= failing.keys()
+            if not outage.streams:
+                self._failures.record_past_failure("feed", "streams", now - outage.begun, outage.line, tries=1, how="the streams are well again")
+        self._outages = [outage for outage in self._outages if outage.streams]
+        fresh = failing.keys() - {key for outage in self._outages for key in outage.streams}
+        if not fresh:
+            return
+        if self._outages and now - self._outages[-1].noticed <= SAME_OUTAGE_SECONDS:
+            self._outages[-1].streams |= fresh
+            return
+        wall, statuses = self._clock.now(), [status for key, status in failing.items() if key in fresh]
+        since = min(status.problem_since or wall for status in statuses)
+        self._outages.append(_Outage(now, now - max(0, wall - since) / 1e9, describe_problems(statuses) or "", fresh))

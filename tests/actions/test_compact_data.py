@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +14,17 @@ from engine.actions.clear_caches import ACTION as CLEAR
 from engine.actions.compact_data import ACTION
 from engine.actions.resize_threads import ACTION as RESIZE
 from engine.broker import open_account
+from engine.domain.market import BackfilledBars
 from engine.domain.trading_config import TradingConfig
 from engine.feeds.recorded import RecordedFeed
 from engine.feeds.simulated import SimulatedFeed
+from engine.live.recorder import ParquetRecorder
 from engine.service.windows import BUFFER_WINDOWS, COMPACT_BARS, MarketWindow, TrainingRows
 from engine.window import WINDOW_BARS
 from tests.actions.engines import desk
 from tests.actions.makers import make_context
 from tests.feeds.recordings import BAR, MINUTE, START, write
+from tests.makers import simulated
 
 OUTLIVED = """
 import sys
@@ -91,6 +95,25 @@ def test_a_recording_plays_on_unchanged_after_its_played_bars_are_freed(tmp_path
     assert len(short) == len(whole)
     for later in (times[200], times[499]):
         np.testing.assert_array_equal(short.clock_lags(later), whole.clock_lags(later))
+
+
+def test_the_funding_and_past_bars_of_a_recorded_session_leave_the_memory_with_their_bars(tmp_path: Path) -> None:
+    simulation = simulated(60, symbols=2)
+    recorder = ParquetRecorder(tmp_path, simulation.info, flush_seconds=None)
+    bars = []
+    for number, bar in enumerate(simulation.slices(None)):
+        filled = BackfilledBars(np.array([bar.at - MINUTE]), np.full((5, 1, 2), float(number)))
+        rates = np.array([0.0001 * number, np.nan]) if number > 4 else None
+        bars.append(replace(bar, funding=rates, backfilled=filled if number % 5 == 0 else None))
+        recorder.add_snapshot(bars[-1], bar.at)
+    recorder.close()
+    feed = RecordedFeed(tmp_path)
+    assert [bar.digest() for bar in feed.slices(None)] == [bar.digest() for bar in bars]
+    at = bars[29].at
+    feed.forget(at)
+    assert [bar.digest() for bar in feed.slices(at)] == [bar.digest() for bar in bars[30:]]
+    assert feed._grid.funding.shape == (30, 2)
+    assert min(feed._backfilled) == bars[30].at
 
 
 @pytest.mark.parametrize("begins", [0, 100, 350])

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from time import monotonic
+from time import monotonic, time_ns
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from engine.live.exchange import open_exchange, read_markets
 from engine.live.instruments import describe_live_market
 from engine.live.recorder import open_recorder
 from engine.parity import check_parity
+from engine.service.bootstrap import _continue_feed
 from engine.service.clock import WallClock
 from engine.service.engine import Engine
 from engine.service.resume import resume_engine
@@ -32,6 +34,7 @@ from tests.live.test_live_feed import LONGEST, SECOND, TIMES
 from tests.makers import Inline
 
 SYMBOLS = ("BTC/USDT:USDT", "ETH/USDT:USDT")
+AWAY = 18.0  # s: more bars than are closed one by one, and fewer than the feed's history
 UNITS = np.array([0.05, -1.0])
 
 
@@ -43,14 +46,7 @@ class Session:
             str(home), f"sqlite:///{home}/podium.db", feed="live", exchange="binanceusdm", exchange_options=json.dumps(fake.ccxt_options()),
             symbols=SYMBOLS, interval=SECOND, settle_ms=250.0, latency_ms=50.0, record=f"{home}/r", models=("ridge",), warmup_bars=20,
         )  # fmt: skip
-        markets = read_markets(settings)
-
-        def connect() -> object:
-            exchange = open_exchange(settings)
-            markets.install(exchange)
-            return exchange
-
-        self.feed = LiveFeed(describe_live_market(settings, markets), connect, settings, history_bars=30, times=replace(TIMES, funding=0.1))
+        self.feed = self.open_feed()
         database.prepare(settings.database_url)
         self._writer, self.history = Writer(settings.database_url), TickHistory(settings.database_url)
         recorder = open_recorder(settings, self.feed.info)
@@ -59,7 +55,21 @@ class Session:
         self.engine: Engine
         self.engine, session = resume_engine(settings, self.feed, WallClock(), self._writer, self.history, training_pool=Inline())
         self._writer.remember(recording_key(session), str(recorder.folder.resolve()))
+        self.engine.continue_feed = partial(_continue_feed, settings, self.engine, self._writer, session)
         self.ticks: list[Tick] = []
+
+    def open_feed(self) -> LiveFeed:
+        """Open the market, without a connection."""
+        settings = self.settings
+        markets = read_markets(settings)
+
+        def connect() -> object:
+            exchange = open_exchange(settings)
+            markets.install(exchange)
+            return exchange
+
+        times = replace(TIMES, funding=0.1, funding_again=0.1)
+        return LiveFeed(describe_live_market(settings, markets), connect, settings, history_bars=30, times=times)
 
     def step_until(self, is_done: Callable[[], bool]) -> None:
         """Decide until something is so."""
@@ -120,3 +130,26 @@ def test_funding_follows_the_exchange_is_paid_recorded_and_decided_again(tmp_pat
     played = {bar.at: bar.funding for bar in recorded.slices(None)}
     for tick in session.ticks[first:]:
         np.testing.assert_array_equal(played[tick.snapshot.at], tick.snapshot.funding)
+
+
+def test_rates_hold_on_over_bars_that_were_missed_and_in_a_feed_that_is_opened_again(tmp_path: Path) -> None:
+    with FakeBinanceusdm(SYMBOLS, funding_hours=4, step_ms=50, trades_per_second=20.0, history_seconds=60) as fake:
+        session = Session(tmp_path, fake)
+        try:
+            fake.set_funding(SYMBOLS[1], -0.0003)
+            session.step_until(lambda: session.rates() == [0.0002, -0.0006])
+            first = len(session.ticks)
+            fake.set_clock_offset(AWAY)
+            session.feed._streams.clock.add(now := time_ns(), now, now + int(AWAY * 1e9))
+            session.step_until(lambda: len(session.ticks) >= first + 10)
+            other = session.open_feed()
+            known = [other.funding is not None]
+            session.engine.reopen(other)
+            known.append(other.funding is not None)
+            assert known == [False, True], "before it has asked the exchange"
+            session.feed, second = other, len(session.ticks)
+            session.step_until(lambda: len(session.ticks) > second + 1)
+        finally:
+            session.close()
+    paid = {tuple(np.round(np.full(2, np.nan) if tick.snapshot.funding is None else tick.snapshot.funding, 9)) for tick in session.ticks[first:]}
+    assert paid == {(0.0002, -0.0006)}

@@ -21,6 +21,7 @@ from engine.domain.market import BackfilledBars
 from engine.domain.ports import FeedInfo
 from engine.feeds._recorded_session import read_bars_decided_on
 from engine.feeds._recording_files import BadRecording
+from engine.feeds._recording_survey import survey_recording
 from engine.feeds.recorded import RecordedFeed
 from engine.live import recorder as recorders
 from engine.live.recorder import ParquetRecorder, open_recorder
@@ -67,6 +68,16 @@ def test_a_backtest_on_the_recording_of_a_simulated_feed_decides_the_same_bit_fo
     assert [tick.decisions_digest for tick in play(engine(again))] == [tick.decisions_digest for tick in play(engine(feed))]
     assert again.left_out == {}
     assert [count.bars for count in again.counts] == [150, 150, 150]
+
+
+def test_what_an_exchange_states_is_no_incident_of_a_recording(tmp_path: Path) -> None:
+    recorder = record(tmp_path / "r")
+    for kind, detail in (("funding", "0.0001 per 8 h"), ("clock", "5 ns"), ("missing", str(START)), ("silent", "no message for 20 s")):
+        recorder.add_event(StreamFault(1, "candles", kind, START, detail))
+    recorder.add_event(trade(1))
+    recorder.add_bar(closed(1))
+    recorder.close()
+    assert [symbol.incidents for symbol in survey_recording(tmp_path / "r").symbols] == [(), (("candles: silent", 1),)]
 
 
 def test_some_symbols_and_a_later_start_play_as_they_were_decided_on(tmp_path: Path) -> None:

@@ -38,11 +38,17 @@ class HangingEngine:
         if cause == "requests":
             self._fake.hang()
         else:
-            self.switch.write_text(HANG, encoding="utf-8")
+            beside = self.switch.with_suffix(".new")
+            beside.write_text(HANG, encoding="utf-8")
+            beside.replace(self.switch)  # at once: the engine reads it at any time
+
+    def hangs_when_reset(self) -> bool:
+        """Whether a live engine waits for an answer; its connections are reset, so that it has something to ask for."""
+        self._fake.abort_tcp()
+        return self.hangs()
 
     def hangs(self) -> bool:
-        """Whether the engine waits for an answer; connections are reset, so that it has something to ask for."""
-        self._fake.abort_tcp()
+        """Whether the engine waits for an answer."""
         return self._fake.hung > 0 or self.switch.with_suffix(".waits").exists()
 
     def start(self) -> None:
@@ -125,6 +131,6 @@ def test_a_signal_ends_a_live_engine_whose_exchange_hangs(engine: HangingEngine,
     engine.start()
     engine.wait_for(engine.is_live)
     engine.hang(cause)
-    engine.wait_for(engine.hangs)
+    engine.wait_for(engine.hangs_when_reset)
     status, line = engine.stop()
     assert (status, line.startswith("podium: stopped after ")) == (0, True), line

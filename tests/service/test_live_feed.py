@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from engine.domain.live import StreamStatus
 from engine.domain.market import BackfilledBars, MarketSnapshot
 from engine.replay import replay_tick
 from engine.service.bootstrap import build_service
 from engine.service.engine import Engine
 from engine.service.health_inputs import read_health_inputs
 from engine.service.lease import Lease
-from engine.service.live_feed import describe_problems
+from engine.service.live_feed import SAME_OUTAGE_SECONDS, describe_problems
 from engine.settings import Settings
 from engine.store.connection import Store
 from engine.store.read.history import TickHistory
@@ -156,6 +157,39 @@ def test_the_component_names_what_the_start_waits_for_then_the_oldest_problem(sc
     scene.service.report_streams()
     assert feed()[0] == "ok"
     assert scene.rows("SELECT symbol, stream, state, messages, latency_p99_ms, problem FROM v_streams") == [("B", "book", "ok", 10, 80.0, None)]
+
+
+def test_an_outage_that_never_ends_hides_no_later_one(scene: Scene) -> None:
+    def report(*streams: StreamStatus) -> list[tuple[Any, ...]]:
+        scene.market.streams = streams
+        scene.service.report_streams()
+        scene.service.failures.flush()
+        return scene.rows("SELECT fault, (recovered_at - at) / 1000000000 FROM recoveries WHERE component = 'feed' ORDER BY id")
+
+    def since() -> int:
+        return scene.clock.now()
+
+    scene.market.load()
+    scene.market.release()
+    delisted = stream("A", "candles", "delisted", since())
+    assert report(delisted, stream("B", "trades"), stream("B", "book")) == []
+    scene.clock.seconds += SAME_OUTAGE_SECONDS + 1.0
+    silent = stream("B", "trades", "silent", since())
+    assert report(delisted, silent, stream("B", "book")) == []
+    scene.clock.seconds += 20.0
+    assert report(delisted, silent, stream("B", "book", "closed", since())) == []
+    scene.clock.seconds += 10.0
+    assert report(delisted, stream("B", "trades"), stream("B", "book", "closed", since())) == [], "it lasts until each stream is well"
+    scene.clock.seconds += 15.0
+    over = [("B trades: silent", 45)]
+    assert report(delisted, stream("B", "trades"), stream("B", "book")) == over
+    scene.clock.seconds += 100.0
+    assert report(delisted, stream("B", "trades"), stream("B", "book", "crossed", since())) == over
+    scene.clock.seconds += 5.0
+    over.append(("B book: crossed", 5))
+    assert report(delisted, stream("B", "trades"), stream("B", "book")) == over
+    over.append(("A candles: delisted", round(scene.clock.seconds)))
+    assert report(stream("B", "trades"), stream("B", "book")) == over
 
 
 def test_a_problem_is_one_line() -> None:

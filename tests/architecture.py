@@ -9,7 +9,7 @@ from pathlib import Path
 
 PAGES = (
     "overview", "decisions", "decision", "market", "models", "portfolio", "backtests", "data", "components", "resources", "optimizer", "alerts",
-    "control",
+    "control", "audit",
 )  # fmt: skip
 # A layer may import the ones before it. Parts in one set may import each other, parts in two sets of a layer may not. The longest prefix decides.
 LAYERS: tuple[tuple[frozenset[str], ...], ...] = (

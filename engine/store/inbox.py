@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import orjson
 from sqlalchemy import Connection
 
 from engine.commands.router import find_command
+from engine.domain.audit import AuditEntry
 from engine.domain.record import Record
 from engine.domain.trading_config import Command
-from engine.store.connection import Store, fetch_value
+from engine.store.connection import Store, driver_connection, fetch_value
 from engine.store.errors import LeaseLost
+from engine.store.write.audit import append_entry, to_audit_text
 from engine.store.write.tick_rows import to_json
 
 QUEUED, RUNNING, DONE, FAILED = "queued", "running", "done", "failed"
 
+_QUEUE = "INSERT INTO commands (at, name, args, \"by\", reason, status, origin) VALUES (?, ?, ?, ?, ?, 'queued', ?)"
 _CLAIM = """
 UPDATE commands SET status = 'running', started_at = ?, progress = 0.0
 WHERE id = ? AND status = 'queued'
@@ -55,13 +58,19 @@ class Inbox:
         """Change the limit of the wait for a locked store."""
         self._store.pragma(f"PRAGMA busy_timeout = {busy_ms:d}")
 
-    def submit(self, name: str, args: Mapping[str, str], by: str, reason: str, now: int) -> int:
-        """Queue a command and return its number; raises ValueError for an unknown name."""
+    def submit(self, name: str, args: Mapping[str, str], by: str, reason: str, now: int, origin: str = "") -> int:
+        """Queue a command, enter it in the audit trail, and return its number; raises ValueError for an unknown name.
+
+        `origin` is where it comes from, such as the command line.
+        """
         find_command(name)
-        row = (now, name, to_json(dict(args)), by, reason)
+        row = (now, name, to_json(dict(args)), by, reason, origin or None)
         with self._store.write(fenced=False) as connection:
-            connection.exec_driver_sql("INSERT INTO commands (at, name, args, \"by\", reason, status) VALUES (?, ?, ?, ?, ?, 'queued')", row)
-            return int(fetch_value(connection, "SELECT last_insert_rowid()"))
+            connection.exec_driver_sql(_QUEUE, row)
+            number = int(fetch_value(connection, "SELECT last_insert_rowid()"))
+            after = to_audit_text({"id": number, "args": dict(args)})
+            append_entry(driver_connection(connection), AuditEntry(now, by, origin, "command", name, reason, after=after))
+            return number
 
     def count_queued(self) -> int:
         """The number of commands that nobody has claimed yet."""
@@ -91,7 +100,7 @@ class Inbox:
             connection.exec_driver_sql("UPDATE commands SET progress = ?, note = ? WHERE id = ? AND status = 'running'", (progress, note, number))
 
     def finish(self, number: int, ok: bool, result: Mapping[str, object], now: int) -> None:
-        """Finish a running command; raises LeaseLost when another engine has closed it."""
+        """Finish a running command and enter its result in the audit trail; raises LeaseLost when another engine has closed it."""
         row = (DONE if ok else FAILED, to_json(dict(result)), now, number)
         with self._store.write() as connection:
             closed = connection.exec_driver_sql(
@@ -99,6 +108,7 @@ class Inbox:
             )
             if closed.rowcount != 1:
                 raise LeaseLost(f"command {number} is not running here: another engine has closed it")
+            _audit_result(connection, number, ok, result, now)
 
     def get(self, number: int) -> CommandRecord | None:
         """A command with its progress and result; None where the number is unknown."""
@@ -109,11 +119,25 @@ class Inbox:
 
 def fail_running_commands(connection: Connection, now: int) -> int:
     """Fail the commands that a dead engine left running, since it is unknown how much was done; return their number."""
-    result = to_json({"error": "the engine stopped while this was running: look at what it did, then ask again"})
-    row = (result, now)
-    return int(
-        connection.exec_driver_sql("UPDATE commands SET status = 'failed', result = ?, finished_at = ? WHERE status = 'running'", row).rowcount
-    )
+    result = {"error": "the engine stopped while this was running: look at what it did, then ask again"}
+    numbers = connection.exec_driver_sql("SELECT id FROM commands WHERE status = 'running'").scalars().all()
+    for number in numbers:
+        connection.exec_driver_sql("UPDATE commands SET status = 'failed', result = ?, finished_at = ? WHERE id = ?", (to_json(result), now, number))
+        _audit_result(connection, int(number), False, result, now)
+    return len(numbers)
+
+
+def _audit_result(connection: Connection, number: int, ok: bool, result: Mapping[str, object], now: int) -> None:
+    """Enter a result in the audit trail, and where it changed a setting, its value before and after, which the handler reports."""
+    sql = 'SELECT name, "by" AS sender, reason, origin FROM commands WHERE id = ?'
+    row = connection.exec_driver_sql(sql, (number,)).mappings().one()
+    outcome = {"id": number, "status": DONE if ok else FAILED, **{name: result[name] for name in ("message", "error") if name in result}}
+    entry = AuditEntry(now, row["sender"], row["origin"] or "", "result", row["name"], row["reason"], after=to_audit_text(outcome))
+    append_entry(driver_connection(connection), entry)
+    before, after = result.get("before"), result.get("after")
+    if ok and isinstance(before, Mapping) and isinstance(after, Mapping):
+        changed = replace(entry, kind="setting", before=to_audit_text(before), after=to_audit_text(after))
+        append_entry(driver_connection(connection), changed)
 
 
 def _read_record(connection: Connection, number: int) -> CommandRecord:

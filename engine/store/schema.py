@@ -219,8 +219,18 @@ COMMANDS = Table(
     _key("id", Tick), _whole("at"), _text("name"), _text("args"),  # {name: value}
     _text("by"), _text("reason"), _text("status"),  # queued, running, done, failed
     _text("result", null=True), _whole("started_at", null=True), _whole("finished_at", null=True), _real("progress"), _text("note", null=True),
+    _text("origin", null=True),  # where it comes from: command line, dashboard with its address; NULL where that was not stored
     Index("ix_commands_status_id", "status", "id"),
     sqlite_autoincrement=True,
+)  # fmt: skip
+
+# Only ever added to (store/write/audit.py); retention deletes the oldest rows and says so in a row.
+AUDIT = Table(
+    "audit", METADATA,
+    _key("id", Tick), _whole("at"), _text("who"), _text("origin"), _text("kind"), _text("subject"), _text("why"),
+    _text("before", null=True), _text("after", null=True),  # JSON
+    _text("digest"),  # of the row and of the digest of the row before
+    Index("ix_audit_at", "at"),
 )  # fmt: skip
 
 TRIALS = Table(

@@ -8,7 +8,7 @@ from engine import units
 from engine.service.clock import WallClock
 from engine.store.errors import StoreError
 from engine.store.inbox import Inbox
-from pages.ui import cache, theme, widgets
+from pages.ui import cache, theme, visitors, widgets
 
 SENDER = "dashboard"
 MIN_REASON, MAX_REASON = 3, 200  # characters of a reason
@@ -31,7 +31,7 @@ def send_command(name: str, args: dict[str, str], reason: str, sender: str = SEN
     """Put a command in the inbox and return its number; raises StoreError or ValueError in one line."""
     if cache.past_tick() is not None:
         raise ValueError("This page shows the past: go back to now before you act")
-    number = Inbox(cache.store_url()).submit(name, args, sender, reason.strip(), cache.current_time())
+    number = Inbox(cache.store_url()).submit(name, args, sender, reason.strip(), cache.current_time(), visitors.find_origin())
     cache.get_reader().refresh()
     return number
 

@@ -363,3 +363,9 @@ def test_a_run_of_an_action_is_printed_with_its_verdict_before_anything_it_did(
     assert (json.loads(out)["verdict"], json.loads(out)["status"]) == ("no measurable effect", "done")
     assert out.index("no measurable effect") < out.index("freed 1.5 MB")
     assert err.strip() == "podium: collect_garbage: no measurable effect"
+
+
+def test_an_evidence_bundle_is_entered_in_the_audit_trail(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["replay", "30", "--bundle", str(tmp_path / "evidence.zip")]) == 0
+    last = Reader(f"sqlite:///{home}/podium.db").view("audit").iloc[-1]
+    assert (last["kind"], last["subject"], last["after"]) == ("export", "evidence bundle", '{"tick":30}')

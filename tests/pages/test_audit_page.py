@@ -1,0 +1,57 @@
+"""The page Audit: the trail as a table, and a check that names a changed row."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from pages.audit.tables import describe_values
+from tests.pages.stores import copied
+from tests.pages.test_pages import run, text
+
+AUDIT = "14_audit.py"
+
+
+@pytest.fixture
+def url(full_store: str, tmp_path: Path) -> str:
+    return copied(full_store, tmp_path / "own")
+
+
+def check(url: str) -> AppTest:
+    app = run(AUDIT, url)
+    return app.button(key="audit_check").click().run()
+
+
+def test_the_trail_has_who_what_and_why(url: str) -> None:
+    shown = text(run(AUDIT, url, kind="command"))
+    assert 'data-label="Who"' in shown
+    kinds = set(re.findall(r'data-label="Kind">(?:<span[^>]*></span>)?([^<]*)<', shown))
+    assert kinds == {"command"}
+
+
+def test_a_sound_trail_is_said_to_be_and_a_changed_row_is_named(url: str) -> None:
+    assert "Every digest of" in text(check(url))
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as store, store:
+        store.execute("DROP TRIGGER audit_unchanged")
+        store.execute("UPDATE audit SET who = '<img src=x>' WHERE id = 2")
+    shown = text(check(url))
+    assert "Row 2 is changed" in shown
+    assert "<img src=x>" not in shown
+
+
+@pytest.mark.parametrize(
+    ("stored", "shown"),
+    [
+        (None, ""), ("", ""), ('{"edge_margin":1.5}', "edge margin 1.5"),
+        ('{"id":3,"message":"paused","status":"done"}', "id 3, paused, status done"),
+        ('{"args":{},"id":1}', "id 1"), ('{"alert_urls":[],"symbols":["A","B"]}', "alert urls not set, symbols A, B"), ('{"paused":true,"signal":null}', "paused yes, signal not set"),
+        ("no JSON", "no JSON"), ("[1]", "[1]"),
+    ],
+)  # fmt: skip
+def test_values_are_read_as_words(stored: str | None, shown: str) -> None:
+    assert describe_values(stored) == shown

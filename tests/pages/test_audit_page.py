@@ -47,9 +47,11 @@ def test_a_sound_trail_is_said_to_be_and_a_changed_row_is_named(url: str) -> Non
 @pytest.mark.parametrize(
     ("stored", "shown"),
     [
-        (None, ""), ("", ""), ('{"edge_margin":1.5}', "edge margin 1.5"),
+        (None, ""),
+        ("", ""), ('{"edge_margin":1.5}', "edge margin 1.5"),
         ('{"id":3,"message":"paused","status":"done"}', "id 3, paused, status done"),
-        ('{"args":{},"id":1}', "id 1"), ('{"alert_urls":[],"symbols":["A","B"]}', "alert urls not set, symbols A, B"), ('{"paused":true,"signal":null}', "paused yes, signal not set"),
+        ('{"args":{},"id":1}', "id 1"), ('{"alert_urls":[],"symbols":["A","B"]}', "alert urls not set, symbols A, B"),
+        ('{"paused":true,"signal":null}', "paused yes, signal not set"),
         ("no JSON", "no JSON"), ("[1]", "[1]"),
     ],
 )  # fmt: skip

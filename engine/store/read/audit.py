@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
 from sqlalchemy import Connection, text
 
 from engine.domain.audit import FIRST, AuditEntry, AuditHead, AuditVerdict, chain_digest
+from engine.store.connection import driver_connection
 from engine.store.read.reader import Reader, fetch_first, fetch_scalar
 from engine.store.write.audit import HEAD_KEY
 
 _TEXTS = ("who", "origin", "kind", "subject", "why", "before", "after")
-_CLASSES = ["integer", "text", "text", "text", "text", "text"]  # SQLite's storage classes of what is never missing: at, who ... why
+# SQLite's storage classes of the time and the texts, of which the last two may be missing.
+_CLASSES = frozenset(f"integer{' text' * 5} {before} {after}" for before in ("text", "null") for after in ("text", "null"))
 # Bytes, because a changed text need not be one that can be decoded.
 _ROWS = "SELECT id, at, {values}, CAST(digest AS BLOB) AS digest, {classes} AS classes FROM audit ORDER BY id".format(
     values=", ".join(f'CAST("{name}" AS BLOB) AS "{name}"' for name in _TEXTS),
     classes=" || ' ' || ".join(f'typeof("{name}")' for name in ("at", *_TEXTS)),
 )
-_CHUNK = 2_000  # rows fetched at a time
 
 
 def verify_trail(reader: Reader, anchor: AuditHead | None = None) -> AuditVerdict:
@@ -27,8 +28,8 @@ def verify_trail(reader: Reader, anchor: AuditHead | None = None) -> AuditVerdic
     with reader.reading() as connection:
         head = _read_head(connection)
         chain = _Chain(_find_pruned(connection), anchor)
-        for row in _iterate_rows(connection):
-            chain.check_row(row)
+        for number, *values, digest, classes in driver_connection(connection).execute(_ROWS):
+            chain.check_row(number, digest, _read_entry(values, classes))
             if chain.fault is not None:
                 break
     fault = chain.fault or _check_end(chain.last, head) or chain.check_anchor()
@@ -52,15 +53,13 @@ class _Chain:
         self.fault: str | None = None
         self._is_anchored = False
 
-    def check_row(self, row: Mapping[str, Any]) -> None:
-        """Check a row against the one before, and set the fault where it does not follow."""
-        number = int(row["id"])
+    def check_row(self, number: int, stored: bytes, entry: AuditEntry | None) -> None:
+        """Check a row with its stored digest against the one before, and set the fault where it does not follow."""
         previous = self._find_previous(number)
         if previous is None:
             return
-        entry = _read_entry(row)
         digest = None if entry is None else chain_digest(previous, number, entry)
-        if digest is None or digest.encode() != row["digest"]:
+        if digest is None or digest.encode() != stored:
             self.fault = f"row {number} is changed: its digest is not that of the row and the one before"
             return
         self.rows, self.last = self.rows + 1, AuditHead(number, digest)
@@ -107,13 +106,13 @@ def _read_head(connection: Connection) -> AuditHead | None:
     return AuditHead(int(row), digest) if row.isdecimal() and row.isascii() else None
 
 
-def _read_entry(row: Mapping[str, Any]) -> AuditEntry | None:
+def _read_entry(values: Sequence[Any], classes: str) -> AuditEntry | None:
     """The entry of a row; None where its values are of another kind than Podium stores."""
-    *classes, before, after = str(row["classes"]).split()
-    if classes != _CLASSES or not {before, after} <= {"text", "null"}:
+    if classes not in _CLASSES:
         return None
-    texts: dict[str, Any] = {name: None if row[name] is None else row[name].decode(errors="surrogateescape") for name in _TEXTS}
-    return AuditEntry(at=int(row["at"]), **texts)
+    at, *texts = values
+    who, origin, kind, subject, why, before, after = (part if part is None else part.decode(errors="surrogateescape") for part in texts)
+    return AuditEntry(at, who, origin, kind, subject, why, before, after)
 
 
 def _find_pruned(connection: Connection) -> dict[int, str]:
@@ -127,8 +126,3 @@ def _find_pruned(connection: Connection) -> dict[int, str]:
         except (ValueError, KeyError, TypeError):
             continue
     return pruned
-
-
-def _iterate_rows(connection: Connection) -> Iterator[Mapping[str, Any]]:
-    for row in connection.execution_options(yield_per=_CHUNK).execute(text(_ROWS)).mappings():
-        yield dict(row)

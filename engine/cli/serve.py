@@ -33,7 +33,7 @@ def _add(parser: argparse.ArgumentParser) -> None:
     add_changes_option(parser)
     add_evolution_option(parser)
     parser.add_argument("--port", metavar="N")
-    parser.add_argument("--address", metavar="IP", help="loopback only")
+    parser.add_argument("--address", metavar="IP", help="other than loopback only with log-in and TLS (docs/access.md)")
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -57,12 +57,15 @@ def _run(options: argparse.Namespace) -> int:
         os.environ["PODIUM_FEED_PATH"] = settings.feed_path
     os.environ.setdefault(*ONE_ARENA)
     host = f"[{settings.address}]" if ":" in settings.address else settings.address
-    print_notice(f"Podium on http://{host}:{settings.port} ({settings.feed} market, store and log in {settings.home})")
+    print_notice(
+        f"Podium on {'https' if settings.tls_cert else 'http'}://{host}:{settings.port} ({settings.feed} market, store and log in {settings.home})"
+    )
     sys.stdout.flush()
     # the server replaces this process, so signals reach it
+    tls = [] if settings.tls_cert is None else ["--server.sslCertFile", settings.tls_cert, "--server.sslKeyFile", str(settings.tls_key)]
     os.execv(sys.executable, [
         sys.executable, "-m", "engine.cli._streamlit", "run", str(ROOT / "app.py"), "--server.port", str(settings.port),
-        "--server.address", settings.address, "--server.headless", "true",
+        "--server.address", settings.address, "--server.headless", "true", *tls,
     ])  # fmt: skip
 
 

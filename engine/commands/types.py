@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from engine.domain.access import OPERATE
 from engine.domain.optimization import Action
 from engine.domain.rules import Rule
 from engine.domain.trading_config import Command
@@ -112,3 +113,4 @@ class CommandType:
     timing: CommandTiming
     handle: Handler
     readers: Mapping[str, Reader] = field(default_factory=dict)  # of forms in the schema of its arguments
+    right: str = OPERATE  # that it takes to send it

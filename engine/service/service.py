@@ -246,7 +246,8 @@ class EngineService:
         if command is None:
             return
         try:
-            result = route_command(command, self._services(jobs))
+            refusal = self._inbox.find_refusal(command)
+            result = {"error": refusal} if refusal is not None else route_command(command, self._services(jobs))
         except (ValueError, StoreError) as error:
             result = {"error": str(error)}
         except PLUGIN_ERRORS:  # no command stays open; the job reports and logs the error

@@ -9,6 +9,7 @@ import orjson
 from sqlalchemy import Connection
 
 from engine.commands.router import find_command
+from engine.domain.access import Visitor, judge_access
 from engine.domain.audit import AuditEntry
 from engine.domain.record import Record
 from engine.domain.trading_config import Command
@@ -19,7 +20,7 @@ from engine.store.write.tick_rows import to_json
 
 QUEUED, RUNNING, DONE, FAILED = "queued", "running", "done", "failed"
 
-_QUEUE = "INSERT INTO commands (at, name, args, \"by\", reason, status, origin) VALUES (?, ?, ?, ?, ?, 'queued', ?)"
+_QUEUE = "INSERT INTO commands (at, name, args, \"by\", reason, status, origin, account) VALUES (?, ?, ?, ?, ?, 'queued', ?, ?)"
 _CLAIM = """
 UPDATE commands SET status = 'running', started_at = ?, progress = 0.0
 WHERE id = ? AND status = 'queued'
@@ -58,13 +59,13 @@ class Inbox:
         """Change the limit of the wait for a locked store."""
         self._store.pragma(f"PRAGMA busy_timeout = {busy_ms:d}")
 
-    def submit(self, name: str, args: Mapping[str, str], by: str, reason: str, now: int, origin: str = "") -> int:
+    def submit(self, name: str, args: Mapping[str, str], by: str, reason: str, now: int, origin: str = "", account: str | None = None) -> int:
         """Queue a command, enter it in the audit trail, and return its number; raises ValueError for an unknown name.
 
-        `origin` is where it comes from, such as the command line.
+        `origin` is where it comes from, such as the command line; `account` the one whose role it is carried out by.
         """
         find_command(name)
-        row = (now, name, to_json(dict(args)), by, reason, origin or None)
+        row = (now, name, to_json(dict(args)), by, reason, origin or None, account)
         with self._store.write(fenced=False) as connection:
             connection.exec_driver_sql(_QUEUE, row)
             number = int(fetch_value(connection, "SELECT last_insert_rowid()"))
@@ -93,6 +94,20 @@ class Inbox:
         with self._store.write() as connection:
             is_claimed = connection.exec_driver_sql(_CLAIM, (now, number)).rowcount == 1
             return _read_record(connection, number).command if is_claimed else None
+
+    def enter_refusal(self, name: str, who: str, why: str, now: int, origin: str) -> None:
+        """Enter in the audit trail that somebody may not send a command."""
+        with self._store.write(fenced=False) as connection:
+            append_entry(driver_connection(connection), AuditEntry(now, who, origin, "refusal", name, why))
+
+    def find_refusal(self, command: Command) -> str | None:
+        """The reason why whoever sent a command may not do so with the role that they have now; None where they may."""
+        with self._store.read() as connection:
+            account = fetch_value(connection, "SELECT account FROM commands WHERE id = ?", (command.id,))
+            if account is None:  # from a terminal of this machine
+                return None
+            role = fetch_value(connection, "SELECT role FROM users WHERE name = ?", (account,))
+        return judge_access(Visitor(str(account), str(role or "")), find_command(command.name).right)
 
     def report_progress(self, number: int, progress: float, note: str) -> None:
         """Report the progress of a running command, 0..1, with a note."""

@@ -220,9 +220,21 @@ COMMANDS = Table(
     _text("by"), _text("reason"), _text("status"),  # queued, running, done, failed
     _text("result", null=True), _whole("started_at", null=True), _whole("finished_at", null=True), _real("progress"), _text("note", null=True),
     _text("origin", null=True),  # where it comes from: command line, dashboard with its address; NULL where that was not stored
+    _text("account", null=True),  # of the person who sent it, whose role is looked up when it is carried out; NULL for a terminal of this machine
     Index("ix_commands_status_id", "status", "id"),
     sqlite_autoincrement=True,
 )  # fmt: skip
+
+USERS = Table("users", METADATA, _key("name", Text), _text("role"), _text("password"), _whole("created_at"))  # Argon2 hashes
+
+# By the digest of a browser's cookie: whoever reads the store cannot log in with it.
+LOGINS = Table(
+    "logins", METADATA,
+    _key("id", Text), _text("account"), _whole("began_at"), _whole("seen_at"), _whole("ended_at", null=True), _text("origin"),
+    Index("ix_logins_account", "account"),
+)  # fmt: skip
+
+LOGIN_TRIES = Table("login_tries", METADATA, _key("key", Text), _whole("failures"), _whole("last_at"))  # failed, by name and by address
 
 # Only ever added to (store/write/audit.py); retention deletes the oldest rows and says so in a row.
 AUDIT = Table(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from urllib.parse import SplitResult, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -21,15 +21,19 @@ HEADERS = {  # of every answer; an answer's own policy takes precedence
 }
 
 
-class Guard:
-    """Middleware that answers this machine only, under a loopback name or one of `hosts`, and only Podium's own pages in browsers.
+OWN_POLICIES = frozenset({CONTENT_SECURITY_POLICY, "referrer-policy"})  # where an answer has one
 
-    Without a login, only the origin of a request keeps others out. A foreign site reaches a server on this machine in two ways: a host name of its
+
+class Guard:
+    """Middleware that answers this machine, and others with a log-in, under a loopback name or one of `hosts`, and in browsers its own pages only.
+
+    Without a log-in, only the origin of a request keeps others out. A foreign site reaches a server on this machine in two ways: a host name of its
     own that points here (so Host is checked), and a request across origins from its page (so Origin is checked).
     """
 
-    def __init__(self, app: ASGIApp, hosts: Collection[str] = ()) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, hosts: Collection[str] = (), has_login: Callable[[], bool] = lambda: False) -> None:
+        """With a log-in, other machines are answered too, over an encrypted connection."""
+        self._app, self._has_login = app, has_login
         self._hosts = frozenset(host.strip().lower() for host in hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -41,12 +45,12 @@ class Guard:
             if message["type"] in {"http.response.start", "websocket.http.response.start"}:
                 headers = MutableHeaders(raw=list(message["headers"]))
                 for name, value in HEADERS.items():
-                    if name != CONTENT_SECURITY_POLICY or name not in headers:
+                    if name not in OWN_POLICIES or name not in headers:
                         headers[name] = value
                 message = {**message, "headers": headers.raw}
             await send(message)
 
-        why = _refusal(scope, self._hosts)
+        why = _refusal(scope, self._hosts, has_login=self._has_login())
         if why is None:
             await self._app(scope, receive, send_protected)
         elif scope["type"] == "http":
@@ -60,12 +64,16 @@ def internal_error(request: Request, error: Exception) -> PlainTextResponse:  # 
     return PlainTextResponse("Internal Server Error\n", 500, HEADERS)
 
 
-def _refusal(scope: Scope, hosts: Collection[str]) -> str | None:
+def _refusal(scope: Scope, hosts: Collection[str], *, has_login: bool) -> str | None:
     """The reason why a request is refused, in one line; None where it is not."""
     headers = Headers(scope=scope)
     host, origins = headers.getlist("host"), headers.getlist("origin")
     if not _is_from_loopback(scope):
-        return "Podium has no login yet and answers this machine only."
+        if not has_login:
+            return "Podium has no login yet and answers this machine only."
+        if scope.get("scheme") not in {"https", "wss"}:
+            return "Podium answers other machines over HTTPS only: open it by https://, or through the proxy."
+        hosts = {*hosts, str(scope["server"][0])}
     if len(host) > 1 or not all(_is_own_name(value, hosts) for value in host):
         return "Podium answers to 127.0.0.1, localhost and the names in server.allowedHosts of .streamlit/config.toml: open it by one of these."
     if any(not host or not _is_same_origin(value, host[0]) for value in origins):

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from engine.commands.types import Arguments, CommandTiming, CommandType, Result, Services
+from engine.domain.access import ADMINISTER
 from engine.domain.rules import Rule
 from engine.domain.texts import shorten
 from engine.domain.trading_config import Command
@@ -135,8 +136,8 @@ def answer_request(arguments: AnswerRequest, command: Command, services: Service
 
 COMMANDS = (
     CommandType("optimize", "run an optimization, or report what it would do", Optimize, CommandTiming.WORKER, optimize),
-    CommandType("rule", "change, add or reset a rule of the optimizer", ChangeRule, CommandTiming.IMMEDIATE, change_rule, READERS),
-    CommandType("mode", "set how far the optimizer may go with an action", SetMode, CommandTiming.IMMEDIATE, set_mode),
-    CommandType("licence", "restore or withdraw an action's licence", SetLicence, CommandTiming.IMMEDIATE, set_licence),
+    CommandType("rule", "change, add or reset a rule of the optimizer", ChangeRule, CommandTiming.IMMEDIATE, change_rule, READERS, ADMINISTER),
+    CommandType("mode", "set how far the optimizer may go with an action", SetMode, CommandTiming.IMMEDIATE, set_mode, right=ADMINISTER),
+    CommandType("licence", "restore or withdraw an action's licence", SetLicence, CommandTiming.IMMEDIATE, set_licence, right=ADMINISTER),
     CommandType("approve", "answer a request of the optimizer; yes runs its action", AnswerRequest, CommandTiming.IMMEDIATE, answer_request),
 )

@@ -111,8 +111,8 @@ def _read_entry(values: Sequence[Any], classes: str) -> AuditEntry | None:
     if classes not in _CLASSES:
         return None
     at, *texts = values
-    who, origin, kind, subject, why, before, after = (part if part is None else part.decode(errors="surrogateescape") for part in texts)
-    return AuditEntry(at, who, origin, kind, subject, why, before, after)
+    decoded: list[Any] = [part if part is None else part.decode(errors="surrogateescape") for part in texts]
+    return AuditEntry(at, *decoded)
 
 
 def _find_pruned(connection: Connection) -> dict[int, str]:

@@ -60,6 +60,7 @@ PAGES_MAY_USE = (
     "engine.alerting.rules", "engine.store.read", "engine.store.inbox", "engine.store.database", "engine.store.errors", "engine.store.backtest_files",
     "engine.store.certificate_file", "engine.store.parity_file",
     "engine.service.settings_loader", "engine.service.clock", "engine.files", "engine.access.desk", "engine.access.logins",
+    "engine.access.tokens",
 )  # fmt: skip
 ONLY_IN = {"streamlit": ("pages", "app"), "pandas": ("engine.store.read", "engine.cli", "pages")}
 CATCH_ALL = frozenset({"engine.run", "engine.service.scheduler"})

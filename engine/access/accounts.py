@@ -19,7 +19,7 @@ from engine.store.write.audit import append_entry, to_audit_text
 SECOND = 10**9  # ns
 FREE_TRIES = {"name": 3, "address": 10}  # failed tries before the first wait
 MAX_WAIT_SECONDS = 300
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}")
+NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}")
 _COUNT_TRY = """
 INSERT INTO login_tries (key, failures, last_at) VALUES (?, 1, ?)
 ON CONFLICT (key) DO UPDATE SET failures = failures + 1, last_at = excluded.last_at
@@ -178,7 +178,7 @@ def _require_unused(connection: Connection, name: str) -> None:
 
 
 def _require_name(name: str) -> None:
-    if _NAME.fullmatch(name) is None:
+    if NAME_PATTERN.fullmatch(name) is None:
         raise ValueError(f"{shorten(name)} is not a name for an account: give 1 to 64 letters, digits and . _ @ + -")
 
 

@@ -11,6 +11,7 @@ from itsdangerous import BadSignature, URLSafeSerializer
 
 from engine.access.accounts import Accounts, LoginResult
 from engine.access.logins import LoginLimits, Logins, load_key
+from engine.access.tokens import Tokens
 from engine.domain.access import Visitor
 from engine.domain.ports import Clock
 from engine.settings import Settings
@@ -43,9 +44,17 @@ class FrontDesk:
     def _forms(self) -> URLSafeSerializer:
         return URLSafeSerializer(self._key, salt="podium form")
 
+    @cached_property
+    def _tokens(self) -> Tokens:
+        return Tokens(self._accounts.store)
+
     def find_visitor(self, cookie: str | None) -> Visitor | None:
         """The visitor that a cookie belongs to now, with today's role."""
         return self._logins.find(cookie, self.clock.now())
+
+    def find_program(self, secret: str) -> Visitor | None:
+        """The program that a token belongs to now."""
+        return self._tokens.find_visitor(secret, self.clock.now())
 
     def admit(self, name: str, password: str, address: str) -> tuple[LoginResult, str | None]:
         """Log a person in; gives the result, and the value of the cookie where the password was right."""

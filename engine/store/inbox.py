@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import orjson
-from sqlalchemy import Connection
+from sqlalchemy import Connection, RowMapping
 
 from engine.commands.router import find_command
-from engine.domain.access import Visitor, judge_access
+from engine.domain.access import TOKEN_PREFIX, Visitor, judge_access
 from engine.domain.audit import AuditEntry
 from engine.domain.record import Record
 from engine.domain.trading_config import Command
@@ -20,7 +20,7 @@ from engine.store.write.tick_rows import to_json
 
 QUEUED, RUNNING, DONE, FAILED = "queued", "running", "done", "failed"
 
-_QUEUE = "INSERT INTO commands (at, name, args, \"by\", reason, status, origin, account) VALUES (?, ?, ?, ?, ?, 'queued', ?, ?)"
+_QUEUE = "INSERT INTO commands (at, name, args, \"by\", reason, status, origin, account, request_key) VALUES (?, ?, ?, ?, ?, 'queued', ?, ?, ?)"
 _CLAIM = """
 UPDATE commands SET status = 'running', started_at = ?, progress = 0.0
 WHERE id = ? AND status = 'queued'
@@ -45,6 +45,10 @@ class CommandRecord(Record):
         return self.status in {DONE, FAILED}
 
 
+class KeyReused(ValueError):
+    """A key that belongs to another command."""
+
+
 class Inbox:
     """Anyone may submit and read commands; only the engine that holds the lease (`holder`) claims, reports and finishes them."""
 
@@ -59,14 +63,24 @@ class Inbox:
         """Change the limit of the wait for a locked store."""
         self._store.pragma(f"PRAGMA busy_timeout = {busy_ms:d}")
 
-    def submit(self, name: str, args: Mapping[str, str], by: str, reason: str, now: int, origin: str = "", account: str | None = None) -> int:
+    def submit(
+        self, name: str, args: Mapping[str, str], by: str, reason: str, now: int, origin: str = "", account: str | None = None,
+        request_key: str | None = None,
+    ) -> int:  # fmt: skip
         """Queue a command, enter it in the audit trail, and return its number; raises ValueError for an unknown name.
 
         `origin` is where it comes from, such as the command line; `account` the one whose role it is carried out by.
+        The same command of an account under the same `request_key` is not queued again: its number is returned. Another command under that key
+        raises KeyReused.
         """
         find_command(name)
-        row = (now, name, to_json(dict(args)), by, reason, origin or None, account)
+        row = (now, name, to_json(dict(args)), by, reason, origin or None, account, request_key)
         with self._store.write(fenced=False) as connection:
+            earlier = _find_request(connection, account, request_key)
+            if earlier is not None:
+                if (earlier["name"], orjson.loads(earlier["args"]), earlier["reason"]) != (name, dict(args), reason):
+                    raise KeyReused(f"the key {request_key} belongs to command {earlier['id']}, which is another one: give a new key")
+                return int(earlier["id"])
             connection.exec_driver_sql(_QUEUE, row)
             number = int(fetch_value(connection, "SELECT last_insert_rowid()"))
             after = to_audit_text({"id": number, "args": dict(args)})
@@ -106,8 +120,8 @@ class Inbox:
             account = fetch_value(connection, "SELECT account FROM commands WHERE id = ?", (command.id,))
             if account is None:  # from a terminal of this machine
                 return None
-            role = fetch_value(connection, "SELECT role FROM users WHERE name = ?", (account,))
-        return judge_access(Visitor(str(account), str(role or "")), find_command(command.name).right)
+            sender = _find_sender(connection, str(account))
+        return judge_access(sender, find_command(command.name).right, command.name)
 
     def report_progress(self, number: int, progress: float, note: str) -> None:
         """Report the progress of a running command, 0..1, with a note."""
@@ -130,6 +144,23 @@ class Inbox:
         with self._store.read() as connection:
             known = fetch_value(connection, "SELECT id FROM commands WHERE id = ?", (number,))
             return None if known is None else _read_record(connection, number)
+
+
+def _find_request(connection: Connection, account: str | None, request_key: str | None) -> RowMapping | None:
+    """The command that an account sent under a key; None without a key, and where there is none."""
+    if request_key is None:
+        return None
+    sql = "SELECT id, name, args, reason FROM commands WHERE account IS ? AND request_key = ?"
+    return connection.exec_driver_sql(sql, (account, request_key)).mappings().first()
+
+
+def _find_sender(connection: Connection, account: str) -> Visitor:
+    """Who sent a command, with the role or the scopes of now; neither for an account that was removed and a token that was revoked."""
+    if not account.startswith(TOKEN_PREFIX):
+        return Visitor(account, str(fetch_value(connection, "SELECT role FROM users WHERE name = ?", (account,)) or ""))
+    sql = "SELECT scopes FROM tokens WHERE name = ? AND revoked_at IS NULL"
+    scopes = fetch_value(connection, sql, (account.removeprefix(TOKEN_PREFIX),))
+    return Visitor(account, "", scopes=() if scopes is None else tuple(orjson.loads(scopes)))
 
 
 def fail_running_commands(connection: Connection, now: int) -> int:

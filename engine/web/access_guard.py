@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from anyio import to_thread
 from starlette.requests import HTTPConnection
-from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from engine.access.desk import FrontDesk
@@ -15,10 +15,13 @@ from engine.access.logins import COOKIE
 from engine.domain.access import LOCAL_VISITOR, VIEW, Visitor, judge_access
 from engine.store.errors import StoreError
 from engine.web import login_pages
+from engine.web.problems import problem
 
 LIVENESS = "/healthz"
 VISITOR = "podium.visitor"  # of a scope: who asks; None for nobody
 RECHECK_SECONDS = 1.0  # between two looks whether the log-in of an open WebSocket still holds
+FOR_TOKENS = ("/api/", "/metrics", LIVENESS)  # a token opens no page
+SENT_TO = ("/api/v1/commands", "/api/v1/market")
 PROGRAMS = ("/api/", "/metrics", "/podium/", "/_stcore/", "/app/static/", "/static/", "/component/", "/media/")  # not opened by people
 
 
@@ -46,8 +49,8 @@ class AccessGuard:
         visitor: Visitor | None = None
         refusal: Response | None
         try:
-            visitor = await to_thread.run_sync(desk.find_visitor, cookie)
-            refusal = _refuse(scope, judge_access(visitor, VIEW))
+            visitor = await to_thread.run_sync(_identify, desk, scope, cookie)
+            refusal = _refuse(scope, _judge_request(visitor, scope), is_known=visitor is not None)
         except (StoreError, OSError, ValueError) as error:
             refusal = _describe_failure(error)
         is_alive_asked = scope["type"] == "http" and scope["path"] == LIVENESS
@@ -56,6 +59,21 @@ class AccessGuard:
             return
         watched = _watch(desk, cookie, receive) if scope["type"] == "websocket" else receive
         await self._app({**scope, VISITOR: visitor}, watched, send)
+
+
+def _identify(desk: FrontDesk, scope: Scope, cookie: str | None) -> Visitor | None:
+    """Who asks: by a token where the path is a program's and one is sent, else by the cookie. A wrong token is not made good by a cookie."""
+    scheme, _, secret = HTTPConnection(scope).headers.get("authorization", "").partition(" ")
+    if scope["type"] == "http" and scheme.lower() == "bearer":
+        return desk.find_program(secret.strip()) if scope["path"].startswith(FOR_TOKENS) else None
+    return desk.find_visitor(cookie)
+
+
+def _judge_request(visitor: Visitor | None, scope: Scope) -> str | None:
+    """The reason for a refusal. Commands and market data are judged where they are read, by their names."""
+    if visitor is not None and visitor.scopes is not None and scope["type"] == "http" and scope["path"].startswith(SENT_TO):
+        return None
+    return judge_access(visitor, VIEW)
 
 
 def _watch(desk: FrontDesk, cookie: str | None, receive: Receive) -> Receive:
@@ -77,18 +95,19 @@ def _watch(desk: FrontDesk, cookie: str | None, receive: Receive) -> Receive:
     return receive_while_logged_in
 
 
-def _refuse(scope: Scope, reason: str | None) -> Response | None:
-    """The answer to somebody who may not see this: a person is led to the form, a program gets 401."""
+def _refuse(scope: Scope, reason: str | None, *, is_known: bool = False) -> Response | None:
+    """The answer to somebody who may not see this: a person is led to the form, a program gets 401, or 403 where it is known."""
     if reason is None:
         return None
+    if is_known:
+        return problem(403, "Forbidden", reason)
     is_file = scope["path"].startswith(PROGRAMS) or "." in scope["path"].rsplit("/", 1)[-1]
     is_page = scope["type"] == "http" and scope["method"] in {"GET", "HEAD"} and not is_file
     if is_page:
         query = scope.get("query_string", b"").decode("latin-1")
         wanted = scope["path"] + (f"?{query}" if query else "")
         return RedirectResponse(f"/login?next={quote(wanted, safe='')}" if wanted != "/" else "/login", 303)
-    problem = {"type": "about:blank", "title": "Unauthorized", "status": 401, "detail": reason}
-    return JSONResponse(problem, 401, {"WWW-Authenticate": "Bearer"}, "application/problem+json")
+    return problem(401, "Unauthorized", reason, {"WWW-Authenticate": "Bearer"})
 
 
 def _describe_failure(error: Exception) -> Response:

@@ -15,6 +15,7 @@ from engine.service.health_inputs import format_health, read_health_inputs
 from engine.store.errors import StoreError
 from engine.web.access_guard import find_scope_visitor
 from engine.web.api import ENDPOINTS, Api
+from engine.web.commands_api import build_command_routes
 from engine.web.metrics import CONTENT_TYPE, StoreCollector
 
 ALL_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -52,7 +53,7 @@ def build_routes(address: Callable[[], str], clock: Clock) -> list[Route]:
         Route("/healthz", healthz),
         Route("/metrics", scrape),
         *(Route(f"/api/v1/{name}", answer) for name in ENDPOINTS),
-        Route("/api/v1/commands", refuse_reserved, methods=["POST"]),
+        *build_command_routes(address, clock),
         Route("/api/v1/market", refuse_reserved, methods=["POST"]),
         Route("/api/v1/stream", refuse_reserved),
         Route("/api/v1/openapi.json", refuse_reserved),

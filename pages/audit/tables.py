@@ -14,9 +14,11 @@ from pages.ui.tables import Cell, Column
 MAX_SHOWN = 160  # characters of a value in a cell; a file has the whole
 KINDS = {
     "command": "Commands", "result": "Results of commands", "setting": "Settings", "export": "Exports", "log-in": "Log-ins", "account": "Accounts",
-    "refusal": "Refusals", "retention": "Deleted by retention",
+    "token": "Tokens", "refusal": "Refusals", "retention": "Deleted by retention",
 }  # fmt: skip
-_COLOURS = {"setting": theme.WARNING, "export": theme.UP, "retention": theme.NEUTRAL, "refusal": theme.HARM, "account": theme.WARNING}
+_COLOURS = {
+    "setting": theme.WARNING, "export": theme.UP, "retention": theme.NEUTRAL, "refusal": theme.HARM, "account": theme.WARNING, "token": theme.WARNING,
+}  # fmt: skip
 
 
 def describe_kind(kind: str) -> str:

@@ -6,16 +6,24 @@ import streamlit as st
 
 from engine.domain.audit import AuditVerdict
 from engine.store.read.audit import verify_trail
-from pages.audit import tables
+from pages.audit import tables, tokens_view
 from pages.ui import cache, history_table, params, refresh, theme, widgets
 
+TRAIL, TOKENS = "trail", "tokens"
 ROWS = 20  # rows of height of the table
 RESULT = "audit_verdict"  # of this browser: the newest check
 
 
 def show_audit() -> None:
-    """Show the check, the filter and the table."""
+    """Show the trail, or the tokens of programs."""
+    chosen = st.segmented_control(
+        "View", [TRAIL, TOKENS], default=TRAIL, key="view", bind="query-params", required=True, label_visibility="collapsed"
+    )
     with widgets.reading_store(page=True):
+        cache.fetch_status()  # an unreadable store is said so before anything is drawn
+        if chosen == TOKENS:
+            tokens_view.show_tokens()
+            return
         widgets.show_note(
             "Every command, setting, export and deletion by retention. Rows are only ever added, and the digest of each covers the row before."
         )

@@ -35,7 +35,7 @@ def send_command(name: str, args: dict[str, str], reason: str, sender: str = SEN
         raise ValueError("This page shows the past: go back to now before you act")
     visitor, now, origin = visitors.find_visitor(), cache.current_time(), visitors.find_origin()
     inbox = Inbox(cache.store_url())
-    refusal = judge_access(visitor, find_command(name).right)
+    refusal = judge_access(visitor, find_command(name).right, name)
     if refusal is not None:
         inbox.enter_refusal(name, visitor.name, refusal, now, origin)
         raise ValueError(refusal)

@@ -30,11 +30,14 @@ class Client:
     port: int
     tls: bool = False
     cookies: dict[str, str] = field(default_factory=dict)
+    token: str = ""  # sent with every request
 
     def send(self, method: str, path: str, body: str | None = None, **headers: str) -> Reply:
         connection = self._connect()
         try:
             all_headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items()), **headers}
+            if self.token:
+                all_headers = {"Authorization": f"Bearer {self.token}", **all_headers}
             if body is not None:
                 all_headers = {"Content-Type": "application/x-www-form-urlencoded", **all_headers}
             connection.request(method, path, body=body, headers=all_headers)

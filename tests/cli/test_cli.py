@@ -67,7 +67,7 @@ def test_every_command_of_the_contract_is_there(capsys: pytest.CaptureFixture[st
         ("bactest x", "did you mean backtest?"),
         ("--nope", "unrecognized arguments: --nope"),
         ("copy-store sqlite:///a sqlite:///b", "copy-store is not there yet: the name is reserved for a later version"),
-        ("token create ann", "token is not there yet"),
+        ("token create ann --scope write", "'write' is not a scope: give read, command, push or command:NAME"),
         ("user add ann --role root", "'root' is not a role: give viewer, operator or admin"),
         ("run --exchange kraken", "the live feed needs symbols: give --symbols"),
         ("serve --feed live --exchange krakn --symbols BTC/USD", "ccxt has no exchange 'krakn': did you mean kraken?"),

@@ -57,3 +57,36 @@ def test_a_sound_trail_is_said_to_be_and_a_changed_row_is_named(url: str) -> Non
 )  # fmt: skip
 def test_values_are_read_as_words(stored: str | None, shown: str) -> None:
     assert describe_values(stored) == shown
+
+
+def test_a_token_is_created_shown_once_and_revoked_on_the_page(url: str) -> None:
+    app = run(AUDIT, url, view="tokens")
+    app.text_input(key="token_name").set_value("desk")
+    app.multiselect(key="token_scopes").set_value(["read", "command:pause"])
+    app.button(key="FormSubmitter:token-Create token").click().run()
+    secret = app.code[0].value
+    assert secret.startswith("podium_")
+    assert "read, command:pause" in text(app)
+    app.run()
+    assert not app.code
+    assert secret not in text(app)
+    app.selectbox(key="token_to_revoke").set_value("desk").run()
+    next(button for button in app.button if button.label == "Revoke token").click().run()
+    assert "revoked" in text(app)
+    assert not app.exception
+
+
+def test_a_token_without_a_scope_is_refused_on_the_page(url: str) -> None:
+    app = run(AUDIT, url, view="tokens")
+    app.text_input(key="token_name").set_value("<b>desk")
+    app.button(key="FormSubmitter:token-Create token").click().run()
+    assert "is not a name for a token" in text(app)
+    assert "<b>desk" not in text(app)
+
+
+def test_who_is_not_logged_in_finds_no_form_for_tokens(url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PODIUM_LOGIN", "local")
+    monkeypatch.setenv("PODIUM_HOME", str(tmp_path))
+    app = run(AUDIT, url, view="tokens")
+    assert not app.exception
+    assert [button.label for button in app.button] == []

@@ -25,7 +25,7 @@ def show_audit() -> None:
             tokens_view.show_tokens()
             return
         widgets.show_note(
-            "Commands, log-ins, settings, accounts, tokens, exports and deletions. Rows are only ever added, and the digest of each covers the row before."
+            "Commands, log-ins, settings, accounts, tokens, exports and deletions. Rows are only added, and the digest of each covers the row before."
         )
         with st.container(horizontal=True, vertical_alignment="bottom", key="filters"):
             _show_check()

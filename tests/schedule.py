@@ -24,7 +24,8 @@ LONGEST = (
     "tests/test_certify_session.py", "tests/evidence/test_conformal.py", "tests/service/test_version_record.py",
     "tests/service/test_working_orders.py", "tests/pages/test_data.py",
     "tests/feeds/test_simulated.py", "tests/cli/test_cli.py", "tests/store/test_keyset.py", "tests/service/test_drift_check.py",
-    "tests/pages/test_optimizer.py", "tests/store/test_audit.py", "tests/pages/test_history_table.py", "tests/evidence/test_incidents.py", "tests/service/test_lease.py",
+    "tests/pages/test_optimizer.py", "tests/store/test_audit.py",
+    "tests/pages/test_history_table.py", "tests/evidence/test_incidents.py", "tests/service/test_lease.py",
     "tests/service/test_version_controls.py", "tests/service/test_backtests.py", "tests/service/test_live_feed.py", "tests/server/test_app.py",
 )  # fmt: skip
 

@@ -24,7 +24,7 @@ try:
     from streamlit.starlette import App
 
     from engine.access.desk import FrontDesk
-    from engine.service.access_settings import require_safe_address
+    from engine.service.access_settings import require_safe_address, require_trusted_proxies
     from engine.service.caches import ClearableCache
     from engine.service.clock import WallClock
     from engine.service.logging import LOG, open_log
@@ -80,14 +80,18 @@ def _allow_own_address() -> None:
 
 
 def _trust_proxies(settings: Settings) -> None:
-    """Let the server take a visitor's address and scheme from the proxies of the settings, and from nobody else; and pages know of the log-in."""
+    """Demand that the server takes a visitor's address and scheme from the proxies of the settings, and from nobody else; tell pages about log-in."""
     if settings.login != "off":
         os.environ["PODIUM_LOGIN"] = settings.login  # an edit of podium.toml changes it for guard and pages together, at the next start
-        os.environ["FORWARDED_ALLOW_IPS"] = ",".join(settings.behind_proxy) or "0.0.0.0"
+        require_trusted_proxies(settings.behind_proxy, os.environ, sys.argv[1:])
 
 
 def _has_login() -> bool:
     return SETTINGS.login != "off"
+
+
+def _has_proxy() -> bool:
+    return bool(SETTINGS.behind_proxy)
 
 
 @cache
@@ -145,7 +149,7 @@ if get_script_run_ctx(suppress_warning=True) is None:
             scripts.script_route(),
         ],
         middleware=[
-            Middleware(Guard, config.get_option("server.allowedHosts") or (), _has_login),
+            Middleware(Guard, config.get_option("server.allowedHosts") or (), _has_login, _has_proxy),
             Middleware(AccessGuard, _front_desk),
             Middleware(NotFoundMiddleware),
             Middleware(StaticFilesMiddleware),

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from engine.cli._arguments import Subcommand, UsageError, add_changes_option, add_evolution_option, print_notice, resolve_settings
 from engine.live.exchange import require_exchange
+from engine.service.access_settings import TRUSTED_PROXIES
 from engine.service.logging import open_log
 from engine.service.process_memory import ONE_ARENA
 from engine.settings import Settings
@@ -56,6 +57,7 @@ def _run(options: argparse.Namespace) -> int:
     if settings.feed_path:
         os.environ["PODIUM_FEED_PATH"] = settings.feed_path
     os.environ.setdefault(*ONE_ARENA)
+    os.environ[TRUSTED_PROXIES] = ",".join(settings.behind_proxy)  # uvicorn reads it before app.py; without it, it believes loopback
     host = f"[{settings.address}]" if ":" in settings.address else settings.address
     print_notice(
         f"Podium on {'https' if settings.tls_cert else 'http'}://{host}:{settings.port} ({settings.feed} market, store and log in {settings.home})"

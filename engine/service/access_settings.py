@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from engine.domain.texts import shorten
 from engine.schema import suggest
 from engine.settings import SettingsError
 
+TRUSTED_PROXIES = "FORWARDED_ALLOW_IPS"  # uvicorn's variable: whose X-Forwarded-For and X-Forwarded-Proto are believed
 AUTH_KEYS = {"login": "login", "idle_hours": "session_idle_hours", "days": "session_days"}
 _TUNNEL = "use 127.0.0.1 and an SSH tunnel"
 
@@ -84,3 +85,12 @@ def require_safe_address(name: str, address: str, values: Mapping[str, Any]) -> 
     if missing is not None:
         about = missing.startswith(("tls_", "behind_"))
         raise SettingsError(missing if about else f"{name} is {shorten(address)}: {missing}")
+
+
+def require_trusted_proxies(proxies: Sequence[str], env: Mapping[str, str], argv: Sequence[str]) -> None:
+    """Raise SettingsError where the server believes others than the proxies of the settings on a visitor's address: it was started another way."""
+    wanted, flag = ",".join(proxies), "--forwarded-allow-ips"
+    if env.get(TRUSTED_PROXIES) == wanted and not any(word.partition("=")[0] == flag for word in argv):
+        return
+    given = f"{TRUSTED_PROXIES}={wanted!r} in the environment and without {flag}"
+    raise SettingsError(f"with log-in, only behind_proxy is believed on a visitor's address: start by python -m engine serve, or with {given}")

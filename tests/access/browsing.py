@@ -31,11 +31,13 @@ class Client:
     tls: bool = False
     cookies: dict[str, str] = field(default_factory=dict)
     token: str = ""  # sent with every request
+    source: str = "127.0.0.1"  # the address that requests come from
+    extra: dict[str, str] = field(default_factory=dict)  # headers of every request, such as a proxy's
 
     def send(self, method: str, path: str, body: str | None = None, **headers: str) -> Reply:
         connection = self._connect()
         try:
-            all_headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items()), **headers}
+            all_headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items()), **self.extra, **headers}
             if self.token:
                 all_headers = {"Authorization": f"Bearer {self.token}", **all_headers}
             if body is not None:
@@ -63,7 +65,8 @@ class Client:
         page = self.get(path)
         inputs = re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)">', page.text)
         hidden = {name: html.unescape(value) for name, value in inputs}
-        own = f"http{'s' if self.tls else ''}://127.0.0.1:{self.port}"
+        scheme = "https" if self.tls or self.extra else "http"
+        own = f"{scheme}://127.0.0.1:{self.port}"
         return self.send("POST", path.partition("?")[0], urlencode(hidden | fields), Origin=own)
 
     def log_in(self, name: str, password: str = PASSWORD, path: str = "/login") -> Reply:
@@ -71,7 +74,7 @@ class Client:
 
     def _connect(self) -> http.client.HTTPConnection:
         if not self.tls:
-            return http.client.HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT)
+            return http.client.HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT, source_address=(self.source, 0))
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=TIMEOUT, context=context)

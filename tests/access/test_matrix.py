@@ -176,6 +176,12 @@ def test_a_form_of_another_site_is_refused(server: Served) -> None:
     assert client.get("/api/v1/status").code == 200
 
 
+def test_without_a_proxy_nobody_is_believed_on_an_address(server: Served) -> None:
+    client = Client(server.port, extra={"X-Forwarded-For": "203.0.113.7", "X-Forwarded-Proto": "https"})
+    assert client.log_in("nobody else").code == 401
+    assert server.ask("SELECT count(*) FROM audit WHERE origin = '203.0.113.7'") == [(0,)]
+
+
 def test_a_wrong_password_says_so_and_names_nothing(server: Served) -> None:
     client = Client(server.port)
     known, unknown = client.log_in("operator", "a wrong password"), client.log_in("<b>nobody</b>", "a wrong password")

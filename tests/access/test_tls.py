@@ -52,7 +52,7 @@ def test_the_table_auth_turns_the_log_in_on(tmp_path: Path) -> None:
         load_settings({"HOME": str(tmp_path)}, tmp_path)
 
 
-async def answered(*, login: bool, server: str, scheme: str, host: str) -> int:
+async def answered(*, login: bool, server: str, scheme: str, host: str, client: str = "127.0.0.1", proxy: bool = False) -> int:
     """The code of an answer to a request as the server hands it on; 200 where it passes."""
     codes: list[int] = []
 
@@ -65,8 +65,15 @@ async def answered(*, login: bool, server: str, scheme: str, host: str) -> int:
     async def receive() -> Any:
         return {"type": "http.request"}
 
-    scope = {"type": "http", "method": "GET", "server": (server, 8501), "scheme": scheme, "headers": [(b"host", host.encode())]}
-    await Guard(inner, ("podium.example",), lambda: login)(scope, receive, send)
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "server": (server, 8501),
+        "client": (client, 1),
+        "scheme": scheme,
+        "headers": [(b"host", host.encode())],
+    }
+    await Guard(inner, ("podium.example",), lambda: login, lambda: proxy)(scope, receive, send)
     return codes[0]
 
 
@@ -81,6 +88,35 @@ async def answered(*, login: bool, server: str, scheme: str, host: str) -> int:
 )  # fmt: skip
 def test_a_request_from_another_machine_takes_log_in_encryption_and_a_known_name(login: bool, server: str, scheme: str, host: str, code: int) -> None:
     assert awaited(answered(login=login, server=server, scheme=scheme, host=host)) == code
+
+
+@pytest.mark.parametrize(
+    ("scheme", "client", "proxy", "code"),
+    [
+        ("http", "127.0.0.1", True, 403), ("https", "203.0.113.7", True, 200), ("http", "203.0.113.7", False, 403), ("ws", "127.0.0.1", True, 403),
+        ("https", "127.0.0.1", True, 200), ("http", "127.0.0.1", False, 200),
+    ],
+)  # fmt: skip
+def test_what_comes_through_a_proxy_on_this_machine_must_have_come_over_https(scheme: str, client: str, proxy: bool, code: int) -> None:
+    asked = answered(login=True, server="127.0.0.1", scheme=scheme, host="127.0.0.1:8501", client=client, proxy=proxy)
+    assert awaited(asked) == code
+
+
+def test_only_a_proxy_of_the_settings_is_believed(tmp_path: Path) -> None:
+    """The proxy is 127.0.0.2; on 127.0.0.1, which uvicorn believes by default, another program forges what a proxy would say."""
+    settings = {"PODIUM_WARMUP_BARS": "20", "PODIUM_SIM_SYMBOLS": "2", **LOGIN, "PODIUM_BEHIND_PROXY": "127.0.0.2"}
+    served = Served(tmp_path / "home", **settings)
+    try:
+        words = {"X-Forwarded-For": "203.0.113.7", "X-Forwarded-Proto": "https"}
+        proxy, other = Client(served.port, extra=words, source="127.0.0.2"), Client(served.port, extra=words)
+        served.wait(lambda: _is_up(proxy), "an answer to the proxy")
+        assert (other.get("/healthz").code, Client(served.port).get("/healthz").code) == (403, 403)
+        reply = proxy.get("/login")
+        assert (reply.code, "Secure" in reply.headers["set-cookie"]) == (200, True)
+        assert proxy.log_in("nobody").code == 401
+        assert served.ask("SELECT DISTINCT origin FROM audit WHERE kind = 'log-in'") == [("203.0.113.7",)]
+    finally:
+        served.end()
 
 
 def test_it_serves_over_tls_with_a_cookie_that_stays_encrypted(tmp_path: Path) -> None:

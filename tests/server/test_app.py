@@ -208,6 +208,11 @@ def test_it_stops_cleanly_and_leaves_the_store_free(server: Server) -> None:
     [
         (["uvicorn", "app:app", "--host", "0.0.0.0", "--port", "1"], {}, "no login yet"),
         (["streamlit", "run", "app.py", "--server.address", "0.0.0.0", "--server.headless", "true"], {}, "no login yet"),
+        (
+            ["streamlit", "run", "app.py", "--server.address", "127.0.0.1", "--server.headless", "true"],
+            {"PODIUM_LOGIN": "local"},
+            "FORWARDED_ALLOW_IPS=''",
+        ),
         (["engine", "serve"], {"PODIUM_FEED": "push"}, "the push feed is not there yet"),
         (["engine", "serve"], {"PODIUM_PROT": "1"}, "did you mean PODIUM_PORT?"),
     ],

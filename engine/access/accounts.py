@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
 from engine.access.passwords import hash_password, require_good_password, verify_password
-from engine.domain.access import ROLES, Visitor
+from engine.domain.access import ADMINISTER, RIGHTS, ROLES, Visitor
 from engine.domain.audit import AuditEntry
 from engine.domain.texts import shorten
 from engine.store import database
 from engine.store.connection import Store, driver_connection, fetch_value
 from engine.store.write import counters
-from engine.store.write.audit import append_entry, to_audit_text
+from engine.store.write.audit import append_entry, append_limited, to_audit_text
 
 SECOND = 10**9  # ns
-FREE_TRIES = {"name": 3, "address": 10}  # failed tries before the first wait
+HOUR = 3_600 * SECOND
+FREE_TRIES = {"pair": 3, "address": 10, "name": 100}  # failed tries before the first wait: of a name from an address, of either alone
+MAX_ENTERED = 5  # failed tries of a name that are entered in the audit trail in a minute
 MAX_WAIT_SECONDS = 300
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}")
-_COUNT_TRY = """
-INSERT INTO login_tries (key, failures, last_at) VALUES (?, 1, ?)
-ON CONFLICT (key) DO UPDATE SET failures = failures + 1, last_at = excluded.last_at
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,7 @@ class LoginResult:
 
     visitor: Visitor | None
     wait_seconds: int = 0
+    cookie: str | None = None  # of the log-in that began
 
 
 @dataclass(slots=True)
@@ -89,20 +90,23 @@ class Accounts:
             self._enter(connection, now, "account", name, after={"role": role})
 
     def remove(self, name: str, now: int) -> None:
-        """Remove an account and end its log-ins; raises ValueError in one line."""
+        """Remove an account, end its log-ins and revoke the tokens that it created; raises ValueError in one line."""
         with self.store.write(fenced=False) as connection:
             role = self._require_account(connection, name)
             connection.exec_driver_sql("DELETE FROM users WHERE name = ?", (name,))
             _end_logins(connection, name, now)
             self._enter(connection, now, "account", name, before={"role": role})
+            self._revoke_tokens(connection, name, now)
 
     def change_role(self, name: str, role: str, now: int) -> None:
-        """Give an account another role, which holds at once; raises ValueError in one line."""
+        """Give an account another role, which holds at once; the tokens of who is no admin any more are revoked. Raises ValueError in one line."""
         _require_role(role)
         with self.store.write(fenced=False) as connection:
             before = self._require_account(connection, name)
             connection.exec_driver_sql("UPDATE users SET role = ? WHERE name = ?", (role, name))
             self._enter(connection, now, "account", name, before={"role": before}, after={"role": role})
+            if ADMINISTER not in RIGHTS[role]:
+                self._revoke_tokens(connection, name, now)
 
     def change_password(self, name: str, password: str, now: int) -> None:
         """Give an account another password and end its log-ins; raises ValueError in one line."""
@@ -113,38 +117,49 @@ class Accounts:
             _end_logins(connection, name, now)
             self._enter(connection, now, "account", name, after={"password": "changed, and its log-ins ended"})
 
-    def log_in(self, name: str, password: str, address: str, now: int) -> LoginResult:
-        """Check a name and a password that were sent from an address.
+    def log_in(
+        self, name: str, password: str, address: str, now: int, begin: Callable[[Connection, Visitor], str] | None = None
+    ) -> LoginResult:  # fmt: skip
+        """Check a name and a password that were sent from an address; `begin` stores the log-in and gives its cookie.
 
         A try counts as failed before the password is looked at, and not any more once it was right: tries at the same time cannot share one.
+        The log-in begins in the transaction that sees that the password is still the one that was checked.
         """
-        keys = {"name": f"name {name[:80]}", "address": f"address {address}"}
+        keys = _build_keys(name, address)
         with self.store.write(fenced=False) as connection:
             wait = max(_find_wait(connection, key, FREE_TRIES[kind], now) for kind, key in keys.items())
             if wait > 0:
                 counters.add_counts(connection, [("logins", "delayed", "", 1)])
                 return LoginResult(None, wait)
             for key in keys.values():
-                connection.exec_driver_sql(_COUNT_TRY, (key, now))
+                _store_failures(connection, key, _read_failures(connection, key, now)[0] + 1, now)
             stored = fetch_value(connection, "SELECT password FROM users WHERE name = ?", (name,))
         is_right = verify_password(stored, password)
         with self.store.write(fenced=False) as connection:
-            role = _find_role(connection, name)
-            entered = AuditEntry(now, name if role is not None else "unknown name", address, "log-in", "failed", "")
+            role = fetch_value(connection, "SELECT role FROM users WHERE name = ? AND password = ?", (name, stored))
+            is_known = _find_role(connection, name) is not None
+            entered = AuditEntry(now, name if is_known else "unknown name", address, "log-in", "failed", "")
             if not is_right or role is None:
                 counters.add_counts(connection, [("logins", "failed", "", 1)])
-                append_entry(driver_connection(connection), entered)
+                append_limited(driver_connection(connection), entered, MAX_ENTERED)
                 return LoginResult(None)
-            for key in keys.values():
-                connection.exec_driver_sql("DELETE FROM login_tries WHERE key = ?", (key,))
+            _forgive_try(connection, keys, now)
             counters.add_counts(connection, [("logins", "ok", "", 1)])
-        return LoginResult(Visitor(name, role))
+            visitor = Visitor(name, str(role))
+            return LoginResult(visitor, cookie=None if begin is None else begin(connection, visitor))
 
     def _require_account(self, connection: Connection, name: str) -> str:
         role = _find_role(connection, name)
         if role is None:
             raise ValueError(f"there is no account {shorten(name)}: see user list")
         return role
+
+    def _revoke_tokens(self, connection: Connection, creator: str, now: int) -> None:
+        """Revoke what somebody created who may not create tokens any more."""
+        sql = "SELECT name FROM tokens WHERE created_by = ? AND revoked_at IS NULL AND expires_at > ?"
+        for token in connection.exec_driver_sql(sql, (creator, now)).scalars().all():
+            connection.exec_driver_sql("UPDATE tokens SET revoked_at = ? WHERE name = ?", (now, token))
+            self._enter(connection, now, "token", str(token), before={"state": "valid"}, after={"state": "revoked", "created_by": creator})
 
     def _enter(
         self, connection: Connection, now: int, kind: str, name: str, before: dict[str, object] | None = None, after: dict[str, object] | None = None
@@ -160,12 +175,47 @@ def _find_role(connection: Connection, name: str) -> str | None:
 
 def _find_wait(connection: Connection, key: str, free: int, now: int) -> int:
     """Seconds until the next try of this name or address is looked at: doubling after each failed one."""
-    row = connection.exec_driver_sql("SELECT failures, last_at FROM login_tries WHERE key = ?", (key,)).first()
-    if row is None or int(row[0]) < free:
+    failures, last_at = _read_failures(connection, key, now)
+    if failures < free:
         return 0
-    pause = min(MAX_WAIT_SECONDS, 2 ** min(20, int(row[0]) - free))
-    passed = (now - int(row[1])) / SECOND
+    pause = min(MAX_WAIT_SECONDS, 2 ** min(20, failures - free))
+    passed = (now - last_at) / SECOND
     return max(0, -int(-(pause - passed) // 1)) if passed >= 0 else pause
+
+
+def _build_keys(name: str, address: str) -> dict[str, str]:
+    """What a try is counted under. The pair alone has few free tries: with the name's, anybody could keep its owner out."""
+    place = _network(address)
+    return {"pair": f"pair {place} {name[:80]}", "address": f"address {place}", "name": f"name {name[:80]}"}
+
+
+def _network(address: str) -> str:
+    """The address, of IPv6 the network that one household is given: who has one address there has 2^64."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address[:80]
+    return str(ipaddress.ip_network((parsed, 64), strict=False)) if parsed.version == 6 else str(parsed)
+
+
+def _read_failures(connection: Connection, key: str, now: int) -> tuple[int, int]:
+    """Failed tries, half of which are forgotten in each hour without another one, and the time of the last (ns UTC)."""
+    row = connection.exec_driver_sql("SELECT failures, last_at FROM login_tries WHERE key = ?", (key,)).first()
+    if row is None:
+        return 0, 0
+    failures, last_at = int(row[0]), int(row[1])
+    return failures >> max(0, min(62, (now - last_at) // HOUR)), last_at
+
+
+def _store_failures(connection: Connection, key: str, failures: int, now: int) -> None:
+    connection.exec_driver_sql("INSERT OR REPLACE INTO login_tries (key, failures, last_at) VALUES (?, ?, ?)", (key, failures, now))
+
+
+def _forgive_try(connection: Connection, keys: Mapping[str, str], now: int) -> None:
+    """Take back the try that was right: the pair begins anew, and what others failed from the same address, or with the name, stays counted."""
+    connection.exec_driver_sql("DELETE FROM login_tries WHERE key = ?", (keys["pair"],))
+    for key in (keys["address"], keys["name"]):
+        _store_failures(connection, key, max(0, _read_failures(connection, key, now)[0] - 1), now)
 
 
 def _end_logins(connection: Connection, name: str, now: int) -> None:

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from itsdangerous import BadSignature, URLSafeSerializer
+from sqlalchemy import Connection
 
 from engine.access.accounts import Accounts, LoginResult
 from engine.access.logins import LoginLimits, Logins, load_key
@@ -56,10 +57,14 @@ class FrontDesk:
         """The program that a token belongs to now."""
         return self._tokens.find_visitor(secret, self.clock.now())
 
-    def admit(self, name: str, password: str, address: str) -> tuple[LoginResult, str | None]:
-        """Log a person in; gives the result, and the value of the cookie where the password was right."""
-        result = self._accounts.log_in(name, password, address, self.clock.now())
-        return result, None if result.visitor is None else self._logins.begin(result.visitor, address, self.clock.now())
+    def admit(self, name: str, password: str, address: str) -> LoginResult:
+        """Log a person in; gives the result, with the value of the cookie where the password was right."""
+        now = self.clock.now()
+
+        def begin(connection: Connection, visitor: Visitor) -> str:
+            return self._logins.begin_within(connection, visitor, address, now)
+
+        return self._accounts.log_in(name, password, address, now, begin)
 
     def dismiss(self, cookie: str | None) -> None:
         """End a log-in on the server."""

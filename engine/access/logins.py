@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import secrets
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from itsdangerous import BadSignature, URLSafeSerializer
+from sqlalchemy import Connection
 
 from engine.domain.access import Visitor
 from engine.domain.audit import AuditEntry
@@ -43,11 +45,15 @@ class Logins:
 
     def begin(self, visitor: Visitor, address: str, now: int) -> str:
         """Store a log-in and return the value of its cookie; the store holds only a digest of it."""
+        with self._store.write(fenced=False) as connection:
+            return self.begin_within(connection, visitor, address, now)
+
+    def begin_within(self, connection: Connection, visitor: Visitor, address: str, now: int) -> str:
+        """Store a log-in inside the caller's transaction."""
         token = secrets.token_urlsafe(32)
         row = (_digest(token), visitor.name, now, now, address)
-        with self._store.write(fenced=False) as connection:
-            connection.exec_driver_sql("INSERT INTO logins (id, account, began_at, seen_at, origin) VALUES (?, ?, ?, ?, ?)", row)
-            append_entry(driver_connection(connection), AuditEntry(now, visitor.name, address, "log-in", "began", ""))
+        connection.exec_driver_sql("INSERT INTO logins (id, account, began_at, seen_at, origin) VALUES (?, ?, ?, ?, ?)", row)
+        append_entry(driver_connection(connection), AuditEntry(now, visitor.name, address, "log-in", "began", ""))
         return str(self._serializer.dumps(token))
 
     def find(self, cookie: str | None, now: int) -> Visitor | None:
@@ -60,8 +66,7 @@ class Logins:
         if row is None or self._is_over(int(row["began_at"]), int(row["seen_at"]), now):
             return None
         if now - int(row["seen_at"]) > SEEN_EVERY:
-            with self._store.write(fenced=False) as connection:
-                connection.exec_driver_sql("UPDATE logins SET seen_at = ? WHERE id = ?", (now, row["id"]))
+            self._store.try_update("UPDATE logins SET seen_at = ? WHERE id = ?", (now, row["id"]))
         return Visitor(str(row["account"]), str(row["role"]))
 
     def end(self, cookie: str | None, now: int) -> None:
@@ -94,17 +99,26 @@ def load_key(home: Path) -> bytes:
     """The key that signs cookies, made at the first use; only the user who runs Podium can read its file. Raises OSError, ValueError."""
     private_files.make_private_folder(home)
     path = home / KEY_FILE
-    try:
-        descriptor = private_files.create_private_file(path)
-    except FileExistsError:
-        key = path.read_bytes()
-        if len(key) < 32:
-            raise ValueError(f"{path} is not a key: delete it, and everybody logs in again") from None
-        return key
-    with os.fdopen(descriptor, "wb") as out:
-        key = secrets.token_bytes(32)
-        out.write(key)
+    if not path.exists():
+        _make_key(path)
+    key = path.read_bytes()
+    if len(key) < 32:
+        raise ValueError(f"{KEY_FILE} in PODIUM_HOME is not a key: delete it, and everybody logs in again")
     return key
+
+
+def _make_key(path: Path) -> None:
+    """Write a key under another name first, so that no other process reads half of it, and a full disk leaves none."""
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    try:
+        with os.fdopen(private_files.create_private_file(draft), "wb") as out:
+            out.write(secrets.token_bytes(32))
+            out.flush()
+            os.fsync(out.fileno())
+        with contextlib.suppress(FileExistsError):  # another process was first: its key is the one
+            path.hardlink_to(draft)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def _digest(token: str) -> str:

@@ -95,8 +95,7 @@ class Tokens:
         if token is None or token.describe_state(now) != "valid":
             return None
         if token.used_at is None or now - token.used_at > MINUTE:
-            with self._store.write(fenced=False) as connection:
-                connection.exec_driver_sql("UPDATE tokens SET used_at = ? WHERE digest = ?", (now, digest))
+            self._store.try_update("UPDATE tokens SET used_at = ? WHERE digest = ?", (now, digest))
         return Visitor(f"{TOKEN_PREFIX}{token.name}", "", scopes=token.scopes)
 
     def _enter(

@@ -11,7 +11,7 @@ from engine.domain.record import Record
 LOCAL = "command line"  # where an entry comes from: a shell on this machine
 DASHBOARD = "dashboard"
 ENGINE = "engine"
-KINDS = ("command", "result", "setting", "export", "retention", "log-in", "account", "token", "refusal")
+KINDS = ("command", "result", "setting", "export", "retention", "log-in", "account", "token", "refusal", "import", "fault")
 FIRST = ""  # stands for the digest before the first row
 
 

@@ -246,7 +246,7 @@ class EngineService:
         if command is None:
             return
         try:
-            refusal = self._inbox.find_refusal(command)
+            refusal = self._inbox.find_refusal(command, self._clock.now())
             result = {"error": refusal} if refusal is not None else route_command(command, self._services(jobs))
         except (ValueError, StoreError) as error:
             result = {"error": str(error)}

@@ -15,7 +15,7 @@ from engine.domain.record import Record
 from engine.domain.trading_config import Command
 from engine.store.connection import Store, driver_connection, fetch_value
 from engine.store.errors import LeaseLost
-from engine.store.write.audit import append_entry, to_audit_text
+from engine.store.write.audit import append_entry, append_limited, to_audit_text
 from engine.store.write.tick_rows import to_json
 
 QUEUED, RUNNING, DONE, FAILED = "queued", "running", "done", "failed"
@@ -110,17 +110,17 @@ class Inbox:
             return _read_record(connection, number).command if is_claimed else None
 
     def enter_refusal(self, name: str, who: str, why: str, now: int, origin: str) -> None:
-        """Enter in the audit trail that somebody may not send a command."""
+        """Enter in the audit trail that somebody may not send a command, once a minute however often they try."""
         with self._store.write(fenced=False) as connection:
-            append_entry(driver_connection(connection), AuditEntry(now, who, origin, "refusal", name, why))
+            append_limited(driver_connection(connection), AuditEntry(now, who, origin, "refusal", name, why), 1)
 
-    def find_refusal(self, command: Command) -> str | None:
+    def find_refusal(self, command: Command, now: int) -> str | None:
         """The reason why whoever sent a command may not do so with the role that they have now; None where they may."""
         with self._store.read() as connection:
             account = fetch_value(connection, "SELECT account FROM commands WHERE id = ?", (command.id,))
             if account is None:  # from a terminal of this machine
                 return None
-            sender = _find_sender(connection, str(account))
+            sender = _find_sender(connection, str(account), now)
         return judge_access(sender, find_command(command.name).right, command.name)
 
     def report_progress(self, number: int, progress: float, note: str) -> None:
@@ -154,12 +154,12 @@ def _find_request(connection: Connection, account: str | None, request_key: str 
     return connection.exec_driver_sql(sql, (account, request_key)).mappings().first()
 
 
-def _find_sender(connection: Connection, account: str) -> Visitor:
-    """Who sent a command, with the role or the scopes of now; neither for an account that was removed and a token that was revoked."""
+def _find_sender(connection: Connection, account: str, now: int) -> Visitor:
+    """Who sent a command, with the role or the scopes of now; neither for an account that was removed and a token that was revoked or has expired."""
     if not account.startswith(TOKEN_PREFIX):
         return Visitor(account, str(fetch_value(connection, "SELECT role FROM users WHERE name = ?", (account,)) or ""))
-    sql = "SELECT scopes FROM tokens WHERE name = ? AND revoked_at IS NULL"
-    scopes = fetch_value(connection, sql, (account.removeprefix(TOKEN_PREFIX),))
+    sql = "SELECT scopes FROM tokens WHERE name = ? AND revoked_at IS NULL AND expires_at > ?"
+    scopes = fetch_value(connection, sql, (account.removeprefix(TOKEN_PREFIX), now))
     return Visitor(account, "", scopes=() if scopes is None else tuple(orjson.loads(scopes)))
 
 

@@ -17,7 +17,8 @@ ROWS_PER_TRANSACTION = 500  # rows deleted in one transaction: a few millisecond
 _LOG_PAGES = 4000
 _MAX_INCIDENTS = 20_000
 MAX_EVOLUTIONS = 500
-AUDIT_DAYS, AUDIT_ROWS = 1_095, 200_000  # of the audit trail
+AUDIT_DAYS, AUDIT_ROWS, AUDIT_SAFE_DAYS = 1_095, 200_000, 90  # of the audit trail; none younger than the last is deleted for their number
+TRY_DAYS, LOGIN_DAYS = 2, 366  # of failed tries, and of log-ins, which last 365 days at most
 _FILL = 0.9  # share of the limit that may be in use after pruning, at most
 
 
@@ -66,6 +67,7 @@ def prune_store(store: Store, now: int, policy: RetentionPolicy) -> PruneResult:
     _prune_incidents(store, now)
     prune_evolutions(store, now)
     prune_audit(store, now)
+    prune_logins(store, now)
     if exceeds_limit(store, policy):
         maintenance.fold_log(store)  # the log alone may exceed the limit
     if policy.bytes is not None and exceeds_limit(store, policy):
@@ -121,14 +123,22 @@ def prune_optimizer_rows(store: Store, now: int) -> int:
     return pruned
 
 
-def prune_audit(store: Store, now: int, days: int = AUDIT_DAYS, most: int = AUDIT_ROWS) -> int:
+def prune_logins(store: Store, now: int) -> int:
+    """Prune failed tries that count no longer, and log-ins that have ended or are older than any may be; return the number of rows."""
+    with store.write() as connection:
+        tries = connection.exec_driver_sql("DELETE FROM login_tries WHERE last_at < ?", (now - TRY_DAYS * DAY,)).rowcount
+        ended = connection.exec_driver_sql("DELETE FROM logins WHERE ended_at < ? OR began_at < ?", (now - DAY, now - LOGIN_DAYS * DAY)).rowcount
+    return int(tries) + int(ended)
+
+
+def prune_audit(store: Store, now: int, days: int = AUDIT_DAYS, most: int = AUDIT_ROWS, safe_days: int = AUDIT_SAFE_DAYS) -> int:
     """Prune the audit trail, each batch in one transaction with the entry that says so; return the number of rows."""
-    pruned = 0
+    pruned, since = 0, now - safe_days * DAY
     with store.read() as connection:
-        is_due = audit.count_due(driver_connection(connection), now - days * DAY, most)
+        is_due = audit.count_due(driver_connection(connection), now - days * DAY, most, since)
     while is_due:
         with store.write() as connection:
-            batch = audit.prune_entries(driver_connection(connection), now - days * DAY, most, now)
+            batch = audit.prune_entries(driver_connection(connection), now - days * DAY, most, since, now)
         pruned += batch
         is_due = batch == audit.ROWS_PER_BATCH
     return pruned

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cache
 from html import escape
 from http import HTTPStatus
 from urllib.parse import parse_qs
 
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import Receive, Scope, Send
@@ -60,8 +61,8 @@ async def _log_in(desk: FrontDesk, request: Request) -> Response:
     if isinstance(sent, Response):
         return sent
     target, name, address = choose_target(sent.get("next", "/")), sent.get("name", ""), _find_address(request)
-    result, cookie = await to_thread.run_sync(desk.admit, name, sent.get("password", ""), address)
-    if cookie is None:
+    result = await to_thread.run_sync(desk.admit, name, sent.get("password", ""), address, limiter=_hashing())
+    if result.cookie is None:
         wait = result.wait_seconds
         words = f"Too many failed tries: try again in {wait} s." if wait else "Name or password is wrong."
         code = HTTPStatus.TOO_MANY_REQUESTS if wait else HTTPStatus.UNAUTHORIZED
@@ -70,8 +71,14 @@ async def _log_in(desk: FrontDesk, request: Request) -> Response:
             response.headers["Retry-After"] = str(wait)
         return response
     response = RedirectResponse(target, 303)
-    _set_cookie(response, request, COOKIE, cookie, "lax", round(desk.settings.session_days * 86_400))
+    _set_cookie(response, request, COOKIE, result.cookie, "lax", round(desk.settings.session_days * 86_400))
     return response
+
+
+@cache
+def _hashing() -> CapacityLimiter:
+    """The threads that may hash a password at the same time: 64 MiB each, and none of those that answer who is logged in."""
+    return CapacityLimiter(2)
 
 
 async def _log_out(desk: FrontDesk, request: Request) -> Response:

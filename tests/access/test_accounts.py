@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from engine.access import passwords
 from engine.access.accounts import MAX_WAIT_SECONDS, Accounts
 from engine.access.logins import HOUR, LoginLimits, Logins, load_key
+from engine.access.tokens import DAY, Tokens
 from engine.domain.access import Visitor
 from engine.domain.alerting import AlertInputs
+from engine.store import retention
 from engine.store.read.alert_facts import FactsReader
 from engine.store.read.audit import verify_trail
 from engine.store.read.reader import Reader
@@ -65,7 +68,7 @@ def test_failed_tries_wait_twice_as_long_each_and_the_right_password_waits_too(a
     now = NOW
     waits = []
     for _ in range(14):
-        while (result := accounts.log_in("ann", "a wrong password", f"10.0.0.{now % 250}", now)).wait_seconds:
+        while (result := accounts.log_in("ann", "a wrong password", "10.0.0.1", now)).wait_seconds:
             waits.append(result.wait_seconds)
             assert accounts.log_in("ann", PASSWORD, "10.0.0.1", now).visitor is None
             now += result.wait_seconds * SECOND
@@ -73,7 +76,94 @@ def test_failed_tries_wait_twice_as_long_each_and_the_right_password_waits_too(a
     assert set(waits[9:]) == {MAX_WAIT_SECONDS}
     now += MAX_WAIT_SECONDS * SECOND
     assert accounts.log_in("ann", PASSWORD, "10.0.0.1", now).visitor == ANN
-    assert accounts.log_in("ann", "a wrong password", "10.0.0.1", now).wait_seconds == 0
+    assert accounts.log_in("ann", "a wrong password", "10.0.0.2", now).wait_seconds == 0
+
+
+def test_nobody_keeps_the_owner_of_a_name_out_from_another_address(accounts: Accounts) -> None:
+    for number in range(8):
+        accounts.log_in("ann", "a wrong password", f"10.0.1.{number % 2}", NOW)
+    assert accounts.log_in("ann", "a wrong password", "10.0.1.0", NOW).wait_seconds > 0
+    assert accounts.log_in("ann", PASSWORD, "10.0.0.1", NOW).visitor == ANN
+
+
+def test_a_name_that_is_tried_from_very_many_addresses_is_slowed_down(accounts: Accounts) -> None:
+    with closing(sqlite3.connect(accounts.url.removeprefix("sqlite:///"))) as store, store:
+        store.execute("INSERT INTO login_tries (key, failures, last_at) VALUES ('name ann', 99, ?)", (NOW,))
+    assert accounts.log_in("ann", "a wrong password", "10.0.1.1", NOW).wait_seconds == 0
+    assert accounts.log_in("ann", "a wrong password", "10.0.2.1", NOW).wait_seconds == 1
+
+
+def test_a_log_in_of_ones_own_frees_no_tries_of_an_address(accounts: Accounts) -> None:
+    for number in range(9):
+        accounts.log_in(f"name{number}", "a wrong password", "10.0.0.66", NOW)
+    assert accounts.log_in("ann", PASSWORD, "10.0.0.66", NOW).visitor == ANN
+    accounts.log_in("name9", "a wrong password", "10.0.0.66", NOW)
+    assert accounts.log_in("ann", PASSWORD, "10.0.0.66", NOW).wait_seconds == 1
+    assert accounts.log_in("ann", PASSWORD, "10.0.0.66", NOW + HOUR).visitor == ANN
+    for number in range(5):  # half of ten were forgotten
+        assert accounts.log_in(f"name{number}", "a wrong password", "10.0.0.66", NOW + HOUR).wait_seconds == 0
+
+
+def test_the_addresses_of_one_network_are_one(accounts: Accounts) -> None:
+    for number in range(10):
+        accounts.log_in(f"name{number}", "a wrong password", f"2001:db8:0:1::{number:x}", NOW)
+    assert accounts.log_in("ann", PASSWORD, "2001:db8:0:1:ffff::1", NOW).wait_seconds == 1
+    assert accounts.log_in("ann", PASSWORD, "2001:db8:0:2::1", NOW).visitor == ANN
+
+
+def test_a_password_that_was_replaced_meanwhile_admits_nobody(accounts: Accounts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def verify_slowly(stored: str | None, password: str) -> bool:
+        accounts.change_password("ann", "another password", NOW)
+        return passwords.verify_password(stored, password)
+
+    monkeypatch.setattr("engine.access.accounts.verify_password", verify_slowly)
+    desk = logins(accounts, tmp_path)
+    result = accounts.log_in("ann", PASSWORD, "10.0.0.9", NOW, lambda connection, visitor: desk.begin_within(connection, visitor, "10.0.0.9", NOW))
+    assert (result.visitor, result.cookie) == (None, None)
+    with closing(sqlite3.connect(accounts.url.removeprefix("sqlite:///"))) as store:
+        assert store.execute("SELECT count(*) FROM logins").fetchone() == (0,)
+
+
+@pytest.mark.parametrize("change", ["remove", "demote", "promote"])
+def test_the_tokens_of_an_admin_end_with_the_right_to_create_them(accounts: Accounts, change: str) -> None:
+    accounts.add("root", "admin", PASSWORD, NOW)
+    tokens = Tokens(accounts.store, "root", "dashboard")
+    secret, other = tokens.create("bot", ["read"], 1.0, (), NOW), Tokens(accounts.store, "ann").create("other", ["read"], 1.0, (), NOW)
+    if change == "remove":
+        accounts.remove("root", NOW)
+    else:
+        accounts.change_role("root", "operator" if change == "demote" else "admin", NOW)
+    assert (tokens.find_visitor(secret, NOW) is None) == (change != "promote")
+    assert tokens.find_visitor(other, NOW) is not None
+    frame = Reader(accounts.url).view("audit")
+    assert ("token", "bot") in set(zip(frame["kind"], frame["subject"], strict=True))
+    assert list(frame["kind"]).count("token") == (2 if change == "promote" else 3)
+
+
+def test_a_store_that_cannot_be_written_still_lets_in_who_is_logged_in(accounts: Accounts, tmp_path: Path) -> None:
+    desk = logins(accounts, tmp_path)
+    cookie = desk.begin(ANN, "10.0.0.9", NOW)
+    tokens = Tokens(accounts.store)
+    secret = tokens.create("bot", ["read"], 1.0, (), NOW)
+    with closing(sqlite3.connect(accounts.url.removeprefix("sqlite:///"), isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert desk.find(cookie, NOW + HOUR) == ANN
+        assert tokens.find_visitor(secret, NOW + HOUR) is not None
+        other.execute("ROLLBACK")
+    assert accounts.store.pragma("PRAGMA busy_timeout") == [(accounts.busy_ms,)]
+    assert desk.find(cookie, NOW + 12 * HOUR) == ANN
+    assert desk.find(cookie, NOW + 13 * HOUR) == ANN  # the use before was noted
+
+
+def test_what_counts_no_longer_is_pruned(accounts: Accounts, tmp_path: Path) -> None:
+    desk = logins(accounts, tmp_path)
+    ended, standing = desk.begin(ANN, "10.0.0.9", NOW), desk.begin(ANN, "10.0.0.9", NOW)
+    desk.end(ended, NOW)
+    accounts.log_in("ann", "a wrong password", "10.0.0.9", NOW)
+    assert retention.prune_logins(accounts.store, NOW + DAY // 2) == 0
+    assert retention.prune_logins(accounts.store, NOW + 3 * DAY) == 1 + 3
+    assert desk.find(standing, NOW + HOUR) == ANN
+    assert retention.prune_logins(accounts.store, NOW + 400 * DAY) == 1
 
 
 def test_an_address_that_tries_many_names_is_slowed_down_too(accounts: Accounts) -> None:

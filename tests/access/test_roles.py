@@ -55,7 +55,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> str:
 def test_every_command_is_carried_out_for_whoever_may_send_it_and_refused_to_all_others(url: str, name: str, account: str | None) -> None:
     inbox = Inbox(url)
     number = inbox.submit(name, {}, "somebody", "", made.WALL, account=account)
-    refusal = inbox.find_refusal(Command(number, name, (), "somebody", ""))
+    refusal = inbox.find_refusal(Command(number, name, (), "somebody", ""), made.WALL)
     inbox.close()
     may = account in {"admin", None} or (account == "operator" and name not in ADMINS_ONLY)
     assert (refusal is None) == may

@@ -131,10 +131,11 @@ def test_a_token_that_was_revoked_after_it_sent_a_command_has_it_refused(tokens:
     tokens.create("bot", ["command:pause"], 1.0, COMMANDS, NOW)
     for name in ("pause", "resume"):
         inbox.submit(name, {}, "token:bot", "", NOW, account="token:bot")
-    assert inbox.find_refusal(Command(1, "pause", (), "", "")) is None
-    assert "may not do this: it takes command:resume or command" in str(inbox.find_refusal(Command(2, "resume", (), "", "")))
+    assert inbox.find_refusal(Command(1, "pause", (), "", ""), NOW) is None
+    assert "may not do this: it takes command:resume or command" in str(inbox.find_refusal(Command(2, "resume", (), "", ""), NOW))
+    assert inbox.find_refusal(Command(1, "pause", (), "", ""), NOW + DAY) is not None  # it has expired
     tokens.revoke("bot", NOW)
-    assert inbox.find_refusal(Command(1, "pause", (), "", "")) is not None
+    assert inbox.find_refusal(Command(1, "pause", (), "", ""), NOW) is not None
 
 
 # ------------------------------------------------------------------ over HTTP

@@ -35,7 +35,7 @@ def attacking(url: str) -> Iterator[sqlite3.Connection]:
     """A connection of somebody who may write to the file and knows of the triggers."""
     with closing(sqlite3.connect(path_of(url))) as store, store:
         for name in ("audit_unchanged", "audit_undeleted"):
-            store.execute(f"DROP TRIGGER {name}")
+            store.execute(f"DROP TRIGGER IF EXISTS {name}")
         yield store
 
 
@@ -96,6 +96,19 @@ def test_every_deleted_row_is_found(trail: str, row: int) -> None:
     with attacking(trail) as store:
         store.execute("DELETE FROM audit WHERE id = ?", (row,))
     assert fault(trail).startswith(f"row {row} is {'cut off' if row == ROWS else 'missing'}")
+
+
+def test_a_head_that_was_missing_once_is_told_of_for_good(trail: str) -> None:
+    with attacking(trail) as store:  # the newest rows are cut off with the head, and Podium goes on
+        store.execute("DELETE FROM meta WHERE key = 'audit head'")
+        store.execute(f"DELETE FROM audit WHERE id > {ROWS - 3}")
+    append(trail, entry(20), entry(21))
+    assert fault(trail) == f"row {ROWS - 2} says that the head was missing: rows after row {ROWS - 3} may have been cut off then"
+    frame = Reader(trail).view("audit")
+    assert list(frame["kind"])[-3:] == ["fault", "setting", "setting"]
+    with attacking(trail) as store:
+        store.execute("UPDATE audit SET why = 'x' WHERE id = 2")
+    assert fault(trail).startswith("row 2 is changed")
 
 
 @pytest.mark.parametrize("last", range(ROWS))
@@ -188,8 +201,8 @@ def test_retention_says_which_rows_it_deletes_and_the_rest_stays_sound(trail: st
     assert (verdict.first, verdict.rows, verdict.fault) == (6, ROWS - 5 + 1, None)
     last = Reader(trail).view("audit").iloc[-1]
     assert (last["kind"], last["subject"], orjson.loads(last["before"])["last"]) == ("retention", "audit", 5)
-    assert retention.prune_audit(store, made.WALL, days=900, most=4) == 4
-    assert retention.prune_audit(store, made.WALL, days=900, most=100) == 0
+    assert retention.prune_audit(store, made.WALL + 60 * DAY, days=900, most=4, safe_days=0) == 4
+    assert retention.prune_audit(store, made.WALL + 60 * DAY, days=900, most=100, safe_days=0) == 0
     assert fault(trail) == "sound"
     store.close()
 
@@ -215,9 +228,34 @@ def test_a_false_row_of_retention_covers_nothing(trail: str) -> None:
 def test_a_pruning_longer_than_a_transaction_is_sound_after_each_part(trail: str) -> None:
     append(trail, *(entry(20 + number % 3) for number in range(audit.ROWS_PER_BATCH)))
     store = Store(trail, None)
-    assert retention.prune_audit(store, made.WALL, days=900, most=5) > audit.ROWS_PER_BATCH
+    assert retention.prune_audit(store, made.WALL + 60 * DAY, days=900, most=5, safe_days=0) > audit.ROWS_PER_BATCH
     store.close()
     assert fault(trail) == "sound"
+
+
+def test_nobody_pushes_a_row_out_by_adding_many(trail: str) -> None:
+    now = made.WALL + 95 * DAY  # the first five rows are 90 days old
+    store = Store(trail, None)
+    assert retention.prune_audit(store, now, days=900, most=2) == 5
+    store.close()
+    assert verify_trail(Reader(trail)).first == 6
+
+
+def test_what_strangers_repeat_is_entered_once_in_a_minute(tmp_path: Path) -> None:
+    url = made.empty(tmp_path)
+    store = Store(url, None)
+
+    def refuse(who: str, command: str, seconds: int) -> bool:
+        entered = AuditEntry(made.WALL + seconds * 10**9, who, "API, 10.0.0.9", "refusal", command, "no right")
+        with store.write(fenced=False) as connection:
+            return audit.append_limited(driver_connection(connection), entered, 1)
+
+    start = -made.WALL // 10**9 % 60  # of a minute
+    assert [refuse("ann", "pause", start + second) for second in (0, 1, 59, 60, 61)] == [True, False, False, True, False]
+    assert [refuse("ann", "resume", start + 61), refuse("ben", "pause", start + 61), refuse("b\0en", "pause", start + 62)] == [True, True, False]
+    store.close()
+    assert len(Reader(url).view("audit")) == 4
+    assert fault(url) == "sound"
 
 
 # ------------------------------------------------------------------ what is entered

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, text
 from engine.domain.audit import FIRST, AuditEntry, AuditHead, AuditVerdict, chain_digest
 from engine.store.connection import driver_connection
 from engine.store.read.reader import Reader, fetch_first, fetch_scalar
-from engine.store.write.audit import HEAD_KEY
+from engine.store.write.audit import FAULT, HEAD_KEY, HEAD_MISSING
 
 _TEXTS = ("who", "origin", "kind", "subject", "why", "before", "after")
 # SQLite's storage classes of the time and the texts, of which the last two may be missing.
@@ -32,7 +32,7 @@ def verify_trail(reader: Reader, anchor: AuditHead | None = None) -> AuditVerdic
             chain.check_row(number, digest, _read_entry(values, classes))
             if chain.fault is not None:
                 break
-    fault = chain.fault or _check_end(chain.last, head) or chain.check_anchor()
+    fault = chain.fault or _check_end(chain.last, head) or chain.check_anchor() or chain.past_fault
     return AuditVerdict(chain.rows, chain.first, head, fault)
 
 
@@ -51,6 +51,7 @@ class _Chain:
         self.first: int | None = None
         self.last: AuditHead | None = None
         self.fault: str | None = None
+        self.past_fault: str | None = None  # that a sound row tells of: the rest is checked as well
         self._is_anchored = False
 
     def check_row(self, number: int, stored: bytes, entry: AuditEntry | None) -> None:
@@ -63,6 +64,8 @@ class _Chain:
             self.fault = f"row {number} is changed: its digest is not that of the row and the one before"
             return
         self.rows, self.last = self.rows + 1, AuditHead(number, digest)
+        if entry is not None and (entry.kind, entry.subject) == (FAULT, HEAD_MISSING) and self.past_fault is None:
+            self.past_fault = f"row {number} says that the head was missing: rows after row {number - 1} may have been cut off then"
         self._is_anchored |= self.last == self._anchor
 
     def _find_previous(self, number: int) -> str | None:

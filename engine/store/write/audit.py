@@ -13,7 +13,9 @@ HEAD_KEY = "audit head"  # of the table meta: the last row and its digest
 PRUNED_KEY = "audit pruned"  # of the table meta: the last row that retention has deleted
 STARTED = "engine start"  # where a change of podium.toml, PODIUM_* or a flag comes from
 PAST_RETENTION = "older or more than is stored"
+FAULT, HEAD_MISSING = "fault", "the head was missing"  # kind and subject of the row that says so
 ROWS_PER_BATCH = 500  # rows deleted in one transaction
+MINUTE = 60 * 10**9  # ns
 _INSERT = 'INSERT INTO audit (id, at, who, origin, kind, subject, why, "before", "after", digest) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)'
 _META = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
 
@@ -26,9 +28,13 @@ def to_audit_text(values: Mapping[str, object]) -> str:
 def append_entry(driver: sqlite3.Connection, entry: AuditEntry) -> AuditHead:
     """Append one entry and return the new head. The transaction must hold the write lock, so that no two rows follow the same one.
 
-    The row continues from the stored head, not from the last row: after a row was cut off, its number stays missing.
+    The row continues from the stored head, not from the last row: after a row was cut off, its number stays missing. Where the head is missing,
+    a row says so first and for good, because rows may be missing that nobody can miss any more.
     """
     head = find_head(driver)
+    if head is not None and _read_head(driver) is None and entry.kind != FAULT:
+        text = to_audit_text({"last": head.row, "digest": head.digest})
+        head = append_entry(driver, AuditEntry(entry.at, ENGINE, ENGINE, FAULT, HEAD_MISSING, "rows after the last one may be cut off", text))
     row, previous = (1, FIRST) if head is None else (head.row + 1, head.digest)
     entry = _clean(entry)
     new = AuditHead(row, chain_digest(previous, row, entry))
@@ -36,6 +42,19 @@ def append_entry(driver: sqlite3.Connection, entry: AuditEntry) -> AuditHead:
     driver.execute(_INSERT, values)
     driver.execute(_META, (HEAD_KEY, str(new)))
     return new
+
+
+def append_limited(driver: sqlite3.Connection, entry: AuditEntry, most: int) -> bool:
+    """Append an entry of what strangers can repeat as often as they like; not where the minute has `most` of its who, kind and subject already.
+
+    Return whether it was appended.
+    """
+    clean, since = _clean(entry), entry.at - entry.at % MINUTE
+    sql = "SELECT count(*) FROM audit WHERE at >= ? AND at < ? AND kind = ? AND who = ? AND subject = ?"
+    if driver.execute(sql, (since, since + MINUTE, clean.kind, clean.who, clean.subject)).fetchone()[0] >= most:
+        return False
+    append_entry(driver, entry)
+    return True
 
 
 def append_settings(driver: sqlite3.Connection, settings: str, now: int) -> None:
@@ -53,12 +72,8 @@ def append_settings(driver: sqlite3.Connection, settings: str, now: int) -> None
 
 
 def find_head(driver: sqlite3.Connection) -> AuditHead | None:
-    """The stored head; None before the first row. Where it was removed, the last row stands for it, and a check says so."""
-    stored = driver.execute("SELECT value FROM meta WHERE key = ?", (HEAD_KEY,)).fetchone()
-    if stored is not None:
-        row, _, digest = str(stored[0]).partition(":")
-        return AuditHead(int(row), digest) if row.isdigit() else _find_last(driver)
-    return _find_last(driver)
+    """The stored head; None before the first row. Where it was removed, the last row stands for it, and the next row says so."""
+    return _read_head(driver) or _find_last(driver)
 
 
 def append_deletion(driver: sqlite3.Connection, subject: str, now: int, **deleted: int) -> None:
@@ -66,22 +81,27 @@ def append_deletion(driver: sqlite3.Connection, subject: str, now: int, **delete
     append_entry(driver, AuditEntry(now, ENGINE, ENGINE, "retention", subject, PAST_RETENTION, before=to_audit_text(deleted)))
 
 
-def count_due(driver: sqlite3.Connection, before: int, most: int) -> int:
-    """The number of rows that are older than `before` (ns UTC) or beyond the newest `most`; the last row always stays."""
+def count_due(driver: sqlite3.Connection, before: int, most: int, since: int) -> int:
+    """The number of rows that are older than `before` (ns UTC), or older than `since` and beyond the newest `most`; the last row always stays.
+
+    So nobody can push a row out of the trail by adding many, for as long as `since` covers.
+    """
     head = find_head(driver)
     if head is None:
         return 0
-    young, first = driver.execute("SELECT (SELECT min(id) FROM audit WHERE at >= ?), (SELECT min(id) FROM audit)", (before,)).fetchone()
-    floor = max(head.row if young is None else int(young), head.row - most + 1)
+    sql = "SELECT (SELECT min(id) FROM audit WHERE at >= ?), (SELECT min(id) FROM audit WHERE at >= ?), (SELECT min(id) FROM audit)"
+    young, recent, first = driver.execute(sql, (before, since)).fetchone()
+    by_number = min(head.row - most + 1, head.row if recent is None else int(recent))
+    floor = max(head.row if young is None else int(young), by_number)
     return max(0, floor - int(first)) if first is not None else 0
 
 
-def prune_entries(driver: sqlite3.Connection, before: int, most: int, now: int) -> int:
+def prune_entries(driver: sqlite3.Connection, before: int, most: int, since: int, now: int) -> int:
     """Delete the oldest of the rows that are due, up to ROWS_PER_BATCH; return their number.
 
     An entry of the same transaction says which rows were deleted. It holds the digest of the last of them, which the rest of the chain continues.
     """
-    due = min(count_due(driver, before, most), ROWS_PER_BATCH)
+    due = min(count_due(driver, before, most, since), ROWS_PER_BATCH)
     if due <= 0:
         return 0
     rows = driver.execute("SELECT id, digest FROM audit ORDER BY id LIMIT ?", (due,)).fetchall()
@@ -91,6 +111,12 @@ def prune_entries(driver: sqlite3.Connection, before: int, most: int, now: int) 
     driver.execute(_META, (PRUNED_KEY, str(last)))
     driver.execute("DELETE FROM audit WHERE id <= ?", (last,))
     return len(rows)
+
+
+def _read_head(driver: sqlite3.Connection) -> AuditHead | None:
+    stored = driver.execute("SELECT value FROM meta WHERE key = ?", (HEAD_KEY,)).fetchone()
+    row, _, digest = str("" if stored is None else stored[0]).partition(":")
+    return AuditHead(int(row), digest) if row.isascii() and row.isdigit() else None
 
 
 def _find_last(driver: sqlite3.Connection) -> AuditHead | None:

@@ -95,9 +95,9 @@ def _has_proxy() -> bool:
 
 
 @cache
-def _front_desk() -> FrontDesk | None:
-    """Return the desk where people log in; None without log-in."""
-    return FrontDesk(SETTINGS, WallClock()) if _has_login() else None
+def _front_desk() -> FrontDesk:
+    """Return the desk that knows who a cookie or a token belongs to."""
+    return FrontDesk(SETTINGS, WallClock())
 
 
 def _report_unused_settings(settings: Settings) -> None:
@@ -150,7 +150,7 @@ if get_script_run_ctx(suppress_warning=True) is None:
         ],
         middleware=[
             Middleware(Guard, config.get_option("server.allowedHosts") or (), _has_login, _has_proxy),
-            Middleware(AccessGuard, _front_desk),
+            Middleware(AccessGuard, _front_desk, _has_login),
             Middleware(NotFoundMiddleware),
             Middleware(StaticFilesMiddleware),
             Middleware(BaseUrlMiddleware),

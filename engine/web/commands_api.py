@@ -21,7 +21,8 @@ from engine.schema import SchemaError
 from engine.store.errors import StoreError
 from engine.store.inbox import CommandRecord, Inbox, KeyReused
 from engine.web.access_guard import find_scope_visitor
-from engine.web.problems import problem
+from engine.web.problems import describe_failure, problem
+from engine.web.request_limit import RequestLimit
 
 BUSY_MS = 2_000  # that a request waits for a locked store
 MAX_BODY, MAX_KEY, MAX_REASON = 16_000, 100, 500  # bytes, characters
@@ -40,10 +41,14 @@ class CommandsApi:
     """Submits and reads commands of one store."""
 
     def __init__(self, url: str, clock: Clock) -> None:
-        self._url, self._clock = url, clock
+        self._url, self._clock, self._limit = url, clock, RequestLimit(clock)
 
     async def submit(self, request: Request) -> Response:
         """Answer 202 with the command, the same one for the same key; else the problem."""
+        visitor = find_scope_visitor(request.scope)
+        wait = self._limit.take("" if visitor is None else visitor.name)
+        if wait:
+            return problem(429, "Too Many Requests", f"too many commands at once: send the next one in {wait} s", {"Retry-After": str(wait)})
         body = b""
         async for part in request.stream():
             body += part
@@ -59,7 +64,7 @@ class CommandsApi:
         key = request.headers.get("idempotency-key", "")
         if not (0 < len(key) <= MAX_KEY and key.isascii() and key.isprintable()):
             return problem(400, "Bad Request", f"give an Idempotency-Key of 1 to {MAX_KEY} characters, a new one for each command")
-        return await to_thread.run_sync(self._submit, sent, key, find_scope_visitor(request.scope), _find_address(request))
+        return await to_thread.run_sync(self._submit, sent, key, visitor, _find_address(request))
 
     async def read(self, request: Request) -> Response:
         """Answer 200 with a command and its result; 404 where there is none that this visitor may see."""
@@ -86,7 +91,7 @@ class CommandsApi:
         except KeyReused as error:
             return problem(422, "Unprocessable Content", str(error))
         except StoreError as error:
-            return problem(503, "Service Unavailable", str(error), {"Retry-After": "2"})
+            return describe_failure(error, "commands can neither be sent nor read")
         finally:
             inbox.close()
         return JSONResponse(_describe(record), 202, {"Location": f"{PATH}/{number}"})
@@ -98,7 +103,7 @@ class CommandsApi:
             try:
                 record = inbox.get(int(text))
             except StoreError as error:
-                return problem(503, "Service Unavailable", str(error), {"Retry-After": "2"})
+                return describe_failure(error, "commands can neither be sent nor read")
             finally:
                 inbox.close()
         is_sender = record is not None and visitor is not None and record.command.by == visitor.name

@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from engine.access.desk import FORM_COOKIE, FrontDesk
 from engine.access.logins import COOKIE
 from engine.store.errors import StoreError
+from engine.web.problems import describe_failure
 
 PATHS = ("/login", "/logout")
 MAX_BODY = 8_000  # bytes of a form
@@ -41,8 +42,8 @@ async def serve(desk: FrontDesk, scope: Scope, receive: Receive, send: Send) -> 
     request = Request(scope, receive)
     try:
         response = await (_log_in if scope["path"] == "/login" else _log_out)(desk, request)
-    except (StoreError, OSError) as error:
-        response = PlainTextResponse(f"Nobody can log in or out: {error}\n", 503, {"Retry-After": "2"})
+    except (StoreError, OSError, ValueError) as error:
+        response = describe_failure(error, "nobody can log in or out")
     response.headers["Cache-Control"] = "no-store"
     response.headers["Referrer-Policy"] = "same-origin"  # else browsers send the form without its origin
     await response(scope, receive, send)

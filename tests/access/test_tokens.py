@@ -10,20 +10,27 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
 
 from engine.__main__ import main
 from engine.access.accounts import Accounts
+from engine.access.desk import FrontDesk
 from engine.access.tokens import DAY, Tokens, open_tokens
 from engine.commands.router import list_commands
 from engine.domain.access import ADMINISTER, OPERATE, VIEW, Visitor, judge_access
 from engine.domain.trading_config import Command
 from engine.service.clock import WallClock
+from engine.service.settings_loader import load_settings
 from engine.store.inbox import Inbox
 from engine.store.read.audit import verify_trail
 from engine.store.read.reader import Reader
+from engine.web.access_guard import AccessGuard
 from tests.access.browsing import PASSWORD, Client, Reply
 from tests.e2e.served import Served, serving
 from tests.store import made
+from tests.web.asked import Asked
 
 NOW, COMMANDS = made.WALL, tuple(list_commands())
 SETTINGS = {"PODIUM_WARMUP_BARS": "20", "PODIUM_TICK_INTERVAL_SECONDS": "1", "PODIUM_SIM_SYMBOLS": "2", "PODIUM_LOGIN": "local"}
@@ -136,6 +143,20 @@ def test_a_token_that_was_revoked_after_it_sent_a_command_has_it_refused(tokens:
     assert inbox.find_refusal(Command(1, "pause", (), "", ""), NOW + DAY) is not None  # it has expired
     tokens.revoke("bot", NOW)
     assert inbox.find_refusal(Command(1, "pause", (), "", ""), NOW) is not None
+
+
+@pytest.mark.parametrize(("kind", "code"), [("valid", 200), ("revoked", 401), ("false", 401), ("none", 200), ("basic", 200)])
+def test_without_log_in_a_wrong_token_is_refused_too(tokens: Tokens, url: str, tmp_path: Path, kind: str, code: int) -> None:
+    """A program learns that its token ended, and not only on the day when log-in is turned on."""
+    secret = tokens.create("bot", ["read"], 1.0, COMMANDS, WallClock().now())
+    if kind == "revoked":
+        tokens.revoke("bot", NOW)
+    sent = {"valid": f"Bearer {secret}", "revoked": f"Bearer {secret}", "false": "Bearer podium_x", "none": "", "basic": "Basic x"}[kind]
+    desk = FrontDesk(load_settings({"HOME": str(tmp_path), "PODIUM_HOME": str(tmp_path)}, tmp_path), WallClock())
+    inner = Starlette(routes=[Route("/api/v1/status", lambda request: PlainTextResponse("passed"))])
+    asked = Asked.of(AccessGuard(inner, lambda: desk, lambda: False))
+    assert asked.get("/api/v1/status", **({"authorization": sent} if sent else {})).code == code
+    assert Path(url.removeprefix("sqlite:///")).parent == tmp_path
 
 
 # ------------------------------------------------------------------ over HTTP
@@ -258,11 +279,32 @@ def test_people_send_commands_by_their_role_too(server: Served) -> None:
         assert client.send("POST", PATH, body, **headers, Origin="https://evil.example").code == 403
 
 
+def test_too_many_commands_at_once_are_put_off_and_enter_one_refusal_a_minute(server: Served) -> None:
+    store, opened = open_tokens(f"sqlite:///{server.home}/podium.db", "root", "command line")
+    secrets = [opened.create(name, ["push"], 1.0, COMMANDS, WallClock().now()) for name in ("flood", "calm")]
+    store.close()
+    for number in range(2_000):
+        reply = ask(server, secrets[0], "POST", PATH, {"name": "pause"}, f"k{number}")
+        if reply.code == 429:
+            break
+        assert reply.code == 403
+    assert (reply.code, int(reply.headers["retry-after"]) >= 1) == (429, True)
+    assert ask(server, secrets[1], "POST", PATH, {"name": "pause"}, "k").code == 403
+    ((rows, minutes),) = server.ask("SELECT count(*), count(DISTINCT at / 60000000000) FROM audit WHERE who = 'token:flood' AND kind = 'refusal'")
+    assert rows == minutes
+
+
+def test_a_path_that_only_begins_like_one_for_tokens_is_none(server: Served, secrets_of: dict[str, str]) -> None:
+    for path in ("/metricsx", "/healthzx", "/metrics/x"):
+        assert ask(server, secrets_of["read"], "GET", path).code in {401, 303}, path
+    assert ask(server, secrets_of["push"], "GET", PATH + "x").code == 403
+
+
 def test_refusals_and_commands_are_in_a_sound_audit_trail(server: Served, secrets_of: dict[str, str]) -> None:
     ask(server, secrets_of["push"], "POST", PATH, {"name": "pause"}, "refused")
     reader = Reader(f"sqlite:///{server.home}/podium.db")
     frame = reader.view("audit")
-    refused = frame[frame["kind"] == "refusal"].iloc[-1]
+    refused = frame[(frame["kind"] == "refusal") & (frame["who"] == "token:push") & (frame["subject"] == "pause")].iloc[-1]
     assert (refused["who"], refused["subject"], refused["origin"]) == ("token:push", "pause", "API, 127.0.0.1")
     assert verify_trail(reader).fault is None
     assert not any(secret in frame.to_csv() for secret in secrets_of.values())

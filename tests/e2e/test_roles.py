@@ -71,11 +71,12 @@ def test_every_role_finds_its_buttons_and_no_others(server: Served, visit: Calla
 def test_a_log_out_ends_the_pages_of_another_window_too(server: Served, visit: Callable[..., Visitor]) -> None:
     visitor = visit(server.url)
     log_in(visitor, "operator")
+    sockets = "() => document.querySelector('[data-testid=\"stApp\"]')?.dataset.testConnectionState"
+    visitor.page.wait_for_function(f"() => ({sockets})() === 'CONNECTED'")
     other = visitor.context.new_page()
     other.goto(f"{server.url}/logout")
     other.get_by_role("button", name="Log out").click()
     expect(other.get_by_label("Password")).to_be_visible()
-    sockets = "() => document.querySelector('[data-testid=\"stApp\"]')?.dataset.testConnectionState"
     visitor.page.wait_for_function(f"() => ({sockets})() !== 'CONNECTED'")
     visitor.page.goto(server.url)
     expect(visitor.page.get_by_label("Password")).to_be_visible()

@@ -6,7 +6,8 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import fields
+from dataclasses import asdict, fields
+from functools import cache
 from pathlib import Path
 
 from engine import libraries
@@ -22,13 +23,16 @@ try:
     from streamlit.runtime.scriptrunner import get_script_run_ctx
     from streamlit.starlette import App
 
+    from engine.access.desk import FrontDesk
+    from engine.service.access_settings import require_safe_address, require_trusted_proxies
     from engine.service.caches import ClearableCache
     from engine.service.clock import WallClock
     from engine.service.logging import LOG, open_log
     from engine.service.process_memory import share_one_arena
-    from engine.service.settings_loader import load_settings, require_loopback
+    from engine.service.settings_loader import load_settings
     from engine.service.supervisor import Supervisor
     from engine.settings import Settings, SettingsError
+    from engine.web.access_guard import AccessGuard
     from engine.web.guard import Guard, internal_error
     from engine.web.routes import build_routes
     from pages.ui import cache_stats, plotly_library, scripts, wire
@@ -55,10 +59,11 @@ async def lifespan(_: App) -> AsyncIterator[None]:
 def _settings() -> Settings:
     """Return the settings; a bad setting or an address that others could reach ends the server with one line."""
     try:
-        require_loopback("the server's address", _address())
         _allow_own_address()
         libraries.require_libraries(dashboard=True)
         settings = load_settings(os.environ, Path.cwd())
+        require_safe_address("the server's address", _address(), asdict(settings))
+        _trust_proxies(settings)
         open_log(Path(settings.home))
         _report_unused_settings(settings)
         return settings
@@ -72,6 +77,27 @@ def _allow_own_address() -> None:
     names, own = config.get_option("server.allowedHosts"), _address()
     if names and own not in names:
         config.set_option("server.allowedHosts", [*names, own])
+
+
+def _trust_proxies(settings: Settings) -> None:
+    """Demand that the server takes a visitor's address and scheme from the proxies of the settings, and from nobody else; tell pages about log-in."""
+    if settings.login != "off":
+        os.environ["PODIUM_LOGIN"] = settings.login  # an edit of podium.toml changes it for guard and pages together, at the next start
+        require_trusted_proxies(settings.behind_proxy, os.environ, sys.argv[1:])
+
+
+def _has_login() -> bool:
+    return SETTINGS.login != "off"
+
+
+def _has_proxy() -> bool:
+    return bool(SETTINGS.behind_proxy)
+
+
+@cache
+def _front_desk() -> FrontDesk:
+    """Return the desk that knows who a cookie or a token belongs to."""
+    return FrontDesk(SETTINGS, WallClock())
 
 
 def _report_unused_settings(settings: Settings) -> None:
@@ -123,7 +149,8 @@ if get_script_run_ctx(suppress_warning=True) is None:
             scripts.script_route(),
         ],
         middleware=[
-            Middleware(Guard, config.get_option("server.allowedHosts") or ()),
+            Middleware(Guard, config.get_option("server.allowedHosts") or (), _has_login, _has_proxy),
+            Middleware(AccessGuard, _front_desk, _has_login),
             Middleware(NotFoundMiddleware),
             Middleware(StaticFilesMiddleware),
             Middleware(BaseUrlMiddleware),

@@ -19,7 +19,16 @@ CORE_LIBRARIES = (  # every engine loads them
     "lightgbm", "numpy", "sqlalchemy", "orjson", "msgspec", "psutil", "apscheduler", "threadpoolctl", "zstandard", "pynvml",
 )  # fmt: skip
 DASHBOARD_LIBRARIES = ("streamlit", "pandas", "pyarrow", "uvicorn", "prometheus_client")  # the dashboard also loads them
-RARELY_USED_LIBRARIES = ("alembic", "apprise", "jinja2", "optuna", "plotly", "sklearn")  # must be installed, but are loaded only when used
+RARELY_USED_LIBRARIES = (
+    "alembic",
+    "apprise",
+    "argon2",
+    "itsdangerous",
+    "jinja2",
+    "optuna",
+    "plotly",
+    "sklearn",
+)  # must be installed, but are loaded only when used
 REQUIRED_LIBRARIES = (*CORE_LIBRARIES, *DASHBOARD_LIBRARIES, *RARELY_USED_LIBRARIES)
 OWN_PACKAGES = frozenset({"engine", "pages", "app"})
 INSTALL_OPENMP = "install it: apt-get install libgomp1 (Debian, Ubuntu), dnf install libgomp (Fedora), brew install libomp (macOS)"

@@ -125,8 +125,19 @@ class Settings:
     escalate_minutes: Annotated[float, limits(1.0, 10_080.0, "min", "time after which an alert that nobody acknowledges is escalated")] = 15.0
     drill_hours: Annotated[float, limits(0.0, 8_760.0, "h", "time between two drills; 0 for drills by command only")] = 24.0
     # the server
-    address: Annotated[str, _written("address", "address to listen on; loopback only until there is a login", "127.0.0.1")] = "127.0.0.1"
+    address: Annotated[
+        str, _written("address", "IP address to listen on; other than loopback only with log-in, and with TLS or behind a proxy", "127.0.0.1")
+    ] = "127.0.0.1"
     port: Annotated[int, limits(1, 65_535, help="port of the dashboard")] = 8501
+    # who may use it
+    login: Annotated[Literal["off", "local"], limits(help="whether people log in: off for everybody on this machine, local for accounts")] = "off"
+    session_idle_hours: Annotated[float, limits(0.01, 720.0, "h", "time without use after which a log-in ends")] = 12.0
+    session_days: Annotated[float, limits(0.01, 365.0, "days", "time after which a log-in ends in any case")] = 7.0
+    tls_cert: Annotated[str, _written("path", "certificate of the server with its chain, PEM", "the path of a file")] | None = None
+    tls_key: Annotated[str, _written("path", "private key of the certificate, PEM", "the path of a file")] | None = None
+    behind_proxy: Annotated[
+        tuple[str, ...], _written("proxies", "addresses of the proxies that visitors come through, over HTTPS", "10.0.0.2,10.0.0.3")
+    ] = ()
 
 
 def count_order_delay_ms(settings: Settings) -> float:

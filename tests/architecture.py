@@ -9,7 +9,7 @@ from pathlib import Path
 
 PAGES = (
     "overview", "decisions", "decision", "market", "models", "portfolio", "backtests", "data", "components", "resources", "optimizer", "alerts",
-    "control",
+    "control", "audit",
 )  # fmt: skip
 # A layer may import the ones before it. Parts in one set may import each other, parts in two sets of a layer may not. The longest prefix decides.
 LAYERS: tuple[tuple[frozenset[str], ...], ...] = (
@@ -34,6 +34,7 @@ LAYERS: tuple[tuple[frozenset[str], ...], ...] = (
                 "engine.backtest",
                 "engine.certify",
                 "engine.service",
+                "engine.access",
                 "engine.resilience",
                 "engine.alerting",
                 "engine.optimizer.runtime",
@@ -58,7 +59,8 @@ PAGES_MAY_USE = (
     "engine.optimizer.rule_state", "engine.optimizer.preview", "engine.optimizer.default_rules", "engine.optimizer.rule_schema",
     "engine.alerting.rules", "engine.store.read", "engine.store.inbox", "engine.store.database", "engine.store.errors", "engine.store.backtest_files",
     "engine.store.certificate_file", "engine.store.parity_file",
-    "engine.service.settings_loader", "engine.service.clock", "engine.files",
+    "engine.service.settings_loader", "engine.service.clock", "engine.files", "engine.access.desk", "engine.access.logins",
+    "engine.access.tokens",
 )  # fmt: skip
 ONLY_IN = {"streamlit": ("pages", "app"), "pandas": ("engine.store.read", "engine.cli", "pages")}
 CATCH_ALL = frozenset({"engine.run", "engine.service.scheduler"})

@@ -20,11 +20,12 @@ GROUPS = {
 }  # fmt: skip
 # Files and folders that take or wait for more than ten seconds, the longest first; what is not named comes after them.
 LONGEST = (
-    "tests/live/", "tests/pages/test_pages.py", "tests/recorded/", "tests/test_replay.py", "tests/test_replay_evolution.py",
+    "tests/live/", "tests/access/", "tests/pages/test_pages.py", "tests/recorded/", "tests/test_replay.py", "tests/test_replay_evolution.py",
     "tests/test_certify_session.py", "tests/reference/", "tests/evidence/test_conformal.py", "tests/service/test_version_record.py",
     "tests/service/test_working_orders.py", "tests/pages/test_data.py",
     "tests/feeds/test_simulated.py", "tests/cli/test_cli.py", "tests/store/test_keyset.py", "tests/service/test_drift_check.py",
-    "tests/pages/test_optimizer.py", "tests/pages/test_history_table.py", "tests/evidence/test_incidents.py", "tests/service/test_lease.py",
+    "tests/pages/test_optimizer.py", "tests/store/test_audit.py",
+    "tests/pages/test_history_table.py", "tests/evidence/test_incidents.py", "tests/service/test_lease.py",
     "tests/service/test_version_controls.py", "tests/service/test_backtests.py", "tests/service/test_live_feed.py", "tests/server/test_app.py",
 )  # fmt: skip
 

@@ -347,8 +347,11 @@ def test_the_example_names_every_setting_and_each_line_of_it_is_taken(tmp_path: 
         "actions",
         "exchange",
         "exchange_options",
+        "auth",
     }
-    text = "\n".join(wanted).replace("recordings/binance", str(tmp_path))
+    for name in ("cert.pem", "key.pem"):
+        (tmp_path / name).touch()
+    text = "\n".join(wanted).replace("recordings/binance", str(tmp_path)).replace("/etc/podium", str(tmp_path))
     settings = load_settings({}, written(tmp_path, text))
     assert settings.trading == TradingConfig()
     assert settings.alert_urls == ("json://127.0.0.1:9000/alerts",)

@@ -17,6 +17,7 @@ MIN_SILENCE_SECONDS, START_SECONDS, TRAINING_SECONDS = (
 MIN_TICKS = 200  # for a clean-decision rate
 CLEAN_RATE, CLEAN_RATE_RECOVERED = 0.99, 0.992  # raised below the first, resolved above the second
 DISK_NEARLY_FULL, DISK_NEARLY_FULL_RECOVERED, DISK_FULL, DISK_FULL_RECOVERED = 0.90, 0.88, 0.97, 0.96
+MANY_FAILED_LOGINS = 5  # in an hour
 STORE_SIZE_RECOVERED = 0.98  # of its limit
 
 RULES: tuple[AlertRule, ...] = (
@@ -37,6 +38,7 @@ RULES: tuple[AlertRule, ...] = (
     AlertRule("drawdown limit hit", "critical", "risk", "All positions are being closed. Resume, with a reason, restarts the peak.", 0.0, 60.0),
     AlertRule("daily loss limit hit", "critical", "risk", "No more positions are opened today; decide whether to go on.", 0.0, 60.0),
     AlertRule("optimizer harmed", "warning", "optimizer", "The action is undone and quarantined; look at Optimizer.", 0.0, 60.0),
+    AlertRule("failed log-ins", "warning", "access", "Audit shows from where. Names that exist were tried if who is not unknown.", 0.0, 60.0),
     AlertRule("drill failed", "critical", "drill", "A safeguard for emergencies does not work: look at Alerts.", 0.0, 0.0),
     AlertRule("probes failing", "info", "machine", "Some readings of the machine are missing.", 60.0),
     AlertRule("optimizer failing", "warning", "optimizer", "The optimizer pauses; decisions are not affected.", 30.0),
@@ -186,6 +188,13 @@ def _gate(name: str, facts: AlertInputs, gate: str, message: str) -> RuleObserva
     return RuleObservation(name, True, f"{message} of {units.format_setting(limit, '%')}" if limit is not None else message, value)
 
 
+def check_failed_logins(facts: AlertInputs, is_open: bool) -> RuleObservation:
+    """Check the tries of the last hour with a wrong name or password; those that were only delayed are not among them."""
+    del is_open
+    count = facts.failed_logins
+    return RuleObservation("failed log-ins", count >= MANY_FAILED_LOGINS, f"{count} log-ins with a wrong name or password in an hour", float(count))
+
+
 TICK_RULES = frozenset({  # decisions over history during the warm-up raise no alert
     "clean rate low", "data stale", "incident open", "training overdue", "change reverted", "drawdown limit hit", "daily loss limit hit",
 })  # fmt: skip
@@ -194,5 +203,5 @@ CHECKS: dict[str, Callable[[AlertInputs, bool], RuleObservation]] = {  # by rule
     "training overdue": check_training, "change reverted": check_reverts,
     "store file lost": check_store_file, "store over its limit": check_store_size, "disk nearly full": check_disk,
     "disk full": check_disk_full, "drawdown limit hit": check_drawdown, "daily loss limit hit": check_daily_loss,
-    "optimizer harmed": check_optimizer_harm, "drill failed": check_drill,
+    "failed log-ins": check_failed_logins, "optimizer harmed": check_optimizer_harm, "drill failed": check_drill,
 }  # fmt: skip

@@ -23,9 +23,6 @@ from engine.store.database import path_from_url
 
 RESERVED = {  # subcommands of later versions
     "copy-store": "move a store between SQLite and PostgreSQL",
-    "user": "manage local accounts",
-    "token": "manage tokens of the API",
-    "audit": "verify the audit trail",
 }
 MAX_DIGITS = 20  # digits
 EXIT_USAGE = 64  # EX_USAGE of sysexits.h

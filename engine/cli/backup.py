@@ -9,6 +9,7 @@ from types import FrameType
 
 from engine import units
 from engine.cli._arguments import Subcommand, add_store_option, resolve_store_url
+from engine.cli._exports import record_export
 
 
 def _add(parser: argparse.ArgumentParser) -> None:
@@ -20,6 +21,7 @@ def _run(options: argparse.Namespace) -> int:
     from engine.store.backup import back_up_store
 
     url = resolve_store_url(options)
+    record_export(url, "backup", {"file": str(options.file)}, options)
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
         copied = back_up_store(url, options.file)

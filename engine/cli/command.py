@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -12,8 +11,10 @@ from typing import Protocol
 
 from engine import units
 from engine.cli._arguments import Subcommand, UsageError, add_store_option, float_in_range, print_notice, resolve_store_url
+from engine.cli._exports import find_user
 from engine.commands.reference import format_help
 from engine.commands.router import find_command, read_arguments
+from engine.domain.audit import LOCAL
 from engine.domain.optimization import manual_result
 from engine.domain.ports import Clock
 from engine.domain.texts import shorten
@@ -51,7 +52,7 @@ def _run(options: argparse.Namespace) -> int:
         age if age < options.wait else 0.0
     )  # the wait includes the start of this process, which may take seconds on a busy machine
     until = clock.tick() + left
-    by, reason = args.pop("by", None) or options.by or _user(), args.pop("reason", None) or options.reason
+    by, reason = args.pop("by", None) or options.by or find_user(), args.pop("reason", None) or options.reason
     inbox = _submitting(url, options.name, left)
     try:
         serial = _submit(inbox, options.name, args, by, reason, clock)
@@ -80,7 +81,7 @@ def _submitting(url: str, name: str, seconds: float) -> Inbox:
 
 def _submit(inbox: Inbox, name: str, args: Mapping[str, str], by: str, reason: str, clock: Clock) -> int:
     try:
-        serial = inbox.submit(name, args, by, reason, clock.now())
+        serial = inbox.submit(name, args, by, reason, clock.now(), LOCAL)
     except StoreError as error:
         raise StoreError(f"{name} was not submitted: {error}") from error
     inbox.limit_busy_wait(POLL_BUSY_MS)
@@ -162,13 +163,6 @@ def parse_arguments(name: str, pairs: list[str]) -> dict[str, str]:
     except SchemaError as error:
         raise UsageError(str(error)) from None
     return given
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"
 
 
 COMMAND = Subcommand("command", "submit a command to the engine and print its result as JSON", _add, _run)

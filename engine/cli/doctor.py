@@ -61,6 +61,7 @@ def _look(options: argparse.Namespace) -> Iterator[Finding]:
     yield _room(Path(settings.home))
     yield _store(settings)
     yield from _damage(settings)
+    yield from _access(settings)
     yield _port(settings)
 
 
@@ -207,6 +208,36 @@ def _damage(settings: Settings) -> Iterator[Finding]:
         yield "ok", "every page, index and checkpoint of the store is sound"
     for copy in sorted((*path.parent.glob(f"{path.name}.rescued-*"), *path.parent.glob(f"{path.name}.before-repair-*"))):
         yield "note", f"{copy} holds an earlier state of the store ({units.format_bytes(copy.stat().st_size)}): delete it once it is not needed"
+
+
+def _access(settings: Settings) -> Iterator[Finding]:
+    """Who may use the dashboard, and what is missing for others than those on this machine."""
+    from dataclasses import asdict
+
+    from engine.access.accounts import Accounts
+    from engine.service.access_settings import find_missing_access
+    from engine.store.database import path_from_url
+
+    if settings.login == "off":
+        missing = find_missing_access("0.0.0.0", asdict(settings))
+        yield "ok", f"log-in is off: whoever uses this machine is an administrator; for other machines {missing}"
+        return
+    accounts = Accounts(settings.database_url)
+    try:
+        known = accounts.list() if path_from_url(settings.database_url).exists() else ()
+    except StoreError as error:
+        yield "wrong", f"log-in: the accounts cannot be read: {error}"
+        return
+    finally:
+        accounts.close()
+    admins = sum(account.role == "admin" for account in known)
+    if not admins:
+        who = "no account" if not known else "no admin among the accounts"
+        yield "wrong", f"log-in is on and there is {who}: python -m engine user add NAME --role admin"
+    else:
+        yield "ok", f"log-in is on: {units.format_count(len(known), 'account')}, {units.format_count(admins, 'admin')}"
+    if settings.tls_cert is None and not settings.behind_proxy:
+        yield "note", "log-in without TLS works on this machine only: give tls_cert and tls_key, or behind_proxy, for others"
 
 
 def _port(settings: Settings) -> Finding:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from engine.cli._arguments import Subcommand, UsageError, add_store_option, integer_in_range, open_output, parse_time, resolve_store_url
+from engine.cli._exports import add_sender_options, record_export
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,6 +38,7 @@ def _add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", type=Path, metavar="FILE", help="write to FILE; to the terminal if not given")
     add_store_option(parser)
+    add_sender_options(parser)
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -47,7 +49,10 @@ def _run(options: argparse.Namespace) -> int:
         return _export_address(options, form)
     from engine.store.read.reader import Reader
 
-    frame = Reader(resolve_store_url(options), busy_ms=5000).view(options.table, since=options.since, symbol=options.symbol, limit=options.limit)
+    url = resolve_store_url(options)
+    frame = Reader(url, busy_ms=5000).view(options.table, since=options.since, symbol=options.symbol, limit=options.limit)
+    wanted = {"since": options.since, "symbol": options.symbol, "limit": options.limit, "format": form, "rows": len(frame)}
+    record_export(url, options.table.removeprefix("v_"), wanted, options)
     with open_output(options.out) as draft:
         _write(frame, form, draft)
     return 0
@@ -75,7 +80,9 @@ def _export_address(options: argparse.Namespace, form: str) -> int:
         raise UsageError(f"--address is for {', '.join(HISTORY_TABLES)}, without --since and --symbol")
     query, columns = history_address.parse_query_string(table, options.address)
     fields = list_fields(table, columns)
-    reader = Reader(resolve_store_url(options), busy_ms=5000)
+    url = resolve_store_url(options)
+    reader = Reader(url, busy_ms=5000)
+    record_export(url, table.name, {"address": options.address, "columns": fields, "limit": options.limit, "format": form}, options)
     chunks = keyset.iterate_history(reader, table, query, chunk=CHUNK, most=options.limit or keyset.LARGEST)
     with open_output(options.out) as draft:
         _write_chunks((chunk[fields] for chunk in chunks), table, fields, form, draft)

@@ -11,6 +11,7 @@ import orjson
 
 from engine.cli._arguments import Subcommand, UsageError, add_store_option, integer_in_range, open_output, print_notice, resolve_store_url
 from engine.cli._crash_log import save_traceback
+from engine.cli._exports import add_sender_options, record_export
 from engine.domain.model import PLUGIN_ERRORS
 from engine.service.scheduler import describe_error
 
@@ -25,6 +26,7 @@ def _add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="the result and every symbol's decision as one JSON object")
     parser.add_argument("--bundle", type=Path, metavar="FILE", help="also write the evidence bundle: a zip that verifies itself against a checkout")
     add_store_option(parser)
+    add_sender_options(parser)
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -37,6 +39,7 @@ def _run(options: argparse.Namespace) -> int:
         rolled = roll_to_tick(history, options.tick)
         verdict = judge_replay(history, rolled, options.tick)
         if options.bundle is not None:
+            record_export(url, "evidence bundle", {"tick": options.tick}, options)
             _write_bundle(url, options.tick, options.bundle)
         decisions = _summarise(history, rolled, options.tick) if options.json else {}
     except (ValueError, OSError):

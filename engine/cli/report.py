@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from engine.cli._arguments import Subcommand, UsageError, add_store_option, open_output, resolve_store_url
+from engine.cli._exports import add_sender_options, record_export
 from engine.service.clock import WallClock
 
 FORMATS = {".html": "html", ".htm": "html", ".md": "markdown", ".markdown": "markdown"}
@@ -20,6 +21,7 @@ def _add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", type=Path, metavar="FILE", help="FILE.html or FILE.md; Markdown on the terminal if not given")
     add_store_option(parser)
+    add_sender_options(parser)
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -32,12 +34,14 @@ def _run(options: argparse.Namespace) -> int:
     from engine.store.read.reader import Reader
     from engine.store.read.report import find_tick_period, read_day
 
-    reader = Reader(resolve_store_url(options), busy_ms=5000)
+    url = resolve_store_url(options)
+    reader = Reader(url, busy_ms=5000)
     rows = read_day(reader, (wanted - EPOCH).days * 86_400_000_000_000, now, wanted.isoformat())
     if rows is None:
         ends = find_tick_period(reader)
         there = "it has no ticks yet" if ends is None else f"it has ticks from {_day(ends.first)} to {_day(ends.last)}"
         raise UsageError(f"the store has no rows of {wanted}: {there}")
+    record_export(url, "report", {"day": wanted.isoformat(), "format": "markdown" if options.out is None else options.out.suffix[1:]}, options)
     report = build_document(rows)
     with open_output(options.out) as draft:
         if draft is None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from engine.cli._arguments import Subcommand, UsageError, add_changes_option, add_evolution_option, print_notice, resolve_settings
 from engine.live.exchange import require_exchange
+from engine.service.access_settings import TRUSTED_PROXIES
 from engine.service.logging import open_log
 from engine.service.process_memory import ONE_ARENA
 from engine.settings import Settings
@@ -33,7 +34,7 @@ def _add(parser: argparse.ArgumentParser) -> None:
     add_changes_option(parser)
     add_evolution_option(parser)
     parser.add_argument("--port", metavar="N")
-    parser.add_argument("--address", metavar="IP", help="loopback only")
+    parser.add_argument("--address", metavar="IP", help="other than loopback only with log-in and TLS (docs/access.md)")
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -56,13 +57,17 @@ def _run(options: argparse.Namespace) -> int:
     if settings.feed_path:
         os.environ["PODIUM_FEED_PATH"] = settings.feed_path
     os.environ.setdefault(*ONE_ARENA)
+    os.environ[TRUSTED_PROXIES] = ",".join(settings.behind_proxy)  # uvicorn reads it before app.py; without it, it believes loopback
     host = f"[{settings.address}]" if ":" in settings.address else settings.address
-    print_notice(f"Podium on http://{host}:{settings.port} ({settings.feed} market, store and log in {settings.home})")
+    print_notice(
+        f"Podium on {'https' if settings.tls_cert else 'http'}://{host}:{settings.port} ({settings.feed} market, store and log in {settings.home})"
+    )
     sys.stdout.flush()
     # the server replaces this process, so signals reach it
+    tls = [] if settings.tls_cert is None else ["--server.sslCertFile", settings.tls_cert, "--server.sslKeyFile", str(settings.tls_key)]
     os.execv(sys.executable, [
         sys.executable, "-m", "engine.cli._streamlit", "run", str(ROOT / "app.py"), "--server.port", str(settings.port),
-        "--server.address", settings.address, "--server.headless", "true",
+        "--server.address", settings.address, "--server.headless", "true", *tls,
     ])  # fmt: skip
 
 

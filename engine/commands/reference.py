@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from engine.commands.router import list_commands
 from engine.commands.types import CommandType
+from engine.domain.access import ADMINISTER, OPERATE
 from engine.schema import Parameter, parameters_of
 
+_ROLES = {OPERATE: "an operator", ADMINISTER: "an admin"}
 _INTRODUCTION = """# Commands
 
 A command is submitted on a page, by `python -m engine command NAME key=value ...` or by the store's inbox, with who asks (`by`) and why (`reason`).
@@ -28,7 +30,11 @@ def format_markdown() -> str:
 
 
 def _section(command: CommandType) -> str:
-    lines = [f"## {command.name}", f"{command.summary[:1].upper()}{command.summary[1:]}. Carried out {command.timing.value}.", ""]
+    lines = [
+        f"## {command.name}",
+        f"{command.summary[:1].upper()}{command.summary[1:]}. Carried out {command.timing.value}. It takes {_ROLES[command.right]}.",
+        "",
+    ]
     parameters = parameters_of(command.arguments).values()
     if parameters:
         lines += ["| argument | value | unit | if left out | meaning |", "|---|---|---|---|---|"]

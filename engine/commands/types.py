@@ -9,12 +9,13 @@ from typing import Any, Protocol
 
 import msgspec
 
+from engine.domain.access import OPERATE
 from engine.domain.optimization import Action
 from engine.domain.rules import Rule
 from engine.domain.trading_config import Command
 from engine.schema import Reader
 
-Result = dict[str, object]  # "message" where it was done, "error" where it was not, and figures
+Result = dict[str, object]  # "message" where it was done, "error" where it was not, and figures; "before" and "after" of a setting, by its name
 
 
 class Arguments(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +52,12 @@ class RuleLoop(Protocol):
 
     @property
     def rules(self) -> tuple[Rule, ...]: ...
+
+    def modes(self) -> Mapping[str, str]:
+        """The mode of every action."""
+
+    def find_licence(self, action: str, /) -> str | None:
+        """The licence of an action; None before it has one."""
 
     @property
     def approval_requests(self) -> dict[int, Any]:
@@ -106,3 +113,4 @@ class CommandType:
     timing: CommandTiming
     handle: Handler
     readers: Mapping[str, Reader] = field(default_factory=dict)  # of forms in the schema of its arguments
+    right: str = OPERATE  # that it takes to send it

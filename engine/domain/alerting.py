@@ -166,4 +166,5 @@ class AlertInputs(Record):
     reverted: tuple[str, ...] = ()  # changes of models that were found worse in the last hour, so that the versions before serve again, with figures
     harmed: tuple[str, ...] = ()  # actions that harmed in the last hour, or are quarantined
     store_moved: str | None = None  # the file of the store was deleted or replaced in the last hour: what happened, and the response
+    failed_logins: int = 0  # in the last hour, with a wrong name or password
     failed_drill: str | None = None  # the checks that failed in the newest drill

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from engine.domain.audit import AuditHead
 from engine.domain.optimization import MANUAL
 from engine.domain.record import Record
 from engine.evidence.effects import EffectTotal
@@ -193,6 +194,7 @@ class DayRecord(Record):
     models_trained: int  # models
     commands: int
     evolutions: tuple[EvolutionSummary, ...] = ()  # newest first, at most LISTED
+    audit_head: AuditHead | None = None  # the newest row of the audit trail at the end of the day
     truncated_at: int | None = None  # time of the first stored tick, where earlier ones of the day were deleted
 
     @property

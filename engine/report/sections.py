@@ -28,6 +28,7 @@ def build_document(day: DayRecord) -> Document:
         Section("Optimizations", tuple(list_optimizations(day))),
         Section("Skill", tuple(_skill(day))),
         Section("Evolution", tuple(list_evolutions(day))),
+        Section("Audit", tuple(_audit(day))),
     )
     return Document(f"Podium, {day.day}", _scope(day), " ".join(_summary(day)), sections)
 
@@ -244,6 +245,17 @@ def _alerts(day: DayRecord) -> Iterator[Paragraph | Table]:
     if len(day.alerts) > MAX_ALERTS:
         rules = Counter(alert.rule for alert in day.alerts[MAX_ALERTS:])
         yield Paragraph(f"{len(day.alerts) - MAX_ALERTS} more: {', '.join(f'{rule} {n}' for rule, n in rules.most_common(6))}.")
+
+
+def _audit(day: DayRecord) -> Iterator[Paragraph | Table]:
+    """The head of the audit trail, which this page takes out of the store, so that a trail that is written anew is noticed."""
+    if day.audit_head is None:
+        yield Paragraph("The audit trail has no row yet.")
+        return
+    yield Paragraph(
+        f"The audit trail ends with row {day.audit_head.row:,}. Its digest covers every row before; this command checks that it is still so:"
+    )
+    yield Paragraph(f"python -m engine audit verify --head {day.audit_head}")
 
 
 def _ending(alert: AlertSummary, day: DayRecord) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import orjson
@@ -21,6 +21,12 @@ class ParameterControls:
     config: TradingConfig
     changed_parameters: Mapping[str, tuple[Any, Any]] = {}  # by name: the value, and that of the settings when it was changed
     remember_parameters: Callable[[str], None] = staticmethod(lambda _text: None)
+    _switches: list[tuple[float, int]]  # of the simulated signal: its value, and the close of the bar before (ns UTC)
+
+    def live_settings(self) -> dict[str, object]:
+        """The trading parameters and switches in force by name, with the signal that the simulated market was last given."""
+        in_force = {field.name: getattr(self.config, field.name) for field in fields(self.config)}
+        return in_force | {"signal": self._switches[-1][0] if self._switches else self.settings.sim_signal}
 
     def change_parameter(self, name: str, text: str) -> str:
         """Let a trading parameter have another value from the next tick on; the store remembers it first. Raises ValueError in one line."""

@@ -39,7 +39,7 @@ from engine.service.priority_lock import PriorityLock
 from engine.service.recording import RecordingMonitor
 from engine.service.scheduler import JobScheduler
 from engine.service.serial_queue import SerialQueue
-from engine.service.session_controls import build_command_result
+from engine.service.session_controls import build_command_result, describe_change
 from engine.service.worker_pool import WorkerPool
 from engine.settings import Settings
 from engine.store.errors import StoreError
@@ -247,7 +247,8 @@ class EngineService:
         if command is None:
             return
         try:
-            result = route_command(command, self._services(jobs))
+            refusal = self._inbox.find_refusal(command, self._clock.now())
+            result = {"error": refusal} if refusal is not None else route_command(command, self._services(jobs))
         except (ValueError, StoreError) as error:
             result = {"error": str(error)}
         except PLUGIN_ERRORS:  # no command stays open; the job reports and logs the error
@@ -276,8 +277,9 @@ class EngineService:
 
     def _control_trading(self, command: Command) -> Result:
         """Control the engine between two ticks: no stored tick obeys a command that the store calls failed."""
-        at = self._engine.last_bar_at
-        return build_command_result(self._engine.handle_command(command), self._session, at)
+        at, before = self._engine.last_bar_at, self._engine.live_settings()
+        result = build_command_result(self._engine.handle_command(command), self._session, at)
+        return result | describe_change(before, self._engine.live_settings())
 
     def run_manual_action(self, command: Command, tell: ReportProgress) -> Result:
         """Run an action for a person; its result."""

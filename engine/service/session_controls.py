@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -21,6 +22,12 @@ def build_command_result(message: str, session: int, at: int | None) -> dict[str
     An engine that resumes before the next tick finds by it which commands no tick has seen yet.
     """
     return {"message": message, "session": session, "at": at or 0}
+
+
+def describe_change(before: Mapping[str, object], after: Mapping[str, object]) -> dict[str, object]:
+    """Describe the settings that a command changed, for the audit trail: `before` and `after` by name; empty where it changed none."""
+    names = [name for name, value in after.items() if before.get(name) != value]
+    return {"before": {name: before.get(name) for name in names}, "after": {name: after[name] for name in names}} if names else {}
 
 
 def discard_unscorable(state: State, events: tuple[Event, ...]) -> State:

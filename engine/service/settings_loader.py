@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import sys
 import tomllib
 from collections.abc import Callable, Mapping
@@ -19,6 +18,7 @@ from engine.optimizer.default_rules import DEFAULT_RULES
 from engine.optimizer.rule_schema import parse_mode, parse_rule
 from engine.plugins import discover_plugins
 from engine.schema import Reader, SchemaError, find_near, parameters_of, read_value, suggest
+from engine.service.access_settings import read_address, read_auth_keys, read_proxies, require_safe_address
 from engine.service.setting_paths import MAX_NAME_BYTES, expand_path, require_path
 from engine.settings import FEED_CHOICE, FEED_NAMES, Settings, SettingsError, parse_duration, parse_retention
 from engine.store.database import path_from_url, url_from_path
@@ -84,7 +84,7 @@ def load_settings(
     for name, value in given.values():
         _require_plain_text(name, value)
     try:
-        for key in sorted(given, key=lambda key: key != "alerts"):  # a setting outside its table wins
+        for key in sorted(given, key=lambda key: key not in {"alerts", "auth"}):  # a setting outside its table wins
             values |= _read_setting(key, *given[key])
     except SchemaError as error:
         raise SettingsError(str(error)) from None
@@ -102,6 +102,7 @@ def _complete(values: dict[str, Any], environ: Mapping[str, str], *, headless: b
         _require_live(values)
     if "record" in values:
         values["record"] = str(expand_path("record", values["record"]))
+    require_safe_address("address", values.get("address", "127.0.0.1"), values)
     values.setdefault("database_url", url_from_path(Path(home) / "podium.db"))
     values.setdefault("evolution", BACKTEST_EVOLUTION if is_backtest else DEFAULT_EVOLUTION.get(feed, "full"))
     values.setdefault("warmup_bars", DEFAULT_WARMUP_BARS.get(feed, 0))
@@ -258,6 +259,10 @@ def _read_alerts(name: str, value: object) -> dict[str, Any]:
     return {ALERT_KEYS[key]: read_value(_SCHEMA[ALERT_KEYS[key]], f"alerts.{key} in podium.toml", inner, _FORMS) for key, inner in table.items()}
 
 
+def _read_auth(name: str, value: object) -> dict[str, Any]:
+    return {key: read_value(_SCHEMA[key], f"auth.{key} in podium.toml", inner, _FORMS) for key, inner in read_auth_keys(name, value).items()}
+
+
 def _read_rules(name: str, value: object) -> dict[str, Any]:
     """Rules that replace defaults or add to them."""
     table = _require_table(name, value, "[rules.NAME] and a line for each word of the rule")
@@ -368,20 +373,9 @@ def _read_database(name: str, value: object) -> str:
     return url
 
 
-def require_loopback(name: str, value: object) -> str:
-    """Read the address to listen on; raises SettingsError for one that other machines can reach."""
-    text = _read_text(name, value)
-    try:
-        inside = text == "localhost" or ipaddress.ip_address(text).is_loopback
-    except ValueError:
-        inside = False
-    if not inside:
-        raise SettingsError(f"{name} is {shorten(text)}: there is no login yet, so only this machine may connect; use 127.0.0.1 and an SSH tunnel")
-    return "127.0.0.1" if text == "localhost" else text
-
-
 _FORMS: dict[str, Reader] = {
-    "text": _read_text, "path": _read_path, "names": _read_names, "feed": _read_feed, "database": _read_database, "address": require_loopback,
+    "text": _read_text, "path": _read_path, "names": _read_names, "feed": _read_feed, "database": _read_database, "address": read_address,
+    "proxies": read_proxies,
     "addresses": _read_addresses, "horizons": _read_horizons, "duration": lambda name, value: _parse(parse_duration, name, value),
     "changes": _read_changes, "json": _read_options, "retention": _read_retention,
 }  # fmt: skip
@@ -389,7 +383,7 @@ _SCHEMA = parameters_of(Settings)
 _KNOBS = parameters_of(TradingParameters)
 ALERT_KEYS = {"urls": "alert_urls", "escalate_urls": "escalate_urls", "escalate_minutes": "escalate_minutes", "drill_hours": "drill_hours"}
 _TABLES: dict[str, Callable[[str, object], dict[str, Any]]] = {
-    "knobs": _read_knobs, "alerts": _read_alerts, "rules": _read_rules, "actions": _read_modes,
+    "knobs": _read_knobs, "alerts": _read_alerts, "rules": _read_rules, "actions": _read_modes, "auth": _read_auth,
 }  # fmt: skip
 SETTING_TABLES = tuple(_TABLES)  # of podium.toml; the environment has no names for them
 SETTING_NAMES = (

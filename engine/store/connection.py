@@ -7,7 +7,7 @@ import sqlite3
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, Table
 
 from engine.store import database
-from engine.store.errors import LeaseLost, StoreMoved, translate_errors
+from engine.store.errors import LeaseLost, StoreError, StoreMoved, translate_errors
 
 _BUMP = "UPDATE meta SET value = CAST(CAST(value AS INTEGER) + 1 AS TEXT) WHERE key = 'version'"
 RECENT_TRANSACTIONS = 64  # transactions
@@ -80,6 +80,18 @@ class Store:
             finally:
                 if driver.in_transaction:  # after an error; some, such as a full disk, have ended it already
                     driver.execute("ROLLBACK")
+
+    def try_update(self, statement: str, values: Sequence[object]) -> bool:
+        """Make an update that can be left out, such as a note of the last use; return whether it was made. A locked store is not waited for."""
+        with self._lock, suppress(StoreError):
+            try:
+                self.pragma("PRAGMA busy_timeout = 0")
+                with self.write(fenced=False) as connection:
+                    connection.exec_driver_sql(statement, tuple(values))
+                return True
+            finally:
+                self.pragma(f"PRAGMA busy_timeout = {self.busy_ms:d}")
+        return False
 
     def _begin_write(self, driver: sqlite3.Connection, *, fenced: bool) -> None:
         """Raise where the file is not in place, or where another engine holds the lease."""

@@ -7,9 +7,9 @@ from itertools import pairwise
 
 from engine.domain.record import Record
 from engine.store import maintenance
-from engine.store.connection import Store, fetch_value
+from engine.store.connection import Store, driver_connection, fetch_value
 from engine.store.maintenance import measure_live_bytes, measure_size
-from engine.store.write import readings
+from engine.store.write import audit, readings
 from engine.window import WINDOW_BARS
 
 DAY = 24 * 3600 * 10**9
@@ -17,6 +17,8 @@ ROWS_PER_TRANSACTION = 500  # rows deleted in one transaction: a few millisecond
 _LOG_PAGES = 4000
 _MAX_INCIDENTS = 20_000
 MAX_EVOLUTIONS = 500
+AUDIT_DAYS, AUDIT_ROWS, AUDIT_SAFE_DAYS = 1_095, 200_000, 90  # of the audit trail; none younger than the last is deleted for their number
+TRY_DAYS, LOGIN_DAYS = 2, 366  # of failed tries, and of log-ins, which last 365 days at most
 _FILL = 0.9  # share of the limit that may be in use after pruning, at most
 
 
@@ -60,10 +62,12 @@ TABLE_RETENTIONS = (
 def prune_store(store: Store, now: int, policy: RetentionPolicy) -> PruneResult:
     """Prune by age, then by size. A pruning that a crash interrupts is completed by the next call."""
     before = measure_size(store)
-    pruned = [_drop(store, block) for block in _too_old(store, now - int(policy.days * DAY))] if policy.days is not None else []
+    pruned = [_drop(store, block, now) for block in _too_old(store, now - int(policy.days * DAY))] if policy.days is not None else []
     prune_optimizer_rows(store, now)
-    _prune_incidents(store)
-    prune_evolutions(store)
+    _prune_incidents(store, now)
+    prune_evolutions(store, now)
+    prune_audit(store, now)
+    prune_logins(store, now)
     if exceeds_limit(store, policy):
         maintenance.fold_log(store)  # the log alone may exceed the limit
     if policy.bytes is not None and exceeds_limit(store, policy):
@@ -72,8 +76,8 @@ def prune_store(store: Store, now: int, policy: RetentionPolicy) -> PruneResult:
         for block in blocks:
             if measure_live_bytes(store) <= target:
                 break
-            pruned.append(_drop(store, block))
-        _shorten_readings(store, target)
+            pruned.append(_drop(store, block, now))
+        _shorten_readings(store, target, now)
     if pruned:
         maintenance.drop_obsolete(store, maintenance.find_unused(store))
     if pruned or exceeds_limit(store, policy):
@@ -113,7 +117,30 @@ def prune_optimizer_rows(store: Store, now: int) -> int:
         has_old = fetch_value(connection, "SELECT count(*) FROM judgements WHERE at < ?", (oldest,))
     if has_old:
         with store.write() as connection:
-            pruned += connection.exec_driver_sql("DELETE FROM judgements WHERE at < ?", (oldest,)).rowcount
+            judged = connection.exec_driver_sql("DELETE FROM judgements WHERE at < ?", (oldest,)).rowcount
+            audit.append_deletion(driver_connection(connection), "judgements", now, rows=judged)
+            pruned += judged
+    return pruned
+
+
+def prune_logins(store: Store, now: int) -> int:
+    """Prune failed tries that count no longer, and log-ins that have ended or are older than any may be; return the number of rows."""
+    with store.write() as connection:
+        tries = connection.exec_driver_sql("DELETE FROM login_tries WHERE last_at < ?", (now - TRY_DAYS * DAY,)).rowcount
+        ended = connection.exec_driver_sql("DELETE FROM logins WHERE ended_at < ? OR began_at < ?", (now - DAY, now - LOGIN_DAYS * DAY)).rowcount
+    return int(tries) + int(ended)
+
+
+def prune_audit(store: Store, now: int, days: int = AUDIT_DAYS, most: int = AUDIT_ROWS, safe_days: int = AUDIT_SAFE_DAYS) -> int:
+    """Prune the audit trail, each batch in one transaction with the entry that says so; return the number of rows."""
+    pruned, since = 0, now - safe_days * DAY
+    with store.read() as connection:
+        is_due = audit.count_due(driver_connection(connection), now - days * DAY, most, since)
+    while is_due:
+        with store.write() as connection:
+            batch = audit.prune_entries(driver_connection(connection), now - days * DAY, most, since, now)
+        pruned += batch
+        is_due = batch == audit.ROWS_PER_BATCH
     return pruned
 
 
@@ -131,7 +158,9 @@ def _prune_table(store: Store, retention: TableRetention, now: int) -> int:
         if left is None:
             return pruned
         with store.write() as connection:
-            pruned += connection.exec_driver_sql(f"DELETE FROM {table} WHERE id IN ({old})", (floor,)).rowcount
+            rows = connection.exec_driver_sql(f"DELETE FROM {table} WHERE id IN ({old})", (floor,)).rowcount
+            audit.append_deletion(driver_connection(connection), table, now, rows=rows, before_id=floor)
+            pruned += rows
 
 
 def _target(limit: int, block: int) -> int:
@@ -166,7 +195,7 @@ def _too_old(store: Store, before: int) -> list[_Block]:
     return [block for block in _blocks(store) if young is None or block.end < young]
 
 
-def _drop(store: Store, block: _Block) -> tuple[int, int]:
+def _drop(store: Store, block: _Block, now: int) -> tuple[int, int]:
     """Delete a block from its newest tick back, so that the rest can still be replayed after a crash; return ticks and decisions."""
     ticks = decisions = 0
     end = block.end
@@ -177,6 +206,8 @@ def _drop(store: Store, block: _Block) -> tuple[int, int]:
     while end >= block.start:
         start = max(block.start, end - step + 1)
         with store.write() as connection:
+            if end == block.end:  # a crash leaves the older ones to the next call, which enters them
+                audit.append_deletion(driver_connection(connection), "ticks", now, first=block.start, last=block.end)
             decisions += connection.exec_driver_sql("DELETE FROM decisions WHERE tick BETWEEN ? AND ?", (start, end)).rowcount
             connection.exec_driver_sql("DELETE FROM fills WHERE tick BETWEEN ? AND ?", (start, end))
             ticks += connection.exec_driver_sql("DELETE FROM ticks WHERE tick BETWEEN ? AND ?", (start, end)).rowcount
@@ -188,16 +219,18 @@ def _drop(store: Store, block: _Block) -> tuple[int, int]:
     return ticks, decisions
 
 
-def _prune_incidents(store: Store) -> None:
+def _prune_incidents(store: Store, now: int) -> None:
     """Delete the oldest of those that are over."""
     with store.write() as connection:
-        connection.exec_driver_sql(
+        deleted = connection.exec_driver_sql(
             "DELETE FROM incidents WHERE until IS NOT NULL AND id <= (SELECT id FROM incidents ORDER BY id DESC LIMIT 1 OFFSET ?)",
             (_MAX_INCIDENTS,),
         )
+        if deleted.rowcount:
+            audit.append_deletion(driver_connection(connection), "incidents", now, rows=deleted.rowcount)
 
 
-def prune_evolutions(store: Store) -> int:
+def prune_evolutions(store: Store, now: int) -> int:
     """Delete the oldest evolutions, but for those not decided in the newest session, and the points of contests without one."""
     oldest = "SELECT id FROM evolutions ORDER BY id DESC LIMIT 1 OFFSET ?"
     undecided = "decided IS NULL AND session = (SELECT max(id) FROM sessions)"
@@ -210,10 +243,11 @@ def prune_evolutions(store: Store) -> int:
         with store.write() as connection:
             connection.exec_driver_sql("DELETE FROM contest_points WHERE session = ? AND number = ?", tuple(key))
             connection.exec_driver_sql("DELETE FROM evolutions WHERE session = ? AND number = ?", tuple(key))
+            audit.append_deletion(driver_connection(connection), "evolutions", now, session=int(key[0]), number=int(key[1]))
     return len(numbers)
 
 
-def _shorten_readings(store: Store, limit: int) -> None:
+def _shorten_readings(store: Store, limit: int, now: int) -> None:
     """Where pruning decisions is not enough, delete the older half of the readings finer than hours, repeatedly."""
     while measure_live_bytes(store) > limit:
         with store.read() as connection:
@@ -221,9 +255,12 @@ def _shorten_readings(store: Store, limit: int) -> None:
         if minutes is None or minutes[0] == minutes[1]:
             return
         first, last = minutes
+        until = first + (last - first) // 2 + 1
+        with store.write() as connection:
+            audit.append_deletion(driver_connection(connection), "readings", now, before_at=until, series=len(series))
         for number in series:
             with store.write() as connection:
-                readings.drop_before(connection, number, first + (last - first) // 2 + 1)
+                readings.drop_before(connection, number, until)
 
 
 def _first(store: Store) -> int | None:

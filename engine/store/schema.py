@@ -219,8 +219,42 @@ COMMANDS = Table(
     _key("id", Tick), _whole("at"), _text("name"), _text("args"),  # {name: value}
     _text("by"), _text("reason"), _text("status"),  # queued, running, done, failed
     _text("result", null=True), _whole("started_at", null=True), _whole("finished_at", null=True), _real("progress"), _text("note", null=True),
+    _text("origin", null=True),  # where it comes from: command line, dashboard with its address; NULL where that was not stored
+    _text("account", null=True),  # of the person who sent it, whose role is looked up when it is carried out; NULL for a terminal of this machine
+    _text("request_key", null=True),  # given by a program, so that the same request is accepted once
     Index("ix_commands_status_id", "status", "id"),
+    Index(
+        "uq_commands_account_request_key", "account", "request_key", unique=True,
+        sqlite_where=text("request_key IS NOT NULL"), postgresql_where=text("request_key IS NOT NULL"),
+    ),
     sqlite_autoincrement=True,
+)  # fmt: skip
+
+USERS = Table("users", METADATA, _key("name", Text), _text("role"), _text("password"), _whole("created_at"))  # Argon2 hashes
+
+# By the digest of a browser's cookie: whoever reads the store cannot log in with it.
+LOGINS = Table(
+    "logins", METADATA,
+    _key("id", Text), _text("account"), _whole("began_at"), _whole("seen_at"), _whole("ended_at", null=True), _text("origin"),
+    Index("ix_logins_account", "account"),
+)  # fmt: skip
+
+TOKENS = Table(
+    "tokens", METADATA,
+    _key("name", Text), _text("digest"), _text("scopes"),  # [scope]
+    _whole("created_at"), _text("created_by"), _whole("expires_at"), _whole("used_at", null=True), _whole("revoked_at", null=True),
+    Index("uq_tokens_digest", "digest", unique=True),
+)  # fmt: skip
+
+LOGIN_TRIES = Table("login_tries", METADATA, _key("key", Text), _whole("failures"), _whole("last_at"))  # failed, by name and by address
+
+# Only ever added to (store/write/audit.py); retention deletes the oldest rows and says so in a row.
+AUDIT = Table(
+    "audit", METADATA,
+    _key("id", Tick), _whole("at"), _text("who"), _text("origin"), _text("kind"), _text("subject"), _text("why"),
+    _text("before", null=True), _text("after", null=True),  # JSON
+    _text("digest"),  # of the row and of the digest of the row before
+    Index("ix_audit_at", "at"),
 )  # fmt: skip
 
 TRIALS = Table(

@@ -146,6 +146,8 @@ _DECLINED = "SELECT gate, n, mean_bps, low, high, n_effective FROM declined"
 
 _COMMANDS = 'SELECT id, at, name, args, "by", reason, status, result FROM commands'
 
+_AUDIT = 'SELECT id, at, who, origin, kind, subject, why, "before", "after", digest FROM audit'
+
 _STREAMS = """
 SELECT symbol, stream, state, last_at, messages, messages_per_second, reconnects, gaps, late_trades, revised_candles, filled_bars,
        latency_p50_ms, latency_p99_ms, problem, problem_since
@@ -158,7 +160,7 @@ VIEWS: dict[str, dict[str, str]] = {  # by dialect
         "v_equity": _EQUITY, "v_regimes": _REGIMES, "v_skill": _SKILL, "v_models": _MODELS, "v_evolutions": _EVOLUTIONS, "v_readings": _READINGS,
         "v_components": _COMPONENTS, "v_trials": _TRIALS, "v_actions": _ACTIONS, "v_alerts": _ALERTS, "v_commands": _COMMANDS,
         "v_incidents": _INCIDENTS, "v_liquidity_forecast": _LIQUIDITY_FORECAST, "v_declined": _DECLINED, "v_triggers": _TRIGGERS,
-        "v_streams": _STREAMS,
+        "v_streams": _STREAMS, "v_audit": _AUDIT,
     },
 }  # fmt: skip
 

@@ -148,6 +148,10 @@ def _decisions(metrics: MetricsSnapshot) -> Iterator[Metric]:
         [(("fallback",), float(fallbacks)), (("no_data",), float(without_data))],
     )  # fmt: skip
     yield build_gauge("podium_clean_decision_window_ticks", "Ticks that podium_clean_decision_ratio covers.", float(ticks))
+    yield _counters(
+        "podium_logins", "Tries to log in: ok, failed (wrong name or password) and delayed (not looked at, too soon after failed ones).", ("result",),
+        _by_label(metrics, "logins"),
+    )  # fmt: skip
     yield build_gauge("podium_commands_queued", "Commands that wait for the engine.", float(metrics.queued))
 
 

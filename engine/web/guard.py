@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -21,15 +22,22 @@ HEADERS = {  # of every answer; an answer's own policy takes precedence
 }
 
 
-class Guard:
-    """Middleware that answers this machine only, under a loopback name or one of `hosts`, and only Podium's own pages in browsers.
+OWN_POLICIES = frozenset({CONTENT_SECURITY_POLICY, "referrer-policy"})  # where an answer has one
 
-    Without a login, only the origin of a request keeps others out. A foreign site reaches a server on this machine in two ways: a host name of its
+
+class Guard:
+    """Middleware that answers this machine, and others with a log-in, under a loopback name or one of `hosts`, and in browsers its own pages only.
+
+    Without a log-in, only the origin of a request keeps others out. A foreign site reaches a server on this machine in two ways: a host name of its
     own that points here (so Host is checked), and a request across origins from its page (so Origin is checked).
     """
 
-    def __init__(self, app: ASGIApp, hosts: Collection[str] = ()) -> None:
-        self._app = app
+    def __init__(
+        self, app: ASGIApp, hosts: Collection[str] = (), has_login: Callable[[], bool] = lambda: False,
+        has_proxy: Callable[[], bool] = lambda: False,
+    ) -> None:  # fmt: skip
+        """With a log-in, other machines are answered too, over an encrypted connection; behind a proxy, nobody is answered over another one."""
+        self._app, self._has_login, self._has_proxy = app, has_login, has_proxy
         self._hosts = frozenset(host.strip().lower() for host in hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -41,12 +49,12 @@ class Guard:
             if message["type"] in {"http.response.start", "websocket.http.response.start"}:
                 headers = MutableHeaders(raw=list(message["headers"]))
                 for name, value in HEADERS.items():
-                    if name != CONTENT_SECURITY_POLICY or name not in headers:
+                    if name not in OWN_POLICIES or name not in headers:
                         headers[name] = value
                 message = {**message, "headers": headers.raw}
             await send(message)
 
-        why = _refusal(scope, self._hosts)
+        why = _refusal(scope, self._hosts, has_login=self._has_login(), has_proxy=self._has_proxy())
         if why is None:
             await self._app(scope, receive, send_protected)
         elif scope["type"] == "http":
@@ -60,12 +68,17 @@ def internal_error(request: Request, error: Exception) -> PlainTextResponse:  # 
     return PlainTextResponse("Internal Server Error\n", 500, HEADERS)
 
 
-def _refusal(scope: Scope, hosts: Collection[str]) -> str | None:
+def _refusal(scope: Scope, hosts: Collection[str], *, has_login: bool, has_proxy: bool) -> str | None:
     """The reason why a request is refused, in one line; None where it is not."""
     headers = Headers(scope=scope)
     host, origins = headers.getlist("host"), headers.getlist("origin")
-    if not _is_from_loopback(scope):
+    is_local = _is_loopback(scope.get("server"))
+    if not is_local and not has_login:
         return "Podium has no login yet and answers this machine only."
+    if has_login and not (is_local and not has_proxy and _is_loopback(scope.get("client"))) and scope.get("scheme") not in {"https", "wss"}:
+        return "Podium answers other machines over HTTPS only: open it by https://, or through the proxy."
+    if not is_local:
+        hosts = {*hosts, str(scope["server"][0])}
     if len(host) > 1 or not all(_is_own_name(value, hosts) for value in host):
         return "Podium answers to 127.0.0.1, localhost and the names in server.allowedHosts of .streamlit/config.toml: open it by one of these."
     if any(not host or not _is_same_origin(value, host[0]) for value in origins):
@@ -73,10 +86,10 @@ def _refusal(scope: Scope, hosts: Collection[str]) -> str | None:
     return None
 
 
-def _is_from_loopback(scope: Scope) -> bool:
-    """Whether the connection arrived at a loopback address (a name or a socket file is no address)."""
+def _is_loopback(end: Sequence[Any] | None) -> bool:
+    """Whether an end of a connection, as address and port, is at a loopback address (a name or a socket file is no address)."""
     try:
-        return ipaddress.ip_address((scope.get("server") or ("", None))[0]).is_loopback
+        return ipaddress.ip_address((end or ("", None))[0]).is_loopback
     except ValueError:
         return True
 

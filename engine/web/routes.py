@@ -13,7 +13,9 @@ from engine.domain.ports import Clock
 from engine.health import judge_health
 from engine.service.health_inputs import format_health, read_health_inputs
 from engine.store.errors import StoreError
+from engine.web.access_guard import find_scope_visitor
 from engine.web.api import ENDPOINTS, Api
+from engine.web.commands_api import build_command_routes
 from engine.web.metrics import CONTENT_TYPE, StoreCollector
 
 ALL_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -31,14 +33,14 @@ def build_routes(address: Callable[[], str], clock: Clock) -> list[Route]:
         return Api(address(), clock)
 
     def healthz(request: Request) -> JSONResponse:
-        """Answer 200 while an engine, of any process, holds the store and its ticks are not stalled; else 503."""
-        del request
+        """Answer 200 while an engine, of any process, holds the store and its ticks are not stalled; else 503. Nobody gets more than the state."""
+        is_known = find_scope_visitor(request.scope) is not None
         try:
             vitals = read_health_inputs(address(), clock.now())
         except StoreError as error:
-            return JSONResponse({"state": "down", "reasons": [str(error)]}, 503)
+            return JSONResponse({"state": "down", "reasons": [str(error)] if is_known else []}, 503)
         health = judge_health(vitals)
-        return JSONResponse(format_health(vitals, health), 200 if health.alive else 503)
+        return JSONResponse(format_health(vitals, health) if is_known else {"state": health.state}, 200 if health.alive else 503)
 
     def scrape(request: Request) -> Response:
         del request
@@ -51,7 +53,7 @@ def build_routes(address: Callable[[], str], clock: Clock) -> list[Route]:
         Route("/healthz", healthz),
         Route("/metrics", scrape),
         *(Route(f"/api/v1/{name}", answer) for name in ENDPOINTS),
-        Route("/api/v1/commands", refuse_reserved, methods=["POST"]),
+        *build_command_routes(address, clock),
         Route("/api/v1/market", refuse_reserved, methods=["POST"]),
         Route("/api/v1/stream", refuse_reserved),
         Route("/api/v1/openapi.json", refuse_reserved),

@@ -6,12 +6,14 @@ import pandas as pd
 import streamlit as st
 
 from engine.alerting.rules import list_rule_names
-from pages.ui import commands, glossary, widgets
+from engine.domain.access import OPERATE
+from pages.ui import commands, glossary, visitors, widgets
 
 MOST = 8  # acknowledge buttons at once
 SPANS = {"15 min": 15, "1 h": 60, "4 h": 240, "1 d": 1_440, "7 d": 10_080}  # minutes
 
 
+@visitors.needs(OPERATE)
 def show_acknowledge_buttons(standing: pd.DataFrame) -> None:
     """Show a button for each alert that nobody has acknowledged."""
     unacknowledged = standing[standing["acked_by"].isna()]
@@ -24,6 +26,7 @@ def show_acknowledge_buttons(standing: pd.DataFrame) -> None:
                 commands.submit_command("ack", {"id": str(alert["id"])}, "on the page")
 
 
+@visitors.needs(OPERATE)
 def show_silence_form(standing: tuple[str, ...]) -> None:
     """Show a form that silences a rule or runs a drill; `standing` are the rules of open alerts, some of which have names of their own."""
     with st.form("silence", border=True, enter_to_submit=False):

@@ -10,16 +10,18 @@ import pandas as pd
 import streamlit as st
 
 from engine import units
+from engine.domain.access import OPERATE
 from engine.store.backtest_files import StoredBacktest
 from engine.store.inbox import QUEUED, RUNNING
 from pages.backtests.text import describe_arguments, name_market
-from pages.ui import command_table, commands, inputs, theme, widgets
+from pages.ui import command_table, commands, inputs, theme, visitors, widgets
 
 BARS, SYMBOLS, SEED, SIGNAL = 5_000, 8, 7, 0.05
 RECENT_SECONDS = 3_600  # the time for which the result of the newest one is shown
 BY_PAGE = "from the Backtests page"  # the reason of commands without a form
 
 
+@visitors.needs(OPERATE)
 def show_form() -> None:
     """Draw the form: what to run, and why."""
     simulated = st.segmented_control("Market", ["simulated", "recording"], default="simulated", key="market", bind="query-params", required=True)
@@ -49,7 +51,7 @@ def show_progress(requested: pd.DataFrame, now: int) -> None:
     for command in active.iloc[::-1].to_dict("records"):
         with st.container(horizontal=True, vertical_alignment="center", key=f"run_{command['id']}"):
             widgets.show_html(_render_progress(command))
-            if st.button("Cancel", key=f"cancel_{command['id']}", icon=":material/close:"):
+            if visitors.may(OPERATE) and st.button("Cancel", key=f"cancel_{command['id']}", icon=":material/close:"):
                 commands.submit_command("cancel_backtest", {"id": str(command["id"])}, BY_PAGE)
     if active.empty and not requested.empty:
         newest = requested.iloc[0].to_dict()
@@ -73,6 +75,7 @@ def show_delete_button(chosen: list[StoredBacktest]) -> None:
     )
 
 
+@visitors.needs(OPERATE)
 def confirm_deletion(chosen: list[StoredBacktest]) -> None:
     """Ask before anything is deleted, in place, because a dialog would not outlive the next refresh."""
     with st.container(horizontal=True, vertical_alignment="center", key="confirming"):

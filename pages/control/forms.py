@@ -7,10 +7,12 @@ from typing import Any
 import streamlit as st
 
 from engine import units
+from engine.domain.access import ADMINISTER, OPERATE
 from engine.store.read.status import EngineStatus
-from pages.ui import banners, cache, commands, glossary, inputs, refresh, theme, widgets
+from pages.ui import banners, cache, commands, glossary, inputs, refresh, theme, visitors, widgets
 
 
+@visitors.needs(OPERATE)
 def show_controls(status: EngineStatus) -> None:
     """Show the commands that steer trading, each with a reason."""
     reason = st.text_input(commands.REASON, key="reason", placeholder="why, for the record", max_chars=commands.MAX_REASON)
@@ -55,6 +57,7 @@ def _confirm_flatten(reason: str) -> None:
             st.rerun()
 
 
+@visitors.needs(ADMINISTER)
 @refresh.refresh_every(2)
 def _show_signal_form(reason: str) -> None:
     """Show a form for the simulated market's signal, the one-bar R² of the best forecast; the box follows the current value, whoever set it."""

@@ -7,12 +7,13 @@ from typing import Any
 import streamlit as st
 
 from engine import units
+from engine.domain.access import ADMINISTER
 from engine.domain.counterfactual import Preview
 from engine.schema import Parameter, SchemaError, describe_bounds
 from engine.store.read.setting_changes import SettingChange
 from engine.trading_parameters import list_live_parameters, read_live_parameter
 from pages.control import comparison, questions
-from pages.ui import commands, settings_cache, theme, widgets
+from pages.ui import commands, settings_cache, theme, visitors, widgets
 from pages.ui.tables import Cell, Column, TableRow
 
 PREVIEW = "preview"
@@ -26,6 +27,7 @@ HISTORY_COLUMNS = (
 )  # fmt: skip
 
 
+@visitors.needs(ADMINISTER)
 def show_setting_form(config: dict[str, Any]) -> None:
     """Draw the form with its preview; `config` is the trading configuration of the newest tick."""
     known = {name: parameter for name, parameter in list_live_parameters().items() if name in config}
@@ -75,7 +77,8 @@ def read_entry(name: str, text: str, current: float) -> str | None:
 def show_saving(name: str, value: str | None, *, is_previewed: bool) -> None:
     """Draw name, reason and the button that saves, which waits for the preview of this very value."""
     with st.container(horizontal=True, vertical_alignment="bottom", key="saving_row"):
-        sender = st.text_input("Your name", key="setting_sender", max_chars=MAX_NAME, width=180)
+        visitor = visitors.find_visitor()
+        sender = visitor.name if visitor.is_known else st.text_input("Your name", key="setting_sender", max_chars=MAX_NAME, width=180)
         reason = st.text_input(commands.REASON, key="setting_reason", max_chars=commands.MAX_REASON, placeholder="why, for the record")
         ready = value is not None and is_previewed
         if st.button("Save", type="primary", icon=":material/save:", key="save_setting", disabled=not ready, help="Holds from the next tick on"):
@@ -106,7 +109,7 @@ def show_history(config: dict[str, Any]) -> None:
     widgets.show_table(HISTORY_COLUMNS, [_row(change) for change in changes[:SHOWN]], label="Changes of settings")
     with st.container(horizontal=True, key="undo_row"):
         for change in changes[:SHOWN]:
-            if is_undoable(change, config) and st.button(
+            if is_undoable(change, config) and visitors.may(ADMINISTER) and st.button(
                 f"Undo {widgets.button_label(change.parameter)}", key=f"undo_{change.number}", icon=":material/undo:",
                 help=f"Back to {change.before} from the next tick on",
             ):  # fmt: skip

@@ -10,11 +10,12 @@ from typing import Any
 import streamlit as st
 
 from engine import units
+from engine.domain.access import OPERATE
 from engine.files.owned_folders import FolderTaken
 from pages.data.requests import ImportRequest, PreviewResult, describe_failure, read_preview, start_import, suggest_name
 from pages.data.tables import shorten_text
 from pages.data.uploads import MAX_UPLOAD_MB, store_uploads
-from pages.ui import jobs, live, tables, theme, widgets
+from pages.ui import jobs, live, tables, theme, visitors, widgets
 from pages.ui.jobs import JobState
 from pages.ui.tables import TableRow, text_columns
 
@@ -23,6 +24,7 @@ RECOGNISE = "recognise it"
 ON_DISK, UPLOAD = "on this machine", "upload"
 
 
+@visitors.needs(OPERATE)
 def show_form(home: Path) -> None:
     """Draw the choice of a source, and below it what was read of it."""
     widgets.show_heading("Import files", "CSV, JSON, Parquet or Feather, compressed or not; the format is detected")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import streamlit as st
 
 from engine import units
+from engine.domain.access import OPERATE
 from pages.data import import_form, sources, surveys, tables
 from pages.data.sources import RecordingSource
 from pages.data.surveys import MeasuredRecording
-from pages.ui import cache, frame, refresh, theme, widgets
+from pages.ui import cache, frame, refresh, theme, visitors, widgets
 
 REFRESH = 3  # s
 RECORDINGS, IMPORT = "recordings", "import"
@@ -70,7 +71,7 @@ def _show_recording(source: RecordingSource, measurement: MeasuredRecording | No
                 f'<div class="pd pd-section"><b role="heading" aria-level="3">{widgets.escape_html(name)}</b> '
                 f'<span class="pd-muted">{source.origin}, {widgets.escape_html(sources.readable_name(str(source.path)))}</span></div>'
             )
-            if st.button(
+            if visitors.may(OPERATE) and st.button(
                 "Start a backtest",
                 key=f"backtest_{key}",
                 icon=":material/play_arrow:",

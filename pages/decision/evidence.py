@@ -8,7 +8,7 @@ from engine.files import temporary_files
 from engine.files.owned_folders import FolderTaken
 from engine.store.read.decision import DecisionDetails
 from pages.decision import questions
-from pages.ui import theme, widgets
+from pages.ui import theme, visitors, widgets
 
 RESULT, BUNDLE = "replay_result", "bundle_result"  # of this browser: the newest, with its tick
 
@@ -43,7 +43,7 @@ def _make_in_folder(tick: int) -> tuple[bytes | None, str]:
     folder = temporary_files.create_folder("", "bundle")
     try:
         path = folder.path / "evidence.zip"
-        code, output, reason = questions.run_engine(("replay", str(tick), "--bundle", str(path)), accepted=(0, 1))
+        code, output, reason = questions.run_engine(("replay", str(tick), "--bundle", str(path), *visitors.list_sender_flags()), accepted=(0, 1))
         if reason or not path.exists():
             return None, reason or "it was not written"
         verdict = " ".join(output.decode().split())

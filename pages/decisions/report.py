@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import streamlit as st
 
 from engine.files import temporary_files
 from engine.files.owned_folders import FolderTaken
-from pages.ui import cache, theme, widgets
+from pages.ui import cache, theme, visitors, widgets
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 60
@@ -27,7 +28,7 @@ def show_report_button() -> None:
         today = datetime.fromtimestamp(cache.current_time() / 1e9, UTC).date()
         day = st.date_input("Day, in UTC", today, max_value=today, format="YYYY-MM-DD", key="report_day")
         if st.button("Create report", key="make_report") and isinstance(day, date):
-            st.session_state[KEPT] = (day, *make_report(day.isoformat(), cache.store_url()))
+            st.session_state[KEPT] = (day, *make_report(day.isoformat(), cache.store_url(), visitors.list_sender_flags()))
         result = st.session_state.get(KEPT)
         if result is None or result[0] != day:
             return
@@ -38,21 +39,21 @@ def show_report_button() -> None:
             st.download_button("Download", page, f"podium-{day}.html", "text/html", key="save_report", on_click="ignore")
 
 
-def make_report(day: str, store_url: str) -> tuple[bytes | None, str]:
-    """Return the report's page, or None and the reason."""
+def make_report(day: str, store_url: str, sender: Sequence[str] = ()) -> tuple[bytes | None, str]:
+    """Return the report's page, made for `sender`, the flags that name a session, or None and the reason."""
     try:
-        return _make_in_folder(day, store_url)
+        return _make_in_folder(day, store_url, sender)
     except subprocess.TimeoutExpired:
         return None, f"it was not ready after {SECONDS} s"
     except (OSError, FolderTaken) as error:
         return None, f"it cannot be written: {error}"
 
 
-def _make_in_folder(day: str, store_url: str) -> tuple[bytes | None, str]:
+def _make_in_folder(day: str, store_url: str, sender: Sequence[str]) -> tuple[bytes | None, str]:
     folder = temporary_files.create_folder("", "report")
     try:
         path = folder.path / "report.html"
-        command = [sys.executable, "-m", "engine", "report", "--day", day, "--store", store_url, "--out", str(path)]
+        command = [sys.executable, "-m", "engine", "report", "--day", day, "--store", store_url, "--out", str(path), *sender]
         process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=False)
         if process.returncode == 0:
             return path.read_bytes(), ""

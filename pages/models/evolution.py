@@ -7,11 +7,12 @@ from typing import Any
 
 import streamlit as st
 
+from engine.domain.access import OPERATE
 from engine.domain.evolution import SEARCHES
 from engine.store.read.evolution import StampedRows
 from engine.store.read.status import SessionInfo
 from pages.models import evolution_charts, evolution_figures, evolution_tables
-from pages.ui import cache, commands, contest_cache, evolution_text, live, refresh, widgets
+from pages.ui import cache, commands, contest_cache, evolution_text, live, refresh, visitors, widgets
 from pages.ui.tables import Column, TableRow, render_table
 
 HISTORY = 60  # newest evolutions shown
@@ -88,6 +89,7 @@ def _show_drift_and_findings(drift: StampedRows, findings: StampedRows) -> None:
         _show_rows(evolution_tables.FINDINGS, proved, key="findings", label="Findings", room=DRIFT_ROWS, empty=nothing)
 
 
+@visitors.needs(OPERATE)
 def _show_forms() -> None:
     """Show forms that promote, revert and search, each with a reason."""
     with widgets.reading_store():

@@ -5,9 +5,10 @@ from __future__ import annotations
 import streamlit as st
 
 from engine import units
+from engine.domain.access import OPERATE
 from engine.store.read.status import EngineStatus, SessionInfo
 from pages.models import certificate, evolution, standing, tables, versions
-from pages.ui import cache, commands, history_table, travel, widgets
+from pages.ui import cache, commands, history_table, travel, visitors, widgets
 
 
 def show_models() -> None:
@@ -38,6 +39,7 @@ def _select_horizon(session: SessionInfo) -> int:
     return horizons.get(str(chosen), session.horizons[0])
 
 
+@visitors.needs(OPERATE)
 def _show_retrain_form() -> None:
     """Show a form that trains every model now, with a reason."""
     with st.container(horizontal=True, vertical_alignment="bottom", key="retraining"):

@@ -9,11 +9,12 @@ import pandas as pd
 import streamlit as st
 
 from engine import units
+from engine.domain.access import OPERATE
 from engine.domain.rules import OFF, QUARANTINED
 from engine.store.read.past import NOT_STORED
 from pages.optimizer import requests
 from pages.optimizer.text import describe_evidence, format_metric, format_metric_interval, metric_label
-from pages.ui import ages, cache, commands, live, theme, travel, widgets
+from pages.ui import ages, cache, commands, live, theme, travel, visitors, widgets
 from pages.ui.command_table import readable_name, text_or
 from pages.ui.forest_plot import finite_or_none, iterate_rows
 from pages.ui.tables import Cell, Column, TableRow, render_button, render_table
@@ -95,6 +96,8 @@ def list_actions(
 
 def _buttons(action: Any, *, alive: bool, busy: Collection[str]) -> Cell:
     """Return the two buttons, and in words why Run is off."""
+    if not visitors.may(OPERATE):
+        return Cell(units.MISSING)
     name, why = readable_name(action.action), find_obstacle(action, alive=alive, busy=busy)
     dry = find_obstacle(action, alive=alive, busy=busy, dry=True)
     run = render_button("Run", f"{RUN} {action.action}", name=f"Run {name}", obstacle=why)

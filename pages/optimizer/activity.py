@@ -10,10 +10,11 @@ import pandas as pd
 import streamlit as st
 
 from engine import units
+from engine.domain.access import OPERATE
 from engine.domain.optimization import manual_result
 from engine.store.inbox import QUEUED, RUNNING
 from pages.optimizer import charts, text
-from pages.ui import ages, cache, command_table, commands, live, theme, widgets
+from pages.ui import ages, cache, command_table, commands, live, theme, visitors, widgets
 from pages.ui.command_table import NO_REASON, readable_name, text_or
 
 MOST = 6  # pending approvals and waiting runs shown
@@ -27,7 +28,7 @@ def show_pending_approvals(pending: pd.DataFrame, now: int) -> None:
         answer = text.capitalize(str(firing["answer"]))
         words = f"Rule {readable_name(str(firing['rule']))} fired {ages.ticking_age(int(firing['at']), now)} ago. {answer}"
         widgets.show_notice(words, word="Waiting for approval.", colour=theme.UP)
-        if cache.past_tick() is not None:
+        if cache.past_tick() is not None or not visitors.may(OPERATE):
             continue
         with st.container(horizontal=True, key=f"question_{firing['id']}"):
             if st.button("Approve", key=f"approve_{firing['id']}", type="primary", icon=":material/check:"):

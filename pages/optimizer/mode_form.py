@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import streamlit as st
 
+from engine.domain.access import ADMINISTER
 from engine.domain.rules import MODES
-from pages.ui import cache, commands, glossary, refresh, widgets
+from pages.ui import cache, commands, glossary, refresh, visitors, widgets
 from pages.ui.command_table import readable_name
 
 _MODES = """off: never runs. observe: only records that it was due. recommend: is recommended on this page. ask: waits for Approve.
 auto: runs without asking, with control windows, while it holds its licence"""
 
 
+@visitors.needs(ADMINISTER)
 def show_mode_form(names: list[str]) -> None:
     """Show the folded form."""
     with st.expander("Change a mode or a licence", key="mode_form"), st.container(horizontal=True, vertical_alignment="bottom", key="run_row"):

@@ -11,11 +11,12 @@ import pandas as pd
 import streamlit as st
 
 from engine import units
+from engine.domain.access import OPERATE
 from engine.domain.rules import SCHEDULE, Rule
 from engine.store.read.past import NOT_STORED
 from pages.optimizer import action_table, requests, rule_text, text
 from pages.optimizer.requests import RunState
-from pages.ui import ages, theme, widgets
+from pages.ui import ages, theme, visitors, widgets
 from pages.ui.command_table import readable_name, text_or
 from pages.ui.forest_plot import iterate_rows
 
@@ -110,6 +111,8 @@ def _show_card(firing: Record, view: FiringView) -> None:
         words = name_metrics(words, {str(firing["metric"] or ""), *(str(action.cures) for action in actions.values())})
         response = f'<div class="pd-then">{widgets.escape_html(words)}</div>' if answer else ""
         widgets.show_html(f'<div class="pd">{notice}{response}</div>')
+        if not visitors.may(OPERATE):
+            return
         with st.container(horizontal=True, vertical_alignment="center", key=f"answer_{firing['id']}"):
             if action is not None:
                 _show_run_buttons(name, action, view.runs)

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from engine.domain.access import ADMINISTER
 from engine.domain.rules import ERROR, PERFORMANCE, SCHEDULE, THRESHOLD, Rule
 from engine.optimizer.rule_schema import parse_rule, serialise_rule
 from pages.optimizer import rule_preview, rule_text
 from pages.optimizer.rules import FILE, HERE, RuleSource
-from pages.ui import commands, params, theme, widgets
+from pages.ui import commands, params, theme, visitors, widgets
 from pages.ui.command_table import NO_REASON, readable_name
 
 _FIELDS = {  # name: label, help
@@ -32,6 +33,7 @@ _FIELDS_OF_KIND = {
 _SPANS = ("hold", "cooldown", "missing", "span")
 
 
+@visitors.needs(ADMINISTER)
 def show_rule_form(sources: Sequence[RuleSource], actions: Sequence[str]) -> None:
     """Show a form for one rule; an invalid value stays in its field, and only Apply changes the rule."""
     by_name = {source.rule.name: source for source in sources}

@@ -5,10 +5,12 @@ from __future__ import annotations
 import streamlit as st
 
 from engine import units
+from engine.commands.router import find_command
+from engine.domain.access import judge_access
 from engine.service.clock import WallClock
 from engine.store.errors import StoreError
 from engine.store.inbox import Inbox
-from pages.ui import cache, theme, widgets
+from pages.ui import cache, theme, visitors, widgets
 
 SENDER = "dashboard"
 MIN_REASON, MAX_REASON = 3, 200  # characters of a reason
@@ -31,7 +33,14 @@ def send_command(name: str, args: dict[str, str], reason: str, sender: str = SEN
     """Put a command in the inbox and return its number; raises StoreError or ValueError in one line."""
     if cache.past_tick() is not None:
         raise ValueError("This page shows the past: go back to now before you act")
-    number = Inbox(cache.store_url()).submit(name, args, sender, reason.strip(), cache.current_time())
+    visitor, now, origin = visitors.find_visitor(), cache.current_time(), visitors.find_origin()
+    inbox = Inbox(cache.store_url())
+    refusal = judge_access(visitor, find_command(name).right, name)
+    if refusal is not None:
+        inbox.enter_refusal(name, visitor.name, refusal, now, origin)
+        raise ValueError(refusal)
+    by = visitor.name if visitor.is_known else sender
+    number = inbox.submit(name, args, by, reason.strip(), now, origin, visitor.name if visitor.is_known else None)
     cache.get_reader().refresh()
     return number
 

@@ -14,7 +14,7 @@ from engine.service.clock import WallClock
 from engine.store.read.past import PastTick
 from engine.store.read.reader import StoreUnreadable
 from engine.store.read.status import EngineStatus
-from pages.ui import ages, banners, cache, live, now_cache, palette, refresh, state_bar, state_controls, theme, travel, updates, widgets
+from pages.ui import ages, banners, cache, live, now_cache, palette, refresh, state_bar, state_controls, theme, travel, updates, visitors, widgets
 from pages.ui.command_table import readable_name
 from pages.ui.navigation import PAGES
 from pages.ui.updates import PageParts
@@ -35,6 +35,7 @@ def run_page(store_url: str) -> None:
     )
     travel.begin_run(store_url, chosen.title)
     palette.show_palette()
+    visitors.show_account()
     refresh.show_timer()
     show_header(chosen.title)
     travel.show_controls(chosen.title)

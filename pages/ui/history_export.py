@@ -16,7 +16,7 @@ from engine.files.owned_folders import FolderTaken
 from engine.store.read.history_address import format_query_string
 from engine.store.read.history_tables import HistoryTable
 from engine.store.read.keyset import HistoryQuery
-from pages.ui import cache, widgets
+from pages.ui import cache, visitors, widgets
 
 ROOT = Path(__file__).resolve().parents[2]
 MOST = 200_000  # rows of a file for a browser; the command line writes all
@@ -32,27 +32,30 @@ def show_downloads(table: HistoryTable, query: HistoryQuery, columns: Sequence[s
     with st.popover("Download", icon=":material/download:"):
         widgets.show_note(f"Every row that matches, with the columns shown. At most {MOST:,} rows; export on the command line writes them all.")
         for kind, (label, mime) in FORMATS.items():
-            create: Callable[[], bytes] = partial(write_file, table.name, address, kind, cache.store_url())
+            create: Callable[[], bytes] = partial(write_file, table.name, address, kind, cache.store_url(), visitors.list_sender_flags())
             st.download_button(label, create, f"podium-{table.name}.{kind}", mime, key=f"download_{kind}", on_click="ignore")
 
 
-def write_file(table: str, address: str, kind: str, store_url: str) -> bytes:
-    """Return the file of the rows at an address; raises RuntimeError, in one line, where there is none."""
+def write_file(table: str, address: str, kind: str, store_url: str, sender: Sequence[str] = ()) -> bytes:
+    """Return the file of the rows at an address; raises RuntimeError, in one line, where there is none.
+
+    `sender` are the flags that name the session it is made for.
+    """
     try:
-        return _write_in_folder(table, address, kind, store_url)
+        return _write_in_folder(table, address, kind, store_url, sender)
     except subprocess.TimeoutExpired as error:
         raise RuntimeError(f"the file was not ready after {SECONDS} s") from error
     except (OSError, FolderTaken) as error:
         raise RuntimeError(f"no file can be made: {error}") from error
 
 
-def _write_in_folder(table: str, address: str, kind: str, store_url: str) -> bytes:
+def _write_in_folder(table: str, address: str, kind: str, store_url: str, sender: Sequence[str]) -> bytes:
     folder = temporary_files.create_folder("", "export")
     try:
         path = folder.path / f"rows.{kind}"
         command = [
             sys.executable, "-m", "engine", "export", table, f"--address={address}", "--limit", str(MOST), "--format", kind,
-            "--out", str(path), "--store", store_url,
+            "--out", str(path), "--store", store_url, *sender,
         ]  # fmt: skip
         process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=False)
         if process.returncode:

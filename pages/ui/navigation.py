@@ -21,6 +21,7 @@ PAGES = (  # file, title, address, icon
     ("11_alerts.py", "Alerts", "alerts", ":material/notifications:"),
     ("12_control.py", "Control", "control", ":material/toggle_on:"),
     ("13_data.py", "Data", "data", ":material/database:"),
+    ("14_audit.py", "Audit", "audit", ":material/verified:"),
 )
 _KNOWN = frozenset(f"/{address or ''}" for _, _, address, _ in PAGES)
 _NO_PAGES = ("/_stcore/", "/api/", "/app/static/", "/component/", "/media/", "/static/")  # files may be HTML there

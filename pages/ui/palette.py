@@ -8,8 +8,9 @@ from typing import Any
 
 import streamlit as st
 
+from engine.domain.access import OPERATE
 from engine.store.read.reader import StoreUnreadable
-from pages.ui import cache, scripts
+from pages.ui import cache, scripts, visitors
 from pages.ui.command_table import readable_name
 from pages.ui.navigation import PAGES
 
@@ -55,7 +56,7 @@ def build_palette() -> dict[str, Any]:
     return {
         "pages": [[title, f"/{address or ''}", KEYS.get(address or "", "")] for _, title, address, _ in PAGES],
         "symbols": [] if session is None else list(session.symbols),
-        "actions": [astuple(action) for action in (*ACTIONS, *map(_optimize, names))],
+        "actions": [astuple(action) for action in (*ACTIONS, *map(_optimize, names))] if visitors.may(OPERATE) else [],
     }
 
 

@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 import streamlit as st
 
 from engine import units
+from engine.domain.access import OPERATE
 from engine.store.errors import StoreError
 from engine.store.read.closing import ClosingEstimate, ClosingPosition
 from engine.store.read.command_notes import CommandOutcome
 from engine.store.read.reader import StoreUnreadable
 from engine.store.read.status import EngineStatus
-from pages.ui import cache, command_table, commands, glossary, now_cache, theme, widgets
+from pages.ui import cache, command_table, commands, glossary, now_cache, theme, visitors, widgets
 
 SHOWN_SECONDS = 30.0  # s for which a result stays without being closed, from when it is first shown
 NAMED = 6  # positions named one by one
@@ -37,6 +38,7 @@ class Dialogue:
     shown_at: int | None = None  # ns UTC, since when the result is shown
 
 
+@visitors.needs(OPERATE)
 def show_buttons(status: EngineStatus | None, *, alive: bool, why: str = _DOWN) -> None:
     """Show the buttons; all of them are off where no engine could carry them out, or for another reason, `why`."""
     last = None if status is None else status.last
@@ -61,6 +63,7 @@ def is_answering() -> bool:
     return _dialogue() != Dialogue()
 
 
+@visitors.needs(OPERATE)
 def show_dialogue(status: EngineStatus) -> None:
     """Show the open question, or the result of the command sent last; nothing where there is neither."""
     dialogue = _dialogue()

@@ -28,6 +28,7 @@ WRONG = {
     "drawdown limit hit": {"failed_gates": (("drawdown", 15.2, 15.0),)},
     "daily loss limit hit": {"failed_gates": (("daily loss", 3.1, 3.0),)},
     "optimizer harmed": {"harmed": ("delete_temp is quarantined",)},
+    "failed log-ins": {"failed_logins": 5},
     "drill failed": {"failed_drill": "stop: it went on"},
 }
 

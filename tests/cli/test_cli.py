@@ -67,7 +67,8 @@ def test_every_command_of_the_contract_is_there(capsys: pytest.CaptureFixture[st
         ("bactest x", "did you mean backtest?"),
         ("--nope", "unrecognized arguments: --nope"),
         ("copy-store sqlite:///a sqlite:///b", "copy-store is not there yet: the name is reserved for a later version"),
-        ("user add ann --role viewer", "user is not there yet"),
+        ("token create ann --scope write", "'write' is not a scope: give read, command, push or command:NAME"),
+        ("user add ann --role root", "'root' is not a role: give viewer, operator or admin"),
         ("run --exchange kraken", "the live feed needs symbols: give --symbols"),
         ("serve --feed live --exchange krakn --symbols BTC/USD", "ccxt has no exchange 'krakn': did you mean kraken?"),
         ("run --feed push", "the push feed is not there yet"),
@@ -363,3 +364,9 @@ def test_a_run_of_an_action_is_printed_with_its_verdict_before_anything_it_did(
     assert (json.loads(out)["verdict"], json.loads(out)["status"]) == ("no measurable effect", "done")
     assert out.index("no measurable effect") < out.index("freed 1.5 MB")
     assert err.strip() == "podium: collect_garbage: no measurable effect"
+
+
+def test_an_evidence_bundle_is_entered_in_the_audit_trail(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["replay", "30", "--bundle", str(tmp_path / "evidence.zip")]) == 0
+    last = Reader(f"sqlite:///{home}/podium.db").view("audit").iloc[-1]
+    assert (last["kind"], last["subject"], last["after"]) == ("export", "evidence bundle", '{"tick":30}')

@@ -14,6 +14,7 @@ TITLES = {
     "/": "Overview", "/decisions": "Decisions", "/decision": "Decision", "/market": "Market", "/models": "Models",
     "/portfolio": "Portfolio", "/backtests": "Backtests", "/components": "Components",
     "/resources": "Resources", "/optimizer": "Optimizer", "/alerts": "Alerts", "/control": "Control", "/data": "Data",
+    "/audit": "Audit",
 }  # fmt: skip
 COUNT_FIGURES = """
 ([label, wanted]) => {

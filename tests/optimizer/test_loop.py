@@ -115,7 +115,9 @@ def test_a_quarantined_action_does_not_run_until_a_person_gives_it_its_licence_b
     assert first_answer(plant, tuner) == "act is quarantined"
     restore = Command(1, "licence", (("action", "act"), ("licence", "auto")), "ann", "")
     result = carry_out(restore, rule_loop=tuner, rule_writer=Pen(plant), now=lambda: plant.at)
-    assert result == {"message": "act has the licence auto; it is judged anew from here"}
+    licence = "licence of act"
+    message = "act has the licence auto; it is judged anew from here"
+    assert result == {"message": message, "before": {licence: "quarantined"}, "after": {licence: "auto"}}
     live(plant, tuner, lambda: bool(plant.trials))
     assert plant.trials
 

@@ -22,7 +22,7 @@ from tests.store.made import SYMBOLS
 DECISIONS = "02_decisions.py"
 PAGES = {
     DECISIONS: "decisions", "06_portfolio.py": "fills", "10_optimizer.py": "trials", "12_control.py": "commands", "11_alerts.py": "alerts",
-    "05_models.py": "versions",
+    "05_models.py": "versions", "14_audit.py": "audit",
 }  # fmt: skip
 HOSTILE = "<img src=x onerror=alert(1)>'; DROP TABLE decisions; --"
 
@@ -103,12 +103,13 @@ def test_a_hostile_address_is_a_text_on_every_page(full_store: str, page: str) -
 
 def test_every_stored_column_is_offered_on_its_page() -> None:
     from pages.alerts import tables as alerts
+    from pages.audit import tables as audit
     from pages.control import tables as control
     from pages.decisions import tables as decisions
     from pages.optimizer.tables import build_trial_view
     from pages.portfolio import fills
 
-    for view in (alerts.HISTORY, control.HISTORY, decisions.HISTORY, fills.HISTORY, build_trial_view(None)):
+    for view in (audit.HISTORY, alerts.HISTORY, control.HISTORY, decisions.HISTORY, fills.HISTORY, build_trial_view(None)):
         names = [column.name for column in view.columns]
         assert set(view.table.default) <= set(names)
         assert all(view.table.find_column(name) for name in names)

@@ -271,7 +271,7 @@ def test_no_text_of_the_store_becomes_markup_in_markdown(hostile: str) -> None:
         assert len(columns) == 1, lines
     assert [line for line in text.splitlines() if line.startswith("#")] == [
         f"# Podium, {DATE}", "## Money", "## Decisions", "## Why not trading?", "## Health", "## Alerts", "## Optimizations", "## Skill",
-        "## Evolution",
+        "## Evolution", "## Audit",
     ]  # fmt: skip
 
 

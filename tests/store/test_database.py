@@ -49,6 +49,7 @@ CONTRACT = {
     "v_declined": "gate, n, mean_bps, low, high, n_effective",
     "v_streams": "symbol, stream, state, last_at, messages, messages_per_second, reconnects, gaps, late_trades, revised_candles, filled_bars, "
     "latency_p50_ms, latency_p99_ms, problem, problem_since",
+    "v_audit": "id, at, who, origin, kind, subject, why, before, after, digest",
 }
 
 

@@ -174,11 +174,11 @@ def test_the_oldest_evolutions_are_pruned_with_their_points(writer: Writer, sess
     later = tuple(row(number, "retired", decided=0, began=0) for number in range(22, 31))
     writer.save(with_report(next(session), rows=(*rows, running, *later), points=tuple(point(number) for number in range(1, 31))))
     monkeypatch.setattr(retention, "MAX_EVOLUTIONS", 5)
-    assert retention.prune_evolutions(writer.store) == 24
+    assert retention.prune_evolutions(writer.store, made.WALL) == 24
     numbers = [21, 26, 27, 28, 29, 30]
     for table in ("evolutions", "contest_points"):
         assert [line["number"] for line in records(reader, f"SELECT number FROM {table} ORDER BY number")] == numbers, table
-    assert retention.prune_evolutions(writer.store) == 0
+    assert retention.prune_evolutions(writer.store, made.WALL) == 0
 
 
 def roles(reader: Reader) -> dict[str, str]:

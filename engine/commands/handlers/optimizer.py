@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from engine.commands.types import Arguments, CommandTiming, CommandType, Result, Services
+from engine.domain.access import ADMINISTER
 from engine.domain.rules import Rule
 from engine.domain.texts import shorten
 from engine.domain.trading_config import Command
@@ -65,15 +66,18 @@ def change_rule(arguments: ChangeRule, command: Command, services: Services) -> 
     changes = {key: value for key, value in command.args if key != "name"}
     rules = {rule.name: rule for rule in loop.rules}
     if "reset" in changes:
-        return {"message": _reset_rule(name, changes, services)}
+        before = _describe_rule(name, loop.rules)
+        return {"message": _reset_rule(name, changes, services), "before": before, "after": _describe_rule(name, loop.rules)}
     if not changes:
         raise SchemaError(f"rule {name} was given nothing to change: give a change such as above=90")
     if name not in rules:
         _require_new(name, changes, rules)
     rule = parse_rule(name, changes, rules.get(name), tuple(loop.actions))
     services.rule_writer.save_rule(name, serialise_rule(rule), services.now(), command.by, command.reason)
+    before = _describe_rule(name, loop.rules)
     loop.reload()
-    return {"message": f"rule {name} is changed: {', '.join(f'{key} {value}' for key, value in changes.items())}"}
+    message = f"rule {name} is changed: {', '.join(f'{key} {value}' for key, value in changes.items())}"
+    return {"message": message, "before": before, "after": _describe_rule(name, loop.rules)}
 
 
 def _reset_rule(name: str, changes: Mapping[str, str], services: Services) -> str:
@@ -83,6 +87,11 @@ def _reset_rule(name: str, changes: Mapping[str, str], services: Services) -> st
         raise SchemaError(f"rule {shorten(name)} was not changed: there is nothing to reset")
     services.rule_loop.reload()
     return f"rule {name} is as podium.toml or the default has it"
+
+
+def _describe_rule(name: str, rules: tuple[Rule, ...]) -> dict[str, object]:
+    """The rule of that name as the audit trail shows it; None where there is none."""
+    return {name: next((serialise_rule(rule) for rule in rules if rule.name == name), None)}
 
 
 def _require_new(name: str, changes: Mapping[str, str], rules: Mapping[str, Rule]) -> None:
@@ -96,15 +105,19 @@ def _require_new(name: str, changes: Mapping[str, str], rules: Mapping[str, Rule
 def set_mode(arguments: SetMode, command: Command, services: Services) -> Result:
     del command
     mode = parse_mode(arguments.action, arguments.mode, tuple(services.rule_loop.actions))
+    before = services.rule_loop.modes()[arguments.action]
     services.rule_writer.set_mode(arguments.action, mode)
-    return {"message": f"{arguments.action} is set to {mode}"}
+    setting = f"mode of {arguments.action}"
+    return {"message": f"{arguments.action} is set to {mode}", "before": {setting: before}, "after": {setting: mode}}
 
 
 def set_licence(arguments: SetLicence, command: Command, services: Services) -> Result:
     action, licence = arguments.action, arguments.licence
     parse_mode(action, "auto", tuple(services.rule_loop.actions))
+    before, setting = services.rule_loop.find_licence(action), f"licence of {action}"
     services.rule_writer.set_licence(action, licence, f"set by {command.by}: {command.reason or 'no reason given'}", services.now())
-    return {"message": f"{action} has the licence {licence}; it is judged anew from here"}
+    message = f"{action} has the licence {licence}; it is judged anew from here"
+    return {"message": message, "before": {setting: before}, "after": {setting: licence}}
 
 
 def answer_request(arguments: AnswerRequest, command: Command, services: Services) -> Result | None:
@@ -123,8 +136,8 @@ def answer_request(arguments: AnswerRequest, command: Command, services: Service
 
 COMMANDS = (
     CommandType("optimize", "run an optimization, or report what it would do", Optimize, CommandTiming.WORKER, optimize),
-    CommandType("rule", "change, add or reset a rule of the optimizer", ChangeRule, CommandTiming.IMMEDIATE, change_rule, READERS),
-    CommandType("mode", "set how far the optimizer may go with an action", SetMode, CommandTiming.IMMEDIATE, set_mode),
-    CommandType("licence", "restore or withdraw an action's licence", SetLicence, CommandTiming.IMMEDIATE, set_licence),
+    CommandType("rule", "change, add or reset a rule of the optimizer", ChangeRule, CommandTiming.IMMEDIATE, change_rule, READERS, ADMINISTER),
+    CommandType("mode", "set how far the optimizer may go with an action", SetMode, CommandTiming.IMMEDIATE, set_mode, right=ADMINISTER),
+    CommandType("licence", "restore or withdraw an action's licence", SetLicence, CommandTiming.IMMEDIATE, set_licence, right=ADMINISTER),
     CommandType("approve", "answer a request of the optimizer; yes runs its action", AnswerRequest, CommandTiming.IMMEDIATE, answer_request),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Protocol
 
 from engine.commands.types import Arguments, CommandTiming, CommandType, Result, Services
+from engine.domain.access import ADMINISTER, OPERATE
 from engine.domain.trading_config import Command, TradingConfig
 from engine.schema import limits
 from engine.trading_parameters import read_live_parameter
@@ -102,8 +103,8 @@ def control_trading(arguments: TradingArguments, command: Command, services: Ser
     return services.control_trading(command)
 
 
-def _command(name: str, summary: str, arguments: type[TradingArguments]) -> CommandType:
-    return CommandType(name, summary, arguments, CommandTiming.BETWEEN_TICKS, control_trading)
+def _command(name: str, summary: str, arguments: type[TradingArguments], right: str = OPERATE) -> CommandType:
+    return CommandType(name, summary, arguments, CommandTiming.BETWEEN_TICKS, control_trading, right=right)
 
 
 COMMANDS = (
@@ -111,6 +112,6 @@ COMMANDS = (
     _command("resume", "end a pause or a flattening, and lift a drawdown stop (needs a reason)", Resume),
     _command("flatten", "close every position at the next prices and open nothing until resume", Flatten),
     _command("retrain", "train every model now, in another process", Retrain),
-    _command("configure", "give a trading parameter another value", Configure),
-    _command("set", "set the signal of the simulated market", SetSignal),
+    _command("configure", "give a trading parameter another value", Configure, ADMINISTER),
+    _command("set", "set the signal of the simulated market", SetSignal, ADMINISTER),
 )

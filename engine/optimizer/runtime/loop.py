@@ -116,6 +116,11 @@ class OptimizerLoop:
             modes |= {name: mode for name, mode in changes.items() if name in modes}
         return modes
 
+    def find_licence(self, action: str) -> str | None:
+        """The licence of an action; None before it has one."""
+        status = self._reader.action_statuses().get(action)
+        return None if status is None else status.licence
+
     def activity(self) -> EngineActivity:
         """The engine's activity, with the optimizer's own."""
         rest_seconds = max(0.0, self._rested - self._parts.clock.tick())

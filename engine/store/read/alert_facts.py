@@ -36,7 +36,8 @@ class FactsReader:
     def read(self, facts: AlertInputs) -> AlertInputs:
         """The inputs, completed with what the store knows."""
         with translate_errors(str(self._path)), self._engine.begin() as connection:
-            return _store_moved(connection, _drill(connection, _trials(connection, _reverts(connection, _ticks(connection, facts)))))
+            known = _drill(connection, _trials(connection, _reverts(connection, _ticks(connection, facts))))
+            return _store_moved(connection, _failed_logins(connection, known))
 
 
 def _ticks(connection: Connection, facts: AlertInputs) -> AlertInputs:
@@ -125,6 +126,11 @@ def _drill(connection: Connection, facts: AlertInputs) -> AlertInputs:
     if last is None or last.passed:
         return facts
     return replace(facts, failed_drill="; ".join(f"{check.name}: {check.detail}" for check in last.checks if not check.passed))
+
+
+def _failed_logins(connection: Connection, facts: AlertInputs) -> AlertInputs:
+    sql = "SELECT count(*) FROM audit WHERE at >= :since AND kind = 'log-in' AND subject = 'failed'"
+    return replace(facts, failed_logins=int(fetch_scalar(connection, sql, since=facts.now - HOUR)))
 
 
 def _store_moved(connection: Connection, facts: AlertInputs) -> AlertInputs:

@@ -229,4 +229,19 @@ VERSIONS = HistoryTable(
     filters=(("model", _equal("a.model")),),
 )
 
-HISTORY_TABLES = MappingProxyType({table.name: table for table in (DECISIONS, FILLS, TRIALS, COMMANDS, ALERTS, VERSIONS)})
+AUDIT = HistoryTable(
+    "audit",
+    "audit u",
+    ("u.id",),
+    (
+        StoredColumn("id", "u.id"),
+        *_plain("u", "at"),
+        *_plain("u", "who", "origin", "kind", "subject", "why", "before", "after", "digest", is_searched=True),
+    ),
+    'u.id, u.at, u.who, u.origin, u.kind, u.subject, u.why, u."before", u."after", u.digest',
+    ("id", "at", "who", "origin", "kind", "subject", "why", "before", "after"),
+    ordered=("id", "at"),
+    filters=(("kind", _equal("u.kind")),),
+)
+
+HISTORY_TABLES = MappingProxyType({table.name: table for table in (DECISIONS, FILLS, TRIALS, COMMANDS, ALERTS, VERSIONS, AUDIT)})

@@ -84,6 +84,7 @@ def build_selects(past: PastTick, newest_fill: int) -> dict[str, str]:
         "runs": _select(schema.RUNS, f"first_tick <= {tick}"),
         "artifacts": _select(schema.ARTIFACTS, f"trained_at <= {wall}"),
         **{table.name: _select(table, f"at <= {wall}") for table in (schema.READINGS_RAW, schema.TRIGGERS, schema.SILENCES, schema.DRILLS)},
+        "audit": _select(schema.AUDIT, f"at <= {wall}"),
         "judgements": _select(schema.JUDGEMENTS, "1" if past.knows_now else f"at <= {wall}"),
         **_select_replaced(wall),
         **{

@@ -25,6 +25,7 @@ from engine.report.day import (
 )
 from engine.report.savings import sum_proved_effects
 from engine.store.read import live_ticks
+from engine.store.read.audit import read_head_until
 from engine.store.read.clean_rate import CleanTicks
 from engine.store.read.decisions import count_decisions, count_intents
 from engine.store.read.live_ticks import TickRanges
@@ -61,7 +62,7 @@ def read_day(reader: Reader, begin: int, now: int, name: str) -> DayRecord | Non
         day = _day(connection, name, begin, until, live or parts)
         day = replace(
             day, is_over=begin + DAY <= now, warmup_ticks=sum(part.ticks for part in parts) - day.ticks,
-            truncated_at=_truncated_at(connection, begin, until),
+            truncated_at=_truncated_at(connection, begin, until), audit_head=read_head_until(connection, until),
         )  # fmt: skip
     happened = day.spans or day.runs or day.alerts or day.engine_starts or day.commands or day.recoveries or day.rule_firings
     return day if happened else None

@@ -9,7 +9,8 @@ import orjson
 from sqlalchemy import Connection
 
 from engine.domain.alerting import FAILED, JOINED, SENT, WAITING, Alert, AlertMessage, Delivery, Drill, DrillCheck, FaultRecovery, Silence
-from engine.store.connection import fetch_value
+from engine.store.connection import driver_connection, fetch_value
+from engine.store.write import audit
 
 DAY = 86_400 * 10**9  # ns
 RECENT_ALERTS = 300  # newest alerts that are searched for unannounced resolutions
@@ -203,8 +204,16 @@ def prune_alerts(connection: Connection, now: int) -> None:
         ("alerts", 90, 5_000, "state = 'open'"), ("deliveries", 30, 20_000, "status = 'waiting'"),
         ("recoveries", 365, 5_000, "0"), ("drills", 365, 1_000, "0"),
     ):  # fmt: skip
-        connection.exec_driver_sql(f"DELETE FROM {table} WHERE NOT ({stays}) AND (at < ? OR {newest.format(table, limit)})", (now - days * DAY,))
-    connection.exec_driver_sql("DELETE FROM silences WHERE until < ?", (now - 30 * DAY,))
+        old = f"DELETE FROM {table} WHERE NOT ({stays}) AND (at < ? OR {newest.format(table, limit)})"
+        _delete(connection, table, old, now - days * DAY, now)
+    _delete(connection, "silences", "DELETE FROM silences WHERE until < ?", now - 30 * DAY, now)
+
+
+def _delete(connection: Connection, table: str, sql: str, before: int, now: int) -> None:
+    """Delete a table's old rows and enter their number in the audit trail."""
+    rows = connection.exec_driver_sql(sql, (before,)).rowcount
+    if rows:
+        audit.append_deletion(driver_connection(connection), table, now, rows=rows)
 
 
 def _alerts(connection: Connection, sql: str, values: tuple[object, ...] = ()) -> tuple[Alert, ...]:

@@ -18,10 +18,10 @@ from engine.domain.state import State
 from engine.domain.tick import Artifact, Tick
 from engine.domain.trading_config import TradingConfig
 from engine.store import codec, maintenance, retention, schema
-from engine.store.connection import Store, build_insert, fetch_value
+from engine.store.connection import Store, build_insert, driver_connection, fetch_value
 from engine.store.errors import StoreError
 from engine.store.retention import PruneResult, RetentionPolicy
-from engine.store.write import alerts, components, counters, evolution, incidents, optimizer, readings, streams, tick_rows
+from engine.store.write import alerts, audit, components, counters, evolution, incidents, optimizer, readings, streams, tick_rows
 from engine.store.write.tick_rows import to_json
 
 _TICK, _DECISION, _FILL, _SNAPSHOT, _CHECKPOINT, _SESSION, _RUN = (
@@ -78,6 +78,7 @@ class Writer:
                 connection.exec_driver_sql(_SESSION, row)
                 connection.exec_driver_sql(incidents.CLOSE_UNFINISHED, (session,))
             last = fetch_value(connection, "SELECT max(tick) FROM ticks")
+            audit.append_settings(driver_connection(connection), settings_json, now)
             connection.exec_driver_sql(_RUN, (None, session, now, 0 if last is None else int(last) + 1, settings_json, platform))
         self._gates = None
         return session

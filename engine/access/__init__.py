@@ -1,0 +1,1 @@
+"""Accounts of people, their passwords and their log-ins."""

@@ -1,0 +1,1 @@
+"""The page Audit: the trail, as a table of any length, and whether it is sound."""

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from time import monotonic
 
 import numpy as np
+import pytest
 
+from engine.domain.market import MarketSnapshot
 from tests.exchanges import FakeBinance
 from tests.live.test_live_feed import SECOND, SYMBOLS, Session, is_whole
 
@@ -58,17 +60,58 @@ def count_filled(session: Session) -> int:
     return sum(session.stream(symbol, "candles").filled_bars for symbol in SYMBOLS)
 
 
+Bars = dict[tuple[int, int], list[float]]  # open, high, low, close, volume by close (ns UTC) and column
+
+
+def read_truth(session: Session) -> Bars:
+    """The exchange's candles as they are now."""
+    candles = [(column, candle) for column, symbol in enumerate(SYMBOLS) for candle in session.fake.candles(symbol, "1s")]
+    return {(candle.opened + SECOND, column): [candle.open, candle.high, candle.low, candle.close, candle.volume] for column, candle in candles}
+
+
+def read_decided(bars: list[MarketSnapshot]) -> Bars:
+    """The bars as they were first given; NaN where a symbol had none."""
+    values = [(bar.at, np.stack([bar.open, bar.high, bar.low, bar.close, bar.volume])) for bar in bars]
+    return {(at, column): prices[:, column].tolist() for at, prices in values for column in range(len(SYMBOLS))}
+
+
+def require_history(session: Session) -> None:
+    """Every bar of the history is the exchange's candle."""
+    truth, history = read_truth(session), read_decided(session.history)
+    assert len(history) > len(SYMBOLS) * 20
+    assert history == {bar: pytest.approx(truth[bar]) for bar in history}
+
+
+def require_counted_once(session: Session) -> None:
+    """Each bar that was filled, or whose candle differs from what was decided on, was counted once, however often its candle came."""
+    filled, revised = count_filled(session), session.stream(BTC, "candles").revised_candles
+    session.play()  # brings what was filled before
+    decided, truth = read_decided(session.live), read_truth(session)
+    brought = {
+        (int(at), column)
+        for bar in session.live
+        if (past := bar.backfilled) is not None
+        for row, at in enumerate(past.at)
+        for column in np.flatnonzero(np.isfinite(past.values[3, row])).tolist()
+    }
+    assert filled <= len(brought)
+    assert count_filled(session) >= sum(bool(np.isnan(decided[bar][3])) for bar in brought if bar in decided)
+    assert revised <= sum(column == 0 and bar != pytest.approx(truth[at, column]) for (at, column), bar in decided.items() if (at, column) in truth)
+
+
 def test_candles_that_come_twice_or_late_are_taken_once_and_those_that_never_come_leave_a_gap() -> None:
     with FakeBinance(SYMBOLS, step_ms=50, trades_per_second=20.0, history_seconds=120) as fake:
         fake.duplicate_candles()
         session = Session(fake)
         try:
             session.recover()
+            require_history(session)
             assert set(np.diff([bar.at for bar in session.history + session.live])) == {SECOND}
-            fake.resume()
             revised = session.stream(BTC, "candles").revised_candles
             fake.revise_candle(BTC, session.live[-1].at - SECOND)
             play_until(session, lambda: session.stream(BTC, "candles").revised_candles > revised)
+            session.play(3)  # its candle comes with each check
+            require_counted_once(session)
 
             filled = count_filled(session)
             fake.late_candles(3.0)
@@ -76,7 +119,9 @@ def test_candles_that_come_twice_or_late_are_taken_once_and_those_that_never_com
             play_until(session, lambda: bool(np.isnan(session.live[-1].close).any()))
             play_until(session, lambda: count_filled(session) > filled)
             fake.resume()
+            fake.duplicate_candles()
             play_until(session, lambda: not session.feed._builder.missing)
+            require_counted_once(session)
 
             fake.late_candles(1e6)
             fake.drop_sockets()

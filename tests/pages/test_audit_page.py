@@ -102,6 +102,20 @@ def test_who_is_not_logged_in_is_drawn_no_page(url: str, monkeypatch: pytest.Mon
     assert [element.proto.body for element in app.get("html")] == [NOT_LOGGED_IN]
 
 
+@pytest.mark.parametrize(
+    ("page", "view", "words"),
+    [("12_control.py", "settings", "Settings are changed by admins"), ("13_data.py", "import", "Files are imported by operators")],
+)
+def test_a_view_that_somebody_may_not_use_says_so(
+    page: str, view: str, words: str, url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PODIUM_LOGIN", "local")
+    monkeypatch.setenv("PODIUM_HOME", str(tmp_path))
+    app = run(page, url, view=view)
+    assert not app.exception
+    assert [caption.value for caption in app.caption if words in caption.value]
+
+
 def test_who_is_not_logged_in_finds_no_form_for_tokens(url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PODIUM_LOGIN", "local")
     monkeypatch.setenv("PODIUM_HOME", str(tmp_path))

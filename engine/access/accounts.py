@@ -15,6 +15,7 @@ from engine.domain.audit import AuditEntry
 from engine.domain.texts import shorten
 from engine.store import database
 from engine.store.connection import Store, driver_connection, fetch_value
+from engine.store.errors import translate_errors
 from engine.store.write import counters
 from engine.store.write.audit import append_entry, append_limited, to_audit_text
 
@@ -44,6 +45,18 @@ class LoginResult:
     cookie: str | None = None  # of the log-in that began
 
 
+def list_accounts(url: str) -> tuple[LocalAccount, ...]:
+    """Every account of a store by name, which is only read: one that is missing or of an earlier version has none. Raises StoreError."""
+    path = database.path_from_url(url)
+    if not path.exists():
+        return ()
+    with translate_errors(str(path)), database.connect(url, read_only=True).begin() as connection:
+        if fetch_value(connection, "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'users'") is None:
+            return ()
+        rows = connection.exec_driver_sql("SELECT name, role, created_at FROM users ORDER BY name").mappings().all()
+    return tuple(LocalAccount(**row) for row in rows)
+
+
 @dataclass(slots=True)
 class Accounts:
     """The accounts in a store. Every change is entered in the audit trail in its own transaction. Raises StoreError."""
@@ -65,12 +78,6 @@ class Accounts:
     def close(self) -> None:
         if self._store is not None:
             self._store.close()
-
-    def list(self) -> tuple[LocalAccount, ...]:
-        """Every account by name."""
-        with self.store.read() as connection:
-            rows = connection.exec_driver_sql("SELECT name, role, created_at FROM users ORDER BY name").mappings().all()
-        return tuple(LocalAccount(**row) for row in rows)
 
     def require_free(self, name: str, role: str) -> None:
         """Raise ValueError in one line where an account of that name and role cannot be added, before its password is asked for."""

@@ -214,22 +214,18 @@ def _access(settings: Settings) -> Iterator[Finding]:
     """Who may use the dashboard, and what is missing for others than those on this machine."""
     from dataclasses import asdict
 
-    from engine.access.accounts import Accounts
+    from engine.access.accounts import list_accounts
     from engine.service.access_settings import find_missing_access
-    from engine.store.database import path_from_url
 
     if settings.login == "off":
         missing = find_missing_access("0.0.0.0", asdict(settings))
         yield "ok", f"log-in is off: whoever uses this machine is an administrator; for other machines {missing}"
         return
-    accounts = Accounts(settings.database_url)
     try:
-        known = accounts.list() if path_from_url(settings.database_url).exists() else ()
+        known = list_accounts(settings.database_url)
     except StoreError as error:
         yield "wrong", f"log-in: the accounts cannot be read: {error}"
         return
-    finally:
-        accounts.close()
     admins = sum(account.role == "admin" for account in known)
     if not admins:
         who = "no account" if not known else "no admin among the accounts"

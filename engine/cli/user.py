@@ -32,16 +32,16 @@ def _add(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from engine.access.accounts import Accounts
+    from engine.access.accounts import Accounts, list_accounts
     from engine.service.clock import WallClock
 
     settings = resolve_settings(options, headless=False)
+    if options.action == "list":
+        for account in list_accounts(options.store or settings.database_url):
+            print(f"{account.name:24} {account.role:9} since {format_time_utc(account.created_at)}")
+        return 0
     accounts, now = Accounts(options.store or settings.database_url, find_user(), LOCAL), WallClock().now()
     try:
-        if options.action == "list":
-            for account in accounts.list():
-                print(f"{account.name:24} {account.role:9} since {format_time_utc(account.created_at)}")
-            return 0
         if options.action == "add":
             accounts.require_free(options.name, options.role)
             accounts.add(options.name, options.role, read_password(options.name), now)

@@ -114,6 +114,11 @@ class Inbox:
         with self._store.write(fenced=False) as connection:
             append_limited(driver_connection(connection), AuditEntry(now, who, origin, "refusal", name, why), 1)
 
+    def enter_import(self, name: str, who: str, details: Mapping[str, object], now: int, origin: str) -> None:
+        """Enter in the audit trail that somebody imports files as a recording."""
+        with self._store.write(fenced=False) as connection:
+            append_entry(driver_connection(connection), AuditEntry(now, who, origin, "import", name, after=to_audit_text(details)))
+
     def find_refusal(self, command: Command, now: int) -> str | None:
         """The reason why whoever sent a command may not do so with the role that they have now; None where they may."""
         with self._store.read() as connection:

@@ -57,8 +57,8 @@ def _confirm_flatten(reason: str) -> None:
             st.rerun()
 
 
-@visitors.needs(ADMINISTER)
 @refresh.refresh_every(2)
+@visitors.needs(ADMINISTER)
 def _show_signal_form(reason: str) -> None:
     """Show a form for the simulated market's signal, the one-bar R² of the best forecast; the box follows the current value, whoever set it."""
     with widgets.reading_store():

@@ -27,7 +27,7 @@ HISTORY_COLUMNS = (
 )  # fmt: skip
 
 
-@visitors.needs(ADMINISTER)
+@visitors.needs(ADMINISTER, "Settings are changed by admins; the changes so far are below.")
 def show_setting_form(config: dict[str, Any]) -> None:
     """Draw the form with its preview; `config` is the trading configuration of the newest tick."""
     known = {name: parameter for name, parameter in list_live_parameters().items() if name in config}

@@ -10,7 +10,7 @@ from typing import Any
 import streamlit as st
 
 from engine import units
-from engine.domain.access import OPERATE
+from engine.domain.access import ADMINISTER, OPERATE
 from engine.files.owned_folders import FolderTaken
 from pages.data.requests import ImportRequest, PreviewResult, describe_failure, read_preview, start_import, suggest_name
 from pages.data.tables import shorten_text
@@ -24,11 +24,12 @@ RECOGNISE = "recognise it"
 ON_DISK, UPLOAD = "on this machine", "upload"
 
 
-@visitors.needs(OPERATE)
+@visitors.needs(OPERATE, "Files are imported by operators.")
 def show_form(home: Path) -> None:
     """Draw the choice of a source, and below it what was read of it."""
     widgets.show_heading("Import files", "CSV, JSON, Parquet or Feather, compressed or not; the format is detected")
-    place = st.segmented_control("Source", [UPLOAD, ON_DISK], default=UPLOAD, key="source", bind="query-params", required=True)
+    places = [UPLOAD, ON_DISK] if visitors.may(ADMINISTER) else [UPLOAD]  # Podium reads what its user may, of which others see nothing
+    place = st.segmented_control("Source", places, default=UPLOAD, key="source", bind="query-params", required=True)
     request = _choose_upload(home) if place == UPLOAD else _choose_path()
     if request is not None:
         with st.spinner("Reading the beginning"):

@@ -12,10 +12,12 @@ from typing import Any
 
 import orjson
 
+from engine.domain.access import ADMINISTER, OPERATE
 from engine.files.import_folders import IMPORTS, holds_only_workspaces
+from engine.store.errors import StoreError
 from pages.data.sources import REPORT_FILE
 from pages.data.uploads import delete_upload, hold_upload, release_upload
-from pages.ui import jobs
+from pages.ui import commands, jobs, visitors
 from pages.ui.jobs import JobState
 
 LANE = "import"
@@ -57,6 +59,9 @@ class PreviewResult:
 
 def read_preview(request: ImportRequest) -> PreviewResult:
     """Read the beginning of the source in a process of its own."""
+    refusal = find_refusal(request)
+    if refusal is not None:
+        return PreviewResult(ImportRequest(None, request.is_upload), None, refusal)
     argv = [sys.executable, "-m", "engine", "import", *request.list_arguments(), "--preview", "--json"]
     try:
         process = subprocess.run(argv, cwd=jobs.ROOT, capture_output=True, timeout=PREVIEW_SECONDS, check=False)
@@ -69,6 +74,11 @@ def read_preview(request: ImportRequest) -> PreviewResult:
     except orjson.JSONDecodeError:
         lines = process.stderr.decode(errors="replace").strip().splitlines()
         return PreviewResult(request, None, lines[-1].removeprefix("podium: ") if lines else f"it ended with code {process.returncode}")
+
+
+def find_refusal(request: ImportRequest) -> str | None:
+    """Return why this session may not import a source; None where it may. A path of this machine takes an admin: Podium reads what its user may."""
+    return visitors.find_refusal(OPERATE if request.is_upload else ADMINISTER)
 
 
 def explain_name(name: str, home: Path) -> str | None:
@@ -99,12 +109,18 @@ def describe_failure(state: JobState) -> str:
 def start_import(result: PreviewResult, name: str, home: Path) -> str | None:
     """Start the import of what was previewed; return why it cannot start, None where it has."""
     request = result.request
-    fault = explain_name(name, home) or explain_overlap(result.preview or {"tables": ()}, name, home)
+    fault = find_refusal(request) or explain_name(name, home) or explain_overlap(result.preview or {"tables": ()}, name, home)
     if fault is not None:
         return fault
     held = request.source if request.is_upload else None
     if held is not None and not hold_upload(held):
         return "newer uploads have replaced this one: preview it again"
+    try:
+        commands.enter_import(name, {"source": "an upload" if request.is_upload else str(request.source)})
+    except StoreError as error:
+        if held is not None:
+            release_upload(held)
+        return f"it cannot be entered in the audit trail: {error}"
     arguments = ["import", *request.list_arguments(), "--out", str(home / IMPORTS / name), "--json"]
     if jobs.get_jobs().start(LANE, f"{LANE} {name}", arguments, lambda state: _finish(request, state)):
         return None

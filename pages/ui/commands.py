@@ -45,6 +45,15 @@ def send_command(name: str, args: dict[str, str], reason: str, sender: str = SEN
     return number
 
 
+def enter_import(name: str, details: dict[str, object]) -> None:
+    """Enter in the audit trail that this session imports files as a recording; raises StoreError."""
+    inbox = Inbox(cache.store_url())
+    try:
+        inbox.enter_import(name, visitors.find_visitor().name, details, WallClock().now(), visitors.find_origin())
+    finally:
+        inbox.close()
+
+
 def show_answer(where: str) -> None:
     """Show in this part of the page whether the last command was sent, for as long as it takes to read: a live part runs every few seconds."""
     now = WallClock().now()

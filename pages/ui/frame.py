@@ -9,6 +9,7 @@ from pathlib import Path
 import streamlit as st
 
 from engine import units
+from engine.domain.access import VIEW
 from engine.health import is_in_future
 from engine.service.clock import WallClock
 from engine.store.read.past import PastTick
@@ -21,12 +22,16 @@ from pages.ui.updates import PageParts
 
 ROOT = Path(__file__).resolve().parents[2]
 REFRESH = 2.0  # s
+NOT_LOGGED_IN = '<p role="alert">You are not logged in. <a href="/login" target="_self">Log in</a></p>'
 _WORDS = {"locked": "Store locked.", "corrupt": "Store damaged."}
 
 
 def run_page(store_url: str) -> None:
     """Run the chosen page in its frame; the script calls this at every run."""
     st.set_page_config(page_title="Podium", page_icon=str(Path(__file__).parent / "icon.svg"), layout="wide", initial_sidebar_state="auto")
+    if not visitors.may(VIEW):  # such as a log-in that ended while the browser was away
+        st.html(NOT_LOGGED_IN)
+        return
     st.html(f"<style>{theme.load_css()}</style>")
     st.logo(str(Path(__file__).parent / "podium.svg"), size="large")
     chosen = st.navigation(

@@ -27,7 +27,7 @@ def find_visitor() -> Visitor:
         return LOCAL_VISITOR
     try:
         return _open_desk().find_visitor(st.context.cookies.get(COOKIE)) or NOBODY
-    except StoreError:  # whether the log-in still holds is unknown
+    except (StoreError, OSError, ValueError):  # whether the log-in still holds is unknown
         return NOBODY
 
 
@@ -41,14 +41,19 @@ def may(right: str) -> bool:
     return find_refusal(right) is None
 
 
-def needs(right: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Decorate a part of a page that acts: it is drawn for whoever has the right, and for nobody else. The handler of its command checks again."""
+def needs(right: str, instead: str = "") -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Decorate a part of a page that acts: it is drawn for whoever has the right, and for nobody else. The handler of its command checks again.
+
+    `instead` is a line for the others, where the page would be empty.
+    """
 
     def decorate(part: Callable[..., None]) -> Callable[..., None]:
         @wraps(part)
         def show(*args: object, **options: object) -> None:
             if may(right):
                 part(*args, **options)
+            elif instead:
+                st.caption(instead)
 
         return show
 

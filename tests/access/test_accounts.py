@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from engine.__main__ import main
 from engine.access import passwords
-from engine.access.accounts import MAX_WAIT_SECONDS, Accounts
+from engine.access.accounts import MAX_WAIT_SECONDS, Accounts, list_accounts
 from engine.access.logins import HOUR, LoginLimits, Logins, load_key
 from engine.access.tokens import DAY, Tokens
 from engine.domain.access import Visitor
 from engine.domain.alerting import AlertInputs
-from engine.store import retention
+from engine.store import database, retention
 from engine.store.read.alert_facts import FactsReader
 from engine.store.read.audit import verify_trail
 from engine.store.read.reader import Reader
@@ -48,7 +49,7 @@ def test_what_is_no_account_is_refused_in_a_line_without_the_password(accounts: 
     with pytest.raises(ValueError, match=words) as caught:
         accounts.add(name, role, password, NOW)
     assert password not in str(caught.value)
-    assert [account.name for account in accounts.list()] == ["ann"]
+    assert [account.name for account in list_accounts(accounts.url)] == ["ann"]
 
 
 @pytest.mark.parametrize("act", ["remove", "change_role", "change_password"])
@@ -56,6 +57,20 @@ def test_an_account_that_is_not_there_cannot_be_changed(accounts: Accounts, act:
     extra = {"remove": (), "change_role": ("admin",), "change_password": (PASSWORD,)}[act]
     with pytest.raises(ValueError, match="there is no account 'bob'"):
         getattr(accounts, act)("bob", *extra, NOW)
+
+
+@pytest.mark.parametrize("words", [["doctor"], ["user", "list"]])
+def test_looking_at_accounts_migrates_no_store(words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, value in {"PODIUM_HOME": str(tmp_path), "PODIUM_LOGIN": "local"}.items():
+        monkeypatch.setenv(name, value)
+    path = database.path_from_url(made.empty(tmp_path))
+    with closing(sqlite3.connect(path)) as store, store:
+        store.execute("DROP TABLE users")
+        store.execute("UPDATE meta SET value = 'of an earlier version' WHERE key = 'views'")
+    main(words)
+    with closing(sqlite3.connect(path)) as store:
+        assert store.execute("SELECT value FROM meta WHERE key = 'views'").fetchone() == ("of an earlier version",)
 
 
 def test_the_right_password_logs_in_and_no_other(accounts: Accounts) -> None:

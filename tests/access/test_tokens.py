@@ -159,6 +159,18 @@ def test_without_log_in_a_wrong_token_is_refused_too(tokens: Tokens, url: str, t
     assert Path(url.removeprefix("sqlite:///")).parent == tmp_path
 
 
+@pytest.mark.parametrize("path", ["/login", "/", "/api/v1/status"])
+@pytest.mark.parametrize("lost", ["key", "store"])
+def test_what_cannot_be_used_is_answered_without_the_files_of_this_machine(path: str, lost: str, tmp_path: Path) -> None:
+    (tmp_path / "login.key").write_bytes(b"short" if lost == "key" else b"k" * 32)
+    (tmp_path / "podium.db").write_bytes(b"no database at all" * 100)
+    desk = FrontDesk(load_settings({"HOME": str(tmp_path), "PODIUM_HOME": str(tmp_path)}, tmp_path), WallClock())
+    asked = Asked.of(AccessGuard(Starlette(), lambda: desk))
+    answer = asked.get(path, cookie="podium_login=x.y")
+    assert answer.code == (200 if path == "/login" and lost == "store" else 503)
+    assert str(tmp_path) not in answer.body.decode()
+
+
 # ------------------------------------------------------------------ over HTTP
 
 

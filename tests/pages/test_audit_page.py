@@ -11,6 +11,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from pages.audit.tables import describe_values
+from pages.ui.frame import NOT_LOGGED_IN
 from tests.pages.stores import copied
 from tests.pages.test_pages import run, text
 
@@ -82,6 +83,37 @@ def test_a_token_without_a_scope_is_refused_on_the_page(url: str) -> None:
     app.button(key="FormSubmitter:token-Create token").click().run()
     assert "is not a name for a token" in text(app)
     assert "<b>desk" not in text(app)
+
+
+FRAME = """
+import streamlit as st
+from pages.ui import frame
+frame.run_page(st.session_state["store_url"])
+"""
+
+
+def test_who_is_not_logged_in_is_drawn_no_page(url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PODIUM_LOGIN", "local")
+    monkeypatch.setenv("PODIUM_HOME", str(tmp_path))
+    app = AppTest.from_string(FRAME, default_timeout=300)
+    app.session_state["store_url"] = url
+    app.run()
+    assert not app.exception
+    assert [element.proto.body for element in app.get("html")] == [NOT_LOGGED_IN]
+
+
+@pytest.mark.parametrize(
+    ("page", "view", "words"),
+    [("12_control.py", "settings", "Settings are changed by admins"), ("13_data.py", "import", "Files are imported by operators")],
+)
+def test_a_view_that_somebody_may_not_use_says_so(
+    page: str, view: str, words: str, url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PODIUM_LOGIN", "local")
+    monkeypatch.setenv("PODIUM_HOME", str(tmp_path))
+    app = run(page, url, view=view)
+    assert not app.exception
+    assert [caption.value for caption in app.caption if words in caption.value]
 
 
 def test_who_is_not_logged_in_finds_no_form_for_tokens(url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

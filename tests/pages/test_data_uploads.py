@@ -12,8 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.domain.access import Visitor
 from engine.importers._format import ImportFault
 from engine.importers._pipeline import _require_absent
+from engine.store.read.reader import Reader
 from pages.data import import_form, requests, sources, surveys, uploads
 from pages.data.requests import ImportRequest, PreviewResult
 from pages.ui import cache, jobs
@@ -21,6 +23,7 @@ from pages.ui.jobs import JobState
 from tests.pages.stores import store
 from tests.pages.test_data import SLOW, count_measured, press, show, wait_for, write_recording
 from tests.pages.test_pages import text
+from tests.store import made
 
 TABLE = {"source": "/x/a.csv", "symbols": ["AAA"], "kind": "bars", "fault": None}
 
@@ -76,6 +79,8 @@ def test_a_folder_that_an_import_reads_outlives_the_uploads_of_others(tmp_path: 
         return len(ends) != 2
 
     monkeypatch.setattr(jobs, "get_jobs", lambda: SimpleNamespace(start=start))
+    url = made.empty(tmp_path)
+    monkeypatch.setattr("pages.ui.cache.store_url", lambda: url)
     folder = uploads.store_uploads([Upload("mine")], tmp_path)
     result = PreviewResult(ImportRequest(folder, is_upload=True), {"tables": []})
     assert requests.start_import(result, "mine", tmp_path) is None
@@ -89,6 +94,18 @@ def test_a_folder_that_an_import_reads_outlives_the_uploads_of_others(tmp_path: 
         uploads.store_uploads([Upload(f"later {number}")], tmp_path)
     assert not folder.exists()
     assert "preview it again" in str(requests.start_import(result, "mine", tmp_path))
+    frame = Reader(url).view("audit")
+    assert next(zip(frame["kind"], frame["subject"], frame["who"], strict=True)) == ("import", "mine", "dashboard")
+
+
+@pytest.mark.parametrize(("role", "may"), [("viewer", (False, False)), ("operator", (True, False)), ("admin", (True, True))])
+def test_a_path_of_this_machine_takes_an_admin(role: str, may: tuple[bool, bool], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pages.ui.visitors.find_visitor", lambda: Visitor("ann", role))
+    upload, path = ImportRequest(tmp_path / "none", is_upload=True), ImportRequest(tmp_path / "none")
+    previews = [requests.read_preview(request) for request in (upload, path)]
+    started = [requests.start_import(PreviewResult(request, {"tables": []}), "-", tmp_path) for request in (upload, path)]
+    assert tuple("may not" not in preview.error for preview in previews) == may
+    assert tuple("may not" not in str(fault) for fault in started) == may
 
 
 @given(st.text(max_size=400))

@@ -122,7 +122,7 @@ def test_a_full_disk_is_told_in_one_line_and_leaves_nothing_half_written(url: st
     market = made.Market()
     made.begin(writer, market)
     saved = 0
-    allow(writer, pages=100)
+    allow(writer, pages=140)
     tick = market.tick()
     with pytest.raises(StoreError, match="the disk is full: free space or lower PODIUM_RETENTION") as caught:  # noqa: PT012 - until it is
         while saved < 100:
@@ -220,7 +220,7 @@ def test_only_the_holder_of_the_lease_writes(url: str, writer: Writer) -> None:
 
 def test_the_same_identity_goes_on_with_its_session_and_another_begins_one(url: str, writer: Writer) -> None:
     def begin(identity: str, settings: str) -> int:
-        return writer.begin_session(identity, made.info(), made.MODELS, made.HORIZONS, settings, {"cpu": settings}, made.WALL)
+        return writer.begin_session(identity, made.info(), made.MODELS, made.HORIZONS, f'{{"seed": {settings}}}', {"cpu": settings}, made.WALL)
 
     assert begin("a", "1") == 1
     for tick in made.Market().ticks(3):

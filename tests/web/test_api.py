@@ -197,4 +197,4 @@ def test_nothing_can_be_written_by_these_addresses(asked: Asked) -> None:
     for view in (*VIEWS, "status"):
         for method in ("POST", "PUT", "DELETE", "PATCH"):
             assert asked.get(f"/api/v1/{view}", method=method).code == 404
-    assert asked.get("/api/v1/commands", method="POST").code == 501
+    assert asked.get("/api/v1/commands", method="POST").code == 415  # a command is JSON

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
+from engine.domain.trading_config import TradingConfig
 from tests.e2e.served import Served
 from tests.e2e.visitor import MS, Visitor
 
@@ -93,6 +94,7 @@ class Wire:
 
 
 def test_updates_are_patches_that_give_the_picture_of_a_fresh_load_and_a_missed_one_is_fetched_whole(common_server: Served, visit: Visit) -> None:
+    common_server.wait(lambda: is_far_from_a_training(common_server.tick()), "no training to change the page")
     visitor = visit(common_server.url)
     visitor.go("/")
     strip = visitor.chart(STRIP)
@@ -131,6 +133,12 @@ def test_updates_are_patches_that_give_the_picture_of_a_fresh_load_and_a_missed_
     fresh.page.evaluate("() => window.cut(false)")
     expect(bar).to_have_count(0, timeout=MS)
     del fresh.complaints[before:]  # on the connection
+
+
+def is_far_from_a_training(tick: int) -> bool:
+    """Whether the versions that serve stay the same for two minutes: they change after bar 600 and every 288 bars after it."""
+    config = TradingConfig()
+    return 30 <= (tick - config.first_training) % config.retrain_every < config.retrain_every - 120
 
 
 def _fetch_no_more(visitor: Visitor, wire: Wire) -> None:

@@ -104,7 +104,6 @@ class FakeKraken(FakeExchange):
     def send_book(self, market: SymbolMarket, change: BookChange, at: int) -> None:
         """Send, for each depth that is subscribed to, what changed within it."""
         wrong = market.symbol in self.faults.bad_checksum
-        self.faults.bad_checksum.discard(market.symbol)
         checksum = checksum_of(market) ^ (1 if wrong else 0)
         for name in self.subscribed(f"book {market.symbol} "):
             depth = int(name.rpartition(" ")[2])
@@ -113,6 +112,7 @@ class FakeKraken(FakeExchange):
                 data[side] = _levels(market, _within(changed, best, depth, side == "bids"))
             if data["bids"] or data["asks"]:
                 self.publish(market, "book", name, _text("book", "update", [data | {"checksum": checksum, "timestamp": _iso(at * 1_000_000)}]))
+                self.faults.bad_checksum.discard(market.symbol)  # a change beyond the depth, or that nobody takes, has not sent it
 
     def send_candles(self, market: SymbolMarket, at: int) -> None:
         """Send the open candle where it traded since the last message; Kraken sends none without trades and does not say that one is closed."""

@@ -95,6 +95,15 @@ window.WebSocket.prototype.send = function (message) {
   return send.call(this, message);
 };
 
+// Streamlit's browser side sends what was set in a timeout of 0 ms, with all that was set until then, as a request of the first part among it: a click
+// in that moment would be answered by the run of another part, that is not at all. So it is sent at the end of the task that set it.
+const later = window.setTimeout;
+window.setTimeout = function (callback, delay, ...rest) {
+  if (delay || !String(callback).includes("sendUpdateWidgetsMessage")) return later.call(window, callback, delay, ...rest);
+  queueMicrotask(callback);
+  return 0;
+};
+
 // Whether a message asks for the run of a part: in Streamlit's BackMsg field 11 is rerun_script, whose field 5 is fragment_id.
 function isOfPart(message) {
   if (!(message instanceof Uint8Array)) return false;

@@ -43,6 +43,16 @@ SOCKETS = """
 """
 
 
+# Presses a button in the moment after or before a part of the page asks for its run, which no hand could meet.
+PRESS = """
+async ([where, name, order]) => {
+  const steps = [
+    () => document.querySelector(".podium-frame").podiumRun(),
+    () => [...document.querySelectorAll(`${where} button`)].findLast((node) => node.innerText.trim().endsWith(name)).click(),
+  ];
+  for (const step of order === "after" ? steps : steps.reverse()) { step(); await Promise.resolve(); }
+}
+"""
 # Keeps the answer of an update back until the next page is wanted; then it says that everything on this page has changed.
 HOLD = """
 (() => {
@@ -162,6 +172,21 @@ def _find_same_picture(watching: Visitor, fresh: Visitor) -> bool:
             assert pictures[digest] == picture
             return True
     return False
+
+
+def test_a_click_is_answered_though_a_part_asks_for_its_run_a_moment_before_or_after(common_server: Served, visit: Visit) -> None:
+    visitor = visit(common_server.url)
+    visitor.go("/control")
+    visitor.page.get_by_label("Reason").fill("only a look at the question")
+    visitor.page.keyboard.press("Tab")
+    visitor.is_idle()
+    dialog = visitor.page.get_by_role("dialog")
+    visitor.page.evaluate(PRESS, ['[data-testid="stMain"]', "Flatten", "after"])
+    expect(dialog).to_contain_text("Close every position?", timeout=MS)
+    visitor.is_idle()
+    visitor.page.evaluate(PRESS, ['[role="dialog"]', "Cancel", "before"])
+    expect(dialog).to_have_count(0, timeout=MS)
+    assert visitor.boxes() == []
 
 
 def test_a_page_that_is_left_asks_for_no_run_which_would_take_the_next_one_away(common_server: Served, visit: Visit) -> None:

@@ -78,58 +78,29 @@ const NEVER = { at: -Infinity, server: 0 };
 let left = NEVER;
 function leave() {
   const clock = window.podiumClock, at = performance.now();
-  left = { at, server: clock ? clock.server + at - clock.heard : Infinity }; // ms by the server's clock
+  left = { at, server: clock ? clock.server + at - clock.heard : Date.now() }; // ms by the server's clock, where that is known
 }
 window.addEventListener("popstate", leave, true);
 document.addEventListener("click", ({ target }) => { if (target.closest?.(LINKS)) leave(); }, true);
 
 // Whatever is sent to the server, a click too, is answered by a run: until that has ended nothing else asks, since the run that is asked for meanwhile
 // would have the address and the choices of before.
-// A run of a part that is under way when another page is wanted is not sent: it would be sent for the page before.
 const run = { sent: -Infinity, seen: -Infinity }; // when something was sent, and when a script was last seen to begin or end
 const send = window.WebSocket.prototype.send;
 window.WebSocket.prototype.send = function (message) {
-  if (!this.url.includes("/_stcore/")) return send.call(this, message);
-  if (performance.now() - left.at < LEAVE_MS && isOfPart(message)) return undefined;
-  run.sent = performance.now();
+  if (this.url.includes("/_stcore/")) run.sent = performance.now();
   return send.call(this, message);
 };
 
 // Streamlit's browser side sends what was set in a timeout of 0 ms, with all that was set until then, as a request of the first part among it: a click
-// in that moment would be answered by the run of another part, that is not at all. So it is sent at the end of the task that set it.
+// in that moment would be answered by the run of another part, that is not at all, and a part of the page before could ask for its run after the next
+// page is wanted. So it is sent at the end of the task that set it.
 const later = window.setTimeout;
 window.setTimeout = function (callback, delay, ...rest) {
   if (delay || !String(callback).includes("sendUpdateWidgetsMessage")) return later.call(window, callback, delay, ...rest);
   queueMicrotask(callback);
   return 0;
 };
-
-// Whether a message asks for the run of a part: in Streamlit's BackMsg field 11 is rerun_script, whose field 5 is fragment_id.
-function isOfPart(message) {
-  if (!(message instanceof Uint8Array)) return false;
-  const rerun = findField(message, 11);
-  return Boolean(rerun && findField(rerun, 5)?.length);
-}
-
-// The bytes of a length-delimited field of a protobuf message; null where it has none.
-function findField(bytes, field) {
-  let at = 0;
-  const readNumber = () => {
-    let value = 0, shift = 1, byte;
-    do { byte = bytes[at]; at += 1; value += (byte & 127) * shift; shift *= 128; } while (byte > 127);
-    return value;
-  };
-  while (at < bytes.length) {
-    const tag = readNumber(), kind = tag % 8;
-    if (kind === 0) { readNumber(); continue; }
-    if (kind === 1 || kind === 5) { at += kind === 1 ? 8 : 4; continue; }
-    if (kind !== 2) return null;
-    const length = readNumber();
-    if (Math.floor(tag / 8) === field) return bytes.subarray(at, at + length);
-    at += length;
-  }
-  return null;
-}
 
 new MutationObserver(() => { run.seen = performance.now(); })
   .observe(document.documentElement, { subtree: true, attributes: true, attributeFilter: ["data-test-script-state"] });

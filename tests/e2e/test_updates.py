@@ -29,6 +29,16 @@ node => {
 DRAWN = "wanted => Object.keys(window.pictures).length > wanted"
 PICTURES = "() => window.pictures"
 FORGET = "() => window.podiumValues.clear()"
+SOON = 30_000  # ms, less than the minute for which a page that is left is waited for
+# Goes to Control as in the first moment of a visit, in which the page's clock has not begun.
+LEAVE_EARLY = """
+() => {
+  const clock = window.podiumClock;
+  window.podiumClock = undefined;
+  document.querySelector('[data-testid="stSidebarNavLink"][href$="/control"]').click();
+  window.podiumClock = clock;
+}
+"""
 RANGE = "node => node._fullLayout.xaxis.range.map(Number)"
 # Lets a test close the WebSocket of the page, and keep it from being opened again.
 SOCKETS = """
@@ -64,9 +74,10 @@ HOLD = """
   };
   window.hold = () => { isHeld = true; };
   window.countHeld = () => held.length;
-  window.leave = (address) => {
+  window.leave = async (address) => {
+    document.querySelector(".podium-frame").podiumRun();  // a moment before
+    await Promise.resolve();
     document.querySelector(`[data-testid="stSidebarNavLink"][href$="${address}"]`).click();
-    document.querySelector(".podium-frame").podiumRun();  // had been asked for a moment before
     isHeld = false;
     for (const answer of held) answer(Response.json({ clock: null, frames: { header: "other", page: "other" }, parts: {} }));
   };
@@ -163,7 +174,10 @@ def _fetch_no_more(visitor: Visitor, wire: Wire) -> None:
 
 def _find_same_picture(watching: Visitor, fresh: Visitor) -> bool:
     """Load the page afresh until it shows a tick that the other window shows too, and compare the pictures."""
-    for _ in range(60):
+    for place in range(60):
+        fresh.page.wait_for_timeout(
+            place % 5 * 400
+        )  # ms: the other window draws every other tick, and in step with it each load could meet the ticks between
         fresh.go("/")
         digest, picture = fresh.chart(STRIP).evaluate(f"node => {{ ({RECORD})(node); return Object.entries(window.pictures)[0]; }}")
         watching.until(DRAWN, arg=len(watching.page.evaluate(PICTURES)))
@@ -187,6 +201,21 @@ def test_a_click_is_answered_though_a_part_asks_for_its_run_a_moment_before_or_a
     visitor.page.evaluate(PRESS, ['[role="dialog"]', "Cancel", "before"])
     expect(dialog).to_have_count(0, timeout=MS)
     assert visitor.boxes() == []
+
+
+def test_a_page_that_is_left_as_soon_as_it_is_opened_makes_no_button_of_the_next_one_dead(common_server: Served, visit: Visit) -> None:
+    visitor = visit(common_server.url)
+    visitor.go("/")
+    visitor.is_idle()
+    visitor.page.evaluate(LEAVE_EARLY)
+    visitor.is_on("Control")
+    visitor.page.get_by_label("Reason").fill("only a look at the question")
+    visitor.press("Flatten")
+    dialog = visitor.page.get_by_role("dialog")
+    expect(dialog).to_contain_text("Close every position?", timeout=MS)
+    visitor.press("Cancel")
+    expect(dialog).to_have_count(0, timeout=SOON)
+    visitor.until("() => window.podiumCanAsk()", timeout=SOON)
 
 
 def test_a_page_that_is_left_asks_for_no_run_which_would_take_the_next_one_away(common_server: Served, visit: Visit) -> None:

@@ -175,9 +175,7 @@ def _fetch_no_more(visitor: Visitor, wire: Wire) -> None:
 def _find_same_picture(watching: Visitor, fresh: Visitor) -> bool:
     """Load the page afresh until it shows a tick that the other window shows too, and compare the pictures."""
     for place in range(60):
-        fresh.page.wait_for_timeout(
-            place % 5 * 400
-        )  # ms: the other window draws every other tick, and in step with it each load could meet the ticks between
+        fresh.page.wait_for_timeout(place % 5 * 400)  # ms: in step with the other window, which skips ticks, each load could meet a skipped one
         fresh.go("/")
         digest, picture = fresh.chart(STRIP).evaluate(f"node => {{ ({RECORD})(node); return Object.entries(window.pictures)[0]; }}")
         watching.until(DRAWN, arg=len(watching.page.evaluate(PICTURES)))

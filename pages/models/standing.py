@@ -25,7 +25,7 @@ def show_standing(horizon: int) -> None:
         evolved = cache.fetch_evolution(limit=evolution.HISTORY)
         if cache.past_tick() is None:
             widgets.show_html(evolution_text.render_summary(evolved.evolutions, evolved.standings, "; more below"))
-        widgets.show_tiles(tables.build_model_tiles(status, skill, votes, cache.fetch_versions(VERSIONS), calibration, horizon), detail_lines=3)
+        widgets.show_tiles(tables.build_model_tiles(status, skill, votes, cache.fetch_versions(VERSIONS), calibration, horizon), detail_lines=4)
         hindsight.show_gap(session.horizons)
         left, right = st.columns([7, 5], gap="medium")
         with left:

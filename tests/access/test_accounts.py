@@ -19,6 +19,7 @@ from engine.store import database, retention
 from engine.store.read.alert_facts import FactsReader
 from engine.store.read.audit import verify_trail
 from engine.store.read.reader import Reader
+from tests import economy
 from tests.store import made
 
 PASSWORD, SECOND, NOW = "a long password", 10**9, made.WALL
@@ -71,6 +72,14 @@ def test_looking_at_accounts_migrates_no_store(words: list[str], tmp_path: Path,
     main(words)
     with closing(sqlite3.connect(path)) as store:
         assert store.execute("SELECT value FROM meta WHERE key = 'views'").fetchone() == ("of an earlier version",)
+
+
+def test_a_password_is_hashed_at_the_cost_that_the_library_recommends() -> None:
+    with economy.as_shipped():
+        stored = passwords.hash_password(PASSWORD)
+        assert stored.startswith("$argon2id$v=19$m=65536,t=3,p=4$")
+        assert passwords.verify_password(stored, PASSWORD)
+        assert not passwords.verify_password(stored, PASSWORD + " ")
 
 
 def test_the_right_password_logs_in_and_no_other(accounts: Accounts) -> None:

@@ -119,6 +119,13 @@ def test_quantiles_are_within_a_hundredth_however_long_the_run() -> None:
         assert report[notional]["cannot_fill"] == 0.0
 
 
+def test_errors_beyond_the_last_edge_are_at_the_last_edge() -> None:
+    errors = CostErrorHistogram()
+    for _ in range(700):
+        errors.add(np.full((2, 2, 3), 2.0), np.full((2, 2, 3), 3.0), np.full((2, 2, 3), 1e6), np.ones(3))
+    assert errors.summarize()["10000"]["p90_bps"] == 1e4
+
+
 def test_sizes_beyond_the_book_count_as_a_share_and_have_no_error() -> None:
     errors = CostErrorHistogram()
     forecast = np.full((2, 2, 4), 1.0)

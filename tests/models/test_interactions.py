@@ -37,6 +37,17 @@ def market(seed: int, ticks: int = 1_000, columns: int = COLUMNS, *, slope: floa
     return TrainingSet(names, (1, 3, 12), x.reshape(-1, columns).astype(np.float32), y.reshape(-1, 3), tick, ticks - 1), signal.reshape(-1)
 
 
+@pytest.mark.parametrize(("more", "counts"), [(0, True), (4, True), (12, False)])
+def test_a_relation_must_reach_half_the_threshold_without_any_stripe_of_time(more: int, counts: bool) -> None:
+    """t is 3.0, the threshold among 10 candidates 2.15. Without the first of 8 stripes, which has `more` times more, 2.63, 1.75 and 1.05 are left."""
+    moment = np.ones(interactions.PARTS)
+    moment[: interactions.PARTS // interactions.STRIPES] += more
+    moment *= 3.0 / moment.sum()
+    power = np.full(interactions.PARTS, 1.0 / interactions.PARTS)
+    strength = interactions._strength(moment[:, None, None], power[:, None, None], 10)
+    assert (strength.item() > 0.0) == counts
+
+
 def pairs(fitted: interactions.Fitted) -> list[tuple[int, int]]:
     used = fitted.used
     return [(int(used[first]), int(used[second])) for first, second in zip(fitted.terms.first, fitted.terms.second, strict=True)]

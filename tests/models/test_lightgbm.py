@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,13 @@ def training(y: Floats) -> TrainingSet:
 def targets() -> Floats:
     chance = np.random.default_rng(4)
     return np.stack([np.cumsum(chance.standard_normal(ROWS)) % (2.0 + place) for place in range(3)], axis=1)
+
+
+def test_training_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    usual = training(targets())
+    for data in (usual, replace(usual, x=np.ones_like(usual.x))):  # the second has nothing to learn from, of which LightGBM would warn
+        lightgbm.fit(data, 1)
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("count", [1, 10, 300])

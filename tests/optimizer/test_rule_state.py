@@ -194,6 +194,13 @@ def test_growth_is_measured_per_hour_and_one_outlier_is_none() -> None:
     assert events_of(grows, fast)[0][1] == FIRED
 
 
+@pytest.mark.parametrize(("level", "fires"), [(790.0, True), (810.0, False)])
+def test_the_growth_of_few_samples_is_that_from_the_first_to_the_last(level: float, fires: bool) -> None:
+    """Of four samples the first and the last quarter are a sample each: 100 in 600 s less a quarter is 800 an hour."""
+    grows = Rule("grows", THRESHOLD, "process.rss_bytes", level=level, recovery=20.0, growth=True, span=600.0, hold=0.0, missing=600.0)
+    assert bool(events_of(grows, [(0.0, 0.0), (200.0, 0.0), (400.0, 0.0), (600.0, 100.0)])) == fires
+
+
 def test_a_performance_rule_finds_a_change_against_its_own_usual_and_clears_when_it_is_over() -> None:
     slower = Rule("slower", PERFORMANCE, "engine.tick_ms", span=10.0, every=1_000.0, cooldown=100.0)
     chance = np.random.default_rng(5)

@@ -174,6 +174,14 @@ def test_flattening_closes_exactly_what_is_held() -> None:
     assert (settled.target == 0).all()
 
 
+def test_a_closing_order_is_the_position_to_the_last_digit_whatever_the_price_of_the_book() -> None:
+    """0.1 of equity is 100 units at a price of 100; by the mid of the book it would be 102.04."""
+    case = situation().holding(-0.1).with_liquidity(mid=np.array([98.0]))
+    sizes = replace(case.sizes(), current=np.array([-0.1]), target=np.zeros(1))
+    order = phases_gates.size_orders(sizes, case.liquidity, case.inputs)
+    assert order.units.tolist() == [100.0]
+
+
 def test_flattening_outranks_a_fault_that_lasts_but_not_a_missing_price() -> None:
     case = replace(situation(2).holding(0.1, -0.07).with_config(flatten=True), degraded=(Phase.MARKET,))
     assert (case.settled().target == 0).all()

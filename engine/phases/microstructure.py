@@ -201,8 +201,7 @@ def _measure_book(inputs: Inputs, walk: BookWalk) -> BookMeasurement:
         levels[0] = np.log(flow.spread[:, -1] / walk.mid * 1e4)
         levels[1] = np.log(flow.depth[:, -1] * walk.mid)
     levels[2] = walk.cost_at_decision[0].sum(axis=0) / 2.0 - walk.spread / 2.0
-    if not np.isfinite(levels).all():
-        levels[~np.isfinite(levels)] = np.nan
+    levels[~np.isfinite(levels)] = np.nan
     return BookMeasurement(levels, walk.cost_at_decision, walk.cost_at_fill, walk.mid, walk.mid_at_fill, walk.imbalance_best * walk.spread / 2.0)
 
 

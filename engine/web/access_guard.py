@@ -87,7 +87,8 @@ def _is_for_tokens(path: str) -> bool:
 def _judge_request(visitor: Visitor | None, scope: Scope) -> str | None:
     """The reason for a refusal. Commands and market data are judged where they are read, by their names; files are taken from who may import them."""
     path, is_http = scope["path"], scope["type"] == "http"
-    if visitor is not None and visitor.scopes is not None and is_http and (path in SENT_TO or path.startswith(COMMAND)):
+    is_sent = is_http and path in SENT_TO and scope["method"] in CHANGING
+    if visitor is not None and visitor.scopes is not None and (is_sent or (is_http and path.startswith(COMMAND))):
         return None
     return judge_access(visitor, OPERATE if is_http and scope["method"] in CHANGING and path.startswith(UPLOADS) else VIEW)
 

@@ -22,6 +22,7 @@ from engine.web.commands_api import build_command_routes
 from engine.web.metrics import CONTENT_TYPE, StoreCollector
 from engine.web.openapi import build_document, describe_object, describe_reserved, describe_view
 from engine.web.problems import problem
+from engine.web.stream import build_stream_route
 
 ALL_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY"]
 
@@ -84,7 +85,7 @@ def build_api_routes(address: Callable[[], str], clock: Clock, has_login: Callab
         *(read(view.name, describe_view(view)) for view in list_api_views().values()),
         *build_command_routes(address, clock, limit),
         ApiRoute(f"{PREFIX}/market", refuse_reserved, describe_reserved("Post market data"), "POST"),
-        ApiRoute(f"{PREFIX}/stream", refuse_reserved, describe_reserved("Follow decisions, alerts and trials")),
+        build_stream_route(address, clock, limit),
         ApiRoute(f"{PREFIX}/openapi.json", limit.guard(describe), describe_object("This document", "OpenAPI 3.1.")),
     ]
     return served

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from engine.domain.alerting import FAILED, JOINED, SENT, WAITING, Alert, AlertMessage, Delivery, Drill, DrillCheck, FaultRecovery, Silence
 from engine.store.connection import driver_connection, fetch_value
-from engine.store.write import audit
+from engine.store.write import audit, events
 
 DAY = 86_400 * 10**9  # ns
 RECENT_ALERTS = 300  # newest alerts that are searched for unannounced resolutions
@@ -21,6 +21,7 @@ INSERT INTO alerts (at, rule, severity, state, message, value) VALUES (?, ?, ?, 
 ON CONFLICT (rule) WHERE state = 'open' DO UPDATE SET severity = excluded.severity, message = excluded.message,
     value = coalesce(excluded.value, value)
 """
+_FIND_OPEN = "SELECT id FROM alerts WHERE rule = ? AND state = 'open'"
 _QUEUE = """
 INSERT OR IGNORE INTO deliveries (alert, at, kind, target, message, status, tries, next_at) VALUES (?, ?, ?, ?, ?, ?, 0, ?)
 """
@@ -37,12 +38,19 @@ _MARK_JOINED = """
 
 def raise_alert(connection: Connection, rule: str, severity: str, message: str, value: float | None, now: int) -> None:
     """Open the rule's alert, or update the one that is open: a rule has one open alert at most."""
+    is_open = fetch_value(connection, _FIND_OPEN, (rule,)) is not None
     connection.exec_driver_sql(_RAISE, (now, rule, severity, message, value))
+    if not is_open:
+        number = int(fetch_value(connection, _FIND_OPEN, (rule,)))
+        events.append_event(driver_connection(connection), events.ALERTS, number, events.OPENED, now)
 
 
 def resolve_alert(connection: Connection, rule: str, now: int) -> None:
     """Resolve the rule's open alert, if there is one."""
-    connection.exec_driver_sql("UPDATE alerts SET state = 'resolved', resolved_at = ? WHERE rule = ? AND state = 'open'", (now, rule))
+    number = fetch_value(connection, _FIND_OPEN, (rule,))
+    if number is not None:
+        connection.exec_driver_sql("UPDATE alerts SET state = 'resolved', resolved_at = ? WHERE id = ?", (now, number))
+        events.append_event(driver_connection(connection), events.ALERTS, int(number), events.RESOLVED, now)
 
 
 def find_open_alerts(connection: Connection) -> tuple[Alert, ...]:
@@ -75,7 +83,9 @@ def find_first_notifications(connection: Connection, alerts: Collection[int], ki
 
 def acknowledge_alert(connection: Connection, number: int, by: str, now: int) -> Alert | None:
     """Acknowledge an open alert until it is resolved; None where no such alert is open. The first acknowledgement stays."""
-    connection.exec_driver_sql("UPDATE alerts SET acked_by = ?, acked_at = ? WHERE id = ? AND state = 'open' AND acked_by IS NULL", (by, now, number))
+    sql = "UPDATE alerts SET acked_by = ?, acked_at = ? WHERE id = ? AND state = 'open' AND acked_by IS NULL"
+    if connection.exec_driver_sql(sql, (by, now, number)).rowcount:
+        events.append_event(driver_connection(connection), events.ALERTS, number, events.ACKNOWLEDGED, now)
     alerts = _alerts(connection, f"SELECT {_COLUMNS} FROM alerts a WHERE a.id = ? AND a.state = 'open'", (number,))
     return alerts[0] if alerts else None
 

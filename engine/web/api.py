@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import UTC, datetime
+from functools import lru_cache
 
 import orjson
 from starlette.requests import Request
@@ -63,6 +64,7 @@ class Api:
         return orjson.dumps(answer | {"count": len(result.rows), "rows": name_rows(result), "next": parameters.write_cursor(result.following)})
 
 
+@lru_cache(maxsize=4_096)
 def format_timestamp(at: int) -> str:
     """Format ns UTC as ISO text, to the ns."""
     seconds, rest = divmod(at, 1_000_000_000)
@@ -71,10 +73,10 @@ def format_timestamp(at: int) -> str:
 
 def name_rows(result: ViewRows) -> list[dict[str, object]]:
     """Rows as objects, each time in ns and as text; orjson writes NaN and infinity as null."""
-    times = [(place, f"{name}_utc") for place, name in enumerate(result.columns) if name in TIME_COLUMNS]
+    times = [place for place, name in enumerate(result.columns) if name in TIME_COLUMNS]
+    names = (*result.columns, *(f"{result.columns[place]}_utc" for place in times))
     return [
-        dict(zip(result.columns, row, strict=True))
-        | {name: None if row[place] is None else format_timestamp(int(row[place])) for place, name in times}
+        dict(zip(names, (*row, *(None if row[place] is None else format_timestamp(int(row[place])) for place in times)), strict=True))
         for row in result.rows
     ]
 

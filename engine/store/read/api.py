@@ -68,7 +68,7 @@ def _read_newest_readings(connection: Connection, view: ApiView, query: RowsQuer
     """The newest reading of each source and name, all on one page."""
     sql = f"SELECT * FROM ({NEWEST_READINGS}){_where(_filter_conditions(query))}"
     result = connection.execute(text(sql), {"since": 0, "limit": query.limit, **_filter_values(query)})
-    return _pick(view, query, [dict(row) for row in result.mappings()])
+    return _pick(view, query, list(result.keys()), [tuple(row) for row in result])
 
 
 def _read_by_key(connection: Connection, view: ApiView, query: RowsQuery) -> ViewRows:
@@ -101,7 +101,7 @@ def _read_ticks(connection: Connection, view: ApiView, query: RowsQuery) -> View
         upto=upto, floor=upto - MAX_TICKS_SEARCHED, since=query.since or 0, ticks=ticks,
     )  # fmt: skip
     if ends is None or ends["first"] is None:
-        return _pick(view, query, [])
+        return _pick(view, query, [], [])
     conditions, params = _filter_conditions(query), _filter_values(query)
     conditions += ["tick >= :first", "tick <= :last"]
     params |= {"first": int(ends["first"]), "last": int(ends["last"])}
@@ -135,10 +135,11 @@ def _read_page(
     sql = f"SELECT {columns} FROM {view.table}{_where(conditions)} ORDER BY {order} LIMIT :limit"
     places = {f"key{place}": value for place, value in enumerate(query.after)}
     result = connection.execute(text(sql), {**params, **places, "limit": query.limit + 1})
-    rows = [dict(row) for row in result.mappings()]
+    names, rows = list(result.keys()), [tuple(row) for row in result]
     if len(rows) > query.limit:
-        end = tuple(rows[query.limit - 1][key.column] for key in view.key)
-    return _pick(view, query, rows[: query.limit], end)
+        last = rows[query.limit - 1]
+        end = tuple(last[names.index(key.column)] for key in view.key)
+    return _pick(view, query, names, rows[: query.limit], end)
 
 
 def _place_conditions(view: ApiView, after: Values) -> list[str]:
@@ -164,9 +165,13 @@ def _where(conditions: Sequence[str]) -> str:
     return f" WHERE {' AND '.join(conditions)}" if conditions else ""
 
 
-def _pick(view: ApiView, query: RowsQuery, rows: Sequence[Mapping[str, Any]], following: Values = ()) -> ViewRows:
-    names = query.fields or tuple(column.name for column in view.columns)
-    return ViewRows(names, tuple(tuple(row[name] for name in names) for row in rows), following)
+def _pick(view: ApiView, query: RowsQuery, names: Sequence[str], rows: Sequence[tuple[Any, ...]], following: Values = ()) -> ViewRows:
+    """The columns that are wanted of rows with these names; the first are those of the view, in its order."""
+    wanted = query.fields or tuple(column.name for column in view.columns)
+    places = [names.index(name) for name in wanted] if rows else []
+    if places == list(range(len(names))):
+        return ViewRows(wanted, tuple(rows), following)
+    return ViewRows(wanted, tuple(tuple(row[place] for place in places) for row in rows), following)
 
 
 def _find_session(connection: Connection, symbol: str | None) -> _Session:

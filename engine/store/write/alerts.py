@@ -26,7 +26,7 @@ _QUEUE = """
 INSERT OR IGNORE INTO deliveries (alert, at, kind, target, message, status, tries, next_at) VALUES (?, ?, ?, ?, ?, ?, 0, ?)
 """
 _DUE = """
-SELECT d.id, d.alert, d.at, d.kind, d.target, d.message, d.status, d.tries, d.next_at, coalesce(a.severity, 'info') AS severity
+SELECT d.id, d.alert, d.at, d.kind, d.target, d.message, d.status, d.tries, d.next_at, coalesce(a.severity, 'info') AS severity, d.event
 FROM deliveries d LEFT JOIN alerts a ON a.id = d.alert
 WHERE d.status = 'waiting' AND d.target = ? AND (d.next_at <= ? OR d.next_at > ?) ORDER BY d.next_at, d.id LIMIT ?
 """
@@ -150,7 +150,8 @@ def expedite_deliveries(connection: Connection, now: int) -> int:
 def abandon_deliveries(connection: Connection, targets: Sequence[str], before: int) -> int:
     """Give up messages for targets that are no longer configured, and messages from before that time; return their number."""
     marks = ", ".join("?" * len(targets)) or "''"
-    sql = f"UPDATE deliveries SET status = ?, next_at = NULL, error = ? WHERE status = 'waiting' AND (target NOT IN ({marks}) OR at < ?)"
+    waiting = "event IS NULL AND status = 'waiting'"
+    sql = f"UPDATE deliveries SET status = ?, next_at = NULL, error = ? WHERE {waiting} AND (target NOT IN ({marks}) OR at < ?)"
     error = "given up: the target is no longer configured, or never answered"
     return int(connection.exec_driver_sql(sql, (FAILED, error, *targets, before)).rowcount)
 
@@ -209,12 +210,12 @@ def parse_drill(at: int, passed: int, seconds: float | None, detail: str) -> Dri
 
 def prune_alerts(connection: Connection, now: int) -> None:
     """Delete old rows by age and number. Open alerts and waiting messages stay."""
-    newest = "id NOT IN (SELECT id FROM {0} ORDER BY id DESC LIMIT {1})"
-    for table, days, limit, stays in (
-        ("alerts", 90, 5_000, "state = 'open'"), ("deliveries", 30, 20_000, "status = 'waiting'"),
-        ("recoveries", 365, 5_000, "0"), ("drills", 365, 1_000, "0"),
+    newest = "id NOT IN (SELECT id FROM {0} WHERE {2} ORDER BY id DESC LIMIT {1})"
+    for table, days, limit, stays, rows in (
+        ("alerts", 90, 5_000, "state = 'open'", "1"), ("deliveries", 30, 20_000, "status = 'waiting'", "event IS NULL"),
+        ("recoveries", 365, 5_000, "0", "1"), ("drills", 365, 1_000, "0", "1"),
     ):  # fmt: skip
-        old = f"DELETE FROM {table} WHERE NOT ({stays}) AND (at < ? OR {newest.format(table, limit)})"
+        old = f"DELETE FROM {table} WHERE {rows} AND NOT ({stays}) AND (at < ? OR {newest.format(table, limit, rows)})"
         _delete(connection, table, old, now - days * DAY, now)
     _delete(connection, "silences", "DELETE FROM silences WHERE until < ?", now - 30 * DAY, now)
 

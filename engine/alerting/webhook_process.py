@@ -86,7 +86,7 @@ def post_message(url: str, signer: Signer, number: str, body: str) -> str | None
 
 def describe_silence(error: Exception) -> str:
     """A failure in a few words, without the address."""
-    return "it took too long" if isinstance(error, TimeoutError) else f"{type(error).__name__} {getattr(error, 'strerror', None) or ''}".strip()
+    return "it took too long" if isinstance(error, TimeoutError) else str(getattr(error, "strerror", None) or type(error).__name__)
 
 
 if __name__ == "__main__":

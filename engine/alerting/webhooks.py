@@ -21,6 +21,7 @@ from engine.store.read.reader import Reader
 from engine.store.write import counters, webhook_queue
 
 GIVE_UP_HOURS = 24  # before an event becomes a dead letter: a bot must not act on yesterday's decisions unasked
+LASTING_SECONDS = 30.0  # that a webhook must refuse without a break before its component is degraded
 HOUR = 3_600 * 10**9  # ns
 
 
@@ -54,6 +55,7 @@ class WebhookService:
     _positions: dict[str, int] = field(default_factory=dict)  # by target, the last event that was queued
     _dispatchers: dict[str, WebhookDispatcher] = field(default_factory=dict)
     _sending: dict[str, Future[tuple[str, ...]]] = field(default_factory=dict)
+    _failing: dict[str, float] = field(default_factory=dict)  # by target, since when (s, monotonic)
     _tried: set[str] = field(default_factory=set)  # targets, since they were taken
 
     def __post_init__(self) -> None:
@@ -97,10 +99,17 @@ class WebhookService:
         tried, self._tried = self._tried, set()
         return {target: self._dispatchers[target].errors.get(target) for target in sorted(tried)}
 
-    @property
-    def error(self) -> str | None:
-        """The webhooks that refuse events now, with their reasons."""
-        parts = [f"{target}: {why}" for dispatcher in self._dispatchers.values() for target, why in tuple(dispatcher.errors.items())]
+    def find_lasting_error(self) -> str | None:
+        """The webhooks that have refused events for a while, with their reasons.
+
+        Not at once: the alert about it is an event too, and a receiver that refuses now and then would be sent more of them than of anything else.
+        """
+        now = self.clock.tick()
+        errors = {target: why for dispatcher in self._dispatchers.values() for target, why in tuple(dispatcher.errors.items())}
+        self._failing = {target: self._failing.get(target, now) for target in errors}
+        parts = [
+            why if why.startswith(target) else f"{target}: {why}" for target, why in errors.items() if now - self._failing[target] >= LASTING_SECONDS
+        ]
         return "; ".join(parts) or None
 
     def stop(self) -> None:

@@ -306,7 +306,7 @@ class EngineService:
     def run_webhooks(self) -> None:
         """Queue new events for webhooks and let them be sent."""
         self._alerting.run_webhooks()
-        self.components.report_part("alerts", "webhooks", self._alerting.webhooks.error)
+        self.components.report_part("alerts", "receivers", self._alerting.webhooks.find_lasting_error())
 
     def prune(self) -> None:
         """Drop rows beyond their retention."""

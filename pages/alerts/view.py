@@ -94,7 +94,7 @@ def _show_webhooks() -> None:
         return
     widgets.show_heading("Webhooks", "programs that are sent decisions and alerts; set them with [[webhook]] in podium.toml", term="webhook")
     rows = tables.list_webhooks(overview)
-    live.show_live_table(render_table(tables.WEBHOOKS, rows, label="Webhooks", empty="no webhook is set"), key="webhooks", reserved=2)
+    live.show_live_table(render_table(tables.WEBHOOKS, rows, label="Webhooks", empty="no webhook is set"), key="webhooks", reserved=3)
     if len(overview.dead):
         widgets.show_heading("Dead letters", f"the newest {DEAD_LETTERS}; nothing is sent again by itself", term="dead letter")
         rows = tables.list_dead_letters(overview)

@@ -7,10 +7,11 @@ import os
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import Event
 
@@ -29,7 +30,8 @@ PATIENCE = 180.0  # s, never waited for when all is well
 
 def read_code(language: str, word: str) -> str:
     """The block of the page that has the word."""
-    return next(code for code in re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL) if word in code)
+    blocks: list[str] = re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
+    return next(code for code in blocks if word in code)
 
 
 @contextmanager
@@ -96,7 +98,9 @@ def test_each_line_of_curl_is_answered(server: Served, token: str, line: str) ->
 
 
 def start_engine(folder: Path, port: int) -> subprocess.Popen[bytes]:
-    (folder / "podium.toml").write_text(f'[[webhook]]\nname = "bot"\nurl = "http://127.0.0.1:{port}/"\nsecret_env = "BOT_SECRET"\n')
+    (folder / "podium.toml").write_text(
+        f'[[webhook]]\nname = "bot"\nurl = "http://127.0.0.1:{port}/in?key=hidden-token"\nsecret_env = "BOT_SECRET"\n'
+    )
     plain = {name: value for name, value in os.environ.items() if not name.startswith("PODIUM_")}
     environ = {**plain, **SETTINGS, "PODIUM_HOME": str(folder / "home"), "BOT_SECRET": SECRET, "PYTHONPATH": str(ROOT)}
     with (folder / "engine.out").open("a") as out:
@@ -133,8 +137,23 @@ def test_an_engine_that_is_killed_while_it_sends_sends_again_with_the_same_id(tm
     assert ticks == set(range(min(ticks), max(ticks) + 1))
     for path in (tmp_path / "home").rglob("*"):
         if path.is_file():
-            assert SECRET.removeprefix("whsec_").encode() not in path.read_bytes(), path
-    assert "Traceback" not in (tmp_path / "engine.out").read_text()
+            assert not any(secret in path.read_bytes() for secret in (SECRET.removeprefix("whsec_").encode(), b"hidden-token")), path
+    printed = (tmp_path / "engine.out").read_text()
+    assert not any(word in printed for word in ("Traceback", "hidden-token", SECRET))
+
+
+def test_a_webhook_that_refuses_is_not_sent_alerts_about_itself(tmp_path: Path) -> None:
+    with listening(Receiver(answer=500)) as receiver:
+        engine = start_engine(tmp_path, receiver.port)
+        try:
+            wait_for(lambda: receiver.types.count("decisions.decided") >= 8, "refused decisions")
+        finally:
+            engine.terminate()
+            engine.wait(PATIENCE)
+    with closing(sqlite3.connect(tmp_path / "home" / "podium.db")) as store:
+        assert store.execute("SELECT count(*) FROM alerts WHERE rule = 'alerts failing'").fetchone()[0] <= 1
+        ((kind, count),) = store.execute("SELECT kind, count(*) FROM events GROUP BY kind HAVING kind = 'decisions'").fetchall()
+    assert (kind, count >= 8) == ("decisions", True)
 
 
 def test_the_receiver_of_the_page_prints_what_it_can_trust(tmp_path: Path) -> None:

@@ -111,8 +111,8 @@ def test_webhooks_and_their_dead_letters_are_shown_and_sent_again(full_store: st
         shown = text(app)
         assert not app.exception
         for words in (
-            "bot", "decisions, alerts", "nothing: not configured", "it answered &lt;b&gt;500&lt;/b&gt;", "decisions decided, tick 12", "deleted since",
-            "no answer",
+            "bot", "decisions, alerts", "nothing: not configured", "it answered &lt;b&gt;500&lt;/b&gt;", "decisions decided, tick 12",
+            "deleted since", "no answer",
         ):  # fmt: skip
             assert words in shown, words
         assert [button.label for button in app.button if button.label.startswith("Resend")] == ["Resend to bot", "Resend to old"]

@@ -33,8 +33,10 @@ MAX_NUMBER = 2**63 - 1
 class Stream:
     """What one client gets, from its last event on; no more than one page of events is in memory for it."""
 
-    def __init__(self, hub: EventHub, client: StreamClient, kinds: frozenset[str], position: int) -> None:
-        self._hub, self._client, self._kinds, self._position = hub, client, kinds, position
+    def __init__(
+        self, hub: EventHub, client: StreamClient, kinds: frozenset[str], position: int, *, heartbeat: float = HEARTBEAT_SECONDS
+    ) -> None:  # fmt: skip
+        self._hub, self._client, self._kinds, self._position, self._heartbeat = hub, client, kinds, position, heartbeat
 
     async def send(self) -> AsyncIterator[bytes]:
         """Events until the client leaves, its right ends, it is too slow, or the server stops."""
@@ -65,7 +67,7 @@ class Stream:
         yield render_notice("end", reason)
 
     async def _is_woken(self) -> bool:
-        with anyio.move_on_after(HEARTBEAT_SECONDS) as wait:
+        with anyio.move_on_after(self._heartbeat) as wait:
             await self._client.woken.wait()
         return not wait.cancelled_caught
 
@@ -94,13 +96,13 @@ class Stream:
 class PatientResponse(StreamingResponse):
     """A stream that is given up where its client takes nothing for a while, and then calls `leave`."""
 
-    def __init__(self, content: AsyncIterator[bytes], leave: Callable[[], None]) -> None:
+    def __init__(self, content: AsyncIterator[bytes], leave: Callable[[], None], *, patience: float = SEND_SECONDS) -> None:
         super().__init__(content, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"}, media_type=MEDIA_TYPE)
-        self._leave = leave
+        self._leave, self._patience = leave, patience
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_soon(message: Message) -> None:
-            with anyio.fail_after(SEND_SECONDS):
+            with anyio.fail_after(self._patience):
                 await send(message)
 
         try:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from engine.domain.access import Visitor
 from engine.service.clock import WallClock
+from engine.store.errors import StoreError
 from engine.store.read.events import KINDS
 from engine.store.write.writer import Writer
 from engine.web import event_hub
+from engine.web.credentials import Credential
 from engine.web.event_hub import EventHub, RenderedEvent, StreamClient
-from engine.web.stream import Stream
+from engine.web.stream import PatientResponse, Stream
 from tests.makers import awaited
 from tests.store import made
 
@@ -164,5 +169,77 @@ def test_the_reader_stops_with_the_last_client_and_starts_with_the_next(url: str
         _, stream = await follow(hub, 0)
         assert parse((await take(stream, 1))[0])[0] == 1
         assert hub._task is not task
+
+    awaited(run())
+
+
+def test_a_comment_is_sent_while_nothing_happens(url: str) -> None:
+    async def run() -> None:
+        hub = EventHub(url, WallClock())
+        stream = Stream(hub, await hub.join(None), ALL, 0, heartbeat=0.01).send()
+        texts = [await anext(stream) for _ in range(4)]
+        assert texts == [b"retry: 2000\n\n", *[b": still here\n\n"] * 3]
+
+    awaited(run())
+
+
+async def answer(hub: EventHub, receive: Any, send: Any, patience: float) -> None:
+    client = await hub.join(None)
+    content = Stream(hub, client, ALL, 0, heartbeat=0.01).send()
+    await PatientResponse(content, partial(hub.leave, client), patience=patience)({"type": "http", "asgi": {"spec_version": "2.3"}}, receive, send)
+
+
+def test_a_client_that_leaves_or_takes_nothing_is_let_go(url: str) -> None:
+    async def run() -> None:
+        hub = EventHub(url, WallClock())
+        sent: list[Any] = []
+        enough = asyncio.Event()
+
+        async def take(message: Any) -> None:
+            sent.append(message)
+            if len(sent) == 4:
+                enough.set()
+
+        async def take_nothing(message: Any) -> None:
+            sent.append(message)
+            if message["type"] == "http.response.body":
+                await asyncio.Event().wait()
+
+        async def leave_soon() -> Any:
+            await enough.wait()
+            return {"type": "http.disconnect"}
+
+        async def stay() -> Any:
+            await asyncio.Event().wait()
+
+        await answer(hub, leave_soon, take, 60.0)
+        assert (hub.count, len(sent) >= 4) == (0, True)
+        sent.clear()
+        await answer(hub, stay, take_nothing, 0.05)
+        assert (hub.count, len(sent)) == (0, 2)
+
+    awaited(run())
+
+
+def test_a_right_that_ends_or_cannot_be_looked_up_ends_the_stream_before_the_next_event(url: str) -> None:
+    async def run() -> None:
+        visitor: list[Visitor | StoreError | None] = [Visitor("token:bot", "", scopes=("read",))]
+
+        def find() -> Visitor | None:
+            if isinstance(visitor[0], StoreError):
+                raise visitor[0]
+            return visitor[0]
+
+        for ended, words in ((None, "log in first"), (Visitor("b", "", scopes=("push",)), "it takes read"), (StoreError("x"), "is unknown")):
+            hub = EventHub(url, WallClock())
+            visitor[0] = Visitor("token:bot", "", scopes=("read",))
+            newest = hub.find_range().newest
+            stream = Stream(hub, await hub.join(Credential("key", find)), ALL, newest).send()
+            raise_alerts(url, f"before {words}")
+            assert parse((await take(stream, 1))[0])[1] == "alerts"
+            visitor[0] = ended
+            raise_alerts(url, f"after {words}")
+            number, name, data = parse((await take(stream, 1))[0])
+            assert (number, name, words in data["reason"]) == (None, "end", True)
 
     awaited(run())

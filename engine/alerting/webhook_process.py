@@ -14,8 +14,6 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from standardwebhooks import Webhook as Signer
-
 from engine.alerting.sender_process import SenderProcess
 from engine.domain.webhooks import WebhookMessage
 from engine.service.clock import WallClock
@@ -46,6 +44,8 @@ class WebhookSender(SenderProcess):
 
 def send_messages() -> None:
     """Run the process: send each message and print one line for each. After one that nobody answers the rest is left for later."""
+    from standardwebhooks import Webhook as Signer  # noqa: PLC0415 - used in this process only, and not in the engine
+
     request = json.loads(sys.stdin.buffer.read())
     signer, silent = Signer(request["secret"]), ""
     for number, body in request["messages"]:
@@ -58,7 +58,7 @@ def send_messages() -> None:
         print(json.dumps({"error": error}), flush=True)  # noqa: T201 the output is the protocol
 
 
-def post_message(url: str, signer: Signer, number: str, body: str) -> str | None:
+def post_message(url: str, signer: Any, number: str, body: str) -> str | None:
     """Post a message, signed with the time of now; None where the answer is a success, else what it is. Raises OSError, HTTPException."""
     seconds = WallClock().now() // 10**9
     headers = {

@@ -10,9 +10,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from standardwebhooks import Webhook as Signer
-from standardwebhooks.webhooks import EmptyWebhookSecretError
-
 from engine.domain.texts import shorten
 from engine.domain.webhooks import EVENT_KINDS, SOURCES, Webhook
 from engine.schema import suggest
@@ -42,6 +39,9 @@ def read_webhooks(name: str, value: object) -> dict[str, Any]:
 
 def read_secret(webhook: Webhook, environ: Mapping[str, str] = os.environ) -> str:
     """The secret that a webhook is signed with; raises ValueError in one line without it."""
+    from standardwebhooks import Webhook as Signer  # noqa: PLC0415 - every command reads the settings, and few sign
+    from standardwebhooks.webhooks import EmptyWebhookSecretError  # noqa: PLC0415
+
     try:
         text = _READERS[webhook.source](webhook.place, environ).strip()
     except (OSError, UnicodeDecodeError) as error:

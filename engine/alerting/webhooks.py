@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from threading import Lock
 
 import orjson
 from sqlalchemy import Connection
@@ -56,6 +57,8 @@ class WebhookService:
     _dispatchers: dict[str, WebhookDispatcher] = field(default_factory=dict)
     _sending: dict[str, Future[tuple[str, ...]]] = field(default_factory=dict)
     _failing: dict[str, float] = field(default_factory=dict)  # by target, since when (s, monotonic)
+    _submitting: Lock = field(default_factory=Lock)
+    _is_stopped: bool = False
     _tried: set[str] = field(default_factory=set)  # targets, since they were taken
 
     def __post_init__(self) -> None:
@@ -77,12 +80,8 @@ class WebhookService:
                     for webhook in behind
                 }
             self._positions |= reached
-        for target, dispatcher in self._dispatchers.items():
-            under_way = self._sending.get(target)
-            if under_way is None or under_way.done():
-                self._sending[target] = self._pool.submit(dispatcher.send_due)
-                if under_way is not None:
-                    self._tried.update(under_way.result())  # raises what it failed by
+        for target in self._dispatchers:
+            self._send(target)
 
     def give_up(self) -> None:
         """Make dead letters of what is too old, and delete what is older still."""
@@ -112,8 +111,20 @@ class WebhookService:
         ]
         return "; ".join(parts) or None
 
+    def _send(self, target: str) -> None:
+        """Let a webhook send what is due, unless it sends already; raises what its last sending failed by."""
+        with self._submitting:
+            under_way = self._sending.get(target)
+            if self._is_stopped or (under_way is not None and not under_way.done()):
+                return
+            self._sending[target] = self._pool.submit(self._dispatchers[target].send_due)
+        if under_way is not None:
+            self._tried.update(under_way.result())
+
     def stop(self) -> None:
         """Send nothing more and end what is under way."""
+        with self._submitting:
+            self._is_stopped = True
         for dispatcher in self._dispatchers.values():
             dispatcher.stop()
         self._pool.shutdown(wait=False, cancel_futures=True)

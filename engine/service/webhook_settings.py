@@ -23,6 +23,10 @@ _SECRET = re.compile(r"(whsec_)?[A-Za-z0-9+/]+={0,2}")
 _REMEDY = "give whsec_ and 24 to 64 random bytes in Base64: echo whsec_$(openssl rand -base64 32)"
 
 
+class SecretUnset(ValueError):
+    """A variable or credential that this process does not have, and another may."""
+
+
 def read_webhooks(name: str, value: object) -> dict[str, Any]:
     """The webhooks of [[webhook]]; raises SettingsError, without anything that may be secret."""
     tables: list[Any] = value if isinstance(value, list) else [value]
@@ -48,7 +52,7 @@ def read_secret(webhook: Webhook, environ: Mapping[str, str] = os.environ) -> st
         reason = error.strerror if isinstance(error, OSError) else "it is no text"
         raise ValueError(f"webhook {webhook.name}: {webhook.source} cannot be read: {reason}") from None
     if not text:
-        raise ValueError(f"webhook {webhook.name}: {webhook.source} {shorten(webhook.place)} is not set or empty: {_REMEDY}")
+        raise SecretUnset(f"webhook {webhook.name}: {webhook.source} {shorten(webhook.place)} is not set or empty: {_REMEDY}")
     try:
         Signer(text)
         size = len(text.removeprefix("whsec_").rstrip("=")) * 3 // 4

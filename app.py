@@ -142,7 +142,7 @@ if get_script_run_ctx(suppress_warning=True) is None:
         Path(__file__).absolute(),
         lifespan=lifespan,
         routes=[
-            *build_routes(_store, WallClock()),
+            *build_routes(_store, WallClock(), _has_login),
             plotly_library.library_route(),
             wire.payload_route(),
             Route("/podium/updates/{title}.json", _serve_updates),

@@ -28,6 +28,7 @@ RARELY_USED_LIBRARIES = (
     "optuna",
     "plotly",
     "sklearn",
+    "standardwebhooks",
 )  # must be installed, but are loaded only when used
 REQUIRED_LIBRARIES = (*CORE_LIBRARIES, *DASHBOARD_LIBRARIES, *RARELY_USED_LIBRARIES)
 OWN_PACKAGES = frozenset({"engine", "pages", "app"})

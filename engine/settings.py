@@ -16,6 +16,7 @@ from engine.domain.record import DIGEST_FORMAT
 from engine.domain.rules import Rule
 from engine.domain.texts import shorten
 from engine.domain.trading_config import TradingConfig
+from engine.domain.webhooks import Webhook
 from engine.schema import MAX_INTEGER, limits
 
 FEED_NAMES = ("simulated", "recorded", "live")
@@ -124,6 +125,7 @@ class Settings:
     ] = field(default=(), repr=False)
     escalate_minutes: Annotated[float, limits(1.0, 10_080.0, "min", "time after which an alert that nobody acknowledges is escalated")] = 15.0
     drill_hours: Annotated[float, limits(0.0, 8_760.0, "h", "time between two drills; 0 for drills by command only")] = 24.0
+    webhooks: tuple[Webhook, ...] = field(default=(), repr=False)
     # the server
     address: Annotated[
         str, _written("address", "IP address to listen on; other than loopback only with log-in, and with TLS or behind a proxy", "127.0.0.1")
@@ -192,6 +194,7 @@ def serialize_settings(settings: Settings) -> str:
     masked = {
         "alert_urls": label_addresses(settings.alert_urls),
         "escalate_urls": label_addresses(settings.escalate_urls),
+        "webhooks": [{"name": webhook.name, "events": webhook.events} for webhook in settings.webhooks],
         "exchange_options": mask_exchange_options(settings.exchange_options),
     }
     return json.dumps(asdict(settings) | masked, sort_keys=True)

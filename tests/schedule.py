@@ -23,6 +23,8 @@ LONGEST = (
     "tests/live/", "tests/access/", "tests/pages/test_pages.py", "tests/recorded/", "tests/test_replay.py", "tests/test_replay_evolution.py",
     "tests/test_certify_session.py", "tests/reference/", "tests/evidence/test_conformal.py", "tests/service/test_version_record.py",
     "tests/service/test_working_orders.py", "tests/pages/test_data.py",
+    "tests/web/test_stream.py", "tests/web/test_programs.py", "tests/web/test_openapi.py", "tests/web/test_api_pages.py",
+    "tests/alerting/test_webhooks.py",
     "tests/feeds/test_simulated.py", "tests/cli/test_cli.py", "tests/store/test_keyset.py", "tests/service/test_drift_check.py",
     "tests/pages/test_optimizer.py", "tests/store/test_audit.py",
     "tests/pages/test_history_table.py", "tests/evidence/test_incidents.py", "tests/service/test_lease.py",

@@ -337,7 +337,7 @@ def test_another_market_or_model_is_another_session() -> None:
 
 def test_the_example_names_every_setting_and_each_line_of_it_is_taken(tmp_path: Path) -> None:
     lines = (ROOT / "podium.toml.example").read_text(encoding="utf-8").splitlines()
-    wanted = [line.removeprefix("# ") for line in lines if re.match(r"# (\w+ = |\[[\w.]+\])", line)]
+    wanted = [line.removeprefix("# ") for line in lines if re.match(r"# (\w+ = |\[+[\w.]+\]+)", line)]
     named = {line.partition(" = ")[0] for line in wanted}
     assert named >= set(SETTING_NAMES) - set(RESERVED_SETTINGS) - {
         "knobs",
@@ -348,6 +348,7 @@ def test_the_example_names_every_setting_and_each_line_of_it_is_taken(tmp_path: 
         "exchange",
         "exchange_options",
         "auth",
+        "webhook",
     }
     for name in ("cert.pem", "key.pem"):
         (tmp_path / name).touch()
@@ -355,6 +356,7 @@ def test_the_example_names_every_setting_and_each_line_of_it_is_taken(tmp_path: 
     settings = load_settings({}, written(tmp_path, text))
     assert settings.trading == TradingConfig()
     assert settings.alert_urls == ("json://127.0.0.1:9000/alerts",)
+    assert [(webhook.name, webhook.events) for webhook in settings.webhooks] == [("bot", ("decisions", "alerts"))]
     assert settings.models == ("lightgbm",)
     assert (settings.exchange, json.loads(settings.exchange_options)) == ("kraken", {"timeout": 20_000, "httpsProxy": "http://127.0.0.1:3128"})
     assert ([rule.name for rule in settings.rules], settings.modes) == (["host_memory", "nightly"], (("delete_temp", "auto"),))

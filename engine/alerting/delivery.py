@@ -5,7 +5,9 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping, Sequence
 from threading import Event, Lock
-from typing import Protocol
+from typing import Any, Protocol
+
+from sqlalchemy import Connection
 
 from engine.alerting.sender_process import Notification
 from engine.domain.alerting import Delivery
@@ -25,7 +27,7 @@ DAY, SECOND = 86_400_000_000_000, 1_000_000_000  # ns
 class Sender(Protocol):
     """Sends messages to one target; for each message None where the target accepted it, else the reason."""
 
-    def send(self, url: str, letters: Sequence[Notification]) -> list[str | None]: ...
+    def send(self, url: str, letters: Sequence[Any]) -> list[str | None]: ...
 
     def stop(self) -> None: ...
 
@@ -70,13 +72,20 @@ class Dispatcher:
             waiting = alerts.expedite_deliveries(connection, self._clock.now())
         return f"{waiting} message{'' if waiting == 1 else 's'} tried at once"
 
+    def compose(self, due: Sequence[Delivery]) -> Sequence[Any]:
+        """What the sender is given, one for each delivery. Raises StoreError."""
+        return [_letter(delivery) for delivery in due]
+
+    def count(self, connection: Connection, target: str, accepted: int, failed: int) -> None:
+        """Count what was sent, in the transaction that notes it."""
+
     def stop(self) -> None:
         """Send nothing more and end the sending under way."""
         self._stop.set()
         self._sender.stop()
 
     def _send(self, target: str, url: str, due: Sequence[Delivery]) -> None:
-        errors = self._sender.send(url, [_letter(delivery) for delivery in due])
+        errors = self._sender.send(url, self.compose(due))
         accepted = [delivery.id for delivery, error in zip(due, errors, strict=True) if error is None]
         failed = [(delivery, error) for delivery, error in zip(due, errors, strict=True) if error is not None]
         now = self._clock.now()
@@ -85,6 +94,7 @@ class Dispatcher:
             for delivery, error in failed:
                 pause = BACKOFF.delay(delivery.tries + 1, zlib.crc32(target.encode()))
                 alerts.postpone_deliveries(connection, (delivery.id,), now + round(pause * SECOND), error)
+            self.count(connection, target, len(accepted), len(failed))
         if failed:
             self.errors[target] = failed[-1][1]
             LOG.warning("%s accepted %s of %s messages: %s", target, len(accepted), len(due), failed[-1][1])

@@ -12,9 +12,11 @@ from engine.alerting import messages, rules
 from engine.alerting.alert_state import RAISE, RENEW, RESOLVE, advance_alert
 from engine.domain.alerting import Alert, AlertInputs, AlertRuleState, RuleObservation
 from engine.domain.ports import Clock
+from engine.domain.webhooks import TARGET
 from engine.service.logging import LOG
 from engine.store.connection import Store
 from engine.store.write import alerts as write_alerts
+from engine.store.write import webhook_queue
 
 MAX_INTEGER = 2**63 - 1  # the largest number of a store
 MINUTE = 60_000_000_000  # ns
@@ -81,6 +83,15 @@ class AlertEvaluator:
         if not ended:
             raise ValueError(f"{rule[:60]!r} is not silenced")
         return f"{rule} is no longer silenced"
+
+    def resend(self, webhook: str, event: int | None) -> str:
+        """Send the dead letters of a webhook again, or one of them. Raises ValueError where there is none."""
+        with self.store.write() as connection:
+            count = webhook_queue.requeue_dead_letters(connection, f"{TARGET}{webhook}", event, self.clock.now())
+        if not count:
+            what = "no dead letter" if event is None else f"no dead letter about event {event}"
+            raise ValueError(f"webhook {webhook[:32]!r} has {what}: Alerts lists those that there are")
+        return f"{count} event{'' if count == 1 else 's'} sent again to webhook {webhook}"
 
     def _known(self, rule: str, others: tuple[str, ...] = ()) -> None:
         with self.store.read() as connection:

@@ -9,7 +9,7 @@ import json
 import logging
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -37,6 +37,8 @@ class Notification(Record):
 class SenderProcess:
     """Sends to one target after the other. `stop` ends a delivery in progress."""
 
+    module = "engine.alerting.sender_process"  # that the process runs
+
     def __init__(self, *, timeout: float = TIMEOUT_SECONDS) -> None:
         self._timeout = timeout
         self._lock = Lock()
@@ -46,11 +48,15 @@ class SenderProcess:
     def send(self, url: str, letters: Sequence[Notification]) -> list[str | None]:
         """For each message None where the target accepted it, else the reason, without anything secret."""
         request = {"url": url, "letters": [[letter.title, letter.body, APPRISE_TYPES.get(letter.type, "info")] for letter in letters]}
+        return self.exchange(request, len(letters), (url,))
+
+    def exchange(self, request: Mapping[str, object], count: int, secrets: Sequence[str]) -> list[str | None]:
+        """Hand a request to the process; for each of its messages None, or the reason without any of these secrets."""
         with self._lock:
             if self._stopping:
-                return ["the engine stops"] * len(letters)
+                return ["the engine stops"] * count
             self._child = child = subprocess.Popen(
-                [sys.executable, "-m", "engine.alerting.sender_process"],
+                [sys.executable, "-m", self.module],
                 cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True,
             )  # fmt: skip
         late = f"no answer within {units.format_setting(self._timeout, 's')}"
@@ -63,7 +69,7 @@ class SenderProcess:
             except OSError:
                 child.kill()
                 out, late = b"", "it could not be handed over"
-        return _read(out, len(letters), late, url)
+        return _read(out, count, late, secrets)
 
     def stop(self) -> None:
         """Kill the process and send nothing more."""
@@ -73,7 +79,7 @@ class SenderProcess:
                 self._child.kill()
 
 
-def _read(out: bytes, count: int, late: str, url: str) -> list[str | None]:
+def _read(out: bytes, count: int, late: str, secrets: Sequence[str]) -> list[str | None]:
     """One line per message, in order; a message without a line was not sent."""
     errors: list[str | None] = []
     for line in out.splitlines()[:count]:
@@ -81,7 +87,7 @@ def _read(out: bytes, count: int, late: str, url: str) -> list[str | None]:
             error = json.loads(line)["error"]
         except (ValueError, KeyError, TypeError):
             error = "its outcome is unknown"
-        errors.append(None if error is None else mask_secrets(" ".join(str(error).split()), (url,))[:MAX_ERROR])
+        errors.append(None if error is None else mask_secrets(" ".join(str(error).split()), secrets)[:MAX_ERROR])
     return errors + [late] * (count - len(errors))
 
 

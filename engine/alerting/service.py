@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from functools import partial
 from threading import Event, Lock
 
 from engine.alerting import drills
@@ -11,6 +12,8 @@ from engine.alerting.delivery import Dispatcher, Sender
 from engine.alerting.evaluator import AlertEvaluator, Recipients
 from engine.alerting.messages import summarize_drill
 from engine.alerting.sender_process import SenderProcess
+from engine.alerting.webhook_process import WebhookSender
+from engine.alerting.webhooks import WebhookService
 from engine.domain.addresses import label_addresses
 from engine.domain.alerting import AlertInputs, Drill, EngineProgress
 from engine.domain.ports import Clock
@@ -18,6 +21,7 @@ from engine.domain.trading_config import Command
 from engine.health import is_in_future
 from engine.resilience.failure_log import FailureLog
 from engine.service.logging import LOG
+from engine.service.webhook_settings import read_secret
 from engine.settings import Settings
 from engine.store.connection import Store
 from engine.store.database import path_from_url
@@ -56,6 +60,9 @@ class AlertingService:
         self.targets = recipients.targets
         self.evaluator = AlertEvaluator(store, self.collect_facts, clock, recipients)
         self.dispatcher = Dispatcher(store, targets, self._sender, clock)
+        self.webhooks = WebhookService(
+            settings.webhooks, store, settings.database_url, clock, lambda webhook: WebhookSender(partial(read_secret, webhook))
+        )
         with store.write() as connection:
             alerts.close_recoveries(connection)
         self._store_recipients(recipients)
@@ -64,6 +71,7 @@ class AlertingService:
         """Store the masked addresses for the pages."""
         facts = {"alert targets": recipients.targets, "escalation targets": recipients.escalation or recipients.targets}
         with self._store.write() as connection:
+            facts["webhooks"] = tuple(f"{webhook.name}: {', '.join(webhook.events)}" for webhook in self._settings.webhooks)
             for key, names in facts.items():
                 connection.exec_driver_sql("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, "\n".join(names)))
 
@@ -95,9 +103,19 @@ class AlertingService:
             else:
                 self._failures.record_failure("alerts", target, f"{target}: {trouble}")
 
+    def run_webhooks(self) -> None:
+        """Queue new events and let them be sent; a webhook that refuses is a failure of the component alerts until it accepts."""
+        self.webhooks.run()
+        for target, trouble in self.webhooks.take_troubles().items():
+            if trouble is None:
+                self._failures.record_recovery("alerts", target)
+            else:
+                self._failures.record_failure("alerts", target, f"{target}: {trouble}")
+
     def prune(self) -> None:
         """Drop old alerts, messages, failures and drills, and give up messages that no target will accept."""
         self.dispatcher.give_up_stale()
+        self.webhooks.give_up()
         with self._store.write() as connection:
             alerts.prune_alerts(connection, self._clock.now())
 
@@ -157,6 +175,7 @@ class AlertingService:
         """End what is under way."""
         self._stop.set()
         self.dispatcher.stop()
+        self.webhooks.stop()
 
     def close(self) -> None:
         """Write the failure log as far as the store accepts it, and close."""

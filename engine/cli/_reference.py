@@ -19,6 +19,7 @@ from engine.plugins import discover_plugins
 from engine.schema import Parameter, parameters_of
 from engine.service import settings_loader as loader
 from engine.settings import Settings
+from engine.store.read.api_views import list_api_views, list_controls
 from engine.store.read.metrics import MetricsSnapshot
 from engine.trading_parameters import SET_ELSEWHERE, TradingParameters
 from engine.web import families
@@ -107,6 +108,16 @@ def format_metrics() -> str:
     return _table(("metric", "type", "labels", "meaning"), rows)
 
 
+def format_api_views() -> str:
+    """The views that the API serves."""
+    rows = [
+        (f"`/api/v1/{view.name}`", f"`v_{view.name}`" if view.name != "rules" else "rules that were changed at run time",
+         _codes(column.name for column in view.filters), _codes(list_controls(view.name)))
+        for view in list_api_views().values()
+    ]  # fmt: skip
+    return _table(("address", "answers", "filters", "parameters"), rows)
+
+
 def list_families() -> tuple[Metric, ...]:
     """Every metric family, of a store without a tick."""
     inputs = HealthInputs(0, None, None, 0.0, None, None, (), 0, 0, 0, clock_step=parse_clock_step('{"at": 0, "seconds": 0}'))
@@ -170,7 +181,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "settings": format_settings, "alert_settings": format_alert_settings, "reserved_settings": format_reserved_settings,
     "trading_parameters": format_trading_parameters, "parameters_set_elsewhere": format_parameters_set_elsewhere,
     "rule_words": format_rule_words, "rules": format_rules, "actions": format_actions, "alert_rules": format_alert_rules, "metrics": format_metrics,
-    "import_formats": format_import_formats,
+    "import_formats": format_import_formats, "api_views": format_api_views,
 }  # fmt: skip
 
 

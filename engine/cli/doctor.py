@@ -62,6 +62,8 @@ def _look(options: argparse.Namespace) -> Iterator[Finding]:
     yield _store(settings)
     yield from _damage(settings)
     yield from _access(settings)
+    yield from _webhook_secrets(settings)
+    yield from _webhook_queues(settings)
     yield _port(settings)
 
 
@@ -234,6 +236,40 @@ def _access(settings: Settings) -> Iterator[Finding]:
         yield "ok", f"log-in is on: {units.format_count(len(known), 'account')}, {units.format_count(admins, 'admin')}"
     if settings.tls_cert is None and not settings.behind_proxy:
         yield "note", "log-in without TLS works on this machine only: give tls_cert and tls_key, or behind_proxy, for others"
+
+
+def _webhook_secrets(settings: Settings) -> Iterator[Finding]:
+    """Whether the secret of each webhook can be read here."""
+    from engine.service.webhook_settings import SecretUnset, read_secret
+
+    for webhook in settings.webhooks:
+        try:
+            read_secret(webhook)
+        except SecretUnset as error:  # a service of systemd has what a shell has not
+            yield "note", f"{error}; that is for this process, the engine may have it"
+        except ValueError as error:
+            yield "wrong", str(error)
+        else:
+            yield "ok", f"webhook {webhook.name}: its secret can be read here; it is sent {', '.join(webhook.events)}"
+
+
+def _webhook_queues(settings: Settings) -> Iterator[Finding]:
+    """What webhooks were not sent."""
+    from engine.store.database import path_from_url
+    from engine.store.read.reader import Reader
+    from engine.store.read.webhooks import read_webhooks
+
+    if not path_from_url(settings.database_url).exists():
+        return
+    try:
+        states = read_webhooks(Reader(settings.database_url), limit=1).webhooks
+    except StoreError:  # named already, or a store of an earlier version
+        return
+    for state in states:
+        if state.error is not None:
+            yield "wrong", f"webhook {state.name}: {units.format_count(state.waiting, 'event')} waiting: {state.error}"
+        if state.dead:
+            yield "note", f"webhook {state.name}: {units.format_count(state.dead, 'dead letter')}: send them again on the page Alerts"
 
 
 def _port(settings: Settings) -> Finding:

@@ -76,6 +76,9 @@ class AlertControls(Protocol):
 
     def unsilence(self, rule: str, /) -> str: ...
 
+    def resend(self, webhook: str, event: int | None, /) -> str:
+        """Send the dead letters of a webhook again, or one of them."""
+
 
 class BacktestControls(Protocol):
     """Backtests that wait, run or are stored. Each gives a sentence; raises ValueError in one line."""

@@ -87,6 +87,7 @@ class Delivery(Record):
     tries: int
     next_at: int | None  # ns UTC
     severity: str = "info"
+    event: int | None = None  # that a webhook is sent; None for a message about alerts
 
 
 @dataclass(frozen=True, slots=True)

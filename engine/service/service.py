@@ -51,6 +51,7 @@ from engine.store.write.writer import Writer
 COMMANDS_SECONDS, PROBES_SECONDS, HEARTBEAT_SECONDS, PRUNE_SECONDS = 0.5, 1.0, 10.0, 600.0
 ALERTS_SECONDS, DELIVERIES_SECONDS, DRILLS_SECONDS, STREAMS_SECONDS = 5.0, 2.0, 60.0, 2.0
 CERTIFY_SECONDS = 1.0
+WEBHOOKS_SECONDS = 0.5  # between two looks for new events
 YIELD_SECONDS = 0.1  # that a command without the lock waits for a tick, at most
 IDLE_SECONDS = 1.0  # between two reads of a feed that has no bar
 JOB_NAMES = (
@@ -62,6 +63,7 @@ JOB_NAMES = (
     "rules",
     "alerts",
     "deliveries",
+    "webhooks",
     "drills",
     "backtest files",
     "streams",
@@ -142,6 +144,8 @@ class EngineService:
         self._optimizer.schedule(jobs, self.failures)
         run_every(ALERTS_SECONDS, "alerts", "alerts", self._alerting.evaluate)
         run_every(DELIVERIES_SECONDS, "alerts", "deliveries", self.deliver_messages)
+        if self._settings.webhooks:
+            run_every(WEBHOOKS_SECONDS, "alerts", "webhooks", self.run_webhooks)
         run_every(PRUNE_SECONDS, "optimizer", "backtest files", self._parts.backtest_repair.run)
         jobs.run_every(DRILLS_SECONDS, "alerts", "drills", self._alerting.run_scheduled_drill, self.failures)
         run_every(PRUNE_SECONDS, "store", "prune", self.prune)
@@ -298,6 +302,11 @@ class EngineService:
         """Send the messages that are due."""
         self._alerting.deliver_messages()
         self.components.report_part("alerts", "targets", self._alerting.delivery_error)
+
+    def run_webhooks(self) -> None:
+        """Queue new events for webhooks and let them be sent."""
+        self._alerting.run_webhooks()
+        self.components.report_part("alerts", "receivers", self._alerting.webhooks.find_lasting_error())
 
     def prune(self) -> None:
         """Drop rows beyond their retention."""

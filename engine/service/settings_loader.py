@@ -20,6 +20,7 @@ from engine.plugins import discover_plugins
 from engine.schema import Reader, SchemaError, find_near, parameters_of, read_value, suggest
 from engine.service.access_settings import read_address, read_auth_keys, read_proxies, require_safe_address
 from engine.service.setting_paths import MAX_NAME_BYTES, expand_path, require_path
+from engine.service.webhook_settings import read_webhooks
 from engine.settings import FEED_CHOICE, FEED_NAMES, Settings, SettingsError, parse_duration, parse_retention
 from engine.store.database import path_from_url, url_from_path
 from engine.store.errors import StoreError
@@ -384,6 +385,7 @@ _KNOBS = parameters_of(TradingParameters)
 ALERT_KEYS = {"urls": "alert_urls", "escalate_urls": "escalate_urls", "escalate_minutes": "escalate_minutes", "drill_hours": "drill_hours"}
 _TABLES: dict[str, Callable[[str, object], dict[str, Any]]] = {
     "knobs": _read_knobs, "alerts": _read_alerts, "rules": _read_rules, "actions": _read_modes, "auth": _read_auth,
+    "webhook": read_webhooks,
 }  # fmt: skip
 SETTING_TABLES = tuple(_TABLES)  # of podium.toml; the environment has no names for them
 SETTING_NAMES = (

@@ -55,6 +55,7 @@ class TableRetention:
 TABLE_RETENTIONS = (
     TableRetention("triggers", 90, 50_000),
     TableRetention("trials", 730, 50_000),
+    TableRetention("events", 30, 50_000),
     TableRetention("commands", 730, 50_000, "status IN ('done', 'failed')"),
 )
 

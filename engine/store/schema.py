@@ -311,12 +311,30 @@ ALERTS = Table(
 
 SILENCES = Table("silences", METADATA, _key("id", Tick), _whole("at"), _whole("until"), _text("rule"), _text("by"), _text("reason"))
 
+# What programs may follow, in the order in which it was stored: each row in the transaction of what it is about. Numbers are never used again.
+EVENTS = Table(
+    "events", METADATA,
+    _key("id", Tick), _whole("at"), _text("kind"),  # decisions, alerts, trials
+    _whole("subject"),  # tick, or number of the alert or the trial
+    _text("state"),  # decided; opened, acknowledged, resolved; judged
+    sqlite_autoincrement=True,
+)  # fmt: skip
+
 DELIVERIES = Table(
     "deliveries", METADATA,
     _key("id", Tick), _whole("alert"), _whole("at"), _text("kind"), _text("target"), _text("message"),
     _text("status"),  # waiting, sent, joined (contained in the message of another alert), failed
     _whole("tries"), _whole("next_at", null=True), _whole("sent_at", null=True), _text("error", null=True),
-    Index("ix_deliveries_status_next_at", "status", "next_at"), Index("uq_deliveries_alert_kind_target", "alert", "kind", "target", unique=True),
+    _whole("event", null=True),  # that a webhook is sent, with alert 0 and no message; NULL for the message about an alert
+    Index("ix_deliveries_status_next_at", "status", "next_at"),
+    Index(
+        "uq_deliveries_alert_kind_target", "alert", "kind", "target", unique=True,
+        sqlite_where=text("event IS NULL"), postgresql_where=text("event IS NULL"),
+    ),
+    Index(
+        "uq_deliveries_event_target", "event", "target", unique=True,
+        sqlite_where=text("event IS NOT NULL"), postgresql_where=text("event IS NOT NULL"),
+    ),
 )  # fmt: skip
 
 DRILLS = Table("drills", METADATA, _key("id", Tick), _whole("at"), _whole("passed"), _real("seconds"), _text("detail"))

@@ -15,10 +15,12 @@ from engine.access.logins import COOKIE
 from engine.domain.access import LOCAL_VISITOR, OPERATE, VIEW, Visitor, judge_access
 from engine.store.errors import StoreError
 from engine.web import login_pages
+from engine.web.credentials import Credential
 from engine.web.problems import describe_failure, problem
 
 LIVENESS = "/healthz"
 VISITOR = "podium.visitor"  # of a scope: who asks; None for nobody
+CREDENTIAL = "podium.credential"  # of a scope: by what, so that a long answer can end with it
 RECHECK_SECONDS = 1.0  # between two looks whether the log-in of an open WebSocket still holds
 SENT_TO = ("/api/v1/commands", "/api/v1/market")  # what is sent there is judged by its name
 COMMAND = "/api/v1/commands/"  # the command that a program sent is read there
@@ -60,7 +62,7 @@ class AccessGuard:
             await _answer(refusal, scope, receive, send)
             return
         watched = _watch(desk, cookie, receive) if scope["type"] == "websocket" else receive
-        await self._app({**scope, VISITOR: visitor}, watched, send)
+        await self._app({**scope, VISITOR: visitor, CREDENTIAL: _build_credential(desk, scope, cookie)}, watched, send)
 
 
 def _identify(desk: FrontDesk, scope: Scope, cookie: str | None) -> Visitor | None:
@@ -68,6 +70,10 @@ def _identify(desk: FrontDesk, scope: Scope, cookie: str | None) -> Visitor | No
     if scope["type"] == "http" and _read_token(scope) is not None:
         return desk.find_program(_read_token(scope) or "") if _is_for_tokens(scope["path"]) else None
     return desk.find_visitor(cookie)
+
+
+def _build_credential(desk: FrontDesk, scope: Scope, cookie: str | None) -> Credential:
+    return Credential(f"{_read_token(scope)} {cookie}", lambda: _identify(desk, scope, cookie))
 
 
 def _read_token(scope: Scope) -> str | None:
@@ -87,7 +93,8 @@ def _is_for_tokens(path: str) -> bool:
 def _judge_request(visitor: Visitor | None, scope: Scope) -> str | None:
     """The reason for a refusal. Commands and market data are judged where they are read, by their names; files are taken from who may import them."""
     path, is_http = scope["path"], scope["type"] == "http"
-    if visitor is not None and visitor.scopes is not None and is_http and (path in SENT_TO or path.startswith(COMMAND)):
+    is_sent = is_http and path in SENT_TO and scope["method"] in CHANGING
+    if visitor is not None and visitor.scopes is not None and (is_sent or (is_http and path.startswith(COMMAND))):
         return None
     return judge_access(visitor, OPERATE if is_http and scope["method"] in CHANGING and path.startswith(UPLOADS) else VIEW)
 

@@ -10,7 +10,6 @@ import orjson
 from anyio import to_thread
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
 from engine import units
 from engine.commands.router import find_command, read_arguments
@@ -21,6 +20,8 @@ from engine.schema import SchemaError
 from engine.store.errors import StoreError
 from engine.store.inbox import CommandRecord, Inbox, KeyReused
 from engine.web.access_guard import find_scope_visitor
+from engine.web.api_routes import ApiRoute, ReadLimit
+from engine.web.openapi import describe_command_read, describe_submission
 from engine.web.problems import describe_failure, problem
 from engine.web.request_limit import RequestLimit
 
@@ -66,9 +67,9 @@ class CommandsApi:
             return problem(400, "Bad Request", f"give an Idempotency-Key of 1 to {MAX_KEY} characters, a new one for each command")
         return await to_thread.run_sync(self._submit, sent, key, visitor, _find_address(request))
 
-    async def read(self, request: Request) -> Response:
+    def read(self, request: Request) -> Response:
         """Answer 200 with a command and its result; 404 where there is none that this visitor may see."""
-        return await to_thread.run_sync(self._read, str(request.path_params["number"]), find_scope_visitor(request.scope))
+        return self._read(str(request.path_params["number"]), find_scope_visitor(request.scope))
 
     def _submit(self, sent: CommandRequest, key: str, visitor: Visitor | None, address: str) -> Response:
         values = {name: _write_value(value) for name, value in sent.args.items()}
@@ -115,7 +116,7 @@ class CommandsApi:
         return JSONResponse(_describe(record))
 
 
-def build_command_routes(address: Callable[[], str], clock: Clock) -> list[Route]:
+def build_command_routes(address: Callable[[], str], clock: Clock, limit: ReadLimit) -> list[ApiRoute]:
     """Build the routes; `address` gives that of the store, on the first request."""
 
     @cache
@@ -125,10 +126,10 @@ def build_command_routes(address: Callable[[], str], clock: Clock) -> list[Route
     async def submit(request: Request) -> Response:
         return await api().submit(request)
 
-    async def read(request: Request) -> Response:
-        return await api().read(request)
-
-    return [Route(PATH, submit, methods=["POST"]), Route(f"{PATH}/{{number}}", read)]
+    return [
+        ApiRoute(PATH, submit, describe_submission(), "POST"),
+        ApiRoute(f"{PATH}/{{number}}", limit.guard(lambda request: api().read(request)), describe_command_read()),
+    ]
 
 
 def _describe(record: CommandRecord | None) -> Mapping[str, object]:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from engine.domain.optimization import describe_comparison
+from engine.domain.webhooks import TARGET
 from engine.health import Health, HealthInputs, discard_future_time
 from engine.report.savings import MetricSaving
 from engine.store.read.metrics import MetricsSnapshot, NewestTick
@@ -65,6 +66,7 @@ def collect_figures(metrics: MetricsSnapshot) -> Iterator[Metric]:
     yield from _evolution(metrics)
     yield from _optimizer(metrics)
     yield from _parts(metrics)
+    yield from _webhooks(metrics)
     yield from collect_streams(metrics.streams)
     yield from _readings(metrics)
 
@@ -286,6 +288,16 @@ def _parts(metrics: MetricsSnapshot) -> Iterator[Metric]:
     yield _gauges("podium_alerts_open", "Alerts that are open.", ("severity",), [((label,), float(n)) for label, n in is_open.items()])
     yield _states("podium_component_state", "State of a component: 1 for the current one.", "component", "state", metrics.components, STATES)
     yield build_gauge("podium_store_size_bytes", "Size of the store's file and its write-ahead log.", float(metrics.store_bytes))
+
+
+def _webhooks(metrics: MetricsSnapshot) -> Iterator[Metric]:
+    yield _counters(
+        "podium_webhook_tries", "Tries to send an event to a webhook: accepted, failed, and given up as a dead letter.", ("webhook", "result"),
+        [((name, result), value) for name, result, value in _kind(metrics, "webhooks")],
+    )  # fmt: skip
+    names = [(target.removeprefix(TARGET), float(waiting), float(dead)) for target, waiting, dead in metrics.webhooks]
+    yield _gauges("podium_webhook_waiting", "Events that wait for a webhook.", ("webhook",), [((name,), waiting) for name, waiting, _ in names])
+    yield _gauges("podium_webhook_dead_letters", "Events that a webhook was not sent in time.", ("webhook",), [((name,), n) for name, _, n in names])
 
 
 def _readings(metrics: MetricsSnapshot) -> Iterator[Metric]:

@@ -5,32 +5,34 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 
+import orjson
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from engine.domain.ports import Clock
 from engine.health import judge_health
 from engine.service.health_inputs import format_health, read_health_inputs
 from engine.store.errors import StoreError
+from engine.store.read.api_views import list_api_views
 from engine.web.access_guard import find_scope_visitor
-from engine.web.api import ENDPOINTS, Api
+from engine.web.api import Api, tag_answer
+from engine.web.api_routes import PREFIX, ApiRoute, ReadLimit, Schema, refuse_unknown
 from engine.web.commands_api import build_command_routes
 from engine.web.metrics import CONTENT_TYPE, StoreCollector
+from engine.web.openapi import build_document, describe_object, describe_reserved, describe_view
+from engine.web.problems import problem
+from engine.web.stream import build_stream_route
 
-ALL_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+ALL_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY"]
 
 
-def build_routes(address: Callable[[], str], clock: Clock) -> list[Route]:
+def build_routes(address: Callable[[], str], clock: Clock, has_login: Callable[[], bool] = lambda: False) -> list[BaseRoute]:
     """Build every route; `address` gives that of the store, on the first request."""
 
     @cache
     def metrics() -> StoreCollector:
         return StoreCollector(address(), clock)
-
-    @cache
-    def api() -> Api:
-        return Api(address(), clock)
 
     def healthz(request: Request) -> JSONResponse:
         """Answer 200 while an engine, of any process, holds the store and its ticks are not stalled; else 503. Nobody gets more than the state."""
@@ -46,25 +48,49 @@ def build_routes(address: Callable[[], str], clock: Clock) -> list[Route]:
         del request
         return Response(metrics().text(), media_type=CONTENT_TYPE)
 
-    def answer(request: Request) -> Response:
-        return api().answer(request)
+    served = build_api_routes(address, clock, has_login)
+
+    async def refuse(request: Request) -> Response:
+        return refuse_unknown(request, served)
 
     return [
         Route("/healthz", healthz),
         Route("/metrics", scrape),
-        *(Route(f"/api/v1/{name}", answer) for name in ENDPOINTS),
-        *build_command_routes(address, clock),
-        Route("/api/v1/market", refuse_reserved, methods=["POST"]),
-        Route("/api/v1/stream", refuse_reserved),
-        Route("/api/v1/openapi.json", refuse_reserved),
-        Route("/api/{rest:path}", refuse_unknown, methods=ALL_METHODS),
+        *served,
+        Route("/api/{rest:path}", refuse, methods=ALL_METHODS),
     ]
 
 
-def refuse_reserved(request: Request) -> JSONResponse:
+def build_api_routes(address: Callable[[], str], clock: Clock, has_login: Callable[[], bool]) -> list[ApiRoute]:
+    """Build the routes under /api/v1, each with its description."""
+
+    @cache
+    def api() -> Api:
+        return Api(address(), clock)
+
+    limit = ReadLimit(clock)
+
+    def read(name: str, operation: Schema) -> ApiRoute:
+        return ApiRoute(f"{PREFIX}/{name}", limit.guard(lambda request: api().answer(name, request)), operation)
+
+    @cache
+    def document() -> bytes:
+        return orjson.dumps(build_document(served, has_login=has_login()))
+
+    def describe(request: Request) -> Response:
+        return tag_answer(document(), request.headers.get("if-none-match", ""))
+
+    served = [
+        read("status", describe_object("The state of the engine", "The object of /healthz, with the time of the answer.")),
+        *(read(view.name, describe_view(view)) for view in list_api_views().values()),
+        *build_command_routes(address, clock, limit),
+        ApiRoute(f"{PREFIX}/market", refuse_reserved, describe_reserved("Post market data"), "POST"),
+        build_stream_route(address, clock, limit),
+        ApiRoute(f"{PREFIX}/openapi.json", limit.guard(describe), describe_object("This document", "OpenAPI 3.1.")),
+    ]
+    return served
+
+
+async def refuse_reserved(request: Request) -> Response:
     """Answer 501 for an address that is reserved for a later version."""
-    return JSONResponse({"error": f"{request.scope['path']} is not there yet: the address is reserved for a later version"}, 501)
-
-
-def refuse_unknown(request: Request) -> JSONResponse:
-    return JSONResponse({"error": f"there is nothing at {request.scope['path']}"}, 404)
+    return problem(501, "Not Implemented", f"{request.scope['path']} is not there yet: the address is reserved for a later version")

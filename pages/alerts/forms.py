@@ -1,4 +1,4 @@
-"""Forms of the page Alerts: acknowledge, silence, drill; each sends a command through the inbox."""
+"""Forms of the page Alerts: acknowledge, silence, drill, resend; each sends a command through the inbox."""
 
 from __future__ import annotations
 
@@ -47,3 +47,13 @@ def show_silence_form(standing: tuple[str, ...]) -> None:
     elif drilled:
         commands.submit_command("drill", {}, reason or "on the page")
     commands.show_answer("silence")
+
+
+@visitors.needs(OPERATE)
+def show_resend_buttons(names: tuple[str, ...]) -> None:
+    """Show a button for each webhook with dead letters."""
+    with st.container(horizontal=True, key="resend"):
+        for name in names[:MOST]:
+            if st.button(f"Resend to {name}", key=f"resend_{name}", icon=":material/replay:", help="every dead letter, with the id that it had"):
+                commands.submit_command("resend", {"webhook": name}, "on the page")
+    commands.show_answer("webhooks")

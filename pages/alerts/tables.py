@@ -7,9 +7,11 @@ from typing import Any
 from engine import units
 from engine.alerting.rules import find_rule
 from engine.domain.alerting import ALL, Drill
+from engine.domain.webhooks import TARGET
 from engine.store.read.alerts import AlertOverview
 from engine.store.read.history_tables import ALERTS
 from engine.store.read.status import EngineStatus
+from engine.store.read.webhooks import WebhookOverview
 from pages.ui import ages, theme, tiles
 from pages.ui.command_table import WHEN, readable_name
 from pages.ui.forest_plot import iterate_rows
@@ -34,6 +36,14 @@ TARGETS = (
     Column("Delivery"),
     Column("Error", full_width=True),
 )
+WEBHOOKS = (
+    Column("Webhook", nowrap=True, term="webhook"), Column("Sends"), Column("Last accepted", nowrap=True), Column("Waiting", right=True),
+    Column("Dead letters", right=True, term="dead letter"), Column("Error", full_width=True),
+)  # fmt: skip
+DEAD_LETTERS = (
+    Column("Event", right=True, term="event"), Column("Webhook", nowrap=True), Column("Time", nowrap=True), Column("About"),
+    Column("Tries", right=True), Column("Error", full_width=True),
+)  # fmt: skip
 DRILLS = (Column("Time", nowrap=True), Column("Result"), Column("Duration", right=True), Column("By"), Column("Checks", full_width=True))
 SEVERITIES = {"critical": theme.HARM, "warning": theme.WARNING, "info": theme.NEUTRAL}
 
@@ -85,6 +95,27 @@ def list_targets(alerts: AlertOverview, status: EngineStatus) -> list[TableRow]:
 def delivery_targets(status: EngineStatus) -> tuple[str, ...]:
     """Return the targets, masked, as the engine reports them."""
     return tuple(dict.fromkeys(name for key in ("alert targets", "escalation targets") for name in status.meta.get(key, "").split("\n") if name))
+
+
+def list_webhooks(overview: WebhookOverview) -> list[TableRow]:
+    lines = []
+    for webhook in overview.webhooks:
+        last = "not in the last day" if webhook.sent_at is None else units.format_time(webhook.sent_at, WHEN)
+        dead = Cell(str(webhook.dead), theme.HARM if webhook.dead else theme.NEUTRAL)
+        cells = (webhook.name, webhook.events or "nothing: not configured", last, str(webhook.waiting), dead, webhook.error or "none")
+        lines.append(TableRow(webhook.name, cells))
+    return lines
+
+
+def list_dead_letters(overview: WebhookOverview) -> list[TableRow]:
+    lines = []
+    for row in iterate_rows(overview.dead):
+        is_known = isinstance(row.kind, str)
+        about = f"{row.kind} {row.state}, {'tick' if row.kind == 'decisions' else 'number'} {row.subject:.0f}" if is_known else "deleted since"
+        at = units.format_time(int(row.at), WHEN) if is_known else units.MISSING
+        name = str(row.target).removeprefix(TARGET)
+        lines.append(TableRow(f"{row.event} {name}", (str(row.event), name, at, about, str(row.tries), str(row.error))))
+    return lines
 
 
 def list_drills(shown: tuple[Drill, ...]) -> list[TableRow]:

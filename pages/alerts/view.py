@@ -5,14 +5,16 @@ from __future__ import annotations
 import streamlit as st
 
 from engine.store.read.status import EngineStatus
+from engine.store.read.webhooks import read_webhooks
 from pages.alerts import forms, tables
 from pages.ui import cache, command_table, commands, history_table, live, travel, widgets
 from pages.ui.tables import render_table
 
 PAST = 1  # past alerts read; the history has them all
+DEAD_LETTERS = 10  # dead letters shown
 ROWS = 5  # rows of height of a list
 BUTTONS = 56  # px: a row of buttons
-COMMANDS = ("ack", "silence", "unsilence", "drill")
+COMMANDS = ("ack", "silence", "unsilence", "resend", "drill")
 
 
 def show_alerts() -> None:
@@ -76,10 +78,28 @@ def _show_rest() -> None:
                 rows = tables.list_targets(alerts, status)
                 label, empty = "Targets, masked, and the state of the last message", "no target is set: alerts are shown on this page only"
                 live.show_live_table(render_table(tables.TARGETS, rows, label=label, empty=empty), key="targets", reserved=3)
+        _show_webhooks()
         widgets.show_heading("Drills", "the newest ten; a drill trades nothing", term="drill")
         rows, empty = tables.list_drills(alerts.drills), "none yet; the first runs a few minutes after the start"
         live.show_live_table(render_table(tables.DRILLS, rows, label="Drills and their results", empty=empty), key="drills", reserved=ROWS)
         _show_commands()
+
+
+def _show_webhooks() -> None:
+    """Show the webhooks where there are any, and what they were not sent."""
+    if cache.past_tick() is not None:
+        return
+    overview = read_webhooks(cache.get_reader(), limit=DEAD_LETTERS)
+    if not overview.webhooks:
+        return
+    widgets.show_heading("Webhooks", "programs that are sent decisions and alerts; set them with [[webhook]] in podium.toml", term="webhook")
+    rows = tables.list_webhooks(overview)
+    live.show_live_table(render_table(tables.WEBHOOKS, rows, label="Webhooks", empty="no webhook is set"), key="webhooks", reserved=3)
+    if len(overview.dead):
+        widgets.show_heading("Dead letters", f"the newest {DEAD_LETTERS}; nothing is sent again by itself", term="dead letter")
+        rows = tables.list_dead_letters(overview)
+        live.show_live_table(render_table(tables.DEAD_LETTERS, rows, label="Dead letters", empty="none"), key="dead_letters", reserved=ROWS)
+        forms.show_resend_buttons(tuple(webhook.name for webhook in overview.webhooks if webhook.dead))
 
 
 def _show_commands() -> None:

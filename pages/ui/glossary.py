@@ -155,6 +155,9 @@ TERMS = {
     # alerts and control
     "acknowledgement": "A person's note that an alert is being handled; it is not sent again until it is resolved.",
     "alert rule": "A condition that raises an alert after it has held for a while and resolves it after it has cleared for a while.",
+    "dead letter": "An event that a webhook did not accept within a day; it is sent again only when somebody asks for it.",
+    "webhook": "An address of a program that is sent decisions and alerts, signed, each at least once.",
+    "event": "Something that programs follow: the decisions of a tick, a change of an alert, a judged trial.",
     "delivery target": "An address that alerts are sent to; its secret parts are masked.",
     "drill": "A test of kill switch, stop and alert path on schedule; it trades nothing.",
     "drawdown stop": "Every position is closed because equity fell further below its peak than the limit; Resume lifts it.",

@@ -44,7 +44,8 @@ class Client:
                 all_headers = {"Content-Type": "application/x-www-form-urlencoded", **all_headers}
             connection.request(method, path, body=body, headers=all_headers)
             answer = connection.getresponse()
-            text = "" if answer.status == 101 else answer.read().decode("utf-8", "replace")
+            is_endless = answer.status == 101 or answer.getheader("content-type", "").startswith("text/event-stream")
+            text = "" if is_endless else answer.read().decode("utf-8", "replace")
             for name, value in answer.getheaders():
                 if name.lower() == "set-cookie":
                     key, _, rest = value.partition("=")

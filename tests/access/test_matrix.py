@@ -28,6 +28,7 @@ SETTINGS = {"PODIUM_WARMUP_BARS": "20", "PODIUM_TICK_INTERVAL_SECONDS": "1", "PO
 STRANGERS = ("nobody", "forged", "expired", "idle", "logged out", "removed", "another password", "revoked token", "expired token", "false token")
 TOKENS = {"token to read": "read", "token for commands": "command", "token for pause": "command:pause", "token to push": "push"}
 DAY = 86_400 * 10**9
+CHANGING = {"PUT", "POST", "PATCH", "DELETE"}
 LIST_ROUTES = """
 import app, json
 routes = app.app._build_starlette_app().routes
@@ -105,11 +106,13 @@ def clients(server: Served) -> dict[str, Client]:
 
 def is_open(who: str, method: str, path: str) -> bool:
     """Whether somebody may have an answer there: every role everywhere, but no file from a viewer; tokens by scope, strangers liveness only."""
-    if who == "viewer" and method in {"PUT", "POST", "PATCH", "DELETE"} and path.startswith("/_stcore/"):
+    if who == "viewer" and method in CHANGING and path.startswith("/_stcore/"):
         return False
     if who in ROLES or path == "/healthz":
         return True
-    sent_to = path in {"/api/v1/commands", "/api/v1/market"}  # what is sent is judged by its name; the command of another is only read
+    sent_to = (
+        path in {"/api/v1/commands", "/api/v1/market"} and method in CHANGING
+    )  # what is sent is judged by its name; the command of another is only read
     return who in TOKENS and (sent_to or (TOKENS[who] == "read" and path.startswith(("/api/", "/metrics"))))
 
 

@@ -16,7 +16,7 @@ from tests.store import made
 ROOT = Path(__file__).parent.parent.parent
 NAMES = {
     "pause", "resume", "flatten", "retrain", "set", "optimize", "backtest", "cancel_backtest", "delete_backtest", "rule", "mode", "licence",
-    "approve", "ack", "silence", "unsilence", "drill", "promote", "revert", "search", "annotate", "configure",
+    "approve", "ack", "silence", "unsilence", "drill", "resend", "promote", "revert", "search", "annotate", "configure",
 }  # fmt: skip
 SOUND = {  # values of the arguments that are not numbers, choices or truths
     "market": "simulated", "from": "2023-01-31", "to": "2023-01-31T12:00Z", "interval": "5m", "symbols": "BTCUSDT,ETHUSDT", "hold": "2m",

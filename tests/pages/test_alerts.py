@@ -90,6 +90,43 @@ def test_an_alert_is_acknowledged_and_a_rule_silenced_through_the_inbox(full_sto
     assert commands[2][0] == "drill"
 
 
+def add_webhooks(folder: Path) -> None:
+    """Adds webhooks with events in every state."""
+    with closing(sqlite3.connect(folder / "podium.db")) as made, made:
+        made.execute("INSERT INTO meta VALUES ('webhooks', ?)", ("bot: decisions, alerts\ndesk: alerts",))
+        made.execute("INSERT INTO events (id, at, kind, subject, state) VALUES (900, ?, 'decisions', 12, 'decided')", (NOW,))
+        for number, target, status, error in (
+            (900, "bot", "failed", "it answered <b>500</b>"), (901, "bot", "failed", "deleted"), (902, "bot", "waiting", "no answer"),
+            (903, "old", "failed", "the webhook is configured no longer"),
+        ):  # fmt: skip
+            made.execute(
+                "INSERT INTO deliveries (alert, at, kind, target, message, status, tries, error, event) VALUES (0, ?, 'event', ?, '', ?, 7, ?, ?)",
+                (NOW, f"webhook {target}", status, error, number))  # fmt: skip
+
+
+def test_webhooks_and_their_dead_letters_are_shown_and_sent_again(full_store: str, tmp_path: Path) -> None:
+    with store("full", full_store, tmp_path) as url:
+        add_webhooks(tmp_path)
+        app = run("11_alerts.py", url)
+        shown = text(app)
+        assert not app.exception
+        for words in (
+            "bot", "decisions, alerts", "nothing: not configured", "it answered &lt;b&gt;500&lt;/b&gt;", "decisions decided, tick 12",
+            "deleted since", "no answer",
+        ):  # fmt: skip
+            assert words in shown, words
+        assert [button.label for button in app.button if button.label.startswith("Resend")] == ["Resend to bot", "Resend to old"]
+        next(button for button in app.button if button.label == "Resend to bot").click().run()
+        assert "Sent." in text(app)
+    with closing(sqlite3.connect(tmp_path / "podium.db")) as made:
+        assert made.execute("SELECT name, args FROM commands ORDER BY id DESC LIMIT 1").fetchone() == ("resend", '{"webhook":"bot"}')
+
+
+def test_without_webhooks_nothing_is_said_of_them(full_store: str, tmp_path: Path) -> None:
+    with store("full", full_store, tmp_path) as url:
+        assert "Dead letters" not in text(run("11_alerts.py", url))
+
+
 def test_without_targets_drills_and_silences_it_says_so(full_store: str, tmp_path: Path) -> None:
     with store("young", full_store, tmp_path) as url:
         shown = text(run("11_alerts.py", url))

@@ -1,4 +1,4 @@
-"""Commands about alerts: ack, silence, unsilence and drill."""
+"""Commands about alerts and webhooks: ack, silence, unsilence, resend and drill."""
 
 from __future__ import annotations
 
@@ -33,6 +33,14 @@ class UnsilenceAlert(Arguments, frozen=True, kw_only=True):
     rule: RuleName
 
 
+class ResendEvents(Arguments, frozen=True, kw_only=True):
+    webhook: Annotated[str, limits(letters=32, help="webhook, by its name in podium.toml", example="NAME")]
+    event: (
+        Annotated[int, limits(1, MAX_NUMBER, remedy="a whole number", help="number of the event, as Alerts shows it; all if left out", example="N")]
+        | None
+    ) = msgspec.field(name="id", default=None)
+
+
 class RunDrill(Arguments, frozen=True, kw_only=True):
     pass
 
@@ -51,6 +59,11 @@ def unsilence(arguments: UnsilenceAlert, command: Command, services: Services) -
     return {"message": services.alerts.unsilence(arguments.rule.strip())}
 
 
+def resend(arguments: ResendEvents, command: Command, services: Services) -> Result:
+    del command
+    return {"message": services.alerts.resend(arguments.webhook.strip(), arguments.event)}
+
+
 def run_drill(arguments: RunDrill, command: Command, services: Services) -> None:
     del arguments
     services.queue_drill(command)
@@ -66,5 +79,6 @@ COMMANDS = (
         silence,
     ),
     CommandType("unsilence", "end a silence", UnsilenceAlert, CommandTiming.IMMEDIATE, unsilence),
+    CommandType("resend", "send the dead letters of a webhook again", ResendEvents, CommandTiming.IMMEDIATE, resend),
     CommandType("drill", "test the kill switch, the stop and the alert path", RunDrill, CommandTiming.WORKER, run_drill),
 )

@@ -49,12 +49,12 @@ def read_alerts(reader: Reader, now: int, *, past: int) -> AlertOverview:
             'SELECT id, at, until, rule, "by", reason FROM silences WHERE at <= :now AND until > :now ORDER BY id DESC LIMIT 50',
             {"now": now},
         )
-        newest = f"(SELECT * FROM deliveries ORDER BY id DESC LIMIT {RECENT_DELIVERIES})"
+        newest = f"(SELECT * FROM deliveries WHERE event IS NULL ORDER BY id DESC LIMIT {RECENT_DELIVERIES})"
         targets = fetch_frame(
             connection,
             f"SELECT target, status, kind, at, sent_at, next_at, tries, error, max(id) AS id FROM {newest} WHERE tries > 0 GROUP BY target",
         )
-        waiting = int(fetch_scalar(connection, "SELECT count(*) FROM deliveries WHERE status = 'waiting'"))
+        waiting = int(fetch_scalar(connection, "SELECT count(*) FROM deliveries WHERE status = 'waiting' AND event IS NULL"))
         drills = tuple(parse_drill(**drill) for drill in fetch_all(connection, _DRILLS, limit=10))
     return AlertOverview(open_alerts, resolved, silences, targets, waiting, drills)
 

@@ -31,6 +31,9 @@ _STREAMS = """
 _QUEUED = "SELECT count(*) FROM (SELECT 1 FROM commands WHERE status = 'queued' LIMIT :limit)"
 _ALERTS = "SELECT severity, count(*) AS n FROM (SELECT severity FROM alerts WHERE state = 'open' LIMIT :limit) GROUP BY severity ORDER BY severity"
 
+_WEBHOOKS = """
+    SELECT target, sum(status = 'waiting') AS waiting, sum(status = 'failed') AS dead FROM deliveries
+    WHERE event IS NOT NULL GROUP BY target ORDER BY target LIMIT :limit"""
 _EVOLUTIONS = "SELECT state, count(*) AS n FROM evolutions WHERE session = (SELECT max(id) FROM sessions) GROUP BY state ORDER BY state LIMIT :limit"
 _CONTESTS = """
     SELECT number, model, strategy, evidence, threshold FROM evolutions
@@ -120,6 +123,7 @@ class MetricsSnapshot:
     evolutions: tuple[tuple[str, int], ...] = ()  # of the newest session: state, count
     streams: tuple[StreamSample, ...] = ()  # of a live market
     contests: tuple[tuple[int, str, str, float | None, float | None], ...] = ()  # that run: number, model, strategy, e-value, threshold
+    webhooks: tuple[tuple[str, int, int], ...] = ()  # target, events that wait, dead letters
 
 
 def read_metrics(reader: Reader, now: int) -> MetricsSnapshot:
@@ -147,6 +151,7 @@ def read_metrics(reader: Reader, now: int) -> MetricsSnapshot:
             evolutions=_tuples(connection, _EVOLUTIONS),
             streams=tuple(StreamSample(**row) for row in _rows(connection, _STREAMS)),
             contests=_tuples(connection, _CONTESTS),
+            webhooks=_tuples(connection, _WEBHOOKS),
         )
 
 

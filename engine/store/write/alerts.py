@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from engine.domain.alerting import FAILED, JOINED, SENT, WAITING, Alert, AlertMessage, Delivery, Drill, DrillCheck, FaultRecovery, Silence
 from engine.store.connection import driver_connection, fetch_value
-from engine.store.write import audit
+from engine.store.write import audit, events
 
 DAY = 86_400 * 10**9  # ns
 RECENT_ALERTS = 300  # newest alerts that are searched for unannounced resolutions
@@ -21,11 +21,12 @@ INSERT INTO alerts (at, rule, severity, state, message, value) VALUES (?, ?, ?, 
 ON CONFLICT (rule) WHERE state = 'open' DO UPDATE SET severity = excluded.severity, message = excluded.message,
     value = coalesce(excluded.value, value)
 """
+_FIND_OPEN = "SELECT id FROM alerts WHERE rule = ? AND state = 'open'"
 _QUEUE = """
 INSERT OR IGNORE INTO deliveries (alert, at, kind, target, message, status, tries, next_at) VALUES (?, ?, ?, ?, ?, ?, 0, ?)
 """
 _DUE = """
-SELECT d.id, d.alert, d.at, d.kind, d.target, d.message, d.status, d.tries, d.next_at, coalesce(a.severity, 'info') AS severity
+SELECT d.id, d.alert, d.at, d.kind, d.target, d.message, d.status, d.tries, d.next_at, coalesce(a.severity, 'info') AS severity, d.event
 FROM deliveries d LEFT JOIN alerts a ON a.id = d.alert
 WHERE d.status = 'waiting' AND d.target = ? AND (d.next_at <= ? OR d.next_at > ?) ORDER BY d.next_at, d.id LIMIT ?
 """
@@ -37,12 +38,19 @@ _MARK_JOINED = """
 
 def raise_alert(connection: Connection, rule: str, severity: str, message: str, value: float | None, now: int) -> None:
     """Open the rule's alert, or update the one that is open: a rule has one open alert at most."""
+    is_open = fetch_value(connection, _FIND_OPEN, (rule,)) is not None
     connection.exec_driver_sql(_RAISE, (now, rule, severity, message, value))
+    if not is_open:
+        number = int(fetch_value(connection, _FIND_OPEN, (rule,)))
+        events.append_event(driver_connection(connection), events.ALERTS, number, events.OPENED, now)
 
 
 def resolve_alert(connection: Connection, rule: str, now: int) -> None:
     """Resolve the rule's open alert, if there is one."""
-    connection.exec_driver_sql("UPDATE alerts SET state = 'resolved', resolved_at = ? WHERE rule = ? AND state = 'open'", (now, rule))
+    number = fetch_value(connection, _FIND_OPEN, (rule,))
+    if number is not None:
+        connection.exec_driver_sql("UPDATE alerts SET state = 'resolved', resolved_at = ? WHERE id = ?", (now, number))
+        events.append_event(driver_connection(connection), events.ALERTS, int(number), events.RESOLVED, now)
 
 
 def find_open_alerts(connection: Connection) -> tuple[Alert, ...]:
@@ -75,7 +83,9 @@ def find_first_notifications(connection: Connection, alerts: Collection[int], ki
 
 def acknowledge_alert(connection: Connection, number: int, by: str, now: int) -> Alert | None:
     """Acknowledge an open alert until it is resolved; None where no such alert is open. The first acknowledgement stays."""
-    connection.exec_driver_sql("UPDATE alerts SET acked_by = ?, acked_at = ? WHERE id = ? AND state = 'open' AND acked_by IS NULL", (by, now, number))
+    sql = "UPDATE alerts SET acked_by = ?, acked_at = ? WHERE id = ? AND state = 'open' AND acked_by IS NULL"
+    if connection.exec_driver_sql(sql, (by, now, number)).rowcount:
+        events.append_event(driver_connection(connection), events.ALERTS, number, events.ACKNOWLEDGED, now)
     alerts = _alerts(connection, f"SELECT {_COLUMNS} FROM alerts a WHERE a.id = ? AND a.state = 'open'", (number,))
     return alerts[0] if alerts else None
 
@@ -140,7 +150,8 @@ def expedite_deliveries(connection: Connection, now: int) -> int:
 def abandon_deliveries(connection: Connection, targets: Sequence[str], before: int) -> int:
     """Give up messages for targets that are no longer configured, and messages from before that time; return their number."""
     marks = ", ".join("?" * len(targets)) or "''"
-    sql = f"UPDATE deliveries SET status = ?, next_at = NULL, error = ? WHERE status = 'waiting' AND (target NOT IN ({marks}) OR at < ?)"
+    waiting = "event IS NULL AND status = 'waiting'"
+    sql = f"UPDATE deliveries SET status = ?, next_at = NULL, error = ? WHERE {waiting} AND (target NOT IN ({marks}) OR at < ?)"
     error = "given up: the target is no longer configured, or never answered"
     return int(connection.exec_driver_sql(sql, (FAILED, error, *targets, before)).rowcount)
 
@@ -199,12 +210,12 @@ def parse_drill(at: int, passed: int, seconds: float | None, detail: str) -> Dri
 
 def prune_alerts(connection: Connection, now: int) -> None:
     """Delete old rows by age and number. Open alerts and waiting messages stay."""
-    newest = "id NOT IN (SELECT id FROM {0} ORDER BY id DESC LIMIT {1})"
-    for table, days, limit, stays in (
-        ("alerts", 90, 5_000, "state = 'open'"), ("deliveries", 30, 20_000, "status = 'waiting'"),
-        ("recoveries", 365, 5_000, "0"), ("drills", 365, 1_000, "0"),
+    newest = "id NOT IN (SELECT id FROM {0} WHERE {2} ORDER BY id DESC LIMIT {1})"
+    for table, days, limit, stays, rows in (
+        ("alerts", 90, 5_000, "state = 'open'", "1"), ("deliveries", 30, 20_000, "status = 'waiting'", "event IS NULL"),
+        ("recoveries", 365, 5_000, "0", "1"), ("drills", 365, 1_000, "0", "1"),
     ):  # fmt: skip
-        old = f"DELETE FROM {table} WHERE NOT ({stays}) AND (at < ? OR {newest.format(table, limit)})"
+        old = f"DELETE FROM {table} WHERE {rows} AND NOT ({stays}) AND (at < ? OR {newest.format(table, limit, rows)})"
         _delete(connection, table, old, now - days * DAY, now)
     _delete(connection, "silences", "DELETE FROM silences WHERE until < ?", now - 30 * DAY, now)
 

@@ -10,8 +10,8 @@ from sqlalchemy import Connection
 
 from engine.domain.optimization import Action, EffectEstimate, Firing, Judgement, Trial
 from engine.store import schema
-from engine.store.connection import build_insert, fetch_value
-from engine.store.write import counters
+from engine.store.connection import build_insert, driver_connection, fetch_value
+from engine.store.write import counters, events
 from engine.store.write.tick_rows import to_json
 
 TRIAL_RUNNING = "under way"  # the detail of a trial that has begun
@@ -62,7 +62,7 @@ def save_trial(connection: Connection, trial: Trial) -> int:
     connection.exec_driver_sql(_TRIAL, row)
     number = int(fetch_value(connection, "SELECT last_insert_rowid()"))
     if trial.detail != TRIAL_RUNNING:  # a running trial is counted when it ends
-        counters.add_counts(connection, counters.count_trial(trial.action, trial.effect.verdict, placebo=trial.placebo, mode=trial.mode))
+        _count_trial(connection, number, trial)
     return number
 
 
@@ -73,7 +73,14 @@ def finish_trial(connection: Connection, number: int, trial: Trial) -> None:
         trial.comparison, number,
     )  # fmt: skip
     connection.exec_driver_sql(_FINISH, row)
+    _count_trial(connection, number, trial)
+
+
+def _count_trial(connection: Connection, number: int, trial: Trial) -> None:
+    """Count a trial that is over, and tell programs of it."""
     counters.add_counts(connection, counters.count_trial(trial.action, trial.effect.verdict, placebo=trial.placebo, mode=trial.mode))
+    ended_at = trial.at + round((trial.seconds or 0.0) * 1e9)
+    events.append_event(driver_connection(connection), events.TRIALS, number, events.JUDGED, ended_at)
 
 
 def close_interrupted_trials(connection: Connection) -> int:
@@ -87,6 +94,8 @@ def close_interrupted_trials(connection: Connection) -> int:
     for row in connection.exec_driver_sql(sql, (TRIAL_RUNNING,)).mappings().all():
         counts = counters.count_trial(row["action"], row["verdict"], placebo=bool(row["placebo"]), mode=row["mode"], n=row["n"])
         counters.add_counts(connection, counts)
+    interrupted = "SELECT at, 'trials', id, 'judged' FROM trials WHERE detail = ? ORDER BY id"
+    connection.exec_driver_sql(f"INSERT INTO events (at, kind, subject, state) {interrupted}", (TRIAL_RUNNING,))
     return int(connection.exec_driver_sql("UPDATE trials SET detail = ? WHERE detail = ?", (TRIAL_INTERRUPTED, TRIAL_RUNNING)).rowcount)
 
 

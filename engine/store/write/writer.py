@@ -21,7 +21,7 @@ from engine.store import codec, maintenance, retention, schema
 from engine.store.connection import Store, build_insert, driver_connection, fetch_value
 from engine.store.errors import StoreError
 from engine.store.retention import PruneResult, RetentionPolicy
-from engine.store.write import alerts, audit, components, counters, evolution, incidents, optimizer, readings, streams, tick_rows
+from engine.store.write import alerts, audit, components, counters, events, evolution, incidents, optimizer, readings, streams, tick_rows
 from engine.store.write.tick_rows import to_json
 
 _TICK, _DECISION, _FILL, _SNAPSHOT, _CHECKPOINT, _SESSION, _RUN = (
@@ -122,6 +122,7 @@ class Writer:
             if tick.execution:
                 driver.execute(_META, (f"execution.{tick.session}", tick_rows.encode_execution(tick)))
             evolved.execute(driver)
+            driver.executemany(events.ADD_EVENT, events.build_tick_rows(tick))
             for table, new_rows in tables:
                 _replace_rows(driver, table, new_rows, number)
         if tick.checkpoint and self._keep is not None:

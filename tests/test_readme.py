@@ -180,7 +180,6 @@ def test_the_pages_named_are_the_pages_there_are() -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("FEED", "push"),
         ("ADDRESS", "0.0.0.0"),
         ("CLUSTER", "tcp://there"),
         ("DATABASE_URL", "postgresql://there/podium"),

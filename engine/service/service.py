@@ -14,7 +14,7 @@ from engine.commands.handlers.optimizer import Optimize
 from engine.commands.router import read_arguments, route_command, runs_between_ticks
 from engine.commands.types import Result, Services
 from engine.domain.model import PLUGIN_ERRORS
-from engine.domain.ports import Clock
+from engine.domain.ports import Clock, Feed
 from engine.domain.tick import Tick
 from engine.domain.trading_config import Command
 from engine.optimizer.runtime.actuators import EngineActuators
@@ -117,6 +117,11 @@ class EngineService:
         self._stream_reporter = StreamReporter(parts.components, parts.writer, parts.failures, parts.clock)
         self._recording = RecordingMonitor(parts.engine, parts.session, parts.failures, parts.writer, parts.clock)
         self._drills = SerialQueue(lambda command, _: parts.alerting.handle_drill(command), self._report, self._finish)
+
+    @property
+    def feed(self) -> Feed:
+        """The feed that the engine takes its bars from."""
+        return self._engine.feed
 
     def report_moved_store(self, at: int, message: str) -> None:
         """Record that the file of the store was deleted or replaced, for its alert and the failure log."""

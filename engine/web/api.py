@@ -37,11 +37,11 @@ class Api:
         try:
             body = self._status(request) if name == "status" else self._rows(name, request)
         except BadRequest as error:
-            return _json({"error": str(error)}, 400)
+            return respond_json({"error": str(error)}, 400)
         except NoSuchSymbol as error:
-            return _json({"error": f"there is no symbol {parameters.quote_value(request.query_params['symbol'])}: {error}"}, 400)
+            return respond_json({"error": f"there is no symbol {parameters.quote_value(request.query_params['symbol'])}: {error}"}, 400)
         except StoreError as error:
-            return _json({"error": str(error)}, 503, **{"Retry-After": "2"})
+            return respond_json({"error": str(error)}, 503, **{"Retry-After": "2"})
         return _tagged(body, request.headers.get("if-none-match", ""))
 
     def _status(self, request: Request) -> bytes:
@@ -53,7 +53,7 @@ class Api:
     def _rows(self, view: str, request: Request) -> bytes:
         query = parameters.parse_query(request.query_params.multi_items(), api.list_parameters(view), self._clock.now())
         result = api.read_newest_rows(self._reader, view, symbol=query.symbol, since=query.since, limit=query.limit)
-        return orjson.dumps({"view": view, "limit": query.limit, "count": len(result.rows), "rows": _named(result)})
+        return orjson.dumps({"view": view, "limit": query.limit, "count": len(result.rows), "rows": name_rows(result)})
 
 
 def format_timestamp(at: int) -> str:
@@ -62,8 +62,8 @@ def format_timestamp(at: int) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
 
 
-def _named(result: ViewRows) -> list[dict[str, object]]:
-    """Rows as objects, each time in ns and as text; orjson writes NaN and infinity as null."""
+def name_rows(result: ViewRows) -> list[dict[str, object]]:
+    """Return rows as objects, each time in ns and as text; orjson writes NaN and infinity as null."""
     times = [(place, f"{name}_utc") for place, name in enumerate(result.columns) if name in TIME_COLUMNS]
     return [
         dict(zip(result.columns, row, strict=True))
@@ -81,5 +81,6 @@ def _tagged(body: bytes, known: str) -> Response:
     return Response(body, media_type="application/json", headers=head)
 
 
-def _json(content: dict[str, object], code: int, **head: str) -> Response:
+def respond_json(content: dict[str, object], code: int, **head: str) -> Response:
+    """Respond with a JSON object; NaN and infinity become null."""
     return Response(orjson.dumps(content), code, head, "application/json")

@@ -9,20 +9,21 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from engine.domain.ports import Clock
+from engine.domain.ports import Clock, Feed
 from engine.health import judge_health
 from engine.service.health_inputs import format_health, read_health_inputs
 from engine.store.errors import StoreError
 from engine.web.access_guard import find_scope_visitor
 from engine.web.api import ENDPOINTS, Api
 from engine.web.commands_api import build_command_routes
+from engine.web.market_api import build_market_routes
 from engine.web.metrics import CONTENT_TYPE, StoreCollector
 
 ALL_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
-def build_routes(address: Callable[[], str], clock: Clock) -> list[Route]:
-    """Build every route; `address` gives that of the store, on the first request."""
+def build_routes(address: Callable[[], str], clock: Clock, feed: Callable[[], Feed | None] = lambda: None) -> list[Route]:
+    """Build every route; `address` gives that of the store, on the first request, `feed` that of the engine in this process."""
 
     @cache
     def metrics() -> StoreCollector:
@@ -54,7 +55,7 @@ def build_routes(address: Callable[[], str], clock: Clock) -> list[Route]:
         Route("/metrics", scrape),
         *(Route(f"/api/v1/{name}", answer) for name in ENDPOINTS),
         *build_command_routes(address, clock),
-        Route("/api/v1/market", refuse_reserved, methods=["POST"]),
+        *build_market_routes(address, clock, feed),
         Route("/api/v1/stream", refuse_reserved),
         Route("/api/v1/openapi.json", refuse_reserved),
         Route("/api/{rest:path}", refuse_unknown, methods=ALL_METHODS),

@@ -136,9 +136,9 @@ def test_the_same_port_tells_prometheus_and_other_programs(server: Server) -> No
 
 
 def test_what_is_kept_for_later_says_so_and_what_is_not_there_too(server: Server) -> None:
-    code, text = server.get("/api/v1/market", "POST")
+    code, text = server.get("/api/v1/stream")
     assert code == 501
-    assert json.loads(text) == {"error": "/api/v1/market is not there yet: the address is reserved for a later version"}
+    assert json.loads(text) == {"error": "/api/v1/stream is not there yet: the address is reserved for a later version"}
     for path, method in (("/api/v1/nonsense", "GET"), ("/api/v1/decisions", "POST"), ("/api/v1/commands", "GET"), ("/api/v1/decisions/1", "GET")):
         code, text = server.get(path, method)
         assert (code, json.loads(text)) == (404, {"error": f"there is nothing at {path}"})
@@ -213,7 +213,7 @@ def test_it_stops_cleanly_and_leaves_the_store_free(server: Server) -> None:
             {"PODIUM_LOGIN": "local"},
             "FORWARDED_ALLOW_IPS=''",
         ),
-        (["engine", "serve"], {"PODIUM_FEED": "push"}, "the push feed is not there yet"),
+        (["engine", "serve"], {"PODIUM_FEED": "push"}, "the push feed needs symbols"),
         (["engine", "serve"], {"PODIUM_PROT": "1"}, "did you mean PODIUM_PORT?"),
     ],
 )

@@ -62,6 +62,13 @@ def read_newest_rows(reader: Reader, view: str, *, symbol: str | None, since: in
         return _of_time(connection, view, since, limit)
 
 
+def read_decisions_at(reader: Reader, at: int) -> ViewRows:
+    """The decisions of the newest tick on the bar that closed at `at` (ns UTC), by symbol; none where there is no such tick."""
+    with reader.reading() as connection:
+        sql = "SELECT * FROM v_decisions WHERE tick = (SELECT max(tick) FROM ticks WHERE at = :at) ORDER BY symbol"
+        return _fetch(connection, sql, at=at)
+
+
 def _of_time(connection: Connection, view: str, since: int | None, limit: int) -> ViewRows:
     columns, table, column, order = _OF_TIME[view]
     where = "" if since is None else f"WHERE {column} >= :since"

@@ -124,6 +124,7 @@ def _start_engine(
         report=lambda fault, how: failures.record_past_failure("store", "checkpoint", 0.0, fault, tries=1, how=how), quarantine=quarantine,
     )  # fmt: skip
     engine.read_machine = monitor.machine_json
+    writer.referee.resume(session, settings.capital)
     engine.continue_feed = partial(_continue_feed, settings, engine, writer, session)
     engine.continue_feed(engine.feed)
     return engine, session

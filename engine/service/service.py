@@ -201,6 +201,7 @@ class EngineService:
         self._parts.tracker.record(tick, before)
         remedies.on_tick(tick)
         self._note(tick)
+        self.components.report_part("engine", "bots", self._writer.referee.problem)
         return tick
 
     def _note(self, tick: Tick) -> None:

@@ -20,7 +20,7 @@ from engine.web import parameters
 from engine.web.parameters import BadRequest
 
 ENDPOINTS = ("status", *api.API_VIEWS)
-TIME_COLUMNS = ("at", "since", "changed_at")  # columns in ns UTC; each is repeated as text
+TIME_COLUMNS = ("at", "since", "changed_at", "bar", "last_at")  # columns in ns UTC; each is repeated as text
 BUSY_MS = 300  # answer "locked" rather than wait
 
 

@@ -11,18 +11,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from engine.domain.access import PUSH, Visitor, judge_access
 from engine.domain.ports import Clock, Feed
 from engine.feeds._push_posts import PostConflicts, PostRefused, PostTooEarly, parse_arrow_post, parse_json_post
 from engine.feeds.push import PostReceipt, PushFeed
 from engine.store.errors import StoreError
-from engine.store.inbox import Inbox
 from engine.store.read import api
 from engine.store.read.reader import Reader
 from engine.web.access_guard import find_scope_visitor
 from engine.web.api import format_timestamp, name_rows, respond_json
-from engine.web.problems import describe_failure, problem
-from engine.web.request_body import find_address, limit_requests, read_body, read_media_type
+from engine.web.problems import problem
+from engine.web.request_body import find_address, limit_requests, read_body, read_media_type, refuse_push
 from engine.web.request_limit import RequestLimit
 
 PATH = "/api/v1/market"
@@ -50,7 +48,7 @@ class MarketApi:
         visitor = find_scope_visitor(request.scope)
         refusal = limit_requests(self._limit, visitor, "posts")
         if refusal is None:
-            refusal = await to_thread.run_sync(self._refuse, visitor, find_address(request))
+            refusal = await to_thread.run_sync(refuse_push, self._url, visitor, "market", self._clock.now(), find_address(request))
         if refusal is not None:
             return refusal
         body = await read_body(request, MAX_BODY, "post it in parts, oldest first")
@@ -68,19 +66,6 @@ class MarketApi:
         feed, receipt = taken
         await self._wait(feed, receipt, seconds)
         return await to_thread.run_sync(self._answer, feed, receipt)
-
-    def _refuse(self, visitor: Visitor | None, address: str) -> Response | None:
-        reason = judge_access(visitor, PUSH)
-        if reason is None:
-            return None
-        inbox = Inbox(self._url, busy_ms=BUSY_MS)
-        try:
-            inbox.enter_refusal("market", "nobody" if visitor is None else visitor.name, reason, self._clock.now(), f"API, {address}")
-        except StoreError as error:
-            return describe_failure(error, "market data cannot be posted")
-        finally:
-            inbox.close()
-        return problem(403, "Forbidden", reason)
 
     def _take(self, parse: Callable[[bytes], dict[str, pa.Table]], body: bytes) -> tuple[PushFeed, PostReceipt] | Response:
         feed = self._feed()

@@ -16,6 +16,7 @@ from engine.store.errors import StoreError
 from engine.web.access_guard import find_scope_visitor
 from engine.web.api import ENDPOINTS, Api
 from engine.web.commands_api import build_command_routes
+from engine.web.intents_api import build_intent_routes
 from engine.web.market_api import build_market_routes
 from engine.web.metrics import CONTENT_TYPE, StoreCollector
 
@@ -56,6 +57,7 @@ def build_routes(address: Callable[[], str], clock: Clock, feed: Callable[[], Fe
         *(Route(f"/api/v1/{name}", answer) for name in ENDPOINTS),
         *build_command_routes(address, clock),
         *build_market_routes(address, clock, feed),
+        *build_intent_routes(address, clock),
         Route("/api/v1/stream", refuse_reserved),
         Route("/api/v1/openapi.json", refuse_reserved),
         Route("/api/{rest:path}", refuse_unknown, methods=ALL_METHODS),

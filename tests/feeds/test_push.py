@@ -194,6 +194,21 @@ def test_what_can_be_no_book_or_trade_is_refused_whole(rows: dict[str, list[Row]
     assert posts.feed.progress == "waiting for the first post to /api/v1/market"
 
 
+def test_one_faulty_row_among_many_refuses_them_all() -> None:
+    posts = Posts()
+    posts.clock.at = START + SECOND
+    rows = [bar("A", START - number * MINUTE) for number in range(200, 0, -1)]
+    rows[7]["close"] = None
+    with pytest.raises(
+        PostRefused, match="bars of A has 1 faulty row of 200, more than 0 %: 1 has a price that is missing or not finite, the first is row 8"
+    ):
+        posts.post(bars=rows)
+    ticks = [trade("A", START + number) for number in range(200)]
+    ticks[3]["size"] = 0.0
+    with pytest.raises(PostRefused, match="1 faulty row of 200"):
+        Posts("trades").post(trades=ticks)
+
+
 def test_the_same_post_again_changes_nothing_and_is_answered_alike() -> None:
     posts, other = Posts(), Posts()
     posts.begin(), other.begin()

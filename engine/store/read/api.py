@@ -20,6 +20,8 @@ _OF_TIME = {  # view: columns, table, the column of `since`, order
     "components": ("*", "v_components", None, "component"),
     "actions": ("*", "v_actions", None, "action"),
     "rules": ('name, data, changed_at, "by", reason', "rules", None, "name"),
+    "bots": ("*", "v_bots", None, "number DESC"),
+    "intents": ("*", "v_intents", "at", "id DESC"),
     "readings": ("at, source, name, value, unit", "readings_raw", "at", "at DESC, source, name"),
 }
 _OF_TICKS = {"decisions": ("v_decisions", "tick DESC, symbol"), "gates": ("v_gates", "tick DESC, symbol, rung")}

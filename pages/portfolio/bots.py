@@ -16,8 +16,8 @@ from pages.ui.forest_plot import finite_or_none, iterate_rows
 from pages.ui.tables import Cell, Column, TableRow, number_columns, render_table, text_columns
 
 COLUMNS = (
-    *text_columns("Bot"), Column("Verdict"), *number_columns("Equity", "Gain", "Engine, same bars", "Pairs", "Mean gain a bar"),
-    *number_columns("Evidence that it is better", "that the engine is", "Intents", "Late", "Refused"),
+    *text_columns("Bot"), Column("Verdict", full_width=True), *number_columns("Equity", "Gain", "Engine, same bars", "Pairs", "Mean gain a bar"),
+    *number_columns("Evidence that it is better", "Evidence that it is worse", "Intents", "Late", "Refused"),
 )  # fmt: skip
 COLOURS = {"better": theme.GOOD, "worse": theme.HARM, "equivalent": theme.NEUTRAL}
 HINT = "fills at the engine's costs and latency; a pair is the return over one bar less the engine's; the evidence may be read at any time"
@@ -43,7 +43,7 @@ def list_bots(frame: pd.DataFrame) -> list[TableRow]:
     for bot in iterate_rows(frame):
         cells = (
             bot.bot,
-            Cell(describe_bot_verdict(bot), COLOURS.get(bot.verdict, theme.MUTED)),
+            Cell(describe_bot_verdict(bot), COLOURS.get(bot.verdict, theme.NEUTRAL)),
             units.format_money(finite_or_none(bot.equity)),
             units.format_percent(finite_or_none(bot.own_gain), 2, signed=True),
             units.format_percent(finite_or_none(bot.engine_gain), 2, signed=True),

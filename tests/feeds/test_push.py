@@ -339,16 +339,15 @@ def test_bars_of_trades_and_books_are_those_of_a_recording(tmp_path: Path) -> No
         np.testing.assert_array_equal(snapshot.fill_books.ask_price[:, :1], wanted.fill_books.ask_price)
 
 
-def test_trades_that_stop_leave_no_bar_of_a_part_of_them() -> None:
+def test_trades_that_stop_within_a_bar_leave_no_bar_of_a_part_of_them() -> None:
     posts = Posts("trades")
-    for at in range(START, START + 2 * MINUTE, 10 * SECOND):
+    for at in range(START, START + 2 * MINUTE, 5 * SECOND):
         posts.clock.at = at
-        posts.post(trades=[trade(symbol, at) for symbol in SYMBOLS if symbol == "A" or at < START + MINUTE])
-        posts.feed.read_streams()
+        posts.post(trades=[trade(symbol, at) for symbol in SYMBOLS if symbol == "A" or at <= START + 65 * SECOND])
     posts.clock.at = START + 2 * MINUTE + 10 * SECOND
-    posts.feed.read_streams()
     bars = {snapshot.at: snapshot for snapshot in posts.take_all()}
     assert np.isfinite(bars[START + 2 * MINUTE].close).tolist() == [True, False]
+    assert [status.state for status in posts.feed.read_streams()] == ["ok", "stale"]
 
 
 def to_stream(rows: list[Row]) -> bytes:

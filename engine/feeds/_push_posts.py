@@ -115,11 +115,11 @@ def parse_arrow_post(body: bytes) -> dict[str, pa.Table]:
                     raise PostRefused(f"the stream unpacks to more than {units.format_bytes(MAX_BYTES)}: post it in parts")
                 _require_few(rows)
         table = pa.Table.from_batches(batches, schema)
-    except (pa.ArrowException, OSError, OverflowError) as error:
+        kinds = [kind for kind, column in KINDS.items() if column in table.column_names]
+    except (pa.ArrowException, OSError, OverflowError, UnicodeDecodeError) as error:
         raise PostRefused(
             f"this is no Arrow stream ({' '.join(str(error).split())[:120]}): send the stream format of Arrow IPC, not a file"
         ) from None
-    kinds = [kind for kind, column in KINDS.items() if column in table.column_names]
     if len(kinds) != 1:
         names = ", ".join(_shorten(name) for name in table.column_names[:12])
         raise PostRefused(f"the columns {names} are not those of bars, trades or books alone: post ts and symbol with open, price or bid_px_0 ...")

@@ -28,8 +28,7 @@ class PushStreams:
     def note(self, column: int, stream: str, now: int, at: int, messages: int) -> None:
         """Note messages that were posted together at `now` (ns UTC), the newest of `at` (ns UTC)."""
         statistics = self._statistics[column, stream]
-        for _ in range(messages - 1):
-            statistics.messages += 1
+        statistics.messages += messages - 1
         statistics.add_message(now, at, 0)
         if statistics.state == "stale":
             statistics.reconnects += 1

@@ -50,6 +50,7 @@ from engine.store.errors import StoreError
 from engine.store.inbox import Inbox
 from engine.store.read.history import TickHistory
 from engine.store.retention import RetentionPolicy
+from engine.store.write.bots import BotReferee
 from engine.store.write.writer import Writer
 
 
@@ -124,7 +125,7 @@ def _start_engine(
         report=lambda fault, how: failures.record_past_failure("store", "checkpoint", 0.0, fault, tries=1, how=how), quarantine=quarantine,
     )  # fmt: skip
     engine.read_machine = monitor.machine_json
-    writer.referee.resume(session, settings.capital)
+    writer.referee = BotReferee(settings.capital)
     engine.continue_feed = partial(_continue_feed, settings, engine, writer, session)
     engine.continue_feed(engine.feed)
     return engine, session

@@ -33,7 +33,11 @@ class IntentRefused(ValueError):
 
 
 class IntentConflicts(IntentRefused):
-    """An intent that comes too late, or at a time at which none counts."""
+    """An intent at a time at which it does not count."""
+
+
+class IntentLate(IntentConflicts):
+    """An intent whose bar has closed."""
 
 
 class IntentTooEarly(IntentRefused):
@@ -94,7 +98,7 @@ class IntentBox:
                 return _submit(driver, draft, sender, request_key, now)
             except IntentRefused as error:  # what it was refused for is counted
                 refusal = error
-                column = "late" if isinstance(error, IntentConflicts) else "refused"
+                column = "late" if isinstance(error, IntentLate) else "refused"
                 driver.execute(
                     f"UPDATE bots SET {column} = {column} + 1 WHERE id = (SELECT max(id) FROM bots WHERE name = ? AND sender = ?)",
                     (draft.bot, sender),
@@ -110,10 +114,10 @@ def _submit(driver: sqlite3.Connection, draft: IntentDraft, sender: str, request
     now_open = _read_open_bar(driver, now)
     _require_target(draft, now_open)
     bar, was_late = _choose_bar(draft, now_open, now)
-    number = _find_bot(driver, draft.bot, sender, now_open.session, now)
     (waiting,) = driver.execute("SELECT count(*) FROM bot_intents WHERE tick IS NULL").fetchone()
     if waiting >= MAX_WAITING:
         raise IntentTooEarly(f"{waiting:,} intents wait for their bar: send this one again when that has closed")
+    number = _find_bot(driver, draft.bot, sender, now_open.session, now)
     sent_for = bar if draft.bar is None else draft.bar
     cursor = driver.execute(_INSERT, (number, draft.symbol, draft.target, bar, sent_for, now, sender, request_key))
     driver.execute("UPDATE bots SET intents = intents + 1, late = late + ?, last_at = ? WHERE id = ?", (int(was_late), now, number))
@@ -181,7 +185,7 @@ def _choose_bar(draft: IntentDraft, now_open: _OpenBar, now: int) -> tuple[int, 
     if draft.counts_for_next:
         return now_open.close, True
     remedy = f'send it before its bar closes, or with "if_late": "next" for the bar that closes at {now_open.close}'
-    raise IntentConflicts(f"the bar that closed at {draft.bar} has closed: the intent is late and does not count; {remedy}")
+    raise IntentLate(f"the bar that closed at {draft.bar} has closed: the intent is late and does not count; {remedy}")
 
 
 def _find_bot(driver: sqlite3.Connection, name: str, sender: str, session: int, now: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,6 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from engine.domain.market import MarketSnapshot
 from engine.domain.ports import LiveSource
@@ -50,11 +53,11 @@ class Posts:
 
     def __init__(self, data: Data = "bars", *, after: int | None = None, terms: object = None, settle_ms: float = 10_000.0) -> None:
         self.clock = Clock()
-        settings = Settings(
+        chosen = Settings(
             home="unused", database_url="sqlite:///unused", feed="push", symbols=SYMBOLS, interval=MINUTE, settle_ms=settle_ms,
             push_data=data, push_terms=json.dumps(terms or {}), latency_ms=250.0,
         )  # fmt: skip
-        self.feed = PushFeed(*describe_push_market(settings), settings, self.clock)
+        self.feed = PushFeed(*describe_push_market(chosen), chosen, self.clock)
         self.feed.wait(0.0, after)
         self._slices = self.feed.slices(after)
 
@@ -399,6 +402,41 @@ def test_what_is_no_document_of_a_market_is_refused(body: bytes, message: str) -
         Posts().feed.parse_post(parse_json_post(body))
 
 
+TEXTS = st.text(max_size=8) | st.sampled_from(["A", "B", "NaN", "inf", "2024-01-01", "<b>", "\x00", "1e999", "-1"])
+VALUES = st.none() | st.booleans() | st.integers() | st.floats() | TEXTS | st.lists(st.integers(), max_size=2)
+NAMES = st.sampled_from(["symbol", "ts", "open", "high", "low", "close", "volume", "price", "size", "side", "id", *book("A", 0)]) | TEXTS
+ROWS = st.lists(st.dictionaries(NAMES, VALUES, max_size=9), max_size=3)
+
+
+@given(st.dictionaries(st.sampled_from(["bars", "trades", "books", "x"]), ROWS | VALUES, max_size=3))
+@settings(max_examples=400, deadline=None)
+def test_whatever_is_posted_is_taken_or_refused_in_one_line(document: dict[str, Any]) -> None:
+    posts = Posts("trades+books")
+    posts.clock.at = START + SECOND
+    line = refusal_of(lambda: posts.feed.take(posts.feed.parse_post(parse_json_post(json.dumps(document).encode()))))
+    assert len(line.splitlines()) <= 1
+    assert len(line) < 2_000
+
+
+def refusal_of(act: Callable[[], object]) -> str:
+    """The message of a refusal; "" where all was taken."""
+    try:
+        act()
+    except PostRefused as error:
+        return str(error)
+    return ""
+
+
+@given(st.binary(max_size=200), st.integers(0, 600), st.integers(0, 255))
+@settings(max_examples=300, deadline=None)
+def test_whatever_bytes_are_no_stream_are_refused(noise: bytes, place: int, value: int) -> None:
+    stream = bytearray(to_stream([bar("A", START), trade("A", START)]))
+    stream[place % len(stream)] = value
+    feed = Posts().feed
+    for body in (noise, bytes(stream)):
+        assert len(refusal_of(lambda sent=body: feed.parse_post(parse_arrow_post(sent))).splitlines()) <= 1  # type: ignore[misc]
+
+
 def test_what_waits_to_be_decided_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(push, "HISTORY_ROWS", 10)
     posts = Posts()
@@ -480,8 +518,8 @@ def test_a_bar_waits_ten_seconds_for_the_others_or_half_its_length(tmp_path: Pat
 
 
 def test_books_need_bars_that_are_longer_than_the_wait_for_their_orders() -> None:
-    settings = Settings(
+    chosen = Settings(
         home="unused", database_url="sqlite:///unused", feed="push", symbols=SYMBOLS, interval=SECOND, settle_ms=800.0, push_data="bars+books"
     )
     with pytest.raises(ValueError, match="settle_ms and latency_ms together do not fit into bars of 1s"):
-        describe_push_market(settings)
+        describe_push_market(chosen)

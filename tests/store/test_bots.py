@@ -45,7 +45,6 @@ class Session:
         chosen = settings(database_url=self.url, trading=KNOBS, warmup_bars=WARM)
         self.engine: Engine
         self.engine, self.session = resume_engine(chosen, simulated(BARS, symbols=3), StoppedClock(), self.writer, self.history, training_pool=None)
-        self.writer.referee.resume(self.session, chosen.capital)
 
     def stop(self) -> None:
         self.writer.close()
@@ -154,11 +153,33 @@ def test_a_bot_belongs_to_its_sender(opened: Session) -> None:
 
 
 def test_while_the_engine_is_paused_no_intent_counts(opened: Session) -> None:
+    opened.send()
     opened.engine.configure(paused=True)
     with pytest.raises(IntentConflicts, match="the engine is paused, and so are the bots"):
         opened.send()
     opened.engine.configure(paused=False)
-    assert opened.send().id == 1
+    assert opened.send().id == 2
+    assert opened.ask("SELECT intents, late, refused FROM v_bots") == [(2, 0, 1)]
+
+
+def test_more_intents_than_can_wait_are_refused_and_begin_no_bot(opened: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intents, "MAX_WAITING", 1)
+    opened.send()
+    with pytest.raises(IntentTooEarly, match="1 intents wait for their bar"):
+        opened.send(bot="other")
+    assert opened.ask("SELECT bot FROM v_bots") == [("bot",)]
+    opened.play(1)
+    assert opened.send(bot="other").id == 2
+
+
+def test_a_tick_that_was_stored_though_it_seemed_to_fail_is_judged_once(opened: Session) -> None:
+    opened.send()
+    opened.play(2)
+    opened.writer.save(opened.ticks[-1])  # as after an error that hid its success
+    opened.play(2)
+    ticks = [row[0] for row in opened.ask("SELECT tick FROM bot_ticks ORDER BY tick")]
+    assert ticks == list(range(WARM + 2, WARM + 6))
+    assert opened.ask("SELECT pairs FROM v_bots") == [(3,)]
 
 
 def test_bars_of_a_pause_give_no_pair(opened: Session) -> None:

@@ -15,9 +15,7 @@ from engine.domain.model import PLUGIN_ERRORS
 from engine.domain.tick import Tick
 from engine.evidence import contest
 from engine.store import codec
-from engine.store.connection import Store, driver_connection
 
-ACTIVE, RETIRED = "active", "retired"
 _WAITING = """
 SELECT i.id, i.bot, i.symbol, i.target, i.bar FROM bot_intents i JOIN bots b ON b.id = i.bot
 WHERE i.tick IS NULL AND i.bar <= ? AND b.session = ? AND b.state = 'active' ORDER BY i.bar, i.id
@@ -50,33 +48,21 @@ class JudgedTick:
 class BotReferee:
     """Holds the bots of a session between ticks. For the writer's thread alone."""
 
-    def __init__(self, store: Store) -> None:
-        self._store, self._capital = store, 100_000.0
+    def __init__(self, capital: float = 100_000.0) -> None:
+        self._capital, self._is_loaded = capital, False
         self._states: dict[int, BotState] = {}
         self._mark: EngineMark | None = None
         self.problem: str | None = None  # why the bots of the last tick were not judged, in one line
 
-    def resume(self, session: int, capital: float) -> None:
-        """Continue the bots of a session from the store; `capital` is that of new ones. A state that cannot be read begins anew, without evidence."""
-        self._capital = capital
-        with self._store.read() as connection:
-            driver = driver_connection(connection)
-            rows = driver.execute("SELECT id, data FROM bots WHERE session = ? AND state = 'active' AND data IS NOT NULL", (session,)).fetchall()
-            last = driver.execute(
-                "SELECT t.tick, t.equity, coalesce((SELECT value FROM meta WHERE key = 'bots.paused'), '0') FROM ticks t WHERE t.session = ? "
-                "ORDER BY t.tick DESC LIMIT 1", (session,),
-            ).fetchone()  # fmt: skip
-        for number, data in rows:
-            try:
-                self._states[number] = codec.unpack(BotState, data)
-            except ValueError as error:
-                self.problem = f"bot {number} begins anew: {error}"
-        self._mark = None if last is None else EngineMark(session, last[0], last[1], last[2] == "1")
+    def reload(self) -> None:
+        """Read the bots from the store again at the next tick: what was stored last is not known here."""
+        self._is_loaded = False
 
     def judge(self, driver: sqlite3.Connection, tick: Tick) -> JudgedTick:
         """Step every bot and store the results, inside the transaction of the tick; a failure is noted, and nothing of it is stored."""
         number, paused = tick.inputs.tick, tick.inputs.config.paused or tick.inputs.config.flatten
         mark = EngineMark(tick.session, number, tick.inputs.account.equity, paused)
+        unreadable = None if self._is_loaded else self._load(driver, tick)
         active = [row[0] for row in driver.execute("SELECT id FROM bots WHERE session = ? AND state = 'active'", (tick.session,))]
         if not active:
             return JudgedTick({}, mark)
@@ -84,12 +70,29 @@ class BotReferee:
         try:
             states = self._step_all(driver, tick, active)
             driver.execute("INSERT OR REPLACE INTO meta VALUES ('bots.paused', ?)", (str(int(paused)),))
-            self.problem = None
+            self.problem = unreadable
         except (*PLUGIN_ERRORS, sqlite3.IntegrityError) as error:
             driver.execute("ROLLBACK TO bots")
             states, self.problem = self._states, f"the bots of tick {number} were not judged: {type(error).__name__}: {' '.join(str(error).split())}"
         driver.execute("RELEASE bots")
         return JudgedTick(states, mark)
+
+    def _load(self, driver: sqlite3.Connection, tick: Tick) -> str | None:
+        """Continue from what is stored before this tick; a line about a state that cannot be read, which begins anew, without its evidence."""
+        rows = driver.execute("SELECT id, data FROM bots WHERE session = ? AND state = 'active' AND data IS NOT NULL", (tick.session,)).fetchall()
+        last = driver.execute(
+            "SELECT t.tick, t.equity, coalesce((SELECT value FROM meta WHERE key = 'bots.paused'), '0') FROM ticks t "
+            "WHERE t.session = ? AND t.tick < ? ORDER BY t.tick DESC LIMIT 1", (tick.session, tick.inputs.tick),
+        ).fetchone()  # fmt: skip
+        self._states, unreadable = {}, None
+        for number, data in rows:
+            try:
+                self._states[number] = codec.unpack(BotState, data)
+            except ValueError as error:
+                unreadable = f"bot {number} begins anew: {error}"
+        self._mark = None if last is None else EngineMark(tick.session, last[0], last[1], last[2] == "1")
+        self._is_loaded = True
+        return unreadable
 
     def accept(self, judged: JudgedTick) -> None:
         """Continue from a tick that is stored."""

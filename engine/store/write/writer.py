@@ -47,7 +47,7 @@ class Writer:
         self._config: tuple[TradingConfig, tuple[str, bytes]] | None = None  # the last one saved, its digest and bytes
         self._gates: tuple[int, tuple[str, ...]] | None = None  # the session and the names of its gates
         self._tiers = readings.ReadingsWriter()
-        self.referee = bots.BotReferee(self._store)  # of outside bots, judged with each tick
+        self.referee = bots.BotReferee()  # of outside bots, judged with each tick
 
     def close(self) -> None:
         self._store.close()
@@ -108,6 +108,7 @@ class Writer:
         state = codec.pack(tick.outcome.state) if tick.checkpoint else None
         with self._store.write_directly() as driver:
             if not _follows(driver, tick):
+                self.referee.reload()
                 return
             driver.execute(_CONFIG, config)
             driver.execute(_TICK, row)

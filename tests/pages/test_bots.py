@@ -13,10 +13,14 @@ from engine.store import database
 from engine.store.intents import IntentBox, IntentDraft
 from engine.store.read import bots as reads
 from engine.store.read.history import TickHistory
+from engine.store.read.metrics import read_metrics
 from engine.store.read.reader import Reader
 from engine.store.write.writer import Writer
+from engine.web.bot_families import collect_bots
 from pages.portfolio import bots
 from tests.makers import KNOBS, START, StoppedClock, settings, simulated
+from tests.pages.stores import store
+from tests.pages.test_pages import run, text
 
 BARS, WARM = 60, 20
 
@@ -49,6 +53,25 @@ def test_each_bot_has_its_figures_and_a_verdict_in_words(url: str) -> None:
     texts = [str(getattr(cell, "text", cell)) for cell in rows[0].cells]
     assert texts[1] == "not enough evidence yet"
     assert " of " in texts[7]
+
+
+def test_portfolio_shows_the_bots_where_there_are_some(url: str, full_store: str, tmp_path: Path) -> None:
+    shown = text(run("06_portfolio.py", url))
+    assert "Bots" in shown
+    assert "not enough evidence yet" in shown
+    with store("full", full_store, tmp_path) as without:
+        assert "Bots" not in text(run("06_portfolio.py", without))
+
+
+def test_the_metrics_have_a_sample_for_each_bot(url: str) -> None:
+    families = {family.name: family for family in collect_bots(read_metrics(Reader(url), START).bots)}
+    assert {name: [sample.labels["bot"] for sample in family.samples] for name, family in families.items() if name != "podium_bot_intents"} == {
+        name: ["bot25", "bot35"] for name in ("podium_bot_equity", "podium_bot_e_value", "podium_bot_e_value_threshold")
+    }
+    assert [sample.value for sample in families["podium_bot_e_value_threshold"].samples] == pytest.approx([40.0, 120.0])
+    assert [(sample.labels["result"], sample.value) for sample in families["podium_bot_intents"].samples][:3] == [
+        ("accepted", 1.0), ("late", 0.0), ("refused", 0.0),
+    ]  # fmt: skip
 
 
 def test_the_equity_of_every_bot_is_beside_the_engines(url: str) -> None:

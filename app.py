@@ -24,6 +24,7 @@ try:
     from streamlit.starlette import App
 
     from engine.access.desk import FrontDesk
+    from engine.domain.ports import Feed
     from engine.service.access_settings import require_safe_address, require_trusted_proxies
     from engine.service.caches import ClearableCache
     from engine.service.clock import WallClock
@@ -43,16 +44,19 @@ except (ImportError, OSError) as error:
     libraries.exit_with_remedy(error)
 
 STOP_SECONDS = 20.0
+RUNNING: list[Supervisor] = []  # that of this server, while it serves
 
 
 @asynccontextmanager
 async def lifespan(_: App) -> AsyncIterator[None]:
     """Start the engine with the server, not with the first browser, and stop it after its last tick before the server ends."""
     supervisor = Supervisor(SETTINGS, caches=(ClearableCache("the pages' results", cache_stats.measure_cache, cache_stats.clear_cache),))
+    RUNNING.append(supervisor)
     await to_thread.run_sync(supervisor.start)
     try:
         yield
     finally:
+        RUNNING.remove(supervisor)
         await to_thread.run_sync(supervisor.stop, STOP_SECONDS)
 
 
@@ -119,6 +123,11 @@ def _store() -> str:
     return SETTINGS.database_url
 
 
+def _feed() -> Feed | None:
+    """Return the feed of the engine that runs in this server."""
+    return RUNNING[-1].feed if RUNNING else None
+
+
 def _serve_updates(request: Request) -> Response:
     """Answer what has changed on a page; the pages are loaded with the first question, when Streamlit runs."""
     from pages import update_route  # noqa: PLC0415 - its caches need the runtime, which begins after this file
@@ -142,7 +151,7 @@ if get_script_run_ctx(suppress_warning=True) is None:
         Path(__file__).absolute(),
         lifespan=lifespan,
         routes=[
-            *build_routes(_store, WallClock(), _has_login),
+            *build_routes(_store, WallClock(), _has_login, _feed),
             plotly_library.library_route(),
             wire.payload_route(),
             Route("/podium/updates/{title}.json", _serve_updates),

@@ -19,7 +19,8 @@ from engine.domain.trading_config import TradingConfig
 from engine.domain.webhooks import Webhook
 from engine.schema import MAX_INTEGER, limits
 
-FEED_NAMES = ("simulated", "recorded", "live")
+FEED_NAMES = ("simulated", "recorded", "live", "push")
+LIVE_FEEDS = frozenset({"live", "push"})  # whose bars come as time passes
 FEED_CHOICE = f"{', '.join(FEED_NAMES[:-1])} or {FEED_NAMES[-1]}"
 SECOND = 1_000_000_000  # ns
 DAY = 86_400 * SECOND
@@ -79,10 +80,16 @@ class Settings:
         str,
         _written("json", "options of ccxt's constructor as JSON, such as urls and proxies; the table [exchange] of podium.toml is the same", "JSON"),
     ] = field(default="", repr=False)
-    book_levels: Annotated[int, limits(1, 50, "levels", "levels of the order books of a live market")] = 5
+    book_levels: Annotated[int, limits(1, 50, "levels", "levels of the order books of a live market, or of posted ones")] = 5
     settle_ms: Annotated[
         float, limits(0.0, 60_000.0, "ms", "time that a tick waits after the close of a live bar for the last messages of that bar")
     ] = 500.0
+    # a market that a program posts
+    push_data: Annotated[
+        Literal["bars", "bars+books", "trades", "trades+books"],
+        limits(help="what a program posts to the push feed: bars, or trades to build them from"),
+    ] = "bars"
+    push_terms: str = ""  # the table [push] as JSON: contracts of the symbols, written like recording.toml
     record: Annotated[str, _written("path", "folder that a running engine records its feed in", "the path of a folder")] | None = None
     record_retention: Annotated[str, _written("retention", "age or size at which the oldest parts of a recording are deleted", "30d or 20GB")] = (
         "30d,20GB"
@@ -143,8 +150,8 @@ class Settings:
 
 
 def count_order_delay_ms(settings: Settings) -> float:
-    """Count the ms from a bar's close to its order at the venue: on a live market a decision waits for the last messages first."""
-    return settings.latency_ms + (settings.settle_ms if settings.feed == "live" else 0.0)
+    """Count the ms from a bar's close to its order at the venue: on a market that is live a decision waits for the last messages first."""
+    return settings.latency_ms + (settings.settle_ms if settings.feed in LIVE_FEEDS else 0.0)
 
 
 def build_trading_config(settings: Settings, info: FeedInfo) -> TradingConfig:
@@ -184,6 +191,8 @@ def identify_session(
         identity["changes"] = settings.sim_changes
     if info.name == "live":
         identity["exchange"] = settings.exchange
+    if info.name == "push":
+        identity |= {"data": str(settings.push_data), "levels": info.levels}
     if quarantine:
         identity["quarantine"] = quarantine
     return json.dumps(identity, sort_keys=True)

@@ -21,7 +21,7 @@ LAYERS: tuple[tuple[frozenset[str], ...], ...] = (
         frozenset({"engine.broker", "engine.matching"}),
         frozenset({f"engine.alerting.{name}" for name in ("rules", "messages", "alert_state")}),
     ),
-    (frozenset({"engine.orchestrator", "engine.health", "engine.explain"}), frozenset({"engine.report"})),
+    (frozenset({"engine.orchestrator", "engine.health", "engine.explain", "engine.bots"}), frozenset({"engine.report"})),
     (frozenset({"engine.files"}), frozenset({"engine.commands"})),
     (frozenset({"engine.feeds", "engine.live", "engine.importers"}), *(frozenset({f"engine.{name}"}) for name in ("probes", "actions", "store"))),
     (

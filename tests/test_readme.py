@@ -93,7 +93,7 @@ def run(folder: Path, *words: str) -> str:
 
 def test_every_python_block_is_one_of_those_that_are_run() -> None:
     firsts = [block.splitlines()[0] for block in blocks("python")]
-    assert firsts == ["# engine/models/momentum.py", "# engine/features/streak.py", "from engine import broker"]
+    assert firsts == ["# engine/models/momentum.py", "# engine/features/streak.py", "# push_bars.py", "# post_intent.py", "from engine import broker"]
 
 
 def test_the_recording_shown_can_be_read(tmp_path: Path) -> None:
@@ -180,7 +180,6 @@ def test_the_pages_named_are_the_pages_there_are() -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("FEED", "push"),
         ("ADDRESS", "0.0.0.0"),
         ("CLUSTER", "tcp://there"),
         ("DATABASE_URL", "postgresql://there/podium"),

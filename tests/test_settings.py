@@ -73,7 +73,7 @@ def test_an_empty_variable_is_not_set(tmp_path: Path) -> None:
     [
         ("PODIUM_FED", "x", "did you mean PODIUM_FEED?"),
         ("PODIUM_QQQQ", "1", "is not a setting"),
-        ("PODIUM_FEED", "push", "not there yet; use simulated, recorded or live"),
+        ("PODIUM_FEED", "push", "the push feed needs symbols: give --symbols A,B"),
         ("PODIUM_FEED", "live", "the live feed needs an exchange: give --exchange NAME"),
         ("PODIUM_FEED", "recordd", "did you mean recorded?"),
         ("PODIUM_FEED", "recorded", "--path DIR"),
@@ -349,6 +349,7 @@ def test_the_example_names_every_setting_and_each_line_of_it_is_taken(tmp_path: 
         "exchange_options",
         "auth",
         "webhook",
+        "push",
     }
     for name in ("cert.pem", "key.pem"):
         (tmp_path / name).touch()
@@ -358,5 +359,6 @@ def test_the_example_names_every_setting_and_each_line_of_it_is_taken(tmp_path: 
     assert settings.alert_urls == ("json://127.0.0.1:9000/alerts",)
     assert [(webhook.name, webhook.events) for webhook in settings.webhooks] == [("bot", ("decisions", "alerts"))]
     assert settings.models == ("lightgbm",)
+    assert json.loads(settings.push_terms) == {"fee_bps": 2.0, "symbols": {"BTCUSDT": {"tick": 0.1}}}
     assert (settings.exchange, json.loads(settings.exchange_options)) == ("kraken", {"timeout": 20_000, "httpsProxy": "http://127.0.0.1:3128"})
     assert ([rule.name for rule in settings.rules], settings.modes) == (["host_memory", "nightly"], (("delete_temp", "auto"),))

@@ -17,7 +17,7 @@ from engine.domain.ports import FeedInfo
 from engine.live.recorder import ParquetRecorder
 from engine.service.clock import WallClock
 from engine.service.plugin_files import NO_QUARANTINE, Quarantine, digest_files, list_plugin_files
-from engine.settings import Settings
+from engine.settings import LIVE_FEEDS, Settings
 from engine.store.errors import NotStored
 from engine.store.read.history import TickHistory
 
@@ -86,7 +86,7 @@ def choose_recording(check: SessionCheck) -> tuple[Path, str]:
     settings = check.settings
     if settings.feed == "recorded" and settings.feed_path is not None and _count_bytes(Path(settings.feed_path)) <= MAX_BYTES:
         return Path(settings.feed_path), "the recording that is decided on"
-    if settings.feed == "live" and settings.record is not None and _count_bytes(Path(settings.record)) <= MAX_BYTES:
+    if settings.feed in LIVE_FEEDS and settings.record is not None and _count_bytes(Path(settings.record)) <= MAX_BYTES:
         return Path(settings.record), "the recording of the live market"
     return write_stored_bars(check), "bars and closing books that this session stored"
 

@@ -99,7 +99,7 @@ def resolve_settings(options: argparse.Namespace, *, headless: bool = True, is_b
 
 def add_feed_options(parser: argparse.ArgumentParser, *, ticks: str) -> None:
     """Add the flags that choose a market and its pace; `ticks` describes --ticks."""
-    parser.add_argument("--feed", metavar="FEED", help="simulated, recorded or live")
+    parser.add_argument("--feed", metavar="FEED", help="simulated, recorded, live or push")
     parser.add_argument("--path", metavar="DIR", help="the folder of a recording")
     parser.add_argument("--exchange", metavar="NAME", help="the exchange of the live market, by its name in ccxt")
     parser.add_argument("--symbols", metavar="A,B", help="some of the feed's symbols")
@@ -117,6 +117,13 @@ def resolve_feed_settings(options: argparse.Namespace, **more: str | None) -> Se
         options, feed=feed, feed_path=options.path, exchange=options.exchange, sim_changes=options.changes,
         tick_interval_seconds=options.tick_interval, headless=True, is_backtest=False, **more,
     )  # fmt: skip
+
+
+def require_server(settings: Settings, command: str) -> None:
+    """Raise UsageError where the market is posted to the server, which this command does not have."""
+    if settings.feed == "push":
+        more = " (record = DIR in podium.toml records it)" if command == "record" else ""
+        raise UsageError(f"{command} has no server that bars could be posted to: start the push feed by `python -m engine serve --feed push`{more}")
 
 
 def add_evolution_option(parser: argparse.ArgumentParser) -> None:

@@ -9,7 +9,7 @@ from threading import Event
 from types import FrameType
 
 from engine import libraries
-from engine.cli._arguments import Subcommand, add_feed_options, print_notice, resolve_feed_settings
+from engine.cli._arguments import Subcommand, add_feed_options, print_notice, require_server, resolve_feed_settings
 from engine.domain.market import MarketSnapshot
 from engine.domain.ports import Feed
 from engine.feeds.live import LiveFeed
@@ -35,6 +35,7 @@ def _run(options: argparse.Namespace) -> int:
     from engine.service.feeds import open_configured_feed
 
     settings = resolve_feed_settings(options, record=options.folder)
+    require_server(settings, "record")
     feed = open_configured_feed(settings)
     before = {number: signal.signal(number, _stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -8,7 +8,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from engine import libraries
-from engine.cli._arguments import Subcommand, add_evolution_option, add_feed_options, print_notice, resolve_feed_settings
+from engine.cli._arguments import Subcommand, add_evolution_option, add_feed_options, print_notice, require_server, resolve_feed_settings
 from engine.live.exchange import ExchangeUnreachable
 from engine.settings import Settings
 
@@ -26,7 +26,9 @@ def _add(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    return run_engine(resolve_feed_settings(options, pace_seconds=options.pace), options.ticks)
+    settings = resolve_feed_settings(options, pace_seconds=options.pace)
+    require_server(settings, "run")
+    return run_engine(settings, options.ticks)
 
 
 def run_engine(settings: Settings, ticks: int | None) -> int:

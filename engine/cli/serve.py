@@ -24,7 +24,7 @@ FLAGS = {"feed": "PODIUM_FEED", "path": "PODIUM_FEED_PATH", "exchange": "PODIUM_
 
 
 def _add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--feed", metavar="FEED", help="simulated, recorded or live")
+    parser.add_argument("--feed", metavar="FEED", help="simulated, recorded, live or push")
     parser.add_argument("--path", metavar="DIR", help="the folder of a recording")
     parser.add_argument("--exchange", metavar="NAME", help="the exchange of the live market, by its name in ccxt")
     parser.add_argument("--symbols", metavar="A,B")

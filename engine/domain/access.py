@@ -7,16 +7,16 @@ from typing import Literal
 
 Role = Literal["viewer", "operator", "admin"]
 ROLES: tuple[Role, ...] = ("viewer", "operator", "admin")
-VIEW, OPERATE, ADMINISTER = "view", "operate", "administer"
+VIEW, OPERATE, ADMINISTER, PUSH = "view", "operate", "administer", "push"
 RIGHTS = {  # by role
     "viewer": frozenset({VIEW}),
-    "operator": frozenset({VIEW, OPERATE}),
-    "admin": frozenset({VIEW, OPERATE, ADMINISTER}),
+    "operator": frozenset({VIEW, OPERATE, PUSH}),
+    "admin": frozenset({VIEW, OPERATE, ADMINISTER, PUSH}),
 }
 SCOPES = ("read", "command", "push")  # of tokens; "command:NAME" is for one command
 COMMAND_SCOPE, TOKEN_PREFIX = "command", "token:"  # the name of a token's visitor begins with it, and that of no account can
-_NEEDED = {VIEW: "viewer", OPERATE: "operator", ADMINISTER: "admin"}
-_DEEDS = {VIEW: "see this", OPERATE: "do this", ADMINISTER: "change settings, rules, roles and tokens"}
+_NEEDED = {VIEW: "viewer", OPERATE: "operator", ADMINISTER: "admin", PUSH: "operator"}
+_DEEDS = {VIEW: "see this", OPERATE: "do this", ADMINISTER: "change settings, rules, roles and tokens", PUSH: "post market data or intents"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +51,9 @@ def judge_access(visitor: Visitor | None, right: str, command: str = "") -> str 
 
 
 def _judge_scopes(name: str, scopes: tuple[str, ...], right: str, command: str) -> str | None:
-    """The same for a token: "read" sees, "command" sends what an operator may, "command:NAME" sends that command whatever it takes."""
-    if right == VIEW:
-        needed = ["read"]
+    """The same for a token: "read" sees, "push" posts market data and intents, "command" sends what an operator may, "command:NAME" that command."""
+    if right in {VIEW, PUSH}:
+        needed = ["read" if right == VIEW else "push"]
     elif command:
         needed = [f"{COMMAND_SCOPE}:{command}", *([COMMAND_SCOPE] if right == OPERATE else [])]
     else:

@@ -99,7 +99,7 @@ def align_tapes(tapes: tuple[Tape, ...], wanted: int | None, since: int | None, 
         raise BadRecording("the recording has no bar in the requested time: widen it")
     stale = max(STALE, interval)
     cells = tuple(None if tape.books is None else measure_cells(tape.books, stale) for tape in tapes)
-    return replace(_fill_grid(tapes, grids, _cut_silences(numbers), interval, offset, latency), counts=counts, flow_cells=cells)
+    return replace(_fill_grid(tapes, grids, cut_silences(numbers), interval, offset, latency), counts=counts, flow_cells=cells)
 
 
 def _prices_and_sizes(bars: BarRows | None, trades: TradeRows | None, books: BookRows | None) -> list[tuple[Floats, Floats]]:
@@ -207,7 +207,7 @@ def _bars_of_mids(rows: BookRows, interval: int, offset: int, stale: int, *, vol
         return GridBars(np.empty(0, dtype=np.int64), np.empty((5, 0)), np.empty(0, dtype=np.bool_))
     event = _bar_numbers(at, interval, offset)
     starts = _find_starts(event)
-    number = _cut_silences(event[starts], -(-stale // interval))
+    number = cut_silences(event[starts], -(-stale // interval))
     opens = offset + number * interval
     before = np.searchsorted(at, opens, side="right") - 1  # the book in force when the bar opens
     last = np.searchsorted(at, opens + interval, side="left") - 1  # and when it closes
@@ -237,7 +237,7 @@ def _bar_numbers(times: Ints, interval: int, offset: int) -> Ints:
     return np.asarray((times - offset) // interval, dtype=np.int64)
 
 
-def _cut_silences(numbers: Ints, silence: int = LONGEST_SILENCE) -> Ints:
+def cut_silences(numbers: Ints, silence: int = LONGEST_SILENCE) -> Ints:
     """Every bar from the first of `numbers` to the last, each stretch without any cut to its first `silence`; sorted and unique."""
     runs = np.minimum(np.diff(numbers), silence + 1)
     steps = np.repeat(numbers[:-1] - np.concatenate([[0], np.cumsum(runs)[:-1]]), runs) + np.arange(int(runs.sum()))

@@ -101,12 +101,23 @@ def read_contracts(path: Path, symbols: tuple[str, ...]) -> dict[str, Contract]:
         document = tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
         raise BadRecording(f"{file} cannot be read ({str(error).splitlines()[0]}): correct it") from error
-    by_symbol = document.pop("symbols", {})
+    by_symbol = _symbol_tables(file, document)
+    _require_folders(file, by_symbol, path)
+    return parse_contracts(file, document, symbols)
+
+
+def parse_contracts(file: Path, document: Mapping[str, Any], symbols: tuple[str, ...]) -> dict[str, Contract]:
+    """The contract of each symbol from a document like recording.toml, named `file` in messages. Raises BadRecording."""
+    by_symbol = _symbol_tables(file, document)
+    common = _parse_contract(file, "", {key: value for key, value in document.items() if key != "symbols"}, Contract())
+    return {symbol: _parse_contract(file, f"{symbol}: ", by_symbol[symbol], common) if symbol in by_symbol else common for symbol in symbols}
+
+
+def _symbol_tables(file: Path, document: Mapping[str, Any]) -> dict[str, dict[str, object]]:
+    by_symbol = document.get("symbols", {})
     if not isinstance(by_symbol, dict) or not all(isinstance(part, dict) for part in by_symbol.values()):
         raise BadRecording(f"{file}: symbols must be one table per symbol: write [symbols.NAME]")
-    _require_folders(file, by_symbol, path)
-    common = _parse_contract(file, "", document, Contract())
-    return {symbol: _parse_contract(file, f"{symbol}: ", by_symbol[symbol], common) if symbol in by_symbol else common for symbol in symbols}
+    return by_symbol
 
 
 def trading_rules_of(contracts: tuple[Contract, ...]) -> TradingRules:

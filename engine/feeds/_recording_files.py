@@ -101,7 +101,20 @@ def read_files(folders: tuple[Path, ...]) -> tuple[Path, ...]:
 
 def read_bars(file: Path) -> BarRows:
     """The bars of a file. Identical repeats are dropped; raises BadRecording for two different bars of one time and for too many faulty rows."""
-    table = _read_table(file, ("ts", *PRICES))
+    opened, values, single, valid = parse_bars(file, load_table(file))
+    keep = valid & single
+    spacing = find_spacing(file, opened)
+    aligned = align_days(opened, spacing)
+    moved = int((aligned != opened)[keep].sum())
+    return BarRows(aligned[keep], np.ascontiguousarray(values[:, keep]), spacing, int((~single).sum()), int((single & ~keep).sum()), moved)
+
+
+def parse_bars(file: Path, table: pa.Table, most_faulty: float = MAX_FAULTY_SHARE) -> tuple[Ints, Floats, Bools, Bools]:
+    """Parse a table of bars: times (n,), values (5, n), which rows repeat none before them, and which are valid. `file` is its name in messages.
+
+    Raises BadRecording for two different bars of one time, and where a larger share than `most_faulty` of the rows is faulty.
+    """
+    _require_columns(file, table, ("ts", *PRICES))
     opened = read_times(file, table["ts"])
     values = np.stack([*(_read_numbers(file, table, name) for name in PRICES), _read_volume(file, table)])
     _refuse(file, _explain_negative(values[:4]))
@@ -114,30 +127,36 @@ def read_bars(file: Path) -> BarRows:
     single = np.ones(len(opened), dtype=np.bool_)
     single[again] = False
     faults = _find_bar_faults(values)
-    _refuse(file, _explain_faults(faults, single))
-    keep = _valid_rows(faults) & single
-    spacing = find_spacing(file, opened)
-    aligned = align_days(opened, spacing)
-    moved = int((aligned != opened)[keep].sum())
-    return BarRows(aligned[keep], np.ascontiguousarray(values[:, keep]), spacing, len(again), int((single & ~keep).sum()), moved)
+    _refuse(file, _explain_faults(faults, single, most_faulty))
+    return opened, values, single, _valid_rows(faults)
 
 
 def read_trades(file: Path) -> TradeRows:
     """The trades of a file. Raises BadRecording where no side can be understood and for too many faulty rows."""
-    table = _read_table(file, ("ts", "price", "size"))
+    return parse_trades(file, load_table(file))
+
+
+def parse_trades(file: Path, table: pa.Table, most_faulty: float = MAX_FAULTY_SHARE) -> TradeRows:
+    """Parse a table of trades, as `parse_bars` does one of bars."""
+    _require_columns(file, table, ("ts", "price", "size"))
     sign = _read_signs(file, table)
     at = read_times(file, table["ts"])
     price, size = _read_numbers(file, table, "price"), _read_numbers(file, table, "size")
     _refuse(file, _explain_negative(price[None]))
     faults = _find_trade_faults(price, size)
-    _refuse(file, _explain_faults(faults, np.ones(len(at), dtype=np.bool_)))
+    _refuse(file, _explain_faults(faults, np.ones(len(at), dtype=np.bool_), most_faulty))
     valid = _valid_rows(faults)
     return TradeRows(at[valid], price[valid], size[valid], sign[valid], int((~valid).sum()))
 
 
 def read_books(file: Path) -> BookRows:
     """The books of a file, with as many levels as it has complete columns for, counted from 0. Raises BadRecording."""
-    table = _read_table(file, ("ts", *(f"{name}_0" for name in BOOK_COLUMNS)))
+    return parse_books(file, load_table(file))
+
+
+def parse_books(file: Path, table: pa.Table) -> BookRows:
+    """Parse a table of books, as `parse_bars` does one of bars."""
+    _require_columns(file, table, ("ts", *(f"{name}_0" for name in BOOK_COLUMNS)))
     at = read_times(file, table["ts"])
     levels = 1
     while all(f"{name}_{levels}" in table.column_names for name in BOOK_COLUMNS):
@@ -164,15 +183,13 @@ def _refuse(file: Path, reason: str | None) -> None:
         raise BadRecording(f"{file} {reason}")
 
 
-def _read_table(file: Path, needed: tuple[str, ...]) -> pa.Table:
-    table = load_table(file)
+def _require_columns(file: Path, table: pa.Table, needed: tuple[str, ...]) -> None:
     missing = [name for name in needed if name not in table.column_names]
     if missing:
         raise BadRecording(f"{file} {describe_missing(missing, table.column_names)}")
     _refuse(file, explain_columns(table, file.name))
     if table.num_rows == 0:
         raise BadRecording(f"{file} is empty: remove it or record it again")
-    return table
 
 
 def _read_numbers(file: Path, table: pa.Table, name: str) -> Floats:
@@ -229,18 +246,16 @@ def _valid_rows(faults: Mapping[str, Bools]) -> Bools:
     return np.asarray(~np.logical_or.reduce(list(faults.values())))
 
 
-def _explain_faults(faults: Mapping[str, Bools], counted: Bools) -> str | None:
+def _explain_faults(faults: Mapping[str, Bools], counted: Bools, most: float) -> str | None:
     """Why a file with so many faulty rows among those `counted` is refused; None where the faulty rows are few enough to be left out."""
     faulty = ~_valid_rows(faults) & counted
     count, rows = int(faulty.sum()), int(counted.sum())
-    if count <= MAX_FAULTY_SHARE * rows:
+    if count <= most * rows:
         return None
     cause, hit = max(faults.items(), key=lambda item: int((item[1] & counted).sum()))
     first = int(np.flatnonzero(hit & counted)[0]) + 1
     how_many = (
-        "no valid row"
-        if count == rows
-        else f"{units.format_count(count, 'faulty row')} of {rows:,}, more than {units.format_percent(MAX_FAULTY_SHARE, 0)}"
+        "no valid row" if count == rows else f"{units.format_count(count, 'faulty row')} of {rows:,}, more than {units.format_percent(most, 0)}"
     )
     affected = int((hit & counted).sum())
     return f"has {how_many}: {affected:,} {'has' if affected == 1 else 'have'} {cause}, the first is row {first:,}: correct them"

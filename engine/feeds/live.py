@@ -322,15 +322,16 @@ def build_history(
     for column, rows in enumerate(candles):
         for candle in rows:
             values[(candle.opened - first) // interval, :, column] = candle.values
+    return [build_bare_snapshot(first + (row + 1) * interval, values[row].copy(), levels, funding) for row in range(count)]
+
+
+def build_bare_snapshot(at: int, values: Floats, levels: int, funding: Floats | None = None) -> MarketSnapshot:
+    """Build the snapshot of bars (5, S) that close at `at` (ns UTC), without books and flow; a bar without volume is not fresh."""
+    (first_price, high, low, last_price, volume), symbols = values, values.shape[1]
     books, flow = Books(*np.full((4, symbols, levels), np.nan)), np.full((symbols, len(FLOW)), np.nan)
     ofi, later = np.full((symbols, levels), np.nan), np.full((symbols, 4), np.nan)
-    snapshots = []
-    for row in range(count):
-        first_price, high, low, last_price, volume = values[row].copy()
-        fresh = np.isfinite(last_price) & (volume != 0.0)
-        at = first + (row + 1) * interval
-        snapshots.append(MarketSnapshot(at, first_price, high, low, last_price, volume, fresh, books, books, ofi, flow, later, funding=funding))
-    return snapshots
+    fresh = np.isfinite(last_price) & (volume != 0.0)
+    return MarketSnapshot(at, first_price, high, low, last_price, volume, fresh, books, books, ofi, flow, later, funding=funding)
 
 
 def open_live_feed(settings: Settings) -> LiveFeed:

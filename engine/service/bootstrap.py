@@ -12,6 +12,7 @@ from engine.alerting.service import AlertingService
 from engine.domain.optimization import Action, PollingIntervals
 from engine.domain.ports import Clock, Feed
 from engine.feeds.live import LiveFeed
+from engine.feeds.push import PushFeed
 from engine.files import temporary_files
 from engine.files.import_folders import IMPORTS, sweep_imports
 from engine.live.bar_builder import COMPARED_SPAN
@@ -49,6 +50,7 @@ from engine.store.errors import StoreError
 from engine.store.inbox import Inbox
 from engine.store.read.history import TickHistory
 from engine.store.retention import RetentionPolicy
+from engine.store.write.bots import BotReferee
 from engine.store.write.writer import Writer
 
 
@@ -123,6 +125,7 @@ def _start_engine(
         report=lambda fault, how: failures.record_past_failure("store", "checkpoint", 0.0, fault, tries=1, how=how), quarantine=quarantine,
     )  # fmt: skip
     engine.read_machine = monitor.machine_json
+    writer.referee = BotReferee(settings.capital)
     engine.continue_feed = partial(_continue_feed, settings, engine, writer, session)
     engine.continue_feed(engine.feed)
     return engine, session
@@ -131,13 +134,17 @@ def _start_engine(
 def _continue_feed(settings: Settings, engine: Engine, writer: Writer, session: int, feed: Feed) -> None:
     """Record the feed, and have a live market fetch the bars that the window lacks: an engine that was killed in an outage did not wait for them.
 
-    The funding rates of the feed before hold on: those of the start may be days old.
+    The funding rates of the feed before hold on: those of the start may be days old. A push feed recognises the bars that were decided on.
     """
     _start_recorder(settings, engine, writer, session, feed)
     if isinstance(feed, LiveFeed):
         if isinstance(engine.feed, LiveFeed) and engine.feed.funding is not None:
             feed.state_funding(engine.feed.funding)
         feed.request_bars(engine.window.find_missing_bars(COMPARED_SPAN))
+    elif isinstance(feed, PushFeed):
+        if isinstance(engine.feed, PushFeed) and engine.feed is not feed:
+            feed.continue_from(engine.feed)
+        feed.restore_bars(*engine.window.recent_bars())
 
 
 def _start_recorder(settings: Settings, engine: Engine, writer: Writer, session: int, feed: Feed) -> None:

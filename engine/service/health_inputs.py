@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Row, text
 from sqlalchemy.exc import DBAPIError
 
 from engine.health import CLOCK_STEP_KEY, ComponentState, Health, HealthInputs, is_in_future, parse_clock_step
+from engine.settings import LIVE_FEEDS
 from engine.store.database import connect, path_from_url
 from engine.store.errors import StoreError, describe_error, is_full
 from engine.store.read.clean_rate import count_recent_clean_ticks
@@ -59,7 +60,7 @@ def _read_inputs(connection: Connection, now: int) -> HealthInputs:
 
 
 def _read_tick_interval(session: Row[Any] | None) -> float:
-    if session is not None and session.feed == "live":
+    if session is not None and session.feed in LIVE_FEEDS:
         return float(session.interval_ns) / 1e9
     values = json.loads(session.settings or "{}") if session is not None else {}
     if not isinstance(values, dict):

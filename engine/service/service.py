@@ -14,7 +14,7 @@ from engine.commands.handlers.optimizer import Optimize
 from engine.commands.router import read_arguments, route_command, runs_between_ticks
 from engine.commands.types import Result, Services
 from engine.domain.model import PLUGIN_ERRORS
-from engine.domain.ports import Clock
+from engine.domain.ports import Clock, Feed
 from engine.domain.tick import Tick
 from engine.domain.trading_config import Command
 from engine.optimizer.runtime.actuators import EngineActuators
@@ -120,6 +120,11 @@ class EngineService:
         self._recording = RecordingMonitor(parts.engine, parts.session, parts.failures, parts.writer, parts.clock)
         self._drills = SerialQueue(lambda command, _: parts.alerting.handle_drill(command), self._report, self._finish)
 
+    @property
+    def feed(self) -> Feed:
+        """The feed that the engine takes its bars from."""
+        return self._engine.feed
+
     def report_moved_store(self, at: int, message: str) -> None:
         """Record that the file of the store was deleted or replaced, for its alert and the failure log."""
         fault, _, how = message.partition("; ")
@@ -200,6 +205,7 @@ class EngineService:
         self._parts.tracker.record(tick, before)
         remedies.on_tick(tick)
         self._note(tick)
+        self.components.report_part("engine", "bots", self._writer.referee.problem)
         return tick
 
     def _note(self, tick: Tick) -> None:

@@ -19,9 +19,10 @@ from engine.optimizer.rule_schema import parse_mode, parse_rule
 from engine.plugins import discover_plugins
 from engine.schema import Reader, SchemaError, find_near, parameters_of, read_value, suggest
 from engine.service.access_settings import read_address, read_auth_keys, read_proxies, require_safe_address
+from engine.service.push_settings import complete_push_settings, read_push_table
 from engine.service.setting_paths import MAX_NAME_BYTES, expand_path, require_path
 from engine.service.webhook_settings import read_webhooks
-from engine.settings import FEED_CHOICE, FEED_NAMES, Settings, SettingsError, parse_duration, parse_retention
+from engine.settings import FEED_NAMES, LIVE_FEEDS, Settings, SettingsError, parse_duration, parse_retention
 from engine.store.database import path_from_url, url_from_path
 from engine.store.errors import StoreError
 from engine.trading_parameters import MAX_HORIZON, SET_ELSEWHERE, TradingParameters
@@ -52,9 +53,8 @@ FLAGS = {  # where a flag is not named after its setting
     "tick_interval_seconds": "--tick-interval",
     "pace_seconds": "--pace",
 }
-FEEDS_LATER = ("push",)
-DEFAULT_WARMUP_BARS = {"simulated": 3000, "recorded": 0, "live": 1000}
-DEFAULT_EVOLUTION = {"simulated": "full", "recorded": "refresh", "live": "full"}
+DEFAULT_WARMUP_BARS = {"simulated": 3000, "recorded": 0, "live": 1000, "push": 0}
+DEFAULT_EVOLUTION = {"simulated": "full", "recorded": "refresh", "live": "full", "push": "full"}
 BACKTEST_EVOLUTION = "refresh"
 DEFAULT_TICK_INTERVAL_SECONDS = 2.0  # between ticks on the dashboard
 
@@ -101,13 +101,15 @@ def _complete(values: dict[str, Any], environ: Mapping[str, str], *, headless: b
         _require_recording(values)
     if feed == "live":
         _require_live(values)
+    if feed == "push":
+        complete_push_settings(values)
     if "record" in values:
         values["record"] = str(expand_path("record", values["record"]))
     require_safe_address("address", values.get("address", "127.0.0.1"), values)
     values.setdefault("database_url", url_from_path(Path(home) / "podium.db"))
     values.setdefault("evolution", BACKTEST_EVOLUTION if is_backtest else DEFAULT_EVOLUTION.get(feed, "full"))
     values.setdefault("warmup_bars", DEFAULT_WARMUP_BARS.get(feed, 0))
-    unpaced = feed == "live" or (headless and feed == "recorded")  # live bars come at their own pace
+    unpaced = feed in LIVE_FEEDS or (headless and feed == "recorded")  # live bars come at their own pace
     values.setdefault("tick_interval_seconds", 0.0 if unpaced else DEFAULT_TICK_INTERVAL_SECONDS)
     return Settings(home=home, **values)
 
@@ -326,8 +328,6 @@ def _read_names(name: str, value: object) -> tuple[str, ...]:
 
 def _read_feed(name: str, value: object) -> str:
     text = _read_text(name, value)
-    if text in FEEDS_LATER:
-        raise SettingsError(f"{name}={text}: the {text} feed is not there yet; use {FEED_CHOICE}")
     if text not in FEED_NAMES:
         raise SettingsError(f"{name} is {shorten(text)}: {suggest(text, FEED_NAMES, 'the feeds are')}")
     return text
@@ -385,7 +385,7 @@ _KNOBS = parameters_of(TradingParameters)
 ALERT_KEYS = {"urls": "alert_urls", "escalate_urls": "escalate_urls", "escalate_minutes": "escalate_minutes", "drill_hours": "drill_hours"}
 _TABLES: dict[str, Callable[[str, object], dict[str, Any]]] = {
     "knobs": _read_knobs, "alerts": _read_alerts, "rules": _read_rules, "actions": _read_modes, "auth": _read_auth,
-    "webhook": read_webhooks,
+    "webhook": read_webhooks, "push": read_push_table,
 }  # fmt: skip
 SETTING_TABLES = tuple(_TABLES)  # of podium.toml; the environment has no names for them
 SETTING_NAMES = (

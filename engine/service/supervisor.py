@@ -90,6 +90,12 @@ class Supervisor:
             who = f"the engine of process {other.pid} on {other.host}" if other else "another engine"
             raise LeaseLost(f"{who} holds the store {self._settings.database_url}: stop it, or set PODIUM_HOME to another folder")
 
+    @property
+    def feed(self) -> Feed | None:
+        """The feed of the engine that runs here; None where none does."""
+        service = self._service
+        return None if service is None else service.feed
+
     def start(self) -> None:
         """Start the jobs and return at once; the store is acquired in the background, as soon as it is free."""
         self._jobs.start()

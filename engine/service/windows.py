@@ -74,6 +74,11 @@ class MarketWindow:
                 self._bars[:, given, column] = values[:, given]
         return overwritten
 
+    def recent_bars(self) -> tuple[Ints, Floats]:
+        """Return the bars of the window: closes (T,) in ns UTC, 0 where there is none, and values (5, S, T)."""
+        first = self._end - window.WINDOW_BARS
+        return self._at[first : self._end].copy(), self._bars[:, :, first : self._end].copy()
+
     def find_missing_bars(self, span: int) -> dict[int, list[int]]:
         """Return the closes (ns UTC) without a bar, by column, oldest first; of columns that lack none, nothing.
 

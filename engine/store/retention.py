@@ -57,6 +57,7 @@ TABLE_RETENTIONS = (
     TableRetention("trials", 730, 50_000),
     TableRetention("events", 30, 50_000),
     TableRetention("commands", 730, 50_000, "status IN ('done', 'failed')"),
+    TableRetention("bot_intents", 730, 200_000),
 )
 
 
@@ -211,6 +212,7 @@ def _drop(store: Store, block: _Block, now: int) -> tuple[int, int]:
                 audit.append_deletion(driver_connection(connection), "ticks", now, first=block.start, last=block.end)
             decisions += connection.exec_driver_sql("DELETE FROM decisions WHERE tick BETWEEN ? AND ?", (start, end)).rowcount
             connection.exec_driver_sql("DELETE FROM fills WHERE tick BETWEEN ? AND ?", (start, end))
+            connection.exec_driver_sql("DELETE FROM bot_ticks WHERE tick BETWEEN ? AND ?", (start, end))
             ticks += connection.exec_driver_sql("DELETE FROM ticks WHERE tick BETWEEN ? AND ?", (start, end)).rowcount
             if start == block.start:  # the windows of later ticks reach back into the snapshots of this block
                 connection.exec_driver_sql("DELETE FROM market_snapshots WHERE tick <= ?", (block.end - WINDOW_BARS,))

@@ -257,6 +257,40 @@ AUDIT = Table(
     Index("ix_audit_at", "at"),
 )  # fmt: skip
 
+# Outside bots of one session. Numbers count over the store and are never used again: the error of each verdict depends on them.
+BOTS = Table(
+    "bots", METADATA,
+    _key("id", Tick), _session(), _text("name"), _text("sender"), _text("state"),  # active, retired
+    _whole("added_at"), _whole("last_at"),  # ns UTC, of the first and the newest intent
+    _whole("intents"), _whole("late"), _whole("refused"),
+    _whole("tick", null=True), _real("equity"), _real("engine_gain"), _real("own_gain"),  # gains over the pairs, as shares of equity
+    _whole("pairs"), _real("mean_gain"), _real("log_e_better"), _real("log_e_worse"), _real("log_threshold"),
+    _text("verdict"), _whole("verdict_tick", null=True),
+    Column("data", LargeBinary, nullable=True),  # BotState, bit for bit; NULL before the first tick with an intent
+    Index("uq_bots_session_name", "session", "name", unique=True),
+    sqlite_autoincrement=True,
+)  # fmt: skip
+
+BOT_INTENTS = Table(
+    "bot_intents", METADATA,
+    _key("id", Tick), _whole("bot"), _text("symbol"), _real("target"), _whole("bar"),  # ns UTC, the close that it came before
+    _whole("sent_for"),  # the bar that the sender named; another than `bar` where it was late and counts for the next
+    _whole("at"),  # ns UTC, when it was received
+    _text("sender"), _text("request_key"),
+    _whole("tick", null=True),  # at which it came into force; NULL while it waits
+    Index("uq_bot_intents_sender_request_key", "sender", "request_key", unique=True),
+    Index("ix_bot_intents_waiting", "bar", sqlite_where=text("tick IS NULL"), postgresql_where=text("tick IS NULL")),
+    Index("ix_bot_intents_at", "at"),
+    sqlite_autoincrement=True,
+)  # fmt: skip
+
+BOT_TICKS = Table(
+    "bot_ticks", METADATA,
+    Column("tick", BigInteger, primary_key=True, autoincrement=False), Column("bot", BigInteger, primary_key=True, autoincrement=False),
+    _real("equity"), _real("gain"), _real("log_e_better"),
+    sqlite_with_rowid=False,
+)  # fmt: skip
+
 TRIALS = Table(
     "trials", METADATA,
     _key("id", Tick), _whole("at"), _text("action"), _text("trigger", null=True), _text("mode"), _whole("placebo"), _text("metric", null=True),

@@ -19,7 +19,7 @@ _COMPUTED = {  # what no table declares; a column that is missing here is a scal
     "intent": TEXT, "outcome_bps": REAL, "rung": WHOLE, "gate": TEXT, "value": REAL, "threshold": REAL, "passed": WHOLE, "horizon": WHOLE,
     "model": TEXT, "mean": REAL, "trust": REAL, "weight": REAL, "phase": TEXT, "start_ms": REAL, "ms": REAL, "fallback": WHOLE, "error": TEXT,
     "regime": TEXT, "probability": REAL, "role": TEXT, "version": TEXT, "parent": TEXT, "trials": WHOLE, "helped": WHOLE, "no_effect": WHOLE,
-    "harmed": WHOLE,
+    "harmed": WHOLE, "mean_gain_bps": REAL,
 }  # fmt: skip
 
 

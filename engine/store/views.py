@@ -154,13 +154,25 @@ SELECT symbol, stream, state, last_at, messages, messages_per_second, reconnects
 FROM stream_status
 """
 
+_BOTS = """
+SELECT b.id AS number, b.name AS bot, b.session, b.sender, b.state, b.added_at AS at, b.last_at, b.intents, b.late, b.refused, b.tick, b.equity,
+       b.own_gain, b.engine_gain, b.pairs, b.mean_gain * 10000.0 AS mean_gain_bps, b.log_e_better, b.log_e_worse, b.log_threshold, b.verdict,
+       b.verdict_tick
+FROM bots b
+"""
+
+_INTENTS = """
+SELECT i.id, b.name AS bot, i.symbol, i.target, i.bar, i.sent_for, i.at, i.tick
+FROM bot_intents i JOIN bots b ON b.id = i.bot
+"""
+
 VIEWS: dict[str, dict[str, str]] = {  # by dialect
     "sqlite": {
         "v_decisions": _DECISIONS, "v_gates": _GATES, "v_votes": _VOTES, "v_spans": _SPANS, "v_fills": _FILLS, "v_positions": _POSITIONS,
         "v_equity": _EQUITY, "v_regimes": _REGIMES, "v_skill": _SKILL, "v_models": _MODELS, "v_evolutions": _EVOLUTIONS, "v_readings": _READINGS,
         "v_components": _COMPONENTS, "v_trials": _TRIALS, "v_actions": _ACTIONS, "v_alerts": _ALERTS, "v_commands": _COMMANDS,
         "v_incidents": _INCIDENTS, "v_liquidity_forecast": _LIQUIDITY_FORECAST, "v_declined": _DECLINED, "v_triggers": _TRIGGERS,
-        "v_streams": _STREAMS, "v_audit": _AUDIT,
+        "v_streams": _STREAMS, "v_audit": _AUDIT, "v_bots": _BOTS, "v_intents": _INTENTS,
     },
 }  # fmt: skip
 

@@ -23,6 +23,7 @@ VISITOR = "podium.visitor"  # of a scope: who asks; None for nobody
 CREDENTIAL = "podium.credential"  # of a scope: by what, so that a long answer can end with it
 RECHECK_SECONDS = 1.0  # between two looks whether the log-in of an open WebSocket still holds
 SENT_TO = ("/api/v1/commands", "/api/v1/market")  # what is sent there is judged by its name
+INTENTS = "/api/v1/intents"  # sent with POST, and read as a view
 COMMAND = "/api/v1/commands/"  # the command that a program sent is read there
 UPLOADS = "/_stcore/"  # where Streamlit takes files
 CHANGING = frozenset({"PUT", "POST", "PATCH", "DELETE"})
@@ -93,8 +94,10 @@ def _is_for_tokens(path: str) -> bool:
 def _judge_request(visitor: Visitor | None, scope: Scope) -> str | None:
     """The reason for a refusal. Commands and market data are judged where they are read, by their names; files are taken from who may import them."""
     path, is_http = scope["path"], scope["type"] == "http"
-    is_sent = is_http and path in SENT_TO and scope["method"] in CHANGING
-    if visitor is not None and visitor.scopes is not None and (is_sent or (is_http and path.startswith(COMMAND))):
+    is_sent = is_http and (
+        (path in SENT_TO and scope["method"] in CHANGING) or path.startswith(COMMAND) or (path == INTENTS and scope["method"] == "POST")
+    )
+    if visitor is not None and visitor.scopes is not None and is_sent:
         return None
     return judge_access(visitor, OPERATE if is_http and scope["method"] in CHANGING and path.startswith(UPLOADS) else VIEW)
 

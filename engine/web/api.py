@@ -88,3 +88,8 @@ def tag_answer(body: bytes, known: str) -> Response:
     if tag in (tag_given.strip().removeprefix("W/") for tag_given in known.split(",")):
         return Response(status_code=304, headers=head)
     return Response(body, media_type="application/json", headers=head)
+
+
+def respond_json(content: dict[str, object], code: int, **head: str) -> Response:
+    """Respond with a JSON object; NaN and infinity become null."""
+    return Response(orjson.dumps(content), code, head, "application/json")

@@ -11,7 +11,6 @@ from anyio import to_thread
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from engine import units
 from engine.commands.router import find_command, read_arguments
 from engine.domain.access import VIEW, Visitor, judge_access
 from engine.domain.ports import Clock
@@ -23,6 +22,7 @@ from engine.web.access_guard import find_scope_visitor
 from engine.web.api_routes import ApiRoute, ReadLimit
 from engine.web.openapi import describe_command_read, describe_submission
 from engine.web.problems import describe_failure, problem
+from engine.web.request_body import find_address, limit_requests, read_body, read_media_type
 from engine.web.request_limit import RequestLimit
 
 BUSY_MS = 2_000  # that a request waits for a locked store
@@ -47,16 +47,13 @@ class CommandsApi:
     async def submit(self, request: Request) -> Response:
         """Answer 202 with the command, the same one for the same key; else the problem."""
         visitor = find_scope_visitor(request.scope)
-        wait = self._limit.take("" if visitor is None else visitor.name)
-        if wait:
-            return problem(429, "Too Many Requests", f"too many commands at once: send the next one in {wait} s", {"Retry-After": str(wait)})
-        body = b""
-        async for part in request.stream():
-            body += part
-            if len(body) > MAX_BODY:
-                return problem(413, "Content Too Large", f"the body is larger than {units.format_bytes(MAX_BODY)}: give name, args and reason only")
-        media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if media != "application/json":
+        refusal = limit_requests(self._limit, visitor, "commands")
+        if refusal is not None:
+            return refusal
+        body = await read_body(request, MAX_BODY, "give name, args and reason only")
+        if isinstance(body, Response):
+            return body
+        if read_media_type(request) != "application/json":
             return problem(415, "Unsupported Media Type", "send application/json")
         try:
             sent = msgspec.json.decode(body, type=CommandRequest)
@@ -65,7 +62,7 @@ class CommandsApi:
         key = request.headers.get("idempotency-key", "")
         if not (0 < len(key) <= MAX_KEY and key.isascii() and key.isprintable()):
             return problem(400, "Bad Request", f"give an Idempotency-Key of 1 to {MAX_KEY} characters, a new one for each command")
-        return await to_thread.run_sync(self._submit, sent, key, visitor, _find_address(request))
+        return await to_thread.run_sync(self._submit, sent, key, visitor, find_address(request))
 
     def read(self, request: Request) -> Response:
         """Answer 200 with a command and its result; 404 where there is none that this visitor may see."""
@@ -155,7 +152,3 @@ def _require_plain(*texts: str) -> None:
             raise ValueError(f"a text has {fault}: give texts of one line without it")
     if len(texts[0]) > MAX_REASON:
         raise ValueError(f"the reason has {len(texts[0])} characters: give at most {MAX_REASON}")
-
-
-def _find_address(request: Request) -> str:
-    return request.client.host if request.client is not None else "unknown address"

@@ -14,6 +14,7 @@ from engine.health import Health, HealthInputs, discard_future_time
 from engine.report.savings import MetricSaving
 from engine.store.read.metrics import MetricsSnapshot, NewestTick
 from engine.store.write.counters import LATENCY_LABELS
+from engine.web.bot_families import collect_bots
 from engine.web.stream_families import collect_streams
 
 STATES = ("ok", "degraded", "down", "starting")
@@ -68,6 +69,7 @@ def collect_figures(metrics: MetricsSnapshot) -> Iterator[Metric]:
     yield from _parts(metrics)
     yield from _webhooks(metrics)
     yield from collect_streams(metrics.streams)
+    yield from collect_bots(metrics.bots)
     yield from _readings(metrics)
 
 

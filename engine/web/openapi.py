@@ -26,11 +26,11 @@ _PROBLEMS = {
     401: "Nobody known asks: log in, or send a token that is valid.",
     403: "Whoever asks may not do this; `detail` says what it takes.",
     404: "There is nothing at that address.",
+    409: "It differs from what was accepted before, or comes too late; `detail` names what and the remedy.",
     413: "The body is too large.",
     415: "The body is of another media type.",
     422: "The body can be read and cannot be carried out; `detail` names the value and the remedy.",
     429: "Too many requests at once; `Retry-After` says when the next one is taken.",
-    501: "The address is reserved for a later version.",
     503: "The store cannot be read or written right now; `Retry-After` says when to try again.",
 }
 _JSON_TYPES = {WHOLE: "integer", REAL: "number", TEXT: "string"}
@@ -79,7 +79,7 @@ def describe_view(view: ApiView) -> Schema:
         "description": "docs/views.md describes the columns. A page with filters may have fewer rows than `limit` and still a `next`.",
         "parameters": [*(_filter(column) for column in view.filters), *(_control(name, view) for name in list_controls(view.name))],
         "responses": describe_responses(
-            {200: _json_body({"type": "object", "properties": page, "required": required, "additionalProperties": False}, tagged=True)},
+            {200: describe_body({"type": "object", "properties": page, "required": required, "additionalProperties": False}, tagged=True)},
             304, 400, 401, 403, 429, 503,
         ),
     }  # fmt: skip
@@ -87,21 +87,25 @@ def describe_view(view: ApiView) -> Schema:
 
 def describe_submission() -> Schema:
     """The operation that submits a command: one schema for each of them, from its typed arguments."""
-    key = {
-        "name": "Idempotency-Key", "in": "header", "required": True, "schema": {"type": "string", "pattern": KEY_PATTERN},
-        "description": "A new one for each command: the same request with the same key is accepted once.",
-    }  # fmt: skip
-    accepted = _json_body({"$ref": "#/components/schemas/Command"}, "The command waits for the engine.")
+    accepted = describe_body({"$ref": "#/components/schemas/Command"}, "The command waits for the engine.")
     accepted["headers"] = {"Location": {"schema": {"type": "string"}, "description": "The address of the command."}}
     return {
         "summary": "Submit a command",
-        "parameters": [key],
+        "parameters": [describe_key("command")],
         "requestBody": {
             "required": True,
             "content": {"application/json": {"schema": {"oneOf": [describe_command(command) for command in list_commands().values()]}}},
         },
         "responses": describe_responses({202: accepted}, 400, 401, 403, 413, 415, 422, 429, 503),
     }
+
+
+def describe_key(what: str) -> Schema:
+    """The header that makes a request accepted once."""
+    return {
+        "name": "Idempotency-Key", "in": "header", "required": True, "schema": {"type": "string", "pattern": KEY_PATTERN},
+        "description": f"A new one for each {what}: the same request with the same key is accepted once.",
+    }  # fmt: skip
 
 
 def describe_command(command: CommandType) -> Schema:
@@ -123,7 +127,7 @@ def describe_command(command: CommandType) -> Schema:
 def describe_command_read() -> Schema:
     """The operation that reads one command."""
     number = {"name": "number", "in": "path", "required": True, "schema": {"type": "integer", "minimum": 1, "maximum": 10**18 - 1}}
-    answer = _json_body({"$ref": "#/components/schemas/Command"}, "The command, with its progress and result.")
+    answer = describe_body({"$ref": "#/components/schemas/Command"}, "The command, with its progress and result.")
     return {
         "summary": "Read a command that was submitted", "parameters": [number],
         "responses": describe_responses({200: answer}, 401, 403, 404, 429, 503),
@@ -134,13 +138,8 @@ def describe_object(summary: str, description: str) -> Schema:
     """An operation that answers one JSON object."""
     return {
         "summary": summary,
-        "responses": describe_responses({200: _json_body({"type": "object"}, description, tagged=True)}, 304, 400, 401, 403, 429, 503),
+        "responses": describe_responses({200: describe_body({"type": "object"}, description, tagged=True)}, 304, 400, 401, 403, 429, 503),
     }
-
-
-def describe_reserved(summary: str) -> Schema:
-    """An operation that is not there yet."""
-    return {"summary": summary, "responses": describe_responses({}, 401, 403, 501)}
 
 
 def describe_responses(answers: Mapping[int, Schema], *codes: int) -> Schema:
@@ -155,7 +154,8 @@ def describe_responses(answers: Mapping[int, Schema], *codes: int) -> Schema:
     return responses
 
 
-def _json_body(schema: Schema, description: str = "The answer.", *, tagged: bool = False) -> Schema:
+def describe_body(schema: Schema, description: str = "The answer.", *, tagged: bool = False) -> Schema:
+    """A response with a JSON body; `tagged` where it has an ETag."""
     body: Schema = {"description": description, "content": {"application/json": {"schema": schema}}}
     if tagged:
         body["headers"] = {"ETag": {"schema": {"type": "string"}, "description": "Send it as `If-None-Match` to get only what is new."}}

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from engine.domain.ports import Clock
+from engine.domain.ports import Clock, Feed
 from engine.health import judge_health
 from engine.service.health_inputs import format_health, read_health_inputs
 from engine.store.errors import StoreError
@@ -19,16 +19,19 @@ from engine.web.access_guard import find_scope_visitor
 from engine.web.api import Api, tag_answer
 from engine.web.api_routes import PREFIX, ApiRoute, ReadLimit, Schema, refuse_unknown
 from engine.web.commands_api import build_command_routes
+from engine.web.intents_api import build_intent_routes
+from engine.web.market_api import build_market_routes
 from engine.web.metrics import CONTENT_TYPE, StoreCollector
-from engine.web.openapi import build_document, describe_object, describe_reserved, describe_view
-from engine.web.problems import problem
+from engine.web.openapi import build_document, describe_object, describe_view
 from engine.web.stream import build_stream_route
 
 ALL_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY"]
 
 
-def build_routes(address: Callable[[], str], clock: Clock, has_login: Callable[[], bool] = lambda: False) -> list[BaseRoute]:
-    """Build every route; `address` gives that of the store, on the first request."""
+def build_routes(
+    address: Callable[[], str], clock: Clock, has_login: Callable[[], bool] = lambda: False, feed: Callable[[], Feed | None] = lambda: None
+) -> list[BaseRoute]:
+    """Build every route; `address` gives that of the store, on the first request, `feed` that of the engine in this process."""
 
     @cache
     def metrics() -> StoreCollector:
@@ -48,7 +51,7 @@ def build_routes(address: Callable[[], str], clock: Clock, has_login: Callable[[
         del request
         return Response(metrics().text(), media_type=CONTENT_TYPE)
 
-    served = build_api_routes(address, clock, has_login)
+    served = build_api_routes(address, clock, has_login, feed)
 
     async def refuse(request: Request) -> Response:
         return refuse_unknown(request, served)
@@ -61,7 +64,7 @@ def build_routes(address: Callable[[], str], clock: Clock, has_login: Callable[[
     ]
 
 
-def build_api_routes(address: Callable[[], str], clock: Clock, has_login: Callable[[], bool]) -> list[ApiRoute]:
+def build_api_routes(address: Callable[[], str], clock: Clock, has_login: Callable[[], bool], feed: Callable[[], Feed | None]) -> list[ApiRoute]:
     """Build the routes under /api/v1, each with its description."""
 
     @cache
@@ -84,13 +87,9 @@ def build_api_routes(address: Callable[[], str], clock: Clock, has_login: Callab
         read("status", describe_object("The state of the engine", "The object of /healthz, with the time of the answer.")),
         *(read(view.name, describe_view(view)) for view in list_api_views().values()),
         *build_command_routes(address, clock, limit),
-        ApiRoute(f"{PREFIX}/market", refuse_reserved, describe_reserved("Post market data"), "POST"),
+        *build_market_routes(address, clock, feed),
+        *build_intent_routes(address, clock),
         build_stream_route(address, clock, limit),
         ApiRoute(f"{PREFIX}/openapi.json", limit.guard(describe), describe_object("This document", "OpenAPI 3.1.")),
     ]
     return served
-
-
-async def refuse_reserved(request: Request) -> Response:
-    """Answer 501 for an address that is reserved for a later version."""
-    return problem(501, "Not Implemented", f"{request.scope['path']} is not there yet: the address is reserved for a later version")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from engine import units
+from engine.settings import LIVE_FEEDS
 from engine.store.read.status import EngineStatus
 from engine.store.read.streams import TickDelay
 from pages.components.charts import MIN_MS, TICKS
@@ -27,7 +28,7 @@ LINES = (("trade_age", "newest trade", theme.NEUTRAL), ("book_age", "newest book
 
 def show_streams(status: EngineStatus, now: int) -> None:
     """Show the section; nothing where the market is not live."""
-    if status.session is None or status.session.feed != "live":
+    if status.session is None or status.session.feed not in LIVE_FEEDS:
         return
     widgets.show_heading("Streams", "since the start of the engine; latency is from the exchange to this machine", term="stream")
     rows = [] if travel.show_cannot_travel("The table of streams") else list_streams(stream_cache.fetch_streams(), now)

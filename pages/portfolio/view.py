@@ -6,7 +6,7 @@ import streamlit as st
 
 from engine import units
 from engine.store.read.status import EngineStatus, SessionInfo
-from pages.portfolio import charts, fills, pnl, tables, text
+from pages.portfolio import bots, charts, fills, pnl, tables, text
 from pages.ui import cache, equity_chart, history_table, live, trading_rules, travel, widgets
 from pages.ui.tables import render_table
 
@@ -30,6 +30,13 @@ def show_portfolio() -> None:
         widgets.show_heading("Fills", "costs in bps of the amount filled; click a fill to open its decision")
         history_table.show_toolbar(fills.HISTORY)
     _show_fills()
+    _show_bots()
+
+
+@travel.live_part(4)
+def _show_bots() -> None:
+    with widgets.reading_store():
+        bots.show_bots()
 
 
 @travel.live_part(4)

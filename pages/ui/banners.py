@@ -18,6 +18,7 @@ from engine.health import (
     parse_clock_step,
     recent_clock_step,
 )
+from engine.settings import LIVE_FEEDS
 from engine.store.read.status import EngineStatus
 from pages.ui import ages, theme, widgets
 
@@ -64,7 +65,7 @@ def health_word(verdict: Health) -> str:
 
 def tick_interval(status: EngineStatus) -> float:
     """Return the seconds between ticks: of a live market those of its bars, else as configured; 0 for as fast as possible."""
-    if status.session is not None and status.session.feed == "live":
+    if status.session is not None and status.session.feed in LIVE_FEEDS:
         return status.session.interval / units.SECOND
     return 0.0 if status.session is None else float(status.session.settings.get("tick_interval_seconds") or 0.0)
 

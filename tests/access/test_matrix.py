@@ -108,6 +108,8 @@ def is_open(who: str, method: str, path: str) -> bool:
     """Whether somebody may have an answer there: every role everywhere, but no file from a viewer; tokens by scope, strangers liveness only."""
     if who == "viewer" and method in CHANGING and path.startswith("/_stcore/"):
         return False
+    if path in {"/api/v1/market", "/api/v1/intents"} and method == "POST":
+        return who in {"operator", "admin", "token to push"}
     if who in ROLES or path == "/healthz":
         return True
     sent_to = (

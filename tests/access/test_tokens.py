@@ -19,7 +19,7 @@ from engine.access.accounts import Accounts
 from engine.access.desk import FrontDesk
 from engine.access.tokens import DAY, Tokens, open_tokens
 from engine.commands.router import list_commands
-from engine.domain.access import ADMINISTER, OPERATE, VIEW, Visitor, judge_access
+from engine.domain.access import ADMINISTER, OPERATE, PUSH, VIEW, Visitor, judge_access
 from engine.domain.trading_config import Command
 from engine.service.clock import WallClock
 from engine.service.settings_loader import load_settings
@@ -55,10 +55,11 @@ def test_a_scope_allows_what_it_names_and_nothing_else() -> None:
 
     for scopes, (right, command) in itertools.product(
         (("read",), ("command",), ("command:configure",), ("push",), ()),
-        ((VIEW, ""), (OPERATE, "pause"), (ADMINISTER, "configure"), (OPERATE, ""), (ADMINISTER, "")),
+        ((VIEW, ""), (OPERATE, "pause"), (ADMINISTER, "configure"), (OPERATE, ""), (ADMINISTER, ""), (PUSH, "")),
     ):
         wanted = (scopes, right, command) in {
             (("read",), VIEW, ""), (("command",), OPERATE, "pause"), (("command:configure",), ADMINISTER, "configure"),
+            (("push",), PUSH, ""),
         }  # fmt: skip
         assert may(scopes, right, command) == wanted, (scopes, right, command)
 

@@ -71,7 +71,12 @@ def test_every_command_of_the_contract_is_there(capsys: pytest.CaptureFixture[st
         ("user add ann --role root", "'root' is not a role: give viewer, operator or admin"),
         ("run --exchange kraken", "the live feed needs symbols: give --symbols"),
         ("serve --feed live --exchange krakn --symbols BTC/USD", "ccxt has no exchange 'krakn': did you mean kraken?"),
-        ("run --feed push", "the push feed is not there yet"),
+        ("run --feed push", "the push feed needs symbols: give --symbols A,B"),
+        (
+            "run --feed push --symbols A,B --interval 1m",
+            "run has no server that bars could be posted to: start the push feed by `python -m engine serve",
+        ),
+        ("record out --feed push --symbols A", "record has no server that bars could be posted to"),
         ("backtest simulated --changes 3000:flop", "--changes: 'flop' is not a change of the simulated market: did you mean flip?"),
         ("backtest simulated --changes 10:flip,10:none", "--changes: the change at bar 10 follows the change at bar 10: give bars that rise"),
         ("backtest simulated --changes 10:other --symbol-count 1", "the change 10:other relates a symbol to the others: simulate at least 2 symbols"),

@@ -136,7 +136,7 @@ def test_the_same_port_tells_prometheus_and_other_programs(server: Server) -> No
 
 
 def test_what_is_kept_for_later_says_so_and_what_is_not_there_too(server: Server) -> None:
-    code, text = server.get("/api/v1/market", "POST")
+    code, text = server.get("/api/v1/stream")
     assert code == 501
     assert json.loads(text)["detail"] == "/api/v1/market is not there yet: the address is reserved for a later version"
     for path in ("/api/v1/nonsense", "/api/v1/decisions/1", "/api/v2/decisions"):
@@ -215,7 +215,7 @@ def test_it_stops_cleanly_and_leaves_the_store_free(server: Server) -> None:
             {"PODIUM_LOGIN": "local"},
             "FORWARDED_ALLOW_IPS=''",
         ),
-        (["engine", "serve"], {"PODIUM_FEED": "push"}, "the push feed is not there yet"),
+        (["engine", "serve"], {"PODIUM_FEED": "push"}, "the push feed needs symbols"),
         (["engine", "serve"], {"PODIUM_PROT": "1"}, "did you mean PODIUM_PORT?"),
     ],
 )

@@ -50,6 +50,9 @@ CONTRACT = {
     "v_streams": "symbol, stream, state, last_at, messages, messages_per_second, reconnects, gaps, late_trades, revised_candles, filled_bars, "
     "latency_p50_ms, latency_p99_ms, problem, problem_since",
     "v_audit": "id, at, who, origin, kind, subject, why, before, after, digest",
+    "v_bots": "number, bot, session, sender, state, at, last_at, intents, late, refused, tick, equity, own_gain, engine_gain, pairs, mean_gain_bps, "
+    "log_e_better, log_e_worse, log_threshold, verdict, verdict_tick",
+    "v_intents": "id, bot, symbol, target, bar, sent_for, at, tick",
 }
 
 

@@ -64,6 +64,14 @@ def read_view_rows(reader: Reader, view: str, query: RowsQuery) -> ViewRows:
         return _read_by_key(connection, served, query)
 
 
+def read_decisions_at(reader: Reader, at: int) -> ViewRows:
+    """The decisions of the newest tick on the bar that closed at `at` (ns UTC), by symbol; none where there is no such tick."""
+    sql = "SELECT * FROM v_decisions WHERE tick = (SELECT max(tick) FROM ticks WHERE at = :at) ORDER BY symbol"
+    with reader.reading() as connection:
+        result = connection.execute(text(sql), {"at": at})
+        return ViewRows(tuple(result.keys()), tuple(tuple(row) for row in result))
+
+
 def _read_newest_readings(connection: Connection, view: ApiView, query: RowsQuery) -> ViewRows:
     """The newest reading of each source and name, all on one page."""
     sql = f"SELECT * FROM ({NEWEST_READINGS}){_where(_filter_conditions(query))}"

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from engine.store import schema, views
 from engine.store.view_columns import TEXT, WHOLE, ViewColumn, list_table_columns, list_view_columns
 
-TIME_COLUMNS = ("at", "since", "until", "changed_at", "decided_at", "trained_at", "last_at", "problem_since")  # ns UTC
+TIME_COLUMNS = ("at", "since", "until", "changed_at", "decided_at", "trained_at", "last_at", "problem_since", "bar")  # ns UTC
 CONTROLS = ("since", "at", "limit", "cursor", "fields")  # parameters that are no filters
 SPARSE = frozenset({"fills", "positions"})  # views of ticks with no row for most of them
 
@@ -59,9 +59,10 @@ _KEYS: Mapping[str, tuple[Key, ...]] = {  # a view that is not named here is ord
     "models": (Key("trained_at", True), Key("model"), Key("version"), Key("digest")),
     "streams": (Key("symbol"), Key("stream")),
     "readings": (Key("at", True), Key("source"), Key("name")),
+    "bots": (Key("number", True),),
 }
 _SINCE = {"components": None, "streams": None, "models": "trained_at", "incidents": "since"}
-_NOW_ONLY = frozenset({"components", "actions", "streams", "readings"})  # the store has the newest state only
+_NOW_ONLY = frozenset({"components", "actions", "streams", "readings", "bots", "intents"})  # the store has the newest state only
 _RULES = ApiView("rules", "rules", list_table_columns(schema.RULES), (Key("name"),), has_past=False)
 
 

@@ -28,6 +28,9 @@ _JUDGEMENTS = "SELECT action, metric, unit, treated, placebos, effect, low, high
 _STREAMS = """
     SELECT symbol, stream, state, last_at, messages, messages_per_second, reconnects, gaps, late_trades, revised_candles, filled_bars,
            latency_p50_ms, latency_p99_ms FROM stream_status ORDER BY symbol, stream LIMIT :limit"""
+_BOTS = """
+    SELECT name, equity, log_e_better, log_threshold, intents, late, refused FROM bots
+    WHERE session = (SELECT max(id) FROM sessions) AND state = 'active' ORDER BY id LIMIT :limit"""
 _QUEUED = "SELECT count(*) FROM (SELECT 1 FROM commands WHERE status = 'queued' LIMIT :limit)"
 _ALERTS = "SELECT severity, count(*) AS n FROM (SELECT severity FROM alerts WHERE state = 'open' LIMIT :limit) GROUP BY severity ORDER BY severity"
 
@@ -101,6 +104,19 @@ class StreamSample:
 
 
 @dataclass(frozen=True, slots=True)
+class BotSample:
+    """An outside bot of the newest session; None before its first tick."""
+
+    name: str
+    equity: float | None
+    log_e_better: float | None
+    log_threshold: float | None
+    intents: int  # that count
+    late: int
+    refused: int
+
+
+@dataclass(frozen=True, slots=True)
 class MetricsSnapshot:
     """All figures of a scrape. Times are ns UTC, None for never."""
 
@@ -124,6 +140,7 @@ class MetricsSnapshot:
     streams: tuple[StreamSample, ...] = ()  # of a live market
     contests: tuple[tuple[int, str, str, float | None, float | None], ...] = ()  # that run: number, model, strategy, e-value, threshold
     webhooks: tuple[tuple[str, int, int], ...] = ()  # target, events that wait, dead letters
+    bots: tuple[BotSample, ...] = ()
 
 
 def read_metrics(reader: Reader, now: int) -> MetricsSnapshot:
@@ -152,6 +169,7 @@ def read_metrics(reader: Reader, now: int) -> MetricsSnapshot:
             streams=tuple(StreamSample(**row) for row in _rows(connection, _STREAMS)),
             contests=_tuples(connection, _CONTESTS),
             webhooks=_tuples(connection, _WEBHOOKS),
+            bots=tuple(BotSample(**row) for row in _rows(connection, _BOTS)),
         )
 
 

@@ -33,9 +33,11 @@ _ORDER = {
     "v_alerts": "id", "v_commands": "id", "v_trials": "id", "v_fills": "tick", "v_equity": "tick", "v_spans": "tick, start_ms",
     "v_gates": "tick, symbol, rung", "v_votes": "tick, symbol, horizon, model", "v_regimes": "tick, symbol, regime",
     "v_incidents": "id", "v_triggers": "id", "v_evolutions": "id", "v_liquidity_forecast": "measure", "v_declined": "gate",
-    "v_streams": "symbol, stream", "v_audit": "id",
+    "v_streams": "symbol, stream", "v_audit": "id", "v_bots": "number", "v_intents": "id",
 }  # fmt: skip
-_TIMELESS = frozenset({"v_liquidity_forecast", "v_declined", "v_skill", "v_actions", "v_components", "v_models", "v_votes", "v_spans", "v_streams"})
+_TIMELESS = frozenset(
+    {"v_liquidity_forecast", "v_declined", "v_skill", "v_actions", "v_components", "v_models", "v_votes", "v_spans", "v_streams", "v_bots"}
+)
 _ALL_SYMBOLS = frozenset({"v_decisions", "v_gates", "v_votes", "v_fills", "v_positions", "v_regimes"})
 _EVERY_TICK = frozenset({"v_decisions", "v_gates", "v_votes", "v_spans", "v_regimes", "v_equity"})
 _OF_TICKS = frozenset({*_ALL_SYMBOLS, "v_equity", "v_spans"})

@@ -21,7 +21,7 @@ from engine.store import codec, maintenance, retention, schema
 from engine.store.connection import Store, build_insert, driver_connection, fetch_value
 from engine.store.errors import StoreError
 from engine.store.retention import PruneResult, RetentionPolicy
-from engine.store.write import alerts, audit, components, counters, events, evolution, incidents, optimizer, readings, streams, tick_rows
+from engine.store.write import alerts, audit, bots, components, counters, events, evolution, incidents, optimizer, readings, streams, tick_rows
 from engine.store.write.tick_rows import to_json
 
 _TICK, _DECISION, _FILL, _SNAPSHOT, _CHECKPOINT, _SESSION, _RUN = (
@@ -47,6 +47,7 @@ class Writer:
         self._config: tuple[TradingConfig, tuple[str, bytes]] | None = None  # the last one saved, its digest and bytes
         self._gates: tuple[int, tuple[str, ...]] | None = None  # the session and the names of its gates
         self._tiers = readings.ReadingsWriter()
+        self.referee = bots.BotReferee()  # of outside bots, judged with each tick
 
     def close(self) -> None:
         self._store.close()
@@ -107,6 +108,7 @@ class Writer:
         state = codec.pack(tick.outcome.state) if tick.checkpoint else None
         with self._store.write_directly() as driver:
             if not _follows(driver, tick):
+                self.referee.reload()
                 return
             driver.execute(_CONFIG, config)
             driver.execute(_TICK, row)
@@ -119,12 +121,11 @@ class Writer:
                 driver.execute(_CHECKPOINT, (number, tick.session, state))
             if changes:
                 driver.executemany(incidents.UPSERT_INCIDENT, changes)
-            if tick.execution:
-                driver.execute(_META, (f"execution.{tick.session}", tick_rows.encode_execution(tick)))
             evolved.execute(driver)
             driver.executemany(events.ADD_EVENT, events.build_tick_rows(tick))
-            for table, new_rows in tables:
-                _replace_rows(driver, table, new_rows, number)
+            _store_estimates(driver, tick, tables)
+            judged = self.referee.judge(driver, tick)
+        self.referee.accept(judged)
         if tick.checkpoint and self._keep is not None:
             self._size = retention.prune_ahead(self._store, tick.decided_at, self._keep, self._size)
 
@@ -236,6 +237,14 @@ class Writer:
         if known is not None:
             self._gates = (tick.session, names)
         return names
+
+
+def _store_estimates(driver: sqlite3.Connection, tick: Tick, tables: Sequence[tuple[Table, list[tick_rows.Row]]]) -> None:
+    """Store what is estimated every few ticks."""
+    if tick.execution:
+        driver.execute(_META, (f"execution.{tick.session}", tick_rows.encode_execution(tick)))
+    for table, new_rows in tables:
+        _replace_rows(driver, table, new_rows, tick.inputs.tick)
 
 
 def _replace_rows(driver: sqlite3.Connection, table: Table, rows: list[tick_rows.Row], number: int) -> None:

@@ -214,6 +214,10 @@ def test_on_a_live_market_the_clock_decides_what_is_late(opened: Session) -> Non
         opened.send(bar=opened.last + interval, now=now)
     assert opened.send(bar=opened.last + 2 * interval, now=now).was_late is False
     assert opened.send(now=now).bar == opened.last + 2 * interval
+    opened.play(1)
+    assert opened.ask("SELECT tick FROM v_intents") == [(None,), (None,)]  # their bar is the one after
+    opened.play(1)
+    assert opened.ask("SELECT tick FROM v_intents") == [(WARM + 3,), (WARM + 3,)]
 
 
 def test_the_number_of_bots_is_bounded_and_an_idle_one_gives_up_its_place(opened: Session, monkeypatch: pytest.MonkeyPatch) -> None:

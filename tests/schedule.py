@@ -29,6 +29,8 @@ LONGEST = (
     "tests/pages/test_optimizer.py", "tests/store/test_audit.py",
     "tests/pages/test_history_table.py", "tests/evidence/test_incidents.py", "tests/service/test_lease.py",
     "tests/service/test_version_controls.py", "tests/service/test_backtests.py", "tests/service/test_live_feed.py", "tests/server/test_app.py",
+    "tests/web/test_market_api.py", "tests/feeds/test_push.py", "tests/web/test_clients.py", "tests/web/test_intents_api.py",
+    "tests/store/test_bots.py",
 )  # fmt: skip
 
 

@@ -166,6 +166,16 @@ def test_one_bot_is_judged_as_all_at_once_are_and_keeps_its_first_verdict() -> N
     assert tuple(BOT_VERDICTS) == VERDICTS[: len(BOT_VERDICTS)]
 
 
+def test_a_pair_is_the_return_of_the_bot_less_that_of_the_engine() -> None:
+    first, second, third = markets()[100:103]
+    state = step_bot(step_bot(opened(), [intent(0.1)], first), [], second)
+    before = state.account.equity
+    after = step_bot(state, [], replace(third, engine_return=0.003))
+    assert after.gain == pytest.approx(after.account.equity / before - 1.0 - 0.003, rel=1e-12)
+    assert step_bot(state, [], replace(third, engine_return=None)).gain is None
+    assert step_bot(opened(), [], replace(third, engine_return=0.003)).gain is None  # it has not begun
+
+
 def test_bars_without_a_pair_are_no_evidence() -> None:
     state = opened()
     for tick in range(1, 200):

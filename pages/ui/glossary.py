@@ -17,6 +17,7 @@ TERMS = {
     "benchmark": "All symbols bought in equal parts at the start and held, without costs.",
     "binding gate": "The first gate of the ladder that failed; it is the reason why no new risk was taken.",
     "clean decision": "A decision in whose tick no phase fell back and whose inputs were fresh and whole.",
+    "bot": "A program outside Podium whose intents are filled on paper beside the engine and judged against it.",
     "borrow": "The yearly cost of borrowing what is sold short.",
     "cross-check": "A second estimate of skill that must agree with the first before sizes follow it.",
     "degraded tick": "A tick in which at least one phase used its fallback; it opens nothing.",

@@ -19,6 +19,7 @@ from engine.service.engine import Engine
 from engine.service.resume import resume_engine
 from engine.store import codec, database, intents
 from engine.store.database import path_from_url
+from engine.store.errors import StoreError
 from engine.store.intents import IntentBox, IntentConflicts, IntentDraft, IntentReceipt, IntentRefused, IntentTooEarly
 from engine.store.read.history import TickHistory
 from engine.store.retention import RetentionPolicy
@@ -172,11 +173,18 @@ def test_more_intents_than_can_wait_are_refused_and_begin_no_bot(opened: Session
     assert opened.send(bot="other").id == 2
 
 
-def test_a_tick_that_was_stored_though_it_seemed_to_fail_is_judged_once(opened: Session) -> None:
+def test_a_tick_that_was_stored_though_it_seemed_to_fail_is_judged_once(opened: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     opened.send()
-    opened.play(2)
-    opened.writer.save(opened.ticks[-1])  # as after an error that hid its success
-    opened.play(2)
+    opened.play(1)
+
+    def fail(*_: object) -> None:
+        raise StoreError("the disk answered too late")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(opened.writer.referee, "accept", fail)  # after the tick is stored
+        with pytest.raises(StoreError):
+            opened.engine.step()
+    opened.play(3)  # the first of them stores the same tick again, which is there
     ticks = [row[0] for row in opened.ask("SELECT tick FROM bot_ticks ORDER BY tick")]
     assert ticks == list(range(WARM + 2, WARM + 6))
     assert opened.ask("SELECT pairs FROM v_bots") == [(3,)]
@@ -214,6 +222,10 @@ def test_on_a_live_market_the_clock_decides_what_is_late(opened: Session) -> Non
         opened.send(bar=opened.last + interval, now=now)
     assert opened.send(bar=opened.last + 2 * interval, now=now).was_late is False
     assert opened.send(now=now).bar == opened.last + 2 * interval
+    opened.play(1)
+    assert opened.ask("SELECT tick FROM v_intents") == [(None,), (None,)]  # their bar is the one after
+    opened.play(1)
+    assert opened.ask("SELECT tick FROM v_intents") == [(WARM + 3,), (WARM + 3,)]
 
 
 def test_the_number_of_bots_is_bounded_and_an_idle_one_gives_up_its_place(opened: Session, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ import pytest
 from engine.domain.intents import INTENTS
 from engine.domain.live import STREAMS, StreamStatus
 from engine.store import views
+from engine.store.database import path_from_url
 from engine.store.read import decision, decisions, live_ticks, portfolio, resources, status
 from engine.store.read.decisions import DecisionFilter
 from engine.store.read.reader import Reader, StoreUnreadable
@@ -29,6 +30,18 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> str:
     writer = Writer(url)
     writer.save_streams([StreamStatus(SYMBOLS[0], stream, "ok", None, 1_200, 9.5, 1, 0, 2, 0, 1, 6.4, 20.3, None, None) for stream in STREAMS])
     writer.close()
+    with (
+        closing(sqlite3.connect(path_from_url(url))) as store,
+        store,
+    ):  # no engine made its ticks, so no intent came into force
+        store.execute(
+            "INSERT INTO bots (id, session, name, sender, state, added_at, last_at, intents, late, refused, pairs, verdict) "
+            "SELECT 1 + value, 1, 'bot' || value, 'token:bots', 'active', 1, 1, 1, 0, 0, 0, 'running' FROM json_each('[1, 2]')"
+        )
+        store.execute(
+            "INSERT INTO bot_intents (bot, symbol, target, bar, sent_for, at, sender, request_key) "
+            "SELECT id, 'BTC', 0.1, 1, 1, 1, sender, name FROM bots"
+        )
     return url
 
 

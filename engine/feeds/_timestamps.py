@@ -53,6 +53,8 @@ COUNTED = {
     "steps of 100 ns since 1601, as in Windows": (119_600_064_000_000_000, 148_010_976_000_000_000),
 }
 _DOTNET_TICKS = (630_822_816_000_000_000, 645_000_000_000_000_000)  # of 100 ns since the year 1, 2000 to 2044; as ns since 1970 early in 1990
+_MIN_CUT_STEP = 60_000  # s between rows, as of bars of a minute in ms; shorter steps are bars of seconds or trades
+_MIN_CUT_ROWS = 5
 _MAX_DAILY_STEP = 7  # days between two daily rows
 
 
@@ -132,6 +134,8 @@ def describe_disguised_counts(numbers: Ints | Floats, per_count: Ints, *, double
     # Real seconds over hours have, in the digits of the hour and the minute, numbers up to 99 too.
     if (per_count == 10**9).all() and len(sample) >= 5 and np.ptp(sample) > 10_000 and _is_written(sample, "YYMMDDHHMM"):
         return "looks like a date written as a number, YYMMDDHHMM"
+    if (per_count == 10**9).all() and _is_cut(sample):
+        return "looks like ms or us cut to 32 bits"
     if doubles and (per_count < 10**9).all() and len(sample) > 1 and (np.diff(sample) == 0).any() and _is_rounded(sample):
         return "is rounded, as a spreadsheet does (1.70407E+12): export it again from its source"
     return None
@@ -270,6 +274,23 @@ def _is_written(numbers: Ints | Floats, layout: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _is_cut(numbers: Ints | Floats) -> bool:
+    """Whether seconds are the low 32 bits of ms or us: most of their steps are no length of bars in seconds, but are one in ms or us."""
+    if len(numbers) < _MIN_CUT_ROWS:
+        return False
+    steps, counts = np.unique(np.diff(numbers), return_counts=True)
+    step = int(steps[np.argmax(counts)])
+    if step < _MIN_CUT_STEP or counts.max() * 2 < len(numbers) or _is_length(step):
+        return False
+    return any(step % factor == 0 and _is_length(step // factor) for factor in (10**3, 10**6))
+
+
+def _is_length(seconds: int) -> bool:
+    """Whether bars are commonly of this length: a part of a day, or whole days."""
+    day = DAY // SECOND
+    return day % seconds == 0 or seconds % day == 0
 
 
 def _is_daily(numbers: Ints | Floats) -> bool:

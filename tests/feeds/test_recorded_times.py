@@ -97,6 +97,8 @@ NO_TIMES = {
     "a zero among times": ([START, 0], "row 2 has the ts 0, which stands for a missing time"),
     "beyond all units": ([9 * 10**18], "is no time from 1980 to 2070"),
     "beyond int64": ([1.7e25], "is no time from 1980 to 2070"),
+    "ms in 32 bits": ([(1_735_600_200_000 + 300_000 * i) % 2**32 for i in range(40)], "ms or us cut to 32 bits"),
+    "us in 32 bits": ([(1_735_601_200_000_000 + 60_000_000 * i) % 2**32 for i in range(6)], "ms or us cut to 32 bits"),
     "rounded by a spreadsheet": (["1.70407E+12"] * 2 + ["1.70408E+12"], "is rounded"),
 }  # fmt: skip
 
@@ -106,6 +108,12 @@ def test_a_number_that_is_no_time_is_refused_with_a_guess(tmp_path: Path, stamps
     line = refusal(tmp_path, stamps)
     assert looks in line
     assert line.endswith(": write it as 2024-01-31T00:00:00Z or as whole ms or ns since 1970")
+
+
+@pytest.mark.parametrize("step", [1_000, 7_200, 86_400, 7 * 86_400, 364 * 86_400])
+def test_bars_of_every_usual_length_in_seconds_are_not_taken_for_cut_numbers(tmp_path: Path, step: int) -> None:
+    stamps = [1_104_537_600 + step * i for i in range(20)]
+    assert read_csv(tmp_path, stamps) == [second * SECOND for second in stamps]
 
 
 def test_seconds_that_may_pass_for_a_short_date_are_still_read(tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ try:
     from engine.service.settings_loader import load_settings
     from engine.service.supervisor import Supervisor
     from engine.settings import Settings, SettingsError
+    from engine.store.errors import StoreError
     from engine.web.access_guard import AccessGuard
     from engine.web.guard import Guard, internal_error
     from engine.web.routes import build_routes
@@ -48,6 +49,8 @@ STOP_SECONDS = 20.0
 @asynccontextmanager
 async def lifespan(_: App) -> AsyncIterator[None]:
     """Start the engine with the server, not with the first browser, and stop it after its last tick before the server ends."""
+    if SETTINGS.provider is not None:
+        await to_thread.run_sync(_renew_roles)
     supervisor = Supervisor(SETTINGS, caches=(ClearableCache("the pages' results", cache_stats.measure_cache, cache_stats.clear_cache),))
     await to_thread.run_sync(supervisor.start)
     try:
@@ -98,6 +101,14 @@ def _has_proxy() -> bool:
 def _front_desk() -> FrontDesk:
     """Return the desk that knows who a cookie or a token belongs to."""
     return FrontDesk(SETTINGS, WallClock())
+
+
+def _renew_roles() -> None:
+    """Apply the rules of [auth] as they are now to everybody who was logged in under others."""
+    try:
+        _front_desk().renew_roles()
+    except (StoreError, OSError, ValueError) as error:
+        LOG.warning("the roles of the provider's people were not renewed, and hold until their next log-in: %s", error)
 
 
 def _report_unused_settings(settings: Settings) -> None:

@@ -23,9 +23,11 @@ RARELY_USED_LIBRARIES = (
     "alembic",
     "apprise",
     "argon2",
+    "authlib",
     "itsdangerous",
     "jinja2",
     "optuna",
+    "requests",
     "plotly",
     "sklearn",
 )  # must be installed, but are loaded only when used

@@ -9,10 +9,12 @@ from typing import Any
 
 from engine.domain.texts import shorten
 from engine.schema import suggest
+from engine.service.provider_settings import PROVIDER_KEYS
 from engine.settings import SettingsError
 
 TRUSTED_PROXIES = "FORWARDED_ALLOW_IPS"  # uvicorn's variable: whose X-Forwarded-For and X-Forwarded-Proto are believed
 AUTH_KEYS = {"login": "login", "idle_hours": "session_idle_hours", "days": "session_days"}
+SECRET_SOURCES = "client_secret_file, PODIUM_OIDC_CLIENT_SECRET or the credential podium_oidc_client_secret"
 _TUNNEL = "use 127.0.0.1 and an SSH tunnel"
 
 
@@ -46,10 +48,13 @@ def read_auth_keys(name: str, value: object) -> dict[str, object]:
     """The settings that the table [auth] of podium.toml gives, unread, by name; the table alone turns log-in on. Raises SettingsError."""
     if not isinstance(value, dict):
         raise SettingsError(f"{name} must be a table: write [auth] and a line for each")
+    if "client_secret" in value:
+        raise SettingsError(f"[auth] in podium.toml has client_secret: remove it, and give {SECRET_SOURCES}")
+    known = sorted({*AUTH_KEYS, *PROVIDER_KEYS})
     for key in value:
-        if key not in AUTH_KEYS:
-            raise SettingsError(f"[auth] in podium.toml has an unknown key {shorten(key)}: {suggest(key, sorted(AUTH_KEYS), 'the settings are')}")
-    return {"login": "local"} | {AUTH_KEYS[key]: inner for key, inner in value.items()}
+        if key not in known:
+            raise SettingsError(f"[auth] in podium.toml has an unknown key {shorten(key)}: {suggest(key, known, 'the settings are')}")
+    return {"login": "local"} | {AUTH_KEYS[key]: inner for key, inner in value.items() if key in AUTH_KEYS}
 
 
 def is_loopback(address: str) -> bool:

@@ -19,6 +19,8 @@ from engine.optimizer.rule_schema import parse_mode, parse_rule
 from engine.plugins import discover_plugins
 from engine.schema import Reader, SchemaError, find_near, parameters_of, read_value, suggest
 from engine.service.access_settings import read_address, read_auth_keys, read_proxies, require_safe_address
+from engine.service.provider_settings import complete_provider, read_provider
+from engine.service.secret_values import gather_secrets
 from engine.service.setting_paths import MAX_NAME_BYTES, expand_path, require_path
 from engine.settings import FEED_CHOICE, FEED_NAMES, Settings, SettingsError, parse_duration, parse_retention
 from engine.store.database import path_from_url, url_from_path
@@ -79,7 +81,8 @@ def load_settings(
     accepted with one line on stderr. Raises SettingsError.
     """
     flags = {key: Given(_flag(key), value) for key, value in (overrides or {}).items() if value is not None}
-    given = _read_file(folder / "podium.toml") | _read_environment(environ) | _rename(flags, RENAMED)
+    plain, secrets = gather_secrets(environ)
+    given = _read_file(folder / "podium.toml") | _read_environment(plain) | _rename(flags, RENAMED)
     values: dict[str, Any] = {}
     for name, value in given.values():
         _require_plain_text(name, value)
@@ -90,6 +93,8 @@ def load_settings(
         raise SettingsError(str(error)) from None
     if "sim_changes" in flags and values.get("feed", "simulated") != "simulated":
         raise SettingsError(f"{flags['sim_changes'].name} is for the simulated market: any other stays as it is")
+    has_login = "login" in given or ("auth" in given and "login" in given["auth"].value)  # type: ignore[operator] # a table, as it was read
+    complete_provider(values, secrets.get("oidc_client_secret", (None, None))[1], has_login)
     return _complete(values, environ, headless=headless, is_backtest=is_backtest)
 
 
@@ -260,7 +265,9 @@ def _read_alerts(name: str, value: object) -> dict[str, Any]:
 
 
 def _read_auth(name: str, value: object) -> dict[str, Any]:
-    return {key: read_value(_SCHEMA[key], f"auth.{key} in podium.toml", inner, _FORMS) for key, inner in read_auth_keys(name, value).items()}
+    values = {key: read_value(_SCHEMA[key], f"auth.{key} in podium.toml", inner, _FORMS) for key, inner in read_auth_keys(name, value).items()}
+    provider = read_provider(_require_table(name, value, "[auth] and a line for each"))
+    return values if provider is None else values | {"provider": provider}
 
 
 def _read_rules(name: str, value: object) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from engine.store.errors import StoreError, is_full, translate_errors
 if TYPE_CHECKING:
     from alembic.config import Config
 
-SCHEMA_VERSION = "0012"  # the newest migration
+SCHEMA_VERSION = "0014"  # the newest migration
 _MIGRATIONS = Path(__file__).parent / "migrations"
 EXAMPLE_URL = "sqlite:////var/lib/podium/podium.db"
 _LOCK_SECONDS = 60.0

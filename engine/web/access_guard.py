@@ -14,7 +14,7 @@ from engine.access.desk import FrontDesk
 from engine.access.logins import COOKIE
 from engine.domain.access import LOCAL_VISITOR, OPERATE, VIEW, Visitor, judge_access
 from engine.store.errors import StoreError
-from engine.web import login_pages
+from engine.web import login_form, login_pages
 from engine.web.problems import describe_failure, problem
 
 LIVENESS = "/healthz"
@@ -44,7 +44,7 @@ class AccessGuard:
             await self._app(scope, receive, send)
             return
         desk = self._desk()
-        if self._has_login() and scope["type"] == "http" and scope["path"] in login_pages.PATHS:
+        if self._has_login() and scope["type"] == "http" and scope["path"] in login_form.PATHS:
             await login_pages.serve(desk, scope, receive, send)
             return
         cookie = HTTPConnection(scope).cookies.get(COOKIE)

@@ -21,12 +21,27 @@ from engine.store.read.audit import verify_trail
 from engine.store.read.reader import Reader
 from pages.ui.navigation import PAGES
 from tests.access.browsing import PASSWORD, Client
+from tests.access.mock_provider import log_in_at_provider, providing, write_settings
 from tests.e2e.served import Served, serving
 
 ROOT = Path(__file__).parents[2]
-SETTINGS = {"PODIUM_WARMUP_BARS": "20", "PODIUM_TICK_INTERVAL_SECONDS": "1", "PODIUM_SIM_SYMBOLS": "2", "PODIUM_LOGIN": "local"}
-STRANGERS = ("nobody", "forged", "expired", "idle", "logged out", "removed", "another password", "revoked token", "expired token", "false token")
+SETTINGS = {"PODIUM_WARMUP_BARS": "20", "PODIUM_TICK_INTERVAL_SECONDS": "1", "PODIUM_SIM_SYMBOLS": "2"}
+STRANGERS = (
+    "nobody",
+    "forged",
+    "expired",
+    "idle",
+    "logged out",
+    "removed",
+    "another password",
+    "revoked token",
+    "expired token",
+    "false token",
+    "without a role",
+    "removed at the provider",
+)
 TOKENS = {"token to read": "read", "token for commands": "command", "token for pause": "command:pause", "token to push": "push"}
+PEOPLE = {f"{role} of the provider": role for role in ROLES} | {role: role for role in ROLES}  # who is logged in, and as what
 DAY = 86_400 * 10**9
 LIST_ROUTES = """
 import app, json
@@ -59,7 +74,13 @@ def list_routes(home: Path) -> list[tuple[str, str]]:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with serving(tmp_path_factory.mktemp("matrix"), SETTINGS) as served:
+    folder = tmp_path_factory.mktemp("matrix")
+    with providing() as provider, serving(folder, SETTINGS | write_settings(folder / "here", provider), root=str(folder / "here")) as served:
+        provider.set_claims("s-admin", email="root@example.com", email_verified=True)
+        provider.set_claims("s-operator", groups=["desk"])
+        provider.set_claims("s-viewer", department="risk")
+        provider.set_claims("s-gone", groups=["desk"])
+        provider.set_claims("s-nobody", groups=["other"])
         accounts, now = Accounts(f"sqlite:///{served.home}/podium.db"), WallClock().now()
         for role in ROLES:
             accounts.add(role, role, PASSWORD, now)
@@ -72,11 +93,16 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 @pytest.fixture(scope="module")
 def clients(server: Served) -> dict[str, Client]:
     """Somebody of each kind."""
-    known = {role: Client(server.port) for role in ROLES}
+    known: dict[str, Client] = {role: Client(server.port) for role in ROLES}
     for role, client in known.items():
         assert client.log_in(role).code == 303
+    for role in ROLES:
+        client = known[f"{role} of the provider"] = Client(server.port)
+        assert log_in_at_provider(client, f"s-{role}").code == 303
     accounts, now = Accounts(f"sqlite:///{server.home}/podium.db"), WallClock().now()
     strangers = {name: Client(server.port) for name in STRANGERS}
+    assert log_in_at_provider(strangers["without a role"], "s-nobody").code == 403
+    assert log_in_at_provider(strangers["removed at the provider"], "s-gone").code == 303
     for place, name in enumerate(("expired", "idle", "logged out", "removed", "another password")):
         accounts.add(f"ann{place}", "admin", PASSWORD, now)
         assert strangers[name].log_in(f"ann{place}").code == 303
@@ -88,6 +114,7 @@ def clients(server: Served) -> dict[str, Client]:
     assert strangers["logged out"].post_form("/logout").code == 303
     strangers["logged out"].cookies = kept  # as somebody who copied the cookie
     accounts.remove("ann3", now)
+    accounts.remove("s-gone@127.0.0.1", now)
     accounts.change_password("ann4", "another password", now)
     accounts.close()
     token_store, opened = open_tokens(f"sqlite:///{server.home}/podium.db", "root", "command line")
@@ -105,9 +132,9 @@ def clients(server: Served) -> dict[str, Client]:
 
 def is_open(who: str, method: str, path: str) -> bool:
     """Whether somebody may have an answer there: every role everywhere, but no file from a viewer; tokens by scope, strangers liveness only."""
-    if who == "viewer" and method in {"PUT", "POST", "PATCH", "DELETE"} and path.startswith("/_stcore/"):
+    if PEOPLE.get(who) == "viewer" and method in {"PUT", "POST", "PATCH", "DELETE"} and path.startswith("/_stcore/"):
         return False
-    if who in ROLES or path == "/healthz":
+    if who in PEOPLE or path == "/healthz":
         return True
     sent_to = path in {"/api/v1/commands", "/api/v1/market"}  # what is sent is judged by its name; the command of another is only read
     return who in TOKENS and (sent_to or (TOKENS[who] == "read" and path.startswith(("/api/", "/metrics"))))
@@ -120,7 +147,7 @@ def test_every_route_is_closed_to_strangers_and_open_to_every_role(server: Serve
         for who, client in clients.items():
             if method == "WEBSOCKET":
                 code = client.shake_hands()
-                right = code == (101 if who in ROLES or who == "false token" else 403)
+                right = code == (101 if who in PEOPLE or who == "false token" else 403)
             else:
                 reply = client.send(method, path)
                 code = reply.code

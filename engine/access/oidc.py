@@ -50,7 +50,7 @@ class PendingLogin:
     target: str  # the page to open afterwards
 
 
-class _Session(OAuth2Session):  # type: ignore[misc] # Authlib has no types
+class _PlainSession(OAuth2Session):  # type: ignore[misc] # Authlib has no types
     """A session that follows no redirect: the secret goes to the addresses that the provider states, and nowhere else."""
 
     def request(self, method: str, url: str, *words: Any, **options: Any) -> Any:
@@ -58,10 +58,10 @@ class _Session(OAuth2Session):  # type: ignore[misc] # Authlib has no types
         return super().request(method, url, *words, **{"timeout": TIMEOUT, **options, "allow_redirects": False})
 
 
-class _Client(OAuth2Mixin, OpenIDMixin, BaseApp):  # type: ignore[misc] # Authlib has no types
+class _ProviderClient(OAuth2Mixin, OpenIDMixin, BaseApp):  # type: ignore[misc] # Authlib has no types
     """Authlib's client without a web framework."""
 
-    client_cls = _Session
+    client_cls = _PlainSession
 
 
 class IdentityProvider:
@@ -117,7 +117,7 @@ class IdentityProvider:
                 return self._loaded[0]
             settings = self._settings
             options = {"scope": settings.scopes, "code_challenge_method": "S256"}
-            client = _Client(
+            client = _ProviderClient(
                 None, "provider", client_id=settings.client_id, client_secret=settings.client_secret or None, client_kwargs=options,
                 server_metadata_url=settings.issuer + DISCOVERY,
             )  # fmt: skip

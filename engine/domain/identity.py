@@ -84,10 +84,10 @@ def build_identity(settings: ProviderSettings, claims: Mapping[str, object]) -> 
     if not isinstance(subject, str) or not 0 < len(subject) <= 255 or not subject.isprintable():
         raise ValueError("the token of the provider does not say who it is about")
     email = _read_email(settings, claims)
-    asked = sorted({rule.removeprefix(CLAIM).partition("=")[0] for rules in settings.rules.values() for rule in rules if rule.startswith(CLAIM)})
+    named = sorted({rule.removeprefix(CLAIM).partition("=")[0] for rules in settings.rules.values() for rule in rules if rule.startswith(CLAIM)})
     return Identity(
         settings.issuer, subject, email or _name_without_email(settings, claims, subject), email, read_texts(claims, settings.groups_claim),
-        tuple((name, read_texts(claims, name)) for name in asked),
+        tuple((name, read_texts(claims, name)) for name in named),
     )  # fmt: skip
 
 

@@ -50,10 +50,10 @@ def show_login(desk: FrontDesk, request: Request, target: str, name: str = "", w
     if provider is not None:
         parts.append('<p class="or">or with a password</p>')
     fields = _FIELDS.format(next=escape(target), name=escape(name[:64]))
-    return show_form(desk, request, "Log in to Podium", LOGIN, fields, "Log in", "".join(parts), code)
+    return show_guarded_form(desk, request, "Log in to Podium", LOGIN, fields, "Log in", "".join(parts), code)
 
 
-def show_form(desk: FrontDesk, request: Request, title: str, action: str, fields: str, button: str, before: str, code: int = 200) -> Response:
+def show_guarded_form(desk: FrontDesk, request: Request, title: str, action: str, fields: str, button: str, before: str, code: int = 200) -> Response:
     """A page with one form, which only this browser can send."""
     token, signed = desk.issue_form(request.cookies.get(FORM_COOKIE))
     form = _FORM.format(action=action, form=escape(signed), fields=fields, button=button)

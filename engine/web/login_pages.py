@@ -16,7 +16,18 @@ from engine.access.desk import FORM_COOKIE, FrontDesk
 from engine.access.logins import COOKIE
 from engine.store.errors import StoreError
 from engine.web import provider_pages
-from engine.web.login_form import CALLBACK, LOGIN, LOGOUT, PROVIDER, choose_target, find_address, set_cookie, show_form, show_leaving, show_login
+from engine.web.login_form import (
+    CALLBACK,
+    LOGIN,
+    LOGOUT,
+    PROVIDER,
+    choose_target,
+    find_address,
+    set_cookie,
+    show_guarded_form,
+    show_leaving,
+    show_login,
+)
 from engine.web.problems import describe_failure
 
 MAX_BODY = 8_000  # bytes of a form
@@ -78,7 +89,7 @@ def _hashing() -> CapacityLimiter:
 
 async def _log_out(desk: FrontDesk, request: Request) -> Response:
     if request.method in {"GET", "HEAD"}:
-        return show_form(desk, request, "Log out", LOGOUT, '<p><a href="/">Back to Podium</a></p>', "Log out", "")
+        return show_guarded_form(desk, request, "Log out", LOGOUT, '<p><a href="/">Back to Podium</a></p>', "Log out", "")
     sent = await _read_form(desk, request)
     if isinstance(sent, Response):
         return sent

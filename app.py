@@ -36,7 +36,7 @@ try:
     from engine.web.access_guard import AccessGuard
     from engine.web.guard import Guard, internal_error
     from engine.web.routes import build_routes
-    from pages.ui import cache_stats, plotly_library, scripts, wire
+    from pages.ui import cache_stats, plotly_library, scripts, session_owners, wire
     from pages.ui.base_url import BaseUrlMiddleware
     from pages.ui.navigation import NotFoundMiddleware
     from pages.ui.static_files import StaticFilesMiddleware
@@ -161,7 +161,7 @@ if get_script_run_ctx(suppress_warning=True) is None:
         ],
         middleware=[
             Middleware(Guard, config.get_option("server.allowedHosts") or (), _has_login, _has_proxy),
-            Middleware(AccessGuard, _front_desk, _has_login),
+            Middleware(AccessGuard, _front_desk, _has_login, session_owners.may_resume),
             Middleware(NotFoundMiddleware),
             Middleware(StaticFilesMiddleware),
             Middleware(BaseUrlMiddleware),

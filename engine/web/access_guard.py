@@ -22,6 +22,7 @@ VISITOR = "podium.visitor"  # of a scope: who asks; None for nobody
 RECHECK_SECONDS = 1.0  # between two looks whether the log-in of an open WebSocket still holds
 SENT_TO = ("/api/v1/commands", "/api/v1/market")  # what is sent there is judged by its name
 COMMAND = "/api/v1/commands/"  # the command that a program sent is read there
+PROTOCOLS = b"sec-websocket-protocol"  # where Streamlit's pages send which session they had
 UPLOADS = "/_stcore/"  # where Streamlit takes files
 CHANGING = frozenset({"PUT", "POST", "PATCH", "DELETE"})
 PROGRAMS = ("/api/", "/metrics", "/podium/", "/_stcore/", "/app/static/", "/static/", "/component/", "/media/")  # not opened by people
@@ -33,11 +34,20 @@ def find_scope_visitor(scope: Scope) -> Visitor | None:
     return visitor
 
 
+def resume_nothing(session: str, cookie: str | None) -> bool:  # noqa: ARG001 - as the guard asks
+    """Let every connection begin a session of its own."""
+    return False
+
+
 class AccessGuard:
     """Middleware that lets nobody in without a log-in that still holds. Without log-in it lets everybody in but wrong tokens, as on loopback."""
 
-    def __init__(self, app: ASGIApp, desk: Callable[[], FrontDesk], has_login: Callable[[], bool] = lambda: True) -> None:
-        self._app, self._desk, self._has_login = app, desk, has_login
+    def __init__(
+        self, app: ASGIApp, desk: Callable[[], FrontDesk], has_login: Callable[[], bool] = lambda: True,
+        may_resume: Callable[[str, str | None], bool] = resume_nothing,
+    ) -> None:  # fmt: skip
+        """`may_resume` says whether a browser with this cookie may go on with a session of Streamlit, which holds what somebody typed."""
+        self._app, self._desk, self._has_login, self._may_resume = app, desk, has_login, may_resume
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in {"http", "websocket"} or not (self._has_login() or _sends_token(scope)):
@@ -59,8 +69,21 @@ class AccessGuard:
         if refusal is not None and not is_alive_asked:
             await _answer(refusal, scope, receive, send)
             return
-        watched = _watch(desk, cookie, receive) if scope["type"] == "websocket" else receive
-        await self._app({**scope, VISITOR: visitor}, watched, send)
+        if scope["type"] == "websocket":
+            scope, receive = self._leave_others_sessions(scope, cookie), _watch(desk, cookie, receive)
+        await self._app({**scope, VISITOR: visitor}, receive, send)
+
+    def _leave_others_sessions(self, scope: Scope, cookie: str | None) -> Scope:
+        """The handshake without the session that a browser wants to go on with, the third word of its header, where that is somebody else's."""
+        headers = []
+        for name, value in scope["headers"]:
+            words = value.decode("latin-1").split(",") if name == PROTOCOLS else []
+            is_resuming = len(words) > 2 and words[2].strip() != ""
+            if is_resuming and not self._may_resume(words[2].strip(), cookie):
+                headers.append((name, ",".join(words[:2]).encode("latin-1")))
+            else:
+                headers.append((name, value))
+        return {**scope, "headers": headers}
 
 
 def _identify(desk: FrontDesk, scope: Scope, cookie: str | None) -> Visitor | None:

@@ -113,7 +113,17 @@ function hear(clock, data, isContact) {
   if (typeof clock.tab.alerts === "number") notifyCritical(clock.tab.critical ?? []);
 }
 
+function belongsToAnother(owner) { // somebody else has logged in: what this tab holds is not theirs
+  if (owner && window.podiumOwner && owner !== window.podiumOwner) return true;
+  if (owner) window.podiumOwner = owner;
+  return false;
+}
+
 export default function ({ data }) {
+  if (belongsToAnother(data.owner)) {
+    location.reload();
+    return;
+  }
   window.podiumClock ??= begin();
   const clock = window.podiumClock;
   const sent = JSON.stringify(data);

@@ -1,0 +1,65 @@
+"""What the guard does with connections: whose session a tab goes on with."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+
+from engine.access.desk import FrontDesk
+from engine.domain.access import Visitor
+from engine.web.access_guard import AccessGuard
+from pages.ui import session_owners
+from tests.makers import awaited
+
+
+class Desk:
+    """A desk that knows everybody."""
+
+    def find_visitor(self, cookie: str | None) -> Visitor | None:
+        return Visitor("ann", "operator") if cookie else None
+
+
+async def shaken(guard_words: str, cookie: str) -> list[bytes]:
+    """The header of a handshake as it reaches Streamlit."""
+    reached: list[Any] = []
+
+    async def inner(scope: Any, receive: Any, send: Any) -> None:
+        reached.append(dict(scope["headers"])[b"sec-websocket-protocol"])
+
+    async def nothing(*_: object) -> Any:
+        return {"type": "websocket.connect"}
+
+    headers = [(b"sec-websocket-protocol", guard_words.encode()), (b"cookie", f"podium_login={cookie}".encode())]
+    scope = {"type": "websocket", "path": "/_stcore/stream", "headers": headers}
+    desk = cast("FrontDesk", type("Known", (Desk,), {"clock": type("Clock", (), {"tick": staticmethod(lambda: 0.0)})})())
+    await AccessGuard(inner, lambda: desk, lambda: True, session_owners.may_resume)(scope, nothing, nothing)
+    return reached
+
+
+@pytest.mark.parametrize(
+    ("words", "cookie", "reaches"),
+    [
+        ("streamlit, token, of-ann", "cookie of ann", "streamlit, token, of-ann"), ("streamlit, token, of-ann", "cookie of ben", "streamlit, token"),
+        ("streamlit, token, unknown", "cookie of ann", "streamlit, token"), ("streamlit, token", "cookie of ben", "streamlit, token"),
+        ("streamlit, , of-ann", "cookie of ben", "streamlit, "), ("streamlit, token, ", "cookie of ben", "streamlit, token, "),
+    ],
+)  # fmt: skip
+def test_a_tab_goes_on_with_a_session_of_its_own_log_in_only(words: str, cookie: str, reaches: str) -> None:
+    session_owners.remember_owner("of-ann", "cookie of ann")
+    assert awaited(shaken(words, cookie)) == [reaches.encode()]
+
+
+def test_a_session_stays_whose_it_was_first() -> None:
+    session_owners.remember_owner("first", "cookie of ann")
+    session_owners.remember_owner("first", "cookie of ben")
+    assert (session_owners.may_resume("first", "cookie of ann"), session_owners.may_resume("first", "cookie of ben")) == (True, False)
+    assert "cookie of ann" not in session_owners.list_owners()["first"]
+
+
+def test_sessions_that_are_many_are_forgotten_and_not_given_away() -> None:
+    session_owners.remember_owner("old", "cookie of ann")
+    for number in range(session_owners.MOST):
+        session_owners.remember_owner(str(number), "cookie of ben")
+    assert len(session_owners.list_owners()) == session_owners.MOST
+    assert not session_owners.may_resume("old", "cookie of ann")

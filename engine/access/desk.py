@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from engine.access.accounts import Accounts, LoginResult
 from engine.access.logins import LoginLimits, Logins, load_key
+from engine.access.refusals import RefusalLog
 from engine.access.tokens import Tokens
 from engine.domain.access import Visitor
 from engine.domain.ports import Clock
@@ -95,6 +96,11 @@ class FrontDesk:
     def dismiss(self, cookie: str | None) -> bool:
         """End a log-in on the server; gives whether it was one of a provider's people."""
         return self._logins.end(cookie, self.clock.now())
+
+    @cached_property
+    def refusals(self) -> RefusalLog:
+        """Where the guard enters whom it refused."""
+        return RefusalLog(self._accounts.store)
 
     def issue_form(self, cookie: str | None = None) -> tuple[str, str]:
         """A token for a form's cookie, and the signed copy that the form sends back: another site knows neither.

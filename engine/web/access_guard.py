@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from urllib.parse import quote
 
+import orjson
 from anyio import to_thread
 from starlette.requests import HTTPConnection
 from starlette.responses import RedirectResponse, Response
@@ -13,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from engine.access.desk import FrontDesk
 from engine.access.logins import COOKIE
 from engine.domain.access import LOCAL_VISITOR, OPERATE, VIEW, Visitor, judge_access
+from engine.service.logging import LOG
 from engine.store.errors import StoreError
 from engine.web import login_form, login_pages
 from engine.web.problems import describe_failure, problem
@@ -25,7 +28,8 @@ COMMAND = "/api/v1/commands/"  # the command that a program sent is read there
 PROTOCOLS = b"sec-websocket-protocol"  # where Streamlit's pages send which session they had
 UPLOADS = "/_stcore/"  # where Streamlit takes files
 CHANGING = frozenset({"PUT", "POST", "PATCH", "DELETE"})
-PROGRAMS = ("/api/", "/metrics", "/podium/", "/_stcore/", "/app/static/", "/static/", "/component/", "/media/")  # not opened by people
+OF_PAGES = ("/podium/", "/_stcore/", "/app/static/", "/static/", "/component/", "/media/")
+PROGRAMS = ("/api/", "/metrics", *OF_PAGES)  # not opened by people
 
 
 def find_scope_visitor(scope: Scope) -> Visitor | None:
@@ -67,6 +71,7 @@ class AccessGuard:
             refusal = describe_failure(error, "nobody can be let in")
         is_alive_asked = scope["type"] == "http" and scope["path"] == LIVENESS
         if refusal is not None and not is_alive_asked:
+            await _enter_refusal(desk, scope, visitor, refusal)
             await _answer(refusal, scope, receive, send)
             return
         if scope["type"] == "websocket":
@@ -147,6 +152,21 @@ def _refuse(scope: Scope, reason: str | None, *, is_known: bool = False) -> Resp
         wanted = scope["path"] + (f"?{query}" if query else "")
         return RedirectResponse(f"/login?next={quote(wanted, safe='')}" if wanted != "/" else "/login", 303)
     return problem(401, "Unauthorized", reason, {"WWW-Authenticate": "Bearer"})
+
+
+async def _enter_refusal(desk: FrontDesk, scope: Scope, visitor: Visitor | None, refusal: Response) -> None:
+    """Enter in the audit trail that a program or a known visitor was refused. Not what a page asks for by itself after its log-in has ended."""
+    is_of_page = visitor is None and not _sends_token(scope) and scope["path"].startswith(OF_PAGES)
+    if refusal.status_code not in {401, 403} or scope["type"] != "http" or is_of_page:
+        return
+    request, connection = f"{scope['method']} {scope['path']}", HTTPConnection(scope)
+    address = connection.client.host if connection.client is not None else "unknown address"
+    reason = str(orjson.loads(refusal.body)["detail"])
+    enter = partial(desk.refusals.enter, visitor, sent_token=_read_token(scope) is not None, address=address, request=request, reason=reason)
+    try:
+        await to_thread.run_sync(partial(enter, now=desk.clock.now()))
+    except StoreError as error:
+        LOG.warning("a refusal was not entered in the audit trail: %s", error)
 
 
 async def _answer(response: Response, scope: Scope, receive: Receive, send: Send) -> None:

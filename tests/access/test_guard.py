@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from engine.access.desk import FrontDesk
+from engine.access.refusals import RefusalLog
 from engine.domain.access import Visitor
+from engine.store.connection import Store
+from engine.store.read.audit import verify_trail
+from engine.store.read.reader import Reader
 from engine.web.access_guard import AccessGuard
 from pages.ui import session_owners
 from tests.makers import awaited
+from tests.store import made
 
 
 class Desk:
@@ -63,3 +69,20 @@ def test_sessions_that_are_many_are_forgotten_and_not_given_away() -> None:
         session_owners.remember_owner(str(number), "cookie of ben")
     assert len(session_owners.list_owners()) == session_owners.MOST
     assert not session_owners.may_resume("old", "cookie of ann")
+
+
+def test_what_strangers_repeat_is_entered_five_times_a_minute_whatever_they_vary(tmp_path: Path) -> None:
+    url, minute = made.empty(tmp_path), 60 * 10**9
+    log = RefusalLog(Store(url, None))
+    for number in range(40):
+        for visitor, sent_token in ((None, False), (None, True), (Visitor("ann", "viewer"), False)):
+            log.enter(
+                visitor, sent_token=sent_token, address=f"10.0.0.{number}", request=f"GET /api/v1/{number}\r\n<b>", reason="log in first",
+                now=made.WALL - made.WALL % minute + number,
+            )  # fmt: skip
+    log.enter(None, sent_token=False, address="10.0.0.1", request="GET /metrics", reason="log in first", now=made.WALL + minute)
+    frame = Reader(url).view("audit")
+    assert list(frame["who"].value_counts().sort_index().items()) == [("ann", 5), ("false token", 5), ("nobody", 6)]
+    assert set(frame["subject"]) == {"request"}
+    assert "\n" not in "".join(frame["after"])
+    assert verify_trail(Reader(url)).fault is None

@@ -7,7 +7,7 @@ import re
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -164,6 +164,27 @@ def test_strangers_learn_whether_it_lives_and_nothing_else(clients: dict[str, Cl
         assert set(json.loads(clients[name].get("/healthz").text)) == {"state"}
         assert json.loads(clients[name].get("/metrics").text)["detail"] == "log in first"
     assert "components" in json.loads(clients["viewer"].get("/healthz").text)
+
+
+def test_whom_the_guard_refuses_is_in_the_trail(server: Served, clients: dict[str, Client]) -> None:
+    """A program without a log-in, one with a wrong token, and somebody who may not do it; not what a page repeats after its log-in has ended."""
+    reader = Reader(f"sqlite:///{server.home}/podium.db")
+
+    def list_refusals() -> set[tuple[str, str]]:
+        frame = reader.view("audit")
+        refused = frame[(frame["kind"] == "refusal") & (frame["subject"] == "request")]
+        return {(str(row.who), str(json.loads(str(row.after))["request"])) for row in refused.itertuples()}
+
+    wanted = {("nobody", "'GET /metrics'"), ("false token", "'GET /metrics'"), ("viewer", "'PUT /_stcore/upload_file/x/y'")}
+    server.wait(lambda: _ask_and_look(clients, wanted, list_refusals), "the refusals in the trail")  # a minute that is full has room for no more
+    assert not {request for who, request in list_refusals() if who == "nobody" and "/podium/" in request}
+
+
+def _ask_and_look(clients: dict[str, Client], wanted: set[tuple[str, str]], look: Callable[[], set[tuple[str, str]]]) -> bool:
+    assert clients["nobody"].get("/podium/updates/Overview.json").code == 401
+    assert (clients["nobody"].get("/metrics").code, clients["false token"].get("/metrics").code) == (401, 401)
+    assert clients["viewer"].send("PUT", "/_stcore/upload_file/x/y").code == 403
+    return wanted <= look()
 
 
 def test_a_page_leads_to_the_form_and_the_form_back_to_the_page(server: Served) -> None:

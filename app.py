@@ -24,7 +24,7 @@ try:
     from streamlit.starlette import App
 
     from engine.access.desk import FrontDesk
-    from engine.service.access_settings import require_safe_address, require_trusted_proxies
+    from engine.service.access_settings import require_own_tls, require_safe_address, require_trusted_proxies
     from engine.service.caches import ClearableCache
     from engine.service.clock import WallClock
     from engine.service.logging import LOG, open_log
@@ -66,6 +66,7 @@ def _settings() -> Settings:
         libraries.require_libraries(dashboard=True)
         settings = load_settings(os.environ, Path.cwd())
         require_safe_address("the server's address", _address(), asdict(settings))
+        require_own_tls(settings.tls_cert, config.get_option("server.sslCertFile"), os.environ, sys.argv[1:])
         _trust_proxies(settings)
         open_log(Path(settings.home))
         _report_unused_settings(settings)

@@ -76,9 +76,9 @@ class FrontDesk:
         if self.provider_desk is not None:
             self.provider_desk.accounts.renew_roles(self.clock.now())
 
-    def find_visitor(self, cookie: str | None) -> Visitor | None:
-        """The visitor that a cookie belongs to now, with today's role."""
-        return self._logins.find(cookie, self.clock.now())
+    def find_visitor(self, cookie: str | None, *, is_use: bool = False) -> Visitor | None:
+        """The visitor that a cookie belongs to now, with today's role. Only a use, which is something that a person does, begins idle time anew."""
+        return self._logins.find(cookie, self.clock.now(), is_use=is_use)
 
     def find_program(self, secret: str) -> Visitor | None:
         """The program that a token belongs to now."""

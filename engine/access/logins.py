@@ -65,8 +65,8 @@ class Logins:
         append_entry(driver_connection(connection), AuditEntry(now, visitor.name, address, "log-in", "began", ""))
         return str(self._serializer.dumps(token))
 
-    def find(self, cookie: str | None, now: int) -> Visitor | None:
-        """The visitor of a cookie with today's role; None where it is not ours, has ended, or is too old."""
+    def find(self, cookie: str | None, now: int, *, is_use: bool = True) -> Visitor | None:
+        """The visitor of a cookie with today's role; None where it is not ours, has ended, or is too old. A use begins its idle time anew."""
         token = self._read(cookie)
         if token is None:
             return None
@@ -74,7 +74,7 @@ class Logins:
             row = connection.exec_driver_sql(_FIND, (_digest(token),)).mappings().first()
         if row is None or not self._limits.admits(row["subject"]) or self._is_over(int(row["began_at"]), int(row["seen_at"]), now):
             return None
-        if now - int(row["seen_at"]) > SEEN_EVERY:
+        if is_use and now - int(row["seen_at"]) > SEEN_EVERY:
             self._store.try_update("UPDATE logins SET seen_at = ? WHERE id = ?", (now, row["id"]))
         return Visitor(str(row["account"]), str(row["role"]))
 

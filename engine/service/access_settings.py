@@ -92,6 +92,18 @@ def require_safe_address(name: str, address: str, values: Mapping[str, Any]) -> 
         raise SettingsError(missing if about else f"{name} is {shorten(address)}: {missing}")
 
 
+def require_own_tls(cert: str | None, used: str | None, env: Mapping[str, str], argv: Sequence[str]) -> None:
+    """Raise SettingsError where the settings have a certificate and the server was started without any: it reads them too late to use it.
+
+    `used` is the certificate that Streamlit serves with, if any.
+    """
+    has_flag = any(word.partition("=")[0] in {"--ssl-certfile", "--server.sslCertFile"} for word in argv)
+    if cert is None or used or has_flag or env.get("UVICORN_SSL_CERTFILE"):
+        return
+    flags = "--server.sslCertFile and --server.sslKeyFile"
+    raise SettingsError(f"tls_cert is {shorten(cert)}, and the server was started without it: start by python -m engine serve, or add {flags}")
+
+
 def require_trusted_proxies(proxies: Sequence[str], env: Mapping[str, str], argv: Sequence[str]) -> None:
     """Raise SettingsError where the server believes others than the proxies of the settings on a visitor's address: it was started another way."""
     wanted, flag = ",".join(proxies), "--forwarded-allow-ips"

@@ -28,6 +28,7 @@ COMMAND = "/api/v1/commands/"  # the command that a program sent is read there
 PROTOCOLS = b"sec-websocket-protocol"  # where Streamlit's pages send which session they had
 UPLOADS = "/_stcore/"  # where Streamlit takes files
 CHANGING = frozenset({"PUT", "POST", "PATCH", "DELETE"})
+USE = "/podium/use"  # where a page reports that a person has used it
 OF_PAGES = ("/podium/", "/_stcore/", "/app/static/", "/static/", "/component/", "/media/")
 PROGRAMS = ("/api/", "/metrics", *OF_PAGES)  # not opened by people
 
@@ -95,7 +96,15 @@ def _identify(desk: FrontDesk, scope: Scope, cookie: str | None) -> Visitor | No
     """Who asks: by a token where the path is a program's and one is sent, else by the cookie. A wrong token is not made good by a cookie."""
     if scope["type"] == "http" and _read_token(scope) is not None:
         return desk.find_program(_read_token(scope) or "") if _is_for_tokens(scope["path"]) else None
-    return desk.find_visitor(cookie)
+    return desk.find_visitor(cookie, is_use=_is_use(scope))
+
+
+def _is_use(scope: Scope) -> bool:
+    """Whether a person or a program does something: opens a page, asks the API, or has pressed a key or a button, which the page then reports.
+
+    What a page sends by itself is no use, nor is its WebSocket, whose messages do not show who caused them.
+    """
+    return scope["type"] == "http" and (scope["path"] == USE or not scope["path"].startswith((*OF_PAGES, LIVENESS)))
 
 
 def _read_token(scope: Scope) -> str | None:

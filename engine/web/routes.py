@@ -13,7 +13,7 @@ from engine.domain.ports import Clock
 from engine.health import judge_health
 from engine.service.health_inputs import format_health, read_health_inputs
 from engine.store.errors import StoreError
-from engine.web.access_guard import find_scope_visitor
+from engine.web.access_guard import USE, find_scope_visitor
 from engine.web.api import ENDPOINTS, Api
 from engine.web.commands_api import build_command_routes
 from engine.web.metrics import CONTENT_TYPE, StoreCollector
@@ -50,6 +50,7 @@ def build_routes(address: Callable[[], str], clock: Clock) -> list[Route]:
         return api().answer(request)
 
     return [
+        Route(USE, acknowledge_use, methods=["POST"]),
         Route("/healthz", healthz),
         Route("/metrics", scrape),
         *(Route(f"/api/v1/{name}", answer) for name in ENDPOINTS),
@@ -59,6 +60,11 @@ def build_routes(address: Callable[[], str], clock: Clock) -> list[Route]:
         Route("/api/v1/openapi.json", refuse_reserved),
         Route("/api/{rest:path}", refuse_unknown, methods=ALL_METHODS),
     ]
+
+
+def acknowledge_use(request: Request) -> Response:  # noqa: ARG001 - as Starlette calls it
+    """Answer a page that reports a person's use; the guard has noted it already."""
+    return Response(status_code=204)
 
 
 def refuse_reserved(request: Request) -> JSONResponse:

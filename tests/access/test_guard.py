@@ -22,7 +22,11 @@ from tests.store import made
 class Desk:
     """A desk that knows everybody."""
 
-    def find_visitor(self, cookie: str | None) -> Visitor | None:
+    def __init__(self) -> None:
+        self.uses: list[bool] = []
+
+    def find_visitor(self, cookie: str | None, *, is_use: bool = False) -> Visitor | None:
+        self.uses.append(is_use)
         return Visitor("ann", "operator") if cookie else None
 
 
@@ -86,3 +90,24 @@ def test_what_strangers_repeat_is_entered_five_times_a_minute_whatever_they_vary
     assert set(frame["subject"]) == {"request"}
     assert "\n" not in "".join(frame["after"])
     assert verify_trail(Reader(url)).fault is None
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "is_use"),
+    [
+        ("GET", "/", True), ("GET", "/decisions", True), ("GET", "/api/v1/status", True), ("POST", "/podium/use", True), ("GET", "/healthz", False),
+        ("GET", "/podium/updates/Overview.json", False), ("GET", "/_stcore/health", False), ("GET", "/app/static/x.js", False),
+    ],
+)  # fmt: skip
+def test_what_a_page_asks_for_by_itself_is_no_use(method: str, path: str, is_use: bool) -> None:
+    desk = Desk()
+
+    async def inner(scope: Any, receive: Any, send: Any) -> None:
+        return
+
+    async def visit() -> None:
+        scope = {"type": "http", "method": method, "path": path, "headers": [(b"cookie", b"podium_login=x")]}
+        await AccessGuard(inner, lambda: cast("FrontDesk", desk))(scope, cast("Any", None), cast("Any", None))
+
+    awaited(visit())
+    assert desk.uses == [is_use]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
 import pytest
 from playwright.sync_api import expect
@@ -12,7 +14,7 @@ from engine.domain.access import ROLES
 from engine.service.clock import WallClock
 from pages.ui.navigation import PAGES
 from tests.access.browsing import PASSWORD
-from tests.e2e.served import OWN, Served, serving
+from tests.e2e.served import OWN, SLOW, Served, serving
 from tests.e2e.visitor import Visitor
 
 pytestmark = pytest.mark.browser
@@ -105,3 +107,17 @@ def test_a_tab_in_which_somebody_else_logs_in_begins_anew(server: Served, visit:
     visitor.is_idle()
     expect(reason).to_have_count(0)
     visitor.complaints.clear()  # what the tab sent between the two log-ins was refused
+
+
+def test_an_open_page_is_no_use_and_a_press_is(server: Served, visit: Callable[..., Visitor]) -> None:
+    visitor = visit(server.url)
+    log_in(visitor, "viewer")
+    visitor.is_idle()
+    sql = "SELECT seen_at FROM logins WHERE account = 'viewer' AND ended_at IS NULL ORDER BY began_at DESC LIMIT 1"
+    with closing(sqlite3.connect(server.home / "podium.db", timeout=SLOW)) as store, store:
+        store.execute("UPDATE logins SET seen_at = seen_at - 3600000000000 WHERE account = 'viewer'")
+    before, tick = server.ask(sql), visitor.tick()
+    visitor.until("tick => Number(document.querySelector('.pd-head b').innerText.replaceAll(',', '')) > tick + 5", tick)  # it asks by itself
+    assert server.ask(sql) == before
+    visitor.page.keyboard.press("Shift")
+    server.wait(lambda: server.ask(sql) > before, "the use to be noted")

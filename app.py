@@ -33,9 +33,9 @@ try:
     from engine.service.supervisor import Supervisor
     from engine.settings import Settings, SettingsError
     from engine.store.errors import StoreError
-    from engine.web.access_guard import AccessGuard
+    from engine.web.access_guard import USE, AccessGuard
     from engine.web.guard import Guard, internal_error
-    from engine.web.routes import build_routes
+    from engine.web.routes import acknowledge_use, build_routes
     from pages.ui import cache_stats, plotly_library, scripts, session_owners, wire
     from pages.ui.base_url import BaseUrlMiddleware
     from pages.ui.navigation import NotFoundMiddleware
@@ -159,6 +159,7 @@ if get_script_run_ctx(suppress_warning=True) is None:
             wire.payload_route(),
             Route("/podium/updates/{title}.json", _serve_updates),
             scripts.script_route(),
+            Route(USE, acknowledge_use, methods=["POST"]),
         ],
         middleware=[
             Middleware(Guard, config.get_option("server.allowedHosts") or (), _has_login, _has_proxy),

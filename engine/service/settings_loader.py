@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from engine.domain import addresses
 from engine.domain.exchange_options import parse_exchange_options
@@ -19,8 +19,9 @@ from engine.optimizer.rule_schema import parse_mode, parse_rule
 from engine.plugins import discover_plugins
 from engine.schema import Reader, SchemaError, find_near, parameters_of, read_value, suggest
 from engine.service.access_settings import read_address, read_auth_keys, read_proxies, require_safe_address
+from engine.service.exchange_table import Given, split_exchange
 from engine.service.provider_settings import complete_provider, read_provider
-from engine.service.secret_values import gather_secrets
+from engine.service.secret_values import gather_secrets, read_file_keys
 from engine.service.setting_paths import MAX_NAME_BYTES, expand_path, require_path
 from engine.settings import FEED_CHOICE, FEED_NAMES, Settings, SettingsError, parse_duration, parse_retention
 from engine.store.database import path_from_url, url_from_path
@@ -60,13 +61,6 @@ BACKTEST_EVOLUTION = "refresh"
 DEFAULT_TICK_INTERVAL_SECONDS = 2.0  # between ticks on the dashboard
 
 
-class Given(NamedTuple):
-    """A value, and the name that the user knows it by."""
-
-    name: str
-    value: object
-
-
 def load_settings(
     environ: Mapping[str, str],
     folder: Path,
@@ -82,7 +76,8 @@ def load_settings(
     """
     flags = {key: Given(_flag(key), value) for key, value in (overrides or {}).items() if value is not None}
     plain, secrets = gather_secrets(environ)
-    given = _read_file(folder / "podium.toml") | _read_environment(plain) | _rename(flags, RENAMED)
+    shared = {key: Given(*secret) for key, secret in secrets.items() if key in _SCHEMA}
+    given = _read_file(folder / "podium.toml") | shared | _read_environment(plain) | _rename(flags, RENAMED)
     values: dict[str, Any] = {}
     for name, value in given.values():
         _require_plain_text(name, value)
@@ -161,21 +156,7 @@ def _read_file(path: Path) -> dict[str, Given]:
         if key not in SETTING_NAMES and key not in RENAMED:
             raise SettingsError(f"{path} has an unknown key {shorten(key)}: {suggest(key, sorted(SETTING_NAMES), 'the settings are')}")
     given = {key: Given(f"{key} in podium.toml", value) for key, value in table.items()}
-    return _rename(_split_exchange(given), RENAMED)
-
-
-def _split_exchange(given: dict[str, Given]) -> dict[str, Given]:
-    """The values with the table [exchange] as the exchange's name and its options, so that the environment replaces each on its own."""
-    table = given["exchange"].value if "exchange" in given else None
-    if not isinstance(table, dict):
-        return given
-    if "exchange_options" in given:
-        raise SettingsError("[exchange] and exchange_options in podium.toml are the same setting: give the table alone")
-    options = {key: value for key, value in table.items() if key != "name"}
-    rest = {key: value for key, value in given.items() if key != "exchange"}
-    if "name" in table:
-        rest["exchange"] = Given("exchange.name in podium.toml", table["name"])
-    return rest | ({"exchange_options": Given("[exchange] in podium.toml", options)} if options else {})
+    return _rename(split_exchange(given), RENAMED)
 
 
 def _read_environment(environ: Mapping[str, str]) -> dict[str, Given]:
@@ -257,7 +238,7 @@ def _read_horizons(name: str, value: object) -> tuple[int, ...]:
 
 
 def _read_alerts(name: str, value: object) -> dict[str, Any]:
-    table = _require_table(name, value, "[alerts] and a line for each")
+    table = read_file_keys("alerts", _require_table(name, value, "[alerts] and a line for each"), ("urls", "escalate_urls"))
     for key in table:
         if key not in ALERT_KEYS:
             raise SettingsError(f"[alerts] in podium.toml has an unknown key {shorten(key)}: {suggest(key, sorted(ALERT_KEYS), 'the settings are')}")

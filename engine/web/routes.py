@@ -13,7 +13,7 @@ from engine.domain.ports import Clock
 from engine.health import judge_health
 from engine.service.health_inputs import format_health, read_health_inputs
 from engine.store.errors import StoreError
-from engine.web.access_guard import USE, find_scope_visitor
+from engine.web.access_guard import find_scope_visitor
 from engine.web.api import ENDPOINTS, Api
 from engine.web.commands_api import build_command_routes
 from engine.web.metrics import CONTENT_TYPE, StoreCollector
@@ -50,7 +50,6 @@ def build_routes(address: Callable[[], str], clock: Clock) -> list[Route]:
         return api().answer(request)
 
     return [
-        Route(USE, acknowledge_use, methods=["POST"]),
         Route("/healthz", healthz),
         Route("/metrics", scrape),
         *(Route(f"/api/v1/{name}", answer) for name in ENDPOINTS),

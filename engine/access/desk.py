@@ -57,7 +57,7 @@ class FrontDesk:
     @property
     def has_passwords(self) -> bool:
         """Whether local accounts log in."""
-        return self.settings.login in {"local", "both"}
+        return self.settings.login != "oidc"
 
     @cached_property
     def provider_desk(self) -> ProviderDesk | None:

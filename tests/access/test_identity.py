@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.__main__ import main
 from engine.access.accounts import Accounts, list_accounts
 from engine.access.logins import LoginLimits, Logins, load_key
 from engine.access.oidc import IdentityProvider
@@ -184,3 +185,18 @@ def test_a_provider_that_does_not_answer_is_said_in_a_line() -> None:
 
 def test_identities_are_told_apart_by_issuer_and_subject() -> None:
     assert Identity("https://a", "s", "n").key != Identity("https://b", "s", "n").key
+
+
+@pytest.mark.parametrize("secret", ["", SECRET])
+def test_doctor_names_what_a_provider_lacks(secret: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """The provider does not answer; without a secret, it must know Podium as a public client."""
+    monkeypatch.chdir(tmp_path)
+    port = free_port()
+    (tmp_path / "podium.toml").write_text(AUTH.replace(f"{ISSUER}/", f"http://127.0.0.1:{port}"))
+    for name, value in {"PODIUM_HOME": str(tmp_path / "home"), "PODIUM_OIDC_CLIENT_SECRET": secret}.items():
+        monkeypatch.setenv(name, value)
+    assert main(["doctor"]) == 1
+    printed = capsys.readouterr().out
+    assert f"wrong  log-in: The provider 127.0.0.1:{port} cannot be reached right now: try again later." in printed
+    assert ("note   log-in: no client secret" in printed) == (secret == "")
+    assert SECRET not in printed

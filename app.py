@@ -25,7 +25,7 @@ try:
 
     from engine.access.desk import FrontDesk
     from engine.domain.ports import Feed
-    from engine.service.access_settings import require_safe_address, require_trusted_proxies
+    from engine.service.access_settings import require_own_tls, require_safe_address, require_trusted_proxies
     from engine.service.caches import ClearableCache
     from engine.service.clock import WallClock
     from engine.service.logging import LOG, open_log
@@ -33,10 +33,11 @@ try:
     from engine.service.settings_loader import load_settings
     from engine.service.supervisor import Supervisor
     from engine.settings import Settings, SettingsError
-    from engine.web.access_guard import AccessGuard
+    from engine.store.errors import StoreError
+    from engine.web.access_guard import USE, AccessGuard
     from engine.web.guard import Guard, internal_error
-    from engine.web.routes import build_routes
-    from pages.ui import cache_stats, plotly_library, scripts, wire
+    from engine.web.routes import acknowledge_use, build_routes
+    from pages.ui import cache_stats, plotly_library, scripts, session_owners, wire
     from pages.ui.base_url import BaseUrlMiddleware
     from pages.ui.navigation import NotFoundMiddleware
     from pages.ui.static_files import StaticFilesMiddleware
@@ -50,6 +51,8 @@ RUNNING: list[Supervisor] = []  # that of this server, while it serves
 @asynccontextmanager
 async def lifespan(_: App) -> AsyncIterator[None]:
     """Start the engine with the server, not with the first browser, and stop it after its last tick before the server ends."""
+    if SETTINGS.provider is not None:
+        await to_thread.run_sync(_renew_roles)
     supervisor = Supervisor(SETTINGS, caches=(ClearableCache("the pages' results", cache_stats.measure_cache, cache_stats.clear_cache),))
     RUNNING.append(supervisor)
     await to_thread.run_sync(supervisor.start)
@@ -67,6 +70,7 @@ def _settings() -> Settings:
         libraries.require_libraries(dashboard=True)
         settings = load_settings(os.environ, Path.cwd())
         require_safe_address("the server's address", _address(), asdict(settings))
+        require_own_tls(settings.tls_cert, config.get_option("server.sslCertFile"), os.environ, sys.argv[1:])
         _trust_proxies(settings)
         open_log(Path(settings.home))
         _report_unused_settings(settings)
@@ -102,6 +106,14 @@ def _has_proxy() -> bool:
 def _front_desk() -> FrontDesk:
     """Return the desk that knows who a cookie or a token belongs to."""
     return FrontDesk(SETTINGS, WallClock())
+
+
+def _renew_roles() -> None:
+    """Apply the rules of [auth] as they are now to everybody who was logged in under others."""
+    try:
+        _front_desk().renew_roles()
+    except (StoreError, OSError, ValueError) as error:
+        LOG.warning("the roles of the provider's people were not renewed, and hold until their next log-in: %s", error)
 
 
 def _report_unused_settings(settings: Settings) -> None:
@@ -156,10 +168,11 @@ if get_script_run_ctx(suppress_warning=True) is None:
             wire.payload_route(),
             Route("/podium/updates/{title}.json", _serve_updates),
             scripts.script_route(),
+            Route(USE, acknowledge_use, methods=["POST"]),
         ],
         middleware=[
             Middleware(Guard, config.get_option("server.allowedHosts") or (), _has_login, _has_proxy),
-            Middleware(AccessGuard, _front_desk, _has_login),
+            Middleware(AccessGuard, _front_desk, _has_login, session_owners.may_resume),
             Middleware(NotFoundMiddleware),
             Middleware(StaticFilesMiddleware),
             Middleware(BaseUrlMiddleware),

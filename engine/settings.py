@@ -9,8 +9,9 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from engine.domain.addresses import label_addresses
+from engine.domain.addresses import HIDDEN, label_addresses
 from engine.domain.exchange_options import mask_exchange_options
+from engine.domain.identity import ProviderSettings
 from engine.domain.ports import FeedInfo
 from engine.domain.record import DIGEST_FORMAT
 from engine.domain.rules import Rule
@@ -139,7 +140,11 @@ class Settings:
     ] = "127.0.0.1"
     port: Annotated[int, limits(1, 65_535, help="port of the dashboard")] = 8501
     # who may use it
-    login: Annotated[Literal["off", "local"], limits(help="whether people log in: off for everybody on this machine, local for accounts")] = "off"
+    login: Annotated[
+        Literal["off", "local", "oidc", "both"],
+        limits(help="how people log in: off for everybody on this machine, local for accounts, oidc for the provider of [auth], both for either"),
+    ] = "off"
+    provider: ProviderSettings | None = None  # of the table [auth]; its secret is in no text made from the settings
     session_idle_hours: Annotated[float, limits(0.01, 720.0, "h", "time without use after which a log-in ends")] = 12.0
     session_days: Annotated[float, limits(0.01, 365.0, "days", "time after which a log-in ends in any case")] = 7.0
     tls_cert: Annotated[str, _written("path", "certificate of the server with its chain, PEM", "the path of a file")] | None = None
@@ -200,12 +205,14 @@ def identify_session(
 
 def serialize_settings(settings: Settings) -> str:
     """Serialize the settings for the session's row in the store, with the addresses and the texts of the exchange's options masked."""
-    masked = {
+    masked: dict[str, object] = {
         "alert_urls": label_addresses(settings.alert_urls),
         "escalate_urls": label_addresses(settings.escalate_urls),
         "webhooks": [{"name": webhook.name, "events": webhook.events} for webhook in settings.webhooks],
         "exchange_options": mask_exchange_options(settings.exchange_options),
     }
+    if settings.provider is not None:
+        masked["provider"] = asdict(replace(settings.provider, client_secret=HIDDEN if settings.provider.client_secret else ""))
     return json.dumps(asdict(settings) | masked, sort_keys=True)
 
 

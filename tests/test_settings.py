@@ -353,6 +353,7 @@ def test_the_example_names_every_setting_and_each_line_of_it_is_taken(tmp_path: 
     }
     for name in ("cert.pem", "key.pem"):
         (tmp_path / name).touch()
+    (tmp_path / "client_secret").write_text("a secret\n")
     text = "\n".join(wanted).replace("recordings/binance", str(tmp_path)).replace("/etc/podium", str(tmp_path))
     settings = load_settings({}, written(tmp_path, text))
     assert settings.trading == TradingConfig()

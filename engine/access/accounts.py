@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
+from engine.access.login_tries import build_keys, count_try, enter_failure, forgive_try
 from engine.access.passwords import hash_password, require_good_password, verify_password
 from engine.domain.access import ADMINISTER, RIGHTS, ROLES, Visitor
 from engine.domain.audit import AuditEntry
@@ -16,24 +16,19 @@ from engine.domain.texts import shorten
 from engine.store import database
 from engine.store.connection import Store, driver_connection, fetch_value
 from engine.store.errors import translate_errors
-from engine.store.write import counters
-from engine.store.write.audit import append_entry, append_limited, to_audit_text
+from engine.store.write.audit import append_entry, to_audit_text
 
-SECOND = 10**9  # ns
-HOUR = 3_600 * SECOND
-FREE_TRIES = {"pair": 3, "address": 10, "name": 100}  # failed tries before the first wait: of a name from an address, of either alone
-MAX_ENTERED = 5  # failed tries of a name that are entered in the audit trail in a minute
-MAX_WAIT_SECONDS = 300
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)
-class LocalAccount:
+class PersonAccount:
     """A person's account, without its password."""
 
     name: str
     role: str
     created_at: int  # ns UTC
+    is_local: bool = True  # has a password here; else its owner logs in at the provider
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +40,7 @@ class LoginResult:
     cookie: str | None = None  # of the log-in that began
 
 
-def list_accounts(url: str) -> tuple[LocalAccount, ...]:
+def list_accounts(url: str) -> tuple[PersonAccount, ...]:
     """Every account of a store by name, which is only read: one that is missing or of an earlier version has none. Raises StoreError."""
     path = database.path_from_url(url)
     if not path.exists():
@@ -53,8 +48,10 @@ def list_accounts(url: str) -> tuple[LocalAccount, ...]:
     with translate_errors(str(path)), database.connect(url, read_only=True).begin() as connection:
         if fetch_value(connection, "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'users'") is None:
             return ()
-        rows = connection.exec_driver_sql("SELECT name, role, created_at FROM users ORDER BY name").mappings().all()
-    return tuple(LocalAccount(**row) for row in rows)
+        has_subjects = fetch_value(connection, "SELECT 1 FROM pragma_table_info('users') WHERE name = 'subject'") is not None
+        sql = f"SELECT name, role, created_at, {'subject' if has_subjects else 'NULL'} AS subject FROM users ORDER BY name"
+        rows = connection.exec_driver_sql(sql).mappings().all()
+    return tuple(PersonAccount(row["name"], row["role"], row["created_at"], row["subject"] is None) for row in rows)
 
 
 @dataclass(slots=True)
@@ -101,9 +98,9 @@ class Accounts:
         with self.store.write(fenced=False) as connection:
             role = self._require_account(connection, name)
             connection.exec_driver_sql("DELETE FROM users WHERE name = ?", (name,))
-            _end_logins(connection, name, now)
+            end_logins(connection, name, now)
             self._enter(connection, now, "account", name, before={"role": role})
-            self._revoke_tokens(connection, name, now)
+            revoke_tokens_of(connection, name, now, self.who, self.origin)
 
     def change_role(self, name: str, role: str, now: int) -> None:
         """Give an account another role, which holds at once; the tokens of who is no admin any more are revoked. Raises ValueError in one line."""
@@ -113,15 +110,17 @@ class Accounts:
             connection.exec_driver_sql("UPDATE users SET role = ? WHERE name = ?", (role, name))
             self._enter(connection, now, "account", name, before={"role": before}, after={"role": role})
             if ADMINISTER not in RIGHTS[role]:
-                self._revoke_tokens(connection, name, now)
+                revoke_tokens_of(connection, name, now, self.who, self.origin)
 
     def change_password(self, name: str, password: str, now: int) -> None:
         """Give an account another password and end its log-ins; raises ValueError in one line."""
         hashed = hash_password(require_good_password(password))
         with self.store.write(fenced=False) as connection:
             self._require_account(connection, name)
+            if fetch_value(connection, "SELECT subject FROM users WHERE name = ?", (name,)) is not None:
+                raise ValueError(f"{name} logs in at the provider and has no password here: change it there")
             connection.exec_driver_sql("UPDATE users SET password = ? WHERE name = ?", (hashed, name))
-            _end_logins(connection, name, now)
+            end_logins(connection, name, now)
             self._enter(connection, now, "account", name, after={"password": "changed, and its log-ins ended"})
 
     def log_in(
@@ -132,26 +131,19 @@ class Accounts:
         A try counts as failed before the password is looked at, and not any more once it was right: tries at the same time cannot share one.
         The log-in begins in the transaction that sees that the password is still the one that was checked.
         """
-        keys = _build_keys(name, address)
+        keys = build_keys(name, address)
         with self.store.write(fenced=False) as connection:
-            wait = max(_find_wait(connection, key, FREE_TRIES[kind], now) for kind, key in keys.items())
+            wait = count_try(connection, keys, now)
             if wait > 0:
-                counters.add_counts(connection, [("logins", "delayed", "", 1)])
                 return LoginResult(None, wait)
-            for key in keys.values():
-                _store_failures(connection, key, _read_failures(connection, key, now)[0] + 1, now)
-            stored = fetch_value(connection, "SELECT password FROM users WHERE name = ?", (name,))
+            stored = fetch_value(connection, "SELECT password FROM users WHERE name = ? AND subject IS NULL", (name,))
         is_right = verify_password(stored, password)
         with self.store.write(fenced=False) as connection:
-            role = fetch_value(connection, "SELECT role FROM users WHERE name = ? AND password = ?", (name, stored))
-            is_known = _find_role(connection, name) is not None
-            entered = AuditEntry(now, name if is_known else "unknown name", address, "log-in", "failed", "")
+            role = fetch_value(connection, "SELECT role FROM users WHERE name = ? AND password = ? AND subject IS NULL", (name, stored))
             if not is_right or role is None:
-                counters.add_counts(connection, [("logins", "failed", "", 1)])
-                append_limited(driver_connection(connection), entered, MAX_ENTERED)
+                enter_failure(connection, name if _find_role(connection, name) is not None else "unknown name", address, "", now)
                 return LoginResult(None)
-            _forgive_try(connection, keys, now)
-            counters.add_counts(connection, [("logins", "ok", "", 1)])
+            forgive_try(connection, keys, now)
             visitor = Visitor(name, str(role))
             return LoginResult(visitor, cookie=None if begin is None else begin(connection, visitor))
 
@@ -160,13 +152,6 @@ class Accounts:
         if role is None:
             raise ValueError(f"there is no account {shorten(name)}: see user list")
         return role
-
-    def _revoke_tokens(self, connection: Connection, creator: str, now: int) -> None:
-        """Revoke what somebody created who may not create tokens any more."""
-        sql = "SELECT name FROM tokens WHERE created_by = ? AND revoked_at IS NULL AND expires_at > ?"
-        for token in connection.exec_driver_sql(sql, (creator, now)).scalars().all():
-            connection.exec_driver_sql("UPDATE tokens SET revoked_at = ? WHERE name = ?", (now, token))
-            self._enter(connection, now, "token", str(token), before={"state": "valid"}, after={"state": "revoked", "created_by": creator})
 
     def _enter(
         self, connection: Connection, now: int, kind: str, name: str, before: dict[str, object] | None = None, after: dict[str, object] | None = None
@@ -180,53 +165,18 @@ def _find_role(connection: Connection, name: str) -> str | None:
     return None if role is None else str(role)
 
 
-def _find_wait(connection: Connection, key: str, free: int, now: int) -> int:
-    """Seconds until the next try of this name or address is looked at: doubling after each failed one."""
-    failures, last_at = _read_failures(connection, key, now)
-    if failures < free:
-        return 0
-    pause = min(MAX_WAIT_SECONDS, 2 ** min(20, failures - free))
-    passed = (now - last_at) / SECOND
-    return max(0, -int(-(pause - passed) // 1)) if passed >= 0 else pause
-
-
-def _build_keys(name: str, address: str) -> dict[str, str]:
-    """What a try is counted under. The pair alone has few free tries: with the name's, anybody could keep its owner out."""
-    place = _network(address)
-    return {"pair": f"pair {place} {name[:80]}", "address": f"address {place}", "name": f"name {name[:80]}"}
-
-
-def _network(address: str) -> str:
-    """The address, of IPv6 the network that one household is given: who has one address there has 2^64."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return address[:80]
-    return str(ipaddress.ip_network((parsed, 64), strict=False)) if parsed.version == 6 else str(parsed)
-
-
-def _read_failures(connection: Connection, key: str, now: int) -> tuple[int, int]:
-    """Failed tries, half of which are forgotten in each hour without another one, and the time of the last (ns UTC)."""
-    row = connection.exec_driver_sql("SELECT failures, last_at FROM login_tries WHERE key = ?", (key,)).first()
-    if row is None:
-        return 0, 0
-    failures, last_at = int(row[0]), int(row[1])
-    return failures >> max(0, min(62, (now - last_at) // HOUR)), last_at
-
-
-def _store_failures(connection: Connection, key: str, failures: int, now: int) -> None:
-    connection.exec_driver_sql("INSERT OR REPLACE INTO login_tries (key, failures, last_at) VALUES (?, ?, ?)", (key, failures, now))
-
-
-def _forgive_try(connection: Connection, keys: Mapping[str, str], now: int) -> None:
-    """Take back the try that was right: the pair begins anew, and what others failed from the same address, or with the name, stays counted."""
-    connection.exec_driver_sql("DELETE FROM login_tries WHERE key = ?", (keys["pair"],))
-    for key in (keys["address"], keys["name"]):
-        _store_failures(connection, key, max(0, _read_failures(connection, key, now)[0] - 1), now)
-
-
-def _end_logins(connection: Connection, name: str, now: int) -> None:
+def end_logins(connection: Connection, name: str, now: int) -> None:
+    """End every log-in of an account."""
     connection.exec_driver_sql("UPDATE logins SET ended_at = ? WHERE account = ? AND ended_at IS NULL", (now, name))
+
+
+def revoke_tokens_of(connection: Connection, creator: str, now: int, who: str, origin: str) -> None:
+    """Revoke what somebody created who may not create tokens any more, with an entry for each in the audit trail."""
+    sql = "SELECT name FROM tokens WHERE created_by = ? AND revoked_at IS NULL AND expires_at > ?"
+    for token in connection.exec_driver_sql(sql, (creator, now)).scalars().all():
+        connection.exec_driver_sql("UPDATE tokens SET revoked_at = ? WHERE name = ?", (now, token))
+        texts = (to_audit_text({"state": "valid"}), to_audit_text({"state": "revoked", "created_by": creator}))
+        append_entry(driver_connection(connection), AuditEntry(now, who, origin, "token", str(token), "", *texts))
 
 
 def _require_unused(connection: Connection, name: str) -> None:

@@ -6,16 +6,21 @@ import secrets
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from itsdangerous import BadSignature, URLSafeSerializer
 from sqlalchemy import Connection
 
 from engine.access.accounts import Accounts, LoginResult
 from engine.access.logins import LoginLimits, Logins, load_key
+from engine.access.refusals import RefusalLog
 from engine.access.tokens import Tokens
 from engine.domain.access import Visitor
 from engine.domain.ports import Clock
 from engine.settings import Settings
+
+if TYPE_CHECKING:
+    from engine.access.provider_desk import ProviderDesk
 
 BUSY_MS = 2_000  # that a request waits for a locked store
 FORM_COOKIE = "podium_form"
@@ -38,7 +43,7 @@ class FrontDesk:
 
     @cached_property
     def _logins(self) -> Logins:
-        limits = LoginLimits(self.settings.session_idle_hours, self.settings.session_days)
+        limits = LoginLimits(self.settings.session_idle_hours, self.settings.session_days, self.has_passwords, self.settings.provider is not None)
         return Logins(self._accounts.store, self._key, limits)
 
     @cached_property
@@ -49,9 +54,31 @@ class FrontDesk:
     def _tokens(self) -> Tokens:
         return Tokens(self._accounts.store)
 
-    def find_visitor(self, cookie: str | None) -> Visitor | None:
-        """The visitor that a cookie belongs to now, with today's role."""
-        return self._logins.find(cookie, self.clock.now())
+    @property
+    def has_passwords(self) -> bool:
+        """Whether local accounts log in."""
+        return self.settings.login != "oidc"
+
+    @cached_property
+    def provider_desk(self) -> ProviderDesk | None:
+        """The way in through the provider of the settings; None without one. Its libraries are loaded when it is first asked for."""
+        if self.settings.provider is None:
+            return None
+        from engine.access.oidc import IdentityProvider  # noqa: PLC0415
+        from engine.access.provider_accounts import ProviderAccounts  # noqa: PLC0415
+        from engine.access.provider_desk import ProviderDesk  # noqa: PLC0415
+
+        accounts = ProviderAccounts(self._accounts.store, self.settings.provider)
+        return ProviderDesk(IdentityProvider(self.settings.provider, self.clock), accounts, self._logins, self._key, self.clock)
+
+    def renew_roles(self) -> None:
+        """Give the provider's people the roles of today's settings, at the start of a server."""
+        if self.provider_desk is not None:
+            self.provider_desk.accounts.renew_roles(self.clock.now())
+
+    def find_visitor(self, cookie: str | None, *, is_use: bool = False) -> Visitor | None:
+        """The visitor that a cookie belongs to now, with today's role. Only a use, which is something that a person does, begins idle time anew."""
+        return self._logins.find(cookie, self.clock.now(), is_use=is_use)
 
     def find_program(self, secret: str) -> Visitor | None:
         """The program that a token belongs to now."""
@@ -66,9 +93,14 @@ class FrontDesk:
 
         return self._accounts.log_in(name, password, address, now, begin)
 
-    def dismiss(self, cookie: str | None) -> None:
-        """End a log-in on the server."""
-        self._logins.end(cookie, self.clock.now())
+    def dismiss(self, cookie: str | None) -> bool:
+        """End a log-in on the server; gives whether it was one of a provider's people."""
+        return self._logins.end(cookie, self.clock.now())
+
+    @cached_property
+    def refusals(self) -> RefusalLog:
+        """Where the guard enters whom it refused."""
+        return RefusalLog(self._accounts.store)
 
     def issue_form(self, cookie: str | None = None) -> tuple[str, str]:
         """A token for a form's cookie, and the signed copy that the form sends back: another site knows neither.

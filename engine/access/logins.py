@@ -23,17 +23,26 @@ KEY_FILE = "login.key"  # in PODIUM_HOME
 HOUR = 3_600 * 10**9  # ns
 SEEN_EVERY = 60 * 10**9  # ns between two notes that a log-in is used
 _FIND = """
-SELECT l.id, l.account, l.began_at, l.seen_at, u.role FROM logins l JOIN users u ON u.name = l.account
+SELECT l.id, l.account, l.began_at, l.seen_at, u.role, u.subject FROM logins l JOIN users u ON u.name = l.account
 WHERE l.id = ? AND l.ended_at IS NULL
+"""
+_FIND_OPEN = """
+SELECT l.account, l.origin, u.subject FROM logins l LEFT JOIN users u ON u.name = l.account WHERE l.id = ? AND l.ended_at IS NULL
 """
 
 
 @dataclass(frozen=True, slots=True)
 class LoginLimits:
-    """How long a log-in lasts."""
+    """How long a log-in lasts, and whose."""
 
     idle_hours: float  # without use
     days: float  # at most
+    has_passwords: bool = True  # of local accounts
+    has_provider: bool = False  # of a provider's people
+
+    def admits(self, subject: object) -> bool:
+        """Whether an account may still be logged in under the settings of now; `subject` is what names it at a provider."""
+        return self.has_passwords if subject is None else self.has_provider
 
 
 class Logins:
@@ -56,29 +65,30 @@ class Logins:
         append_entry(driver_connection(connection), AuditEntry(now, visitor.name, address, "log-in", "began", ""))
         return str(self._serializer.dumps(token))
 
-    def find(self, cookie: str | None, now: int) -> Visitor | None:
-        """The visitor of a cookie with today's role; None where it is not ours, has ended, or is too old."""
+    def find(self, cookie: str | None, now: int, *, is_use: bool = True) -> Visitor | None:
+        """The visitor of a cookie with today's role; None where it is not ours, has ended, or is too old. A use begins its idle time anew."""
         token = self._read(cookie)
         if token is None:
             return None
         with self._store.read() as connection:
             row = connection.exec_driver_sql(_FIND, (_digest(token),)).mappings().first()
-        if row is None or self._is_over(int(row["began_at"]), int(row["seen_at"]), now):
+        if row is None or not self._limits.admits(row["subject"]) or self._is_over(int(row["began_at"]), int(row["seen_at"]), now):
             return None
-        if now - int(row["seen_at"]) > SEEN_EVERY:
+        if is_use and now - int(row["seen_at"]) > SEEN_EVERY:
             self._store.try_update("UPDATE logins SET seen_at = ? WHERE id = ?", (now, row["id"]))
         return Visitor(str(row["account"]), str(row["role"]))
 
-    def end(self, cookie: str | None, now: int) -> None:
-        """End a log-in in the store, so that its cookie is worth nothing any more."""
+    def end(self, cookie: str | None, now: int) -> bool:
+        """End a log-in in the store, so that its cookie is worth nothing any more; gives whether it was one of a provider's people."""
         token = self._read(cookie)
         if token is None:
-            return
+            return False
         with self._store.write(fenced=False) as connection:
-            row = connection.exec_driver_sql("SELECT account, origin FROM logins WHERE id = ? AND ended_at IS NULL", (_digest(token),)).first()
+            row = connection.exec_driver_sql(_FIND_OPEN, (_digest(token),)).first()
             if row is not None:
                 connection.exec_driver_sql("UPDATE logins SET ended_at = ? WHERE id = ?", (now, _digest(token)))
                 append_entry(driver_connection(connection), AuditEntry(now, str(row[0]), str(row[1]), "log-in", "ended", ""))
+        return row is not None and row[2] is not None
 
     def _is_over(self, began_at: int, seen_at: int, now: int) -> bool:
         """A log-in from the future counts as over: the clock was set back, and its age is unknown."""

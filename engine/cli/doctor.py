@@ -228,8 +228,12 @@ def _access(settings: Settings) -> Iterator[Finding]:
     except StoreError as error:
         yield "wrong", f"log-in: the accounts cannot be read: {error}"
         return
+    known = tuple(account for account in known if account.is_local == (settings.login != "oidc") or settings.login == "both")
     admins = sum(account.role == "admin" for account in known)
-    if not admins:
+    yield from _provider(settings)
+    if not admins and settings.provider is not None and (settings.provider.admins or settings.provider.default_role == "admin"):
+        yield "ok", f"log-in is on: {units.format_count(len(known), 'account')}, and [auth] names admins of the provider"
+    elif not admins:
         who = "no account" if not known else "no admin among the accounts"
         yield "wrong", f"log-in is on and there is {who}: python -m engine user add NAME --role admin"
     else:
@@ -270,6 +274,28 @@ def _webhook_queues(settings: Settings) -> Iterator[Finding]:
             yield "wrong", f"webhook {state.name}: {units.format_count(state.waiting, 'event')} waiting: {state.error}"
         if state.dead:
             yield "note", f"webhook {state.name}: {units.format_count(state.dead, 'dead letter')}: send them again on the page Alerts"
+
+
+def _provider(settings: Settings) -> Iterator[Finding]:
+    """What is missing for people to log in at the provider."""
+    if settings.provider is None:
+        return
+    from engine.access.oidc import IdentityProvider
+    from engine.access.provider_accounts import LoginRefused
+    from engine.service.access_settings import SECRET_SOURCES
+    from engine.service.clock import WallClock
+    from engine.web.login_form import CALLBACK
+
+    if not settings.provider.client_secret:
+        yield "note", f"log-in: no client secret, so the provider must know Podium as a public client: else give {SECRET_SOURCES}"
+    try:
+        IdentityProvider(settings.provider, WallClock()).check()
+    except LoginRefused as refused:
+        yield "wrong", f"log-in: {refused}"
+        return
+    scheme = "https" if settings.tls_cert or settings.behind_proxy else "http"
+    own = f"{scheme}://{'HOST' if settings.behind_proxy else settings.address}{'' if settings.behind_proxy else f':{settings.port}'}"
+    yield "ok", f"log-in: the provider {settings.provider.host} answers; it must lead back to {own}{CALLBACK} and, after a log-out, to {own}/login"
 
 
 def _port(settings: Settings) -> Finding:

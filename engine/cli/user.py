@@ -38,7 +38,8 @@ def _run(options: argparse.Namespace) -> int:
     settings = resolve_settings(options, headless=False)
     if options.action == "list":
         for account in list_accounts(options.store or settings.database_url):
-            print(f"{account.name:24} {account.role:9} since {format_time_utc(account.created_at)}")
+            where = "" if account.is_local else "  at the provider"
+            print(f"{account.name:24} {account.role or 'no role':9} since {format_time_utc(account.created_at)}{where}")
         return 0
     accounts, now = Accounts(options.store or settings.database_url, find_user(), LOCAL), WallClock().now()
     try:
@@ -53,6 +54,8 @@ def _run(options: argparse.Namespace) -> int:
             accounts.remove(options.name, now)
     finally:
         accounts.close()
+    if options.action in {"role", "remove"} and settings.provider is not None:
+        print_notice("podium: whoever logs in at the provider has the role of [auth] again at the next log-in: change it there, or at the provider")
     print(f"{options.name}: {'removed' if options.action == 'remove' else 'saved'}")
     if settings.login == "off":
         print_notice("podium: nobody needs to log in yet: add the table [auth] to podium.toml and start again")

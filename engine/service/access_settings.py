@@ -9,10 +9,12 @@ from typing import Any
 
 from engine.domain.texts import shorten
 from engine.schema import suggest
+from engine.service.provider_settings import PROVIDER_KEYS
 from engine.settings import SettingsError
 
 TRUSTED_PROXIES = "FORWARDED_ALLOW_IPS"  # uvicorn's variable: whose X-Forwarded-For and X-Forwarded-Proto are believed
 AUTH_KEYS = {"login": "login", "idle_hours": "session_idle_hours", "days": "session_days"}
+SECRET_SOURCES = "client_secret_file, PODIUM_OIDC_CLIENT_SECRET or the credential podium_oidc_client_secret"
 _TUNNEL = "use 127.0.0.1 and an SSH tunnel"
 
 
@@ -46,10 +48,13 @@ def read_auth_keys(name: str, value: object) -> dict[str, object]:
     """The settings that the table [auth] of podium.toml gives, unread, by name; the table alone turns log-in on. Raises SettingsError."""
     if not isinstance(value, dict):
         raise SettingsError(f"{name} must be a table: write [auth] and a line for each")
+    if "client_secret" in value:
+        raise SettingsError(f"[auth] in podium.toml has client_secret: remove it, and give {SECRET_SOURCES}")
+    known = sorted({*AUTH_KEYS, *PROVIDER_KEYS})
     for key in value:
-        if key not in AUTH_KEYS:
-            raise SettingsError(f"[auth] in podium.toml has an unknown key {shorten(key)}: {suggest(key, sorted(AUTH_KEYS), 'the settings are')}")
-    return {"login": "local"} | {AUTH_KEYS[key]: inner for key, inner in value.items()}
+        if key not in known:
+            raise SettingsError(f"[auth] in podium.toml has an unknown key {shorten(key)}: {suggest(key, known, 'the settings are')}")
+    return {"login": "local"} | {AUTH_KEYS[key]: inner for key, inner in value.items() if key in AUTH_KEYS}
 
 
 def is_loopback(address: str) -> bool:
@@ -85,6 +90,18 @@ def require_safe_address(name: str, address: str, values: Mapping[str, Any]) -> 
     if missing is not None:
         about = missing.startswith(("tls_", "behind_"))
         raise SettingsError(missing if about else f"{name} is {shorten(address)}: {missing}")
+
+
+def require_own_tls(cert: str | None, used: str | None, env: Mapping[str, str], argv: Sequence[str]) -> None:
+    """Raise SettingsError where the settings have a certificate and the server was started without any: it reads them too late to use it.
+
+    `used` is the certificate that Streamlit serves with, if any.
+    """
+    has_flag = any(word.partition("=")[0] in {"--ssl-certfile", "--server.sslCertFile"} for word in argv)
+    if cert is None or used or has_flag or env.get("UVICORN_SSL_CERTFILE"):
+        return
+    flags = "--server.sslCertFile and --server.sslKeyFile"
+    raise SettingsError(f"tls_cert is {shorten(cert)}, and the server was started without it: start by python -m engine serve, or add {flags}")
 
 
 def require_trusted_proxies(proxies: Sequence[str], env: Mapping[str, str], argv: Sequence[str]) -> None:

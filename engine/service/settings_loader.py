@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from engine.domain import addresses
 from engine.domain.exchange_options import parse_exchange_options
@@ -19,7 +19,10 @@ from engine.optimizer.rule_schema import parse_mode, parse_rule
 from engine.plugins import discover_plugins
 from engine.schema import Reader, SchemaError, find_near, parameters_of, read_value, suggest
 from engine.service.access_settings import read_address, read_auth_keys, read_proxies, require_safe_address
+from engine.service.exchange_table import Given, split_exchange
+from engine.service.provider_settings import complete_provider, read_provider
 from engine.service.push_settings import complete_push_settings, read_push_table
+from engine.service.secret_values import gather_secrets, read_file_keys
 from engine.service.setting_paths import MAX_NAME_BYTES, expand_path, require_path
 from engine.service.webhook_settings import read_webhooks
 from engine.settings import FEED_NAMES, LIVE_FEEDS, Settings, SettingsError, parse_duration, parse_retention
@@ -59,13 +62,6 @@ BACKTEST_EVOLUTION = "refresh"
 DEFAULT_TICK_INTERVAL_SECONDS = 2.0  # between ticks on the dashboard
 
 
-class Given(NamedTuple):
-    """A value, and the name that the user knows it by."""
-
-    name: str
-    value: object
-
-
 def load_settings(
     environ: Mapping[str, str],
     folder: Path,
@@ -80,7 +76,9 @@ def load_settings(
     accepted with one line on stderr. Raises SettingsError.
     """
     flags = {key: Given(_flag(key), value) for key, value in (overrides or {}).items() if value is not None}
-    given = _read_file(folder / "podium.toml") | _read_environment(environ) | _rename(flags, RENAMED)
+    plain, secrets = gather_secrets(environ)
+    shared = {key: Given(*secret) for key, secret in secrets.items() if key in _SCHEMA}
+    given = _read_file(folder / "podium.toml") | shared | _read_environment(plain) | _rename(flags, RENAMED)
     values: dict[str, Any] = {}
     for name, value in given.values():
         _require_plain_text(name, value)
@@ -91,6 +89,8 @@ def load_settings(
         raise SettingsError(str(error)) from None
     if "sim_changes" in flags and values.get("feed", "simulated") != "simulated":
         raise SettingsError(f"{flags['sim_changes'].name} is for the simulated market: any other stays as it is")
+    has_login = "login" in given or ("auth" in given and "login" in given["auth"].value)  # type: ignore[operator] # a table, as it was read
+    complete_provider(values, secrets.get("oidc_client_secret", (None, None))[1], has_login)
     return _complete(values, environ, headless=headless, is_backtest=is_backtest)
 
 
@@ -159,21 +159,7 @@ def _read_file(path: Path) -> dict[str, Given]:
         if key not in SETTING_NAMES and key not in RENAMED:
             raise SettingsError(f"{path} has an unknown key {shorten(key)}: {suggest(key, sorted(SETTING_NAMES), 'the settings are')}")
     given = {key: Given(f"{key} in podium.toml", value) for key, value in table.items()}
-    return _rename(_split_exchange(given), RENAMED)
-
-
-def _split_exchange(given: dict[str, Given]) -> dict[str, Given]:
-    """The values with the table [exchange] as the exchange's name and its options, so that the environment replaces each on its own."""
-    table = given["exchange"].value if "exchange" in given else None
-    if not isinstance(table, dict):
-        return given
-    if "exchange_options" in given:
-        raise SettingsError("[exchange] and exchange_options in podium.toml are the same setting: give the table alone")
-    options = {key: value for key, value in table.items() if key != "name"}
-    rest = {key: value for key, value in given.items() if key != "exchange"}
-    if "name" in table:
-        rest["exchange"] = Given("exchange.name in podium.toml", table["name"])
-    return rest | ({"exchange_options": Given("[exchange] in podium.toml", options)} if options else {})
+    return _rename(split_exchange(given), RENAMED)
 
 
 def _read_environment(environ: Mapping[str, str]) -> dict[str, Given]:
@@ -255,7 +241,7 @@ def _read_horizons(name: str, value: object) -> tuple[int, ...]:
 
 
 def _read_alerts(name: str, value: object) -> dict[str, Any]:
-    table = _require_table(name, value, "[alerts] and a line for each")
+    table = read_file_keys("alerts", _require_table(name, value, "[alerts] and a line for each"), ("urls", "escalate_urls"))
     for key in table:
         if key not in ALERT_KEYS:
             raise SettingsError(f"[alerts] in podium.toml has an unknown key {shorten(key)}: {suggest(key, sorted(ALERT_KEYS), 'the settings are')}")
@@ -263,7 +249,9 @@ def _read_alerts(name: str, value: object) -> dict[str, Any]:
 
 
 def _read_auth(name: str, value: object) -> dict[str, Any]:
-    return {key: read_value(_SCHEMA[key], f"auth.{key} in podium.toml", inner, _FORMS) for key, inner in read_auth_keys(name, value).items()}
+    values = {key: read_value(_SCHEMA[key], f"auth.{key} in podium.toml", inner, _FORMS) for key, inner in read_auth_keys(name, value).items()}
+    provider = read_provider(_require_table(name, value, "[auth] and a line for each"))
+    return values if provider is None else values | {"provider": provider}
 
 
 def _read_rules(name: str, value: object) -> dict[str, Any]:

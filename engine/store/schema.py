@@ -230,7 +230,13 @@ COMMANDS = Table(
     sqlite_autoincrement=True,
 )  # fmt: skip
 
-USERS = Table("users", METADATA, _key("name", Text), _text("role"), _text("password"), _whole("created_at"))  # Argon2 hashes
+USERS = Table(
+    "users", METADATA,
+    _key("name", Text), _text("role"), _text("password"), _whole("created_at"),  # Argon2 hashes; "" without a password
+    _text("subject", null=True),  # issuer and subject of somebody who logs in at a provider
+    _text("facts", null=True),  # {email, groups, claims} that the role was chosen by
+    Index("uq_users_subject", "subject", unique=True, sqlite_where=text("subject IS NOT NULL"), postgresql_where=text("subject IS NOT NULL")),
+)  # fmt: skip
 
 # By the digest of a browser's cookie: whoever reads the store cannot log in with it.
 LOGINS = Table(

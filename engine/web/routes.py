@@ -64,6 +64,11 @@ def build_routes(
     ]
 
 
+def acknowledge_use(request: Request) -> Response:  # noqa: ARG001 - as Starlette calls it
+    """Answer a page that reports a person's use; the guard has noted it already."""
+    return Response(status_code=204)
+
+
 def build_api_routes(address: Callable[[], str], clock: Clock, has_login: Callable[[], bool], feed: Callable[[], Feed | None]) -> list[ApiRoute]:
     """Build the routes under /api/v1, each with its description."""
 

@@ -32,6 +32,7 @@ def run_page(store_url: str) -> None:
     if not visitors.may(VIEW):  # such as a log-in that ended while the browser was away
         st.html(NOT_LOGGED_IN)
         return
+    visitors.claim_session()
     st.html(f"<style>{theme.load_css()}</style>")
     st.logo(str(Path(__file__).parent / "podium.svg"), size="large")
     chosen = st.navigation(

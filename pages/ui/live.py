@@ -11,7 +11,7 @@ import orjson
 import streamlit as st
 
 from engine import units
-from pages.ui import ages, cache, plotly_library, scripts, wire
+from pages.ui import ages, cache, plotly_library, scripts, visitors, wire
 from pages.ui.charts import Figure
 from pages.ui.wire import Payload
 
@@ -61,6 +61,7 @@ def run_clock(now: int, every: float, tab: TabState, *, is_still: bool = False, 
     With a still clock it shows nothing of the answers, but lets scripts run again.
     """
     data = {"now": now // units.MS, "every": every, "tab": describe_tab(tab)}
+    data |= {"owner": mark} if (mark := visitors.find_mark()) else {}
     _clock()(key="podium_clock", data=data | ({"still": True} if is_still else {}) | ({"updates": updates} if updates else {}))
 
 

@@ -113,7 +113,27 @@ function hear(clock, data, isContact) {
   if (typeof clock.tab.alerts === "number") notifyCritical(clock.tab.critical ?? []);
 }
 
+function reportUse() { // what a person does, and nothing that the page does by itself, keeps a log-in from ending for idleness
+  const report = (event) => {
+    if (!event.isTrusted || performance.now() - (window.podiumUsed ?? -60000) < 60000) return;
+    window.podiumUsed = performance.now();
+    fetch("/podium/use", { method: "POST", keepalive: true }).catch(() => {});
+  };
+  for (const kind of ["pointerdown", "keydown", "wheel", "touchmove"]) document.addEventListener(kind, report, { capture: true, passive: true });
+}
+
+function belongsToAnother(owner) { // somebody else has logged in: what this tab holds is not theirs
+  if (owner && window.podiumOwner && owner !== window.podiumOwner) return true;
+  if (owner && !window.podiumOwner) reportUse();
+  if (owner) window.podiumOwner = owner;
+  return false;
+}
+
 export default function ({ data }) {
+  if (belongsToAnother(data.owner)) {
+    location.reload();
+    return;
+  }
   window.podiumClock ??= begin();
   const clock = window.podiumClock;
   const sent = JSON.stringify(data);

@@ -9,6 +9,7 @@ from html import escape
 from pathlib import Path
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from engine.access.desk import FrontDesk
 from engine.access.logins import COOKIE
@@ -17,13 +18,14 @@ from engine.domain.audit import DASHBOARD
 from engine.service.clock import WallClock
 from engine.service.settings_loader import load_settings
 from engine.store.errors import StoreError
+from pages.ui.session_owners import mark_login, remember_owner
 
 NOBODY = Visitor("nobody", "")
 
 
 def find_visitor() -> Visitor:
     """Who uses this session, with today's role: the cookie of its connection is looked up at every call, so that a log-out holds at once."""
-    if os.environ.get("PODIUM_LOGIN", "off") in {"off", ""}:  # the server sets it from its settings before the first page runs
+    if not _has_login():
         return LOCAL_VISITOR
     try:
         return _open_desk().find_visitor(st.context.cookies.get(COOKIE)) or NOBODY
@@ -68,6 +70,18 @@ def show_account() -> None:
         st.sidebar.html(f'<div class="pd pd-account"><b>{name}</b>, {escape(visitor.role)} · <a href="/logout" target="_self">Log out</a></div>')
 
 
+def claim_session() -> None:
+    """Note that this session is the visitor's, who alone may resume it after a lost connection."""
+    context = get_script_run_ctx(suppress_warning=True)
+    if context is not None and _has_login():
+        remember_owner(context.session_id, st.context.cookies.get(COOKIE))
+
+
+def find_mark() -> str:
+    """The mark of the visitor's log-in, by which a page notices that somebody else has logged in; "" without log-in."""
+    return mark_login(st.context.cookies.get(COOKIE)) if _has_login() else ""
+
+
 def find_origin() -> str:
     """Where a command or an export of this session comes from: the dashboard, and the browser's address where that is another machine's."""
     address = st.context.ip_address
@@ -77,6 +91,11 @@ def find_origin() -> str:
 def list_sender_flags() -> list[str]:
     """The flags that name this session to a process which it starts."""
     return ["--by", find_visitor().name, f"--origin={find_origin()}"]
+
+
+def _has_login() -> bool:
+    """Whether people log in; the server sets it from its settings before the first page runs."""
+    return os.environ.get("PODIUM_LOGIN", "off") not in {"off", ""}
 
 
 @cache

@@ -10,7 +10,8 @@ import pytest
 
 from engine.__main__ import main
 from engine.access import passwords
-from engine.access.accounts import MAX_WAIT_SECONDS, Accounts, list_accounts
+from engine.access.accounts import Accounts, list_accounts
+from engine.access.login_tries import MAX_WAIT_SECONDS
 from engine.access.logins import HOUR, LoginLimits, Logins, load_key
 from engine.access.tokens import DAY, Tokens
 from engine.domain.access import Visitor

@@ -7,7 +7,7 @@ import re
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -21,12 +21,27 @@ from engine.store.read.audit import verify_trail
 from engine.store.read.reader import Reader
 from pages.ui.navigation import PAGES
 from tests.access.browsing import PASSWORD, Client
+from tests.access.mock_provider import log_in_at_provider, providing, write_settings
 from tests.e2e.served import Served, serving
 
 ROOT = Path(__file__).parents[2]
-SETTINGS = {"PODIUM_WARMUP_BARS": "20", "PODIUM_TICK_INTERVAL_SECONDS": "1", "PODIUM_SIM_SYMBOLS": "2", "PODIUM_LOGIN": "local"}
-STRANGERS = ("nobody", "forged", "expired", "idle", "logged out", "removed", "another password", "revoked token", "expired token", "false token")
+SETTINGS = {"PODIUM_WARMUP_BARS": "20", "PODIUM_TICK_INTERVAL_SECONDS": "1", "PODIUM_SIM_SYMBOLS": "2"}
+STRANGERS = (
+    "nobody",
+    "forged",
+    "expired",
+    "idle",
+    "logged out",
+    "removed",
+    "another password",
+    "revoked token",
+    "expired token",
+    "false token",
+    "without a role",
+    "removed at the provider",
+)
 TOKENS = {"token to read": "read", "token for commands": "command", "token for pause": "command:pause", "token to push": "push"}
+PEOPLE = {f"{role} of the provider": role for role in ROLES} | {role: role for role in ROLES}  # who is logged in, and as what
 DAY = 86_400 * 10**9
 CHANGING = {"PUT", "POST", "PATCH", "DELETE"}
 LIST_ROUTES = """
@@ -60,7 +75,13 @@ def list_routes(home: Path) -> list[tuple[str, str]]:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with serving(tmp_path_factory.mktemp("matrix"), SETTINGS) as served:
+    folder = tmp_path_factory.mktemp("matrix")
+    with providing() as provider, serving(folder, SETTINGS | write_settings(folder / "here", provider), root=str(folder / "here")) as served:
+        provider.set_claims("s-admin", email="root@example.com", email_verified=True)
+        provider.set_claims("s-operator", groups=["desk"])
+        provider.set_claims("s-viewer", department="risk")
+        provider.set_claims("s-gone", groups=["desk"])
+        provider.set_claims("s-nobody", groups=["other"])
         accounts, now = Accounts(f"sqlite:///{served.home}/podium.db"), WallClock().now()
         for role in ROLES:
             accounts.add(role, role, PASSWORD, now)
@@ -73,11 +94,16 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 @pytest.fixture(scope="module")
 def clients(server: Served) -> dict[str, Client]:
     """Somebody of each kind."""
-    known = {role: Client(server.port) for role in ROLES}
+    known: dict[str, Client] = {role: Client(server.port) for role in ROLES}
     for role, client in known.items():
         assert client.log_in(role).code == 303
+    for role in ROLES:
+        client = known[f"{role} of the provider"] = Client(server.port)
+        assert log_in_at_provider(client, f"s-{role}").code == 303
     accounts, now = Accounts(f"sqlite:///{server.home}/podium.db"), WallClock().now()
     strangers = {name: Client(server.port) for name in STRANGERS}
+    assert log_in_at_provider(strangers["without a role"], "s-nobody").code == 403
+    assert log_in_at_provider(strangers["removed at the provider"], "s-gone").code == 303
     for place, name in enumerate(("expired", "idle", "logged out", "removed", "another password")):
         accounts.add(f"ann{place}", "admin", PASSWORD, now)
         assert strangers[name].log_in(f"ann{place}").code == 303
@@ -89,6 +115,7 @@ def clients(server: Served) -> dict[str, Client]:
     assert strangers["logged out"].post_form("/logout").code == 303
     strangers["logged out"].cookies = kept  # as somebody who copied the cookie
     accounts.remove("ann3", now)
+    accounts.remove("s-gone@127.0.0.1", now)
     accounts.change_password("ann4", "another password", now)
     accounts.close()
     token_store, opened = open_tokens(f"sqlite:///{server.home}/podium.db", "root", "command line")
@@ -106,11 +133,11 @@ def clients(server: Served) -> dict[str, Client]:
 
 def is_open(who: str, method: str, path: str) -> bool:
     """Whether somebody may have an answer there: every role everywhere, but no file from a viewer; tokens by scope, strangers liveness only."""
-    if who == "viewer" and method in CHANGING and path.startswith("/_stcore/"):
+    if PEOPLE.get(who) == "viewer" and method in CHANGING and path.startswith("/_stcore/"):
         return False
     if path in {"/api/v1/market", "/api/v1/intents"} and method == "POST":
-        return who in {"operator", "admin", "token to push"}
-    if who in ROLES or path == "/healthz":
+        return PEOPLE.get(who) in {"operator", "admin"} or who == "token to push"
+    if who in PEOPLE or path == "/healthz":
         return True
     sent_to = (
         path in {"/api/v1/commands", "/api/v1/market"} and method in CHANGING
@@ -125,7 +152,7 @@ def test_every_route_is_closed_to_strangers_and_open_to_every_role(server: Serve
         for who, client in clients.items():
             if method == "WEBSOCKET":
                 code = client.shake_hands()
-                right = code == (101 if who in ROLES or who == "false token" else 403)
+                right = code == (101 if who in PEOPLE or who == "false token" else 403)
             else:
                 reply = client.send(method, path)
                 code = reply.code
@@ -142,6 +169,27 @@ def test_strangers_learn_whether_it_lives_and_nothing_else(clients: dict[str, Cl
         assert set(json.loads(clients[name].get("/healthz").text)) == {"state"}
         assert json.loads(clients[name].get("/metrics").text)["detail"] == "log in first"
     assert "components" in json.loads(clients["viewer"].get("/healthz").text)
+
+
+def test_whom_the_guard_refuses_is_in_the_trail(server: Served, clients: dict[str, Client]) -> None:
+    """A program without a log-in, one with a wrong token, and somebody who may not do it; not what a page repeats after its log-in has ended."""
+    reader = Reader(f"sqlite:///{server.home}/podium.db")
+
+    def list_refusals() -> set[tuple[str, str]]:
+        frame = reader.view("audit")
+        refused = frame[(frame["kind"] == "refusal") & (frame["subject"] == "request")]
+        return {(str(row.who), str(json.loads(str(row.after))["request"])) for row in refused.itertuples()}
+
+    wanted = {("nobody", "'GET /metrics'"), ("false token", "'GET /metrics'"), ("viewer", "'PUT /_stcore/upload_file/x/y'")}
+    server.wait(lambda: _ask_and_look(clients, wanted, list_refusals), "the refusals in the trail")  # a minute that is full has room for no more
+    assert not {request for who, request in list_refusals() if who == "nobody" and "/podium/" in request}
+
+
+def _ask_and_look(clients: dict[str, Client], wanted: set[tuple[str, str]], look: Callable[[], set[tuple[str, str]]]) -> bool:
+    assert clients["nobody"].get("/podium/updates/Overview.json").code == 401
+    assert (clients["nobody"].get("/metrics").code, clients["false token"].get("/metrics").code) == (401, 401)
+    assert clients["viewer"].send("PUT", "/_stcore/upload_file/x/y").code == 403
+    return wanted <= look()
 
 
 def test_a_page_leads_to_the_form_and_the_form_back_to_the_page(server: Served) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from engine.service.settings_loader import load_settings
 from engine.settings import SettingsError
 from engine.web.guard import Guard
 from tests.access.browsing import PASSWORD, Client
-from tests.e2e.served import Served
+from tests.e2e.served import Served, free_port
 from tests.makers import awaited
 
 FILES = Path(__file__).parent
@@ -26,7 +28,7 @@ LOGIN, OTHERS, PROXY = {"PODIUM_LOGIN": "local"}, {"PODIUM_ADDRESS": "0.0.0.0"},
         (OTHERS, "no login yet"), (OTHERS | TLS, "no login yet"), (OTHERS | LOGIN, "passwords would travel unencrypted"),
         (OTHERS | LOGIN | {"PODIUM_TLS_CERT": TLS["PODIUM_TLS_CERT"]}, "go together"), (PROXY, "behind_proxy needs log-in"),
         (LOGIN | TLS | {"PODIUM_TLS_KEY": "/nowhere"}, "is not a file"), (LOGIN | {"PODIUM_BEHIND_PROXY": "proxy.example"}, "give the IP addresses"),
-        ({"PODIUM_LOGIN": "yes"}, "login is 'yes': give off or local"), ({"PODIUM_ADDRESS": "::"}, "no login yet"),
+        ({"PODIUM_LOGIN": "yes"}, "login is 'yes': give off, local, oidc or both"), ({"PODIUM_ADDRESS": "::"}, "no login yet"),
     ],
 )  # fmt: skip
 def test_what_would_let_others_in_is_refused_in_a_line(env: dict[str, str], words: str, tmp_path: Path) -> None:
@@ -136,6 +138,23 @@ def test_it_serves_over_tls_with_a_cookie_that_stays_encrypted(tmp_path: Path) -
         assert client.shake_hands() == 101
     finally:
         served.end()
+
+
+@pytest.mark.parametrize("place", ["podium.toml", "environment"])
+def test_a_start_that_would_leave_out_the_certificate_is_refused_in_a_line(tmp_path: Path, place: str) -> None:
+    root, variables = FILES.parents[1], {name.removeprefix("PODIUM_").lower(): value for name, value in TLS.items()}
+    (tmp_path / ".streamlit").symlink_to(root / ".streamlit")
+    if place == "podium.toml":
+        (tmp_path / "podium.toml").write_text("".join(f'{name} = "{value}"\n' for name, value in variables.items()))
+    env = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(root), "PODIUM_HOME": str(tmp_path / "home"), **(TLS if place == "environment" else {})}
+    words = [sys.executable, "-m", "streamlit", "run", str(root / "app.py"), "--server.port", str(free_port())]
+    done = subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True, check=False, timeout=600)
+    assert done.returncode == 64
+    assert [line for line in done.stderr.splitlines() if line.startswith("podium:")] == [
+        f"podium: tls_cert is {TLS['PODIUM_TLS_CERT']!r}, and the server was started without it: start by python -m engine serve, or add "
+        "--server.sslCertFile and --server.sslKeyFile"
+    ]
+    assert "Traceback" not in done.stderr
 
 
 def _is_up(client: Client) -> bool:

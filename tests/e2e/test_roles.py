@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
 import pytest
 from playwright.sync_api import expect
@@ -12,7 +14,7 @@ from engine.domain.access import ROLES
 from engine.service.clock import WallClock
 from pages.ui.navigation import PAGES
 from tests.access.browsing import PASSWORD
-from tests.e2e.served import OWN, Served, serving
+from tests.e2e.served import OWN, SLOW, Served, serving
 from tests.e2e.visitor import Visitor
 
 pytestmark = pytest.mark.browser
@@ -35,6 +37,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         accounts, now = Accounts(f"sqlite:///{served.home}/podium.db"), WallClock().now()
         for role in ROLES:
             accounts.add(role, role, PASSWORD, now)
+        accounts.add("carl", "operator", PASSWORD, now)
         accounts.close()
         served.wait(lambda: served.tick() > int(OWN["PODIUM_WARMUP_BARS"]), "the warm-up to be over")
         yield served
@@ -81,3 +84,40 @@ def test_a_log_out_ends_the_pages_of_another_window_too(server: Served, visit: C
     visitor.page.goto(server.url)
     expect(visitor.page.get_by_label("Password")).to_be_visible()
     visitor.complaints.clear()  # the closed WebSocket is tried again, and refused, as it is to be
+
+
+def test_a_tab_in_which_somebody_else_logs_in_begins_anew(server: Served, visit: Callable[..., Visitor]) -> None:
+    """Without this, carl would find the question that another operator opened, with the reason in it, one press away from being sent."""
+    visitor = visit(server.url)
+    log_in(visitor, "operator")
+    visitor.press("Flatten")
+    reason = visitor.page.get_by_placeholder("why", exact=True)
+    reason.fill("the reason of another person")
+    reason.press("Tab")
+    visitor.is_idle()
+    visitor.page.evaluate("() => { window.markOfThisLoad = true; }")
+    other = visitor.context.new_page()
+    other.goto(f"{server.url}/logout")
+    other.get_by_role("button", name="Log out").click()
+    other.get_by_label("Name").fill("carl")
+    other.get_by_label("Password").fill(PASSWORD)
+    other.get_by_role("button", name="Log in").click()
+    expect(other.locator(".pd-account")).to_contain_text("carl, operator")
+    visitor.until("() => !window.markOfThisLoad && document.querySelector('.pd-account')?.innerText.includes('carl')")
+    visitor.is_idle()
+    expect(reason).to_have_count(0)
+    visitor.complaints.clear()  # what the tab sent between the two log-ins was refused
+
+
+def test_an_open_page_is_no_use_and_a_press_is(server: Served, visit: Callable[..., Visitor]) -> None:
+    visitor = visit(server.url)
+    log_in(visitor, "viewer")
+    visitor.is_idle()
+    sql = "SELECT seen_at FROM logins WHERE account = 'viewer' AND ended_at IS NULL ORDER BY began_at DESC LIMIT 1"
+    with closing(sqlite3.connect(server.home / "podium.db", timeout=SLOW)) as store, store:
+        store.execute("UPDATE logins SET seen_at = seen_at - 3600000000000 WHERE account = 'viewer'")
+    before, tick = server.ask(sql), visitor.tick()
+    visitor.until("tick => Number(document.querySelector('.pd-head b').innerText.replaceAll(',', '')) > tick + 5", tick)  # it asks by itself
+    assert server.ask(sql) == before
+    visitor.page.keyboard.press("Shift")
+    server.wait(lambda: server.ask(sql) > before, "the use to be noted")

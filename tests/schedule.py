@@ -20,7 +20,8 @@ GROUPS = {
 }  # fmt: skip
 # Files and folders that take or wait for more than ten seconds, the longest first; what is not named comes after them.
 LONGEST = (
-    "tests/live/", "tests/access/", "tests/pages/test_pages.py", "tests/recorded/", "tests/test_replay.py", "tests/test_replay_evolution.py",
+    "tests/test_skill_controls.py", "tests/live/", "tests/access/", "tests/pages/test_pages.py", "tests/recorded/", "tests/test_replay.py",
+    "tests/test_replay_evolution.py",
     "tests/test_certify_session.py", "tests/reference/", "tests/evidence/test_conformal.py", "tests/service/test_version_record.py",
     "tests/service/test_working_orders.py", "tests/pages/test_data.py",
     "tests/web/test_stream.py", "tests/web/test_programs.py", "tests/web/test_openapi.py", "tests/web/test_api_pages.py",

@@ -56,6 +56,16 @@ def test_faults_of_a_symbol_are_reported_lay_no_hand_on_the_other_and_end() -> N
             session.feed.close()
 
 
+def lose_bar(session: Session) -> None:
+    """Close the sockets until a bar is missing: one of a dial between two messages loses none."""
+
+    def is_missing() -> bool:
+        session.fake.drop_sockets()
+        return bool(np.isnan(session.live[-1].close).any())
+
+    play_until(session, is_missing)
+
+
 def count_filled(session: Session) -> int:
     return sum(session.stream(symbol, "candles").filled_bars for symbol in SYMBOLS)
 
@@ -115,8 +125,7 @@ def test_candles_that_come_twice_or_late_are_taken_once_and_those_that_never_com
 
             filled = count_filled(session)
             fake.late_candles(3.0)
-            fake.drop_sockets()
-            play_until(session, lambda: bool(np.isnan(session.live[-1].close).any()))
+            lose_bar(session)
             play_until(session, lambda: count_filled(session) > filled)
             fake.resume()
             fake.duplicate_candles()
@@ -124,8 +133,7 @@ def test_candles_that_come_twice_or_late_are_taken_once_and_those_that_never_com
             require_counted_once(session)
 
             fake.late_candles(1e6)
-            fake.drop_sockets()
-            play_until(session, lambda: bool(np.isnan(session.live[-1].close).any()))
+            lose_bar(session)
             lost, filled = session.live[-1].at, count_filled(session)
             play_until(session, lambda: is_whole(session.live[-1]))
             session.play(8)

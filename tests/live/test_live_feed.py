@@ -79,7 +79,16 @@ class Session:
         return next(status for status in self.feed.read_streams() if (status.symbol, status.stream) == (symbol, kind))
 
     def require_truth(self, *, complete: bool = True) -> None:
-        """Every bar is the exchange's or missing; each bar of `complete` is there, at once or filled later."""
+        """Every bar so far is the exchange's or missing, at once or after a late trade was made good; each bar of `complete` is there."""
+        newest, deadline = self.live[-1].at, monotonic() + LONGEST
+        while self.find_false_bars(newest) and monotonic() < deadline:
+            self.play()
+        assert self.find_false_bars(newest) == {}
+        if complete:
+            assert {(snapshot.at, column) for snapshot in self.live[:-3] for column in range(len(SYMBOLS))} <= set(self.read_bars())
+
+    def read_bars(self) -> dict[tuple[int, int], list[float]]:
+        """The bars of the window, by close and column: open, high, low, close and volume, as they were corrected last."""
         known: dict[tuple[int, int], list[float]] = {}
         for snapshot in self.live:
             values = np.stack([snapshot.open, snapshot.high, snapshot.low, snapshot.close, snapshot.volume])
@@ -91,17 +100,23 @@ class Session:
                     if np.isfinite(snapshot.backfilled.values[3, row, column])
                 }
             known |= {(snapshot.at, column): values[:, column].tolist() for column in range(len(SYMBOLS)) if np.isfinite(values[3, column])}
+        return known
+
+    def find_false_bars(self, newest: int) -> dict[tuple[int, int], tuple[list[float], list[float] | None]]:
+        """The bars that close by `newest` and are not the exchange's, beside its own."""
         truth = {
             (candle.opened + SECOND, column): [candle.open, candle.high, candle.low, candle.close, candle.volume]
             for column, symbol in enumerate(SYMBOLS)
             for candle in self.fake.candles(symbol, "1s")
         }
         unnoticed = {(at + bars * SECOND, column) for at, column in truth for bars in (1, 2)}  # a halt is known after `silence`
-        for key, bar in known.items():
-            if bar[4] > 0.0 or key not in truth.keys() | unnoticed:  # a bar of mids has no trade to compare
-                assert bar == pytest.approx(truth[key]), key
-        if complete:
-            assert {(snapshot.at, column) for snapshot in self.live[:-3] for column in range(len(SYMBOLS))} <= set(known)
+        return {
+            key: (bar, truth.get(key))
+            for key, bar in self.read_bars().items()
+            if key[0] <= newest
+            and (bar[4] > 0.0 or key not in truth.keys() | unnoticed)  # a bar of mids has no trade to compare
+            and bar != pytest.approx(truth.get(key))
+        }
 
 
 def is_whole(snapshot: MarketSnapshot) -> bool:

@@ -135,10 +135,7 @@ def test_the_same_port_tells_prometheus_and_other_programs(server: Server) -> No
     assert json.loads(text)["detail"] == "limit='many' is not a whole number from 1 to 1000: give one, or leave it out for 100"
 
 
-def test_what_is_kept_for_later_says_so_and_what_is_not_there_too(server: Server) -> None:
-    code, text = server.get("/api/v1/stream")
-    assert code == 501
-    assert json.loads(text)["detail"] == "/api/v1/market is not there yet: the address is reserved for a later version"
+def test_what_is_not_there_says_so(server: Server) -> None:
     for path in ("/api/v1/nonsense", "/api/v1/decisions/1", "/api/v2/decisions"):
         code, text = server.get(path)
         assert (code, json.loads(text)["detail"]) == (404, f"there is nothing at {path}")

@@ -47,11 +47,11 @@ class StaticFilesMiddleware:
 
             plain = [(name, value) for name, value in scope["headers"] if name not in {b"if-none-match", b"if-modified-since"}]
             await self._app({**scope, "headers": plain}, receive, collect)
-            if not _is_immutable(messages[0]):
+            body = b"".join(message.get("body", b"") for message in messages[1:])
+            if not messages or not _is_immutable(messages[0]) or not _is_whole(messages[0], body):
                 for message in messages:
                     await send(message)
                 return
-            body = b"".join(message.get("body", b"") for message in messages[1:])
             self._compressed[scope["path"]] = await to_thread.run_sync(_compress_response, messages[0], body)
         for message in self._compressed[scope["path"]]:
             await send(message)
@@ -78,6 +78,11 @@ def _may_be_compressed(scope: Scope) -> bool:
 def _is_immutable(start: Message) -> bool:
     headers = Headers(raw=start["headers"])
     return start["status"] == 200 and "immutable" in headers.get("cache-control", "") and "content-encoding" not in headers
+
+
+def _is_whole(start: Message, body: bytes) -> bool:
+    """Whether the body is as long as the answer says: where the browser has left meanwhile, a part or nothing may have been sent."""
+    return Headers(raw=start["headers"]).get("content-length") == str(len(body))
 
 
 def _compress_response(start: Message, body: bytes) -> tuple[Message, Message]:

@@ -13,8 +13,10 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pages.ui import scripts, static_files
+from tests.coroutines import run_coroutine
 from tests.web.asked import Asked
 
 STREAMLIT = Path(streamlit.__file__).parent
@@ -48,6 +50,39 @@ def test_a_script_is_compressed_once_and_cached_by_the_browser(server: Asked) ->
     assert "etag" not in first.head
     assert (first.head["x-served"], second.head["x-served"]) == ("1", "1")
     assert second.body == first.body
+
+
+def test_a_file_whose_browser_left_meanwhile_is_whole_for_the_next() -> None:
+    """Starlette sends no more of a file once its browser has left; what was sent until then must not be what all others get."""
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        size = str(len(CODE)).encode()
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"cache-control", b"public, immutable"), (b"content-length", size)]})
+        if (await receive())["type"] == "http.disconnect":
+            return
+        await send({"type": "http.response.body", "body": CODE[:99], "more_body": True})
+        if (await receive())["type"] == "http.request":
+            await send({"type": "http.response.body", "body": CODE[99:]})
+
+    async def visit(app: ASGIApp, *received: str) -> list[Message]:
+        sent: list[Message] = []
+        arriving = iter(received)
+
+        async def receive() -> Message:
+            return {"type": next(arriving)}
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        scope = {"type": "http", "method": "GET", "path": "/static/js/a.js", "headers": [(b"accept-encoding", b"gzip")]}
+        await app(scope, receive, send)
+        return sent
+
+    app = static_files.StaticFilesMiddleware(serve)
+    run_coroutine(visit(app, "http.disconnect"))
+    run_coroutine(visit(app, "http.request", "http.disconnect"))
+    whole = run_coroutine(visit(app, "http.request", "http.request"))
+    assert gzip.decompress(whole[1]["body"]) == CODE
 
 
 @pytest.mark.parametrize(("path", "asked"), [

@@ -2,102 +2,25 @@
 
 from __future__ import annotations
 
-import io
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from engine.domain.market import MarketSnapshot
 from engine.domain.ports import LiveSource
-from engine.feeds import _push_posts, push
+from engine.feeds import push
 from engine.feeds._bar_grid import LONGEST_SILENCE
-from engine.feeds._push_posts import PostConflicts, PostRefused, PostTooEarly, parse_arrow_post, parse_json_post
+from engine.feeds._push_posts import PostConflicts, PostRefused, PostTooEarly
 from engine.feeds._push_terms import describe_push_market
-from engine.feeds.push import PostReceipt, PushFeed
+from engine.feeds.push import PostReceipt
 from engine.feeds.recorded import RecordedFeed
 from engine.service.live_feed import describe_problems
 from engine.service.settings_loader import load_settings
 from engine.settings import Settings, SettingsError
-
-SECOND = 10**9
-MINUTE = 60 * SECOND
-START = 1_700_000_040 * SECOND // MINUTE * MINUTE  # ns UTC
-SYMBOLS = ("A", "B")
-Row = dict[str, Any]
-Data = Literal["bars", "bars+books", "trades", "trades+books"]
-
-
-class Clock:
-    """A clock that stands until it is set."""
-
-    def __init__(self) -> None:
-        self.at = START
-
-    def now(self) -> int:
-        return self.at
-
-    def tick(self) -> float:
-        return self.at / SECOND
-
-
-class Posts:
-    """A feed with a clock of its own, to which rows are posted."""
-
-    def __init__(self, data: Data = "bars", *, after: int | None = None, terms: object = None, settle_ms: float = 10_000.0) -> None:
-        self.clock = Clock()
-        chosen = Settings(
-            home="unused", database_url="sqlite:///unused", feed="push", symbols=SYMBOLS, interval=MINUTE, settle_ms=settle_ms,
-            push_data=data, push_terms=json.dumps(terms or {}), latency_ms=250.0,
-        )  # fmt: skip
-        self.feed = PushFeed(*describe_push_market(chosen), chosen, self.clock)
-        self.feed.wait(0.0, after)
-        self._slices = self.feed.slices(after)
-
-    def post(self, **rows: list[Row]) -> PostReceipt:
-        return self.feed.take(self.feed.parse_post(parse_json_post(json.dumps(rows).encode())))
-
-    def take(self) -> MarketSnapshot | None:
-        """The next bar that is there; None without one."""
-        return next(self._slices) if self.feed.wait(0.0) else None
-
-    def take_all(self) -> list[MarketSnapshot]:
-        return list(iter(self.take, None))
-
-    def begin(self) -> MarketSnapshot:
-        """The first bar of the moment."""
-        self.clock.at = START + SECOND
-        self.post(bars=[bar("A", START - MINUTE), bar("B", START - MINUTE)])
-        first = self.take()
-        assert first is not None
-        return first
-
-
-def bar(symbol: str, opened: int, price: float = 100.0, **changed: object) -> Row:
-    row = {"symbol": symbol, "ts": opened, "open": price, "high": price + 2.0, "low": price - 1.0, "close": price + 1.0, "volume": 5.0}
-    return {name: value for name, value in (row | changed).items() if value != "absent"}
-
-
-def trade(symbol: str, at: int, price: float = 100.0, size: float = 1.0, side: str = "buy") -> Row:
-    return {"symbol": symbol, "ts": at, "price": price, "size": size, "side": side}
-
-
-def book(symbol: str, at: int, bid: float = 99.0, ask: float = 101.0, **changed: object) -> Row:
-    return {"symbol": symbol, "ts": at, "bid_px_0": bid, "bid_sz_0": 3.0, "ask_px_0": ask, "ask_sz_0": 4.0} | changed
-
-
-def digest_of(posts: Posts) -> str:
-    """What the feed gives from here on, after one more whole bar."""
-    posts.clock.at = START + MINUTE + SECOND
-    posts.post(bars=[bar("A", START, 200.0), bar("B", START, 300.0)])
-    return "".join(snapshot.digest() for snapshot in posts.take_all())
+from tests.feeds.posting import MINUTE, SECOND, START, SYMBOLS, Posts, Row, bar, book, digest_of, trade
 
 
 def test_a_bar_closes_once_that_of_every_symbol_is_there() -> None:
@@ -351,90 +274,6 @@ def test_trades_that_stop_within_a_bar_leave_no_bar_of_a_part_of_them() -> None:
     bars = {snapshot.at: snapshot for snapshot in posts.take_all()}
     assert np.isfinite(bars[START + 2 * MINUTE].close).tolist() == [True, False]
     assert [status.state for status in posts.feed.read_streams()] == ["ok", "stale"]
-
-
-def to_stream(rows: list[Row]) -> bytes:
-    table, out = pa.Table.from_pylist(rows), io.BytesIO()
-    with pa.ipc.new_stream(out, table.schema) as writer:
-        writer.write_table(table)
-    return out.getvalue()
-
-
-@pytest.mark.parametrize("rows", [[bar("A", START), bar("B", START)], [trade("A", START)], [book("B", START)]])
-def test_an_arrow_stream_is_the_same_post_as_json(rows: list[Row]) -> None:
-    posts = Posts("trades+books")
-    kind = next(name for name, column in _push_posts.KINDS.items() if column in rows[0])
-    from_json = posts.feed.parse_post(parse_json_post(json.dumps({kind: rows}).encode()))
-    assert posts.feed.parse_post(parse_arrow_post(to_stream(rows))).key == from_json.key
-
-
-@pytest.mark.parametrize(
-    ("body", "message"),
-    [
-        (b"", "this is no Arrow stream"),
-        (b"x" * 500, "this is no Arrow stream"),
-        (to_stream([{"symbol": "A", "ts": START}]), "the columns 'symbol', 'ts' are not those of bars, trades or books alone"),
-        (to_stream([bar("A", START)])[:-90], "this is no Arrow stream"),
-        (to_stream([bar("A", START)] * (_push_posts.MAX_ROWS + 1)), "more than 100,000 rows"),
-    ],
-)
-def test_what_is_no_stream_of_a_market_is_refused(body: bytes, message: str) -> None:
-    with pytest.raises(PostRefused, match=message):
-        Posts().feed.parse_post(parse_arrow_post(body))
-
-
-@pytest.mark.parametrize(
-    ("body", "message"),
-    [
-        (b'{"bars": [{"symbol": "A", "open": NaN}]}', "this is no JSON"),
-        (b"[]", "the body is no object"),
-        (b'{"bars": 5}', "bars is no list of objects"),
-        (b'{"bars": [5]}', "bars is no list of objects"),
-        (b'{"bars": [{"symbol": "A", "open": 1}, {"symbol": "A", "open": [1]}]}', "the values of 'open' are of several kinds"),
-        (b'{"bars": [{"symbol": "A", "ts": 1, "open": 1}]}', "bars of A lacks high, low, close: its columns are ts, open"),
-        (b'{"bars": [{"ts": 1, "open": 1}]}', "bars lacks symbol: its columns are 'ts', 'open'"),
-        (b'{"bars": [{"symbol": {"x": 1}, "open": 1}]}', "symbol is struct"),
-        (b'{"bars": [{"symbol": "A", "ts": 99999999999999999999999999, "open": 1}]}', "several kinds|cannot be read|this is no JSON|lacks"),
-    ],
-)
-def test_what_is_no_document_of_a_market_is_refused(body: bytes, message: str) -> None:
-    with pytest.raises(PostRefused, match=message):
-        Posts().feed.parse_post(parse_json_post(body))
-
-
-TEXTS = st.text(max_size=8) | st.sampled_from(["A", "B", "NaN", "inf", "2024-01-01", "<b>", "\x00", "1e999", "-1"])
-VALUES = st.none() | st.booleans() | st.integers() | st.floats() | TEXTS | st.lists(st.integers(), max_size=2)
-NAMES = st.sampled_from(["symbol", "ts", "open", "high", "low", "close", "volume", "price", "size", "side", "id", *book("A", 0)]) | TEXTS
-ROWS = st.lists(st.dictionaries(NAMES, VALUES, max_size=9), max_size=3)
-
-
-@given(st.dictionaries(st.sampled_from(["bars", "trades", "books", "x"]), ROWS | VALUES, max_size=3))
-@settings(max_examples=400, deadline=None)
-def test_whatever_is_posted_is_taken_or_refused_in_one_line(document: dict[str, Any]) -> None:
-    posts = Posts("trades+books")
-    posts.clock.at = START + SECOND
-    line = refusal_of(lambda: posts.feed.take(posts.feed.parse_post(parse_json_post(json.dumps(document).encode()))))
-    assert len(line.splitlines()) <= 1
-    assert len(line) < 2_000
-
-
-def refusal_of(act: Callable[[], object]) -> str:
-    """The message of a refusal; "" where all was taken."""
-    try:
-        act()
-    except PostRefused as error:
-        return str(error)
-    return ""
-
-
-@given(st.binary(max_size=200), st.integers(0, 600), st.integers(0, 255))
-@settings(max_examples=300, deadline=None)
-def test_whatever_bytes_are_no_stream_are_refused(noise: bytes, place: int, value: int) -> None:
-    stream = bytearray(to_stream([bar("A", START), trade("A", START)]))
-    stream[place % len(stream)] = value
-    feed = Posts().feed
-    for body in (noise, bytes(stream)):
-        assert len(refusal_of(lambda sent=body: feed.parse_post(parse_arrow_post(sent))).splitlines()) <= 1  # type: ignore[misc]
 
 
 def test_what_waits_to_be_decided_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

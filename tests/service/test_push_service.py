@@ -18,7 +18,7 @@ from engine.service.bootstrap import build_service
 from engine.service.lease import Lease
 from engine.settings import Settings
 from engine.store.connection import Store
-from tests.feeds.test_push import Row, bar
+from tests.feeds.posting import Row, bar
 from tests.makers import MINUTE, START, SetClock
 
 SYMBOLS = ("A", "B")

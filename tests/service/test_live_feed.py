@@ -27,6 +27,7 @@ from engine.store.read.reader import Reader
 from engine.store.read.streams import read_streams, read_tick_delays
 from tests.makers import SetClock, simulated
 from tests.service.live_markets import ScriptedMarket, stream, without_data
+from tests.service.running import run_service_until
 
 HISTORY = 8
 
@@ -54,14 +55,7 @@ class Scene:
         return self.service._engine
 
     def run_until(self, ticks: int) -> None:
-        """Let the job of ticks run until so many are decided, and stop."""
-        with ThreadPoolExecutor(1) as pool:
-            running = pool.submit(self.service.run_ticks)
-            while self.service.ticks_decided < ticks and not running.done():
-                sleep(0.001)
-            self.service._stop.set()
-            running.result(300.0)
-        self.service._stop.clear()
+        run_service_until(self.service, ticks)
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         with self.store.read() as connection:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from time import sleep
 from typing import Any
 
 import pyarrow as pa
@@ -20,6 +18,7 @@ from engine.settings import Settings
 from engine.store.connection import Store
 from tests.feeds.posting import Row, bar
 from tests.makers import MINUTE, START, SetClock
+from tests.service.running import run_service_until
 
 SYMBOLS = ("A", "B")
 HISTORY = 130
@@ -64,14 +63,7 @@ class Posted:
         return self.feed.take(self.feed.parse_post({"bars": pa.Table.from_pylist(list(rows))})).repeated
 
     def run_until(self, ticks: int) -> None:
-        """Let the job of ticks run until so many are decided, and stop."""
-        with ThreadPoolExecutor(1) as pool:
-            running = pool.submit(self.service.run_ticks)
-            while self.service.ticks_decided < ticks and not running.done():
-                sleep(0.001)
-            self.service._stop.set()
-            running.result(300.0)
-        self.service._stop.clear()
+        run_service_until(self.service, ticks)
 
     def ask(self, sql: str) -> list[tuple[Any, ...]]:
         with self.store.read() as connection:
